@@ -1,0 +1,96 @@
+// What a model family gives to the rest: its tensors with their place in the method (block, neuron group), and graphs over them.
+//
+// Names, shapes and initialisation are the library's (torchvision, Hugging Face). A tensor's *store layout* is its library layout
+// under block granularity; under neuron granularity the masked axis of a grouped tensor comes first (`storeAxis`), so that the
+// scalars of one unit are one contiguous run. Graph inputs and outputs for such tensors use the store layout.
+// Shape legend: B batch, C channels, H W image, K classes.
+
+import type { Graph } from '../graph/graph.ts';
+
+/** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
+export type Initializer =
+  | { kind: 'constant'; value: number }
+  | { kind: 'normal'; std: number }
+  | { kind: 'uniform'; bound: number };
+
+export interface TensorSpec {
+  /** State-dict key of the library. */
+  name: string;
+  /** `buffer`: BatchNorm running statistics; averaged over holders, never optimised. */
+  kind: 'parameter' | 'buffer';
+  /** Library layout. */
+  shape: number[];
+  init: Initializer;
+  /** The block whose unit it belongs to under block granularity; null: shared by all workers. */
+  block: string | null;
+  /** The neuron group that masks it along `axis` (library layout) under neuron granularity; null: shared by all workers. */
+  neurons: { group: string; axis: number } | null;
+}
+
+/** `id` is `<block>/channels` (inner channels); `size` the number of its units. */
+export interface NeuronGroup {
+  id: string;
+  size: number;
+}
+
+export type Granularity = 'block' | 'neuron';
+export type Masking = 'forward' | 'backward';
+
+/** What one worker holds: block ids, and for each neuron group its sorted unit indices. A group that is absent is held whole. */
+export interface Held {
+  blocks: string[];
+  neurons: Record<string, number[]>;
+}
+
+/** Masks of all workers; `held.length` is the number of workers. DDP: every worker holds everything. */
+export interface Masks {
+  granularity: Granularity;
+  masking: Masking;
+  held: Held[];
+}
+
+/** A graph input or output that is a tensor of the model: which rows of its store layout (null: all), and the shape it has there. */
+export interface TensorPort {
+  /** Name of the graph value: the tensor's name for inputs, `grad/<name>` or `stat/<name>` for outputs. */
+  port: string;
+  tensor: string;
+  rows: number[] | null;
+  shape: number[];
+}
+
+/** A graph with everything needed to bind it. All graphs read `input` [B,C,H,W] float32 and, but for `inference`, `label` [B] int64. */
+export interface ModelGraph {
+  graph: Graph;
+  batch: number;
+  inputs: TensorPort[];
+  outputs: TensorPort[];
+}
+
+export interface ModelDefinition {
+  family: string;
+  /** Parameters first, then buffers, each in the library's state-dict order. */
+  tensors: TensorSpec[];
+  blocks: string[];
+  groups: NeuronGroup[];
+  /** Shape of one sample, and the number of classes. */
+  sample: number[];
+  classes: number;
+  /** Tensors to scale by coverage when residual branches are scaled after forward masking (the last affine of each branch, in block order). */
+  branchOutputs: string[];
+  /**
+   * Forward, mean cross-entropy and backward of what `held` leaves of the network.
+   * Outputs: `loss` [] float32, `grad/<parameter>` and `stat/<buffer>` (the updated running statistic) of what is held.
+   */
+  training(options: { batch: number; granularity: Granularity; masking: Masking; held: Held }): ModelGraph;
+  /** Full network with given statistics. Outputs: `loss` [B] (per sample; 0 where the label is negative) and `logits` [B,K]. */
+  evaluation(options: { batch: number; granularity: Granularity; branchScale: number }): ModelGraph;
+  /** Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read. */
+  statistics(options: { batch: number; granularity: Granularity; branchScale: number }): ModelGraph;
+  /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
+  inference(): ModelGraph;
+}
+
+/** Axis that comes first in the store, or null where the store has the library's layout. */
+export function storeAxis(spec: TensorSpec, granularity: Granularity): number | null {
+  return granularity === 'neuron' && spec.neurons !== null ? spec.neurons.axis : null;
+}
