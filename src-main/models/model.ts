@@ -9,9 +9,7 @@ import type { Graph } from '../graph/graph.ts';
 
 /** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
 export type Initializer =
-  | { kind: 'constant'; value: number }
-  | { kind: 'normal'; std: number }
-  | { kind: 'uniform'; bound: number };
+  { kind: 'constant'; value: number } | { kind: 'normal'; std: number } | { kind: 'uniform'; bound: number };
 
 export interface TensorSpec {
   /** State-dict key of the library. */

@@ -1,0 +1,67 @@
+// Every command of the app: name -> schema of parameters and result. Client and server are typed from this record; nothing else crosses.
+
+import { z } from 'zod';
+import { plan } from './plan.ts';
+import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
+import { runConfig } from './runConfig.ts';
+
+export const device = z.object({
+  id: z.string(),
+  kind: z.enum(['cpu', 'webgpu', 'cuda']),
+  name: z.string(),
+  executionProvider: z.string(),
+  memoryBytes: z.number(),
+  cores: z.number().optional(),
+});
+export type Device = z.infer<typeof device>;
+
+export const dataset = z.object({
+  name: z.string(),
+  kind: z.enum(['images']),
+  classes: z.number(),
+  classNames: z.array(z.string()),
+  /** [C,H,W] */
+  sample: z.array(z.number()),
+  train: z.number().describe('samples'),
+  test: z.number().describe('samples'),
+  source: z.string(),
+  fingerprint: z.string(),
+  bytes: z.number(),
+});
+export type Dataset = z.infer<typeof dataset>;
+
+/** A ready run that the first screen offers: its dataset is imported when it starts. */
+export const sample = z.object({ id: z.string(), title: z.string(), description: z.string(), config: runConfig });
+export type Sample = z.infer<typeof sample>;
+
+const runId = z.strictObject({ runId: z.string().regex(/^[\w.-]{1,100}$/) });
+const nothing = z.strictObject({});
+/** Checked by parseRunConfig at the receiving side, for one good sentence. */
+const rawConfig = z.strictObject({ config: z.unknown() });
+
+export const appCommands = {
+  /** Everything that the first screen needs, with the sequence number of the last event that it includes. */
+  snapshot: {
+    params: nothing,
+    result: z.object({
+      version: z.string(),
+      sequence: z.number(),
+      devices: z.array(device),
+      datasets: z.array(dataset),
+      runs: z.array(runSummary),
+      samples: z.array(sample),
+    }),
+  },
+  planRun: { params: rawConfig, result: plan },
+  startRun: { params: rawConfig, result: z.object({ runId: z.string() }) },
+  /** Imports the sample's dataset where it is missing, then starts its run. */
+  startSample: { params: z.strictObject({ sampleId: z.string() }), result: z.object({ runId: z.string() }) },
+  /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
+  stopRun: { params: runId, result: runSummary },
+  resumeRun: { params: runId, result: runSummary },
+  getRun: { params: runId, result: runDetail },
+  exportRun: { params: runId.extend({ format: exportFormat }), result: exportResult },
+  importDataset: { params: z.strictObject({ path: z.string().min(1), name: z.string().optional() }), result: dataset },
+} as const;
+
+export type AppCommands = typeof appCommands;

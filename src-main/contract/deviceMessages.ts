@@ -1,0 +1,107 @@
+// Commands between the main process and a device process, and the events that the latter sends. Same transport as the app's own contract.
+
+import { z } from 'zod';
+import { runConfig } from './runConfig.ts';
+
+const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
+export const masks = z.object({
+  granularity: z.enum(['block', 'neuron']),
+  masking: z.enum(['forward', 'backward']),
+  held: z.array(held),
+});
+
+const source = z.object({
+  kind: z.enum(['dataset', 'case']),
+  path: z.string(),
+  mean: z.array(z.number()),
+  std: z.array(z.number()),
+  seed: z.number(),
+  numWorkers: z.number(),
+  microBatch: z.number(),
+});
+
+const optimizer = z.object({
+  kind: z.enum(['sgd', 'adamw']),
+  momentum: z.number(),
+  nesterov: z.boolean(),
+  weightDecay: z.number(),
+  beta1: z.number(),
+  beta2: z.number(),
+  eps: z.number(),
+  clipGlobalNorm: z.number(),
+});
+
+/** Model with everything inferred from the data. */
+export const modelSpec = z.object({
+  family: z.literal('resnet'),
+  layers: runConfig.shape.model.shape.layers.unwrap(),
+  width: z.number(),
+  stem: z.enum(['cifar', 'imagenet']),
+  channels: z.number(),
+  image: z.tuple([z.number(), z.number()]),
+  classes: z.number(),
+});
+export type ModelSpec = z.infer<typeof modelSpec>;
+
+/** What every device process of a run is told; the same for all but `participant`, `device` and `workers`. */
+export const deviceSetup = z.object({
+  storePath: z.string(),
+  participant: z.number(),
+  device: z.object({ id: z.string(), kind: z.enum(['cpu', 'webgpu', 'cuda']), index: z.number(), threads: z.number() }),
+  /** Logical workers of this device. */
+  workers: z.array(z.number()),
+  model: modelSpec,
+  masks,
+  /** Layout of the store, JSON of StoreLayout. */
+  layout: z.string(),
+  microBatch: z.number(),
+  optimizer,
+  training: source,
+  evaluation: z.object({
+    source,
+    samples: z.number(),
+    batch: z.number(),
+    statisticsBatches: z.number(),
+    branchScale: z.number(),
+  }),
+});
+export type DeviceSetup = z.infer<typeof deviceSetup>;
+
+export const memorySample = z.object({
+  residentBytes: z.number(),
+  peakResidentBytes: z.number(),
+  sharedBytes: z.number(),
+  arenaPeakBytes: z.array(z.number()),
+});
+
+export const deviceCommands = {
+  prepare: { params: deviceSetup, result: z.object({ pid: z.number() }) },
+  train: {
+    params: z.object({ from: z.number(), to: z.number(), learningRates: z.array(z.number()) }),
+    result: z.object({ step: z.number(), stopped: z.boolean() }),
+  },
+  /** All participants are asked together and give the same answer. */
+  evaluate: {
+    params: z.object({}),
+    result: z.object({ lossSum: z.number(), correct: z.number(), samples: z.number() }),
+  },
+  /** Logits of the first `count` evaluation samples as last evaluated, row-major; count <= evaluation batch. */
+  logits: { params: z.object({ count: z.number() }), result: z.object({ logits: z.array(z.number()) }) },
+  close: { params: z.object({}), result: z.object({}) },
+} as const;
+export type DeviceCommands = typeof deviceCommands;
+
+export const deviceEvents = {
+  /** Step records since the last event, as columns (a row per step and worker of this device), at most 20 times a second. */
+  records: z.object({
+    step: z.array(z.number()),
+    worker: z.array(z.number()),
+    loss: z.array(z.number()),
+    gradNorm: z.array(z.number()),
+    computeMs: z.array(z.number()),
+    syncMs: z.array(z.number()),
+    dataMs: z.array(z.number()),
+  }),
+  memory: memorySample,
+} as const;
+export type DeviceEvents = typeof deviceEvents;

@@ -1,0 +1,19 @@
+// Every event of the app: facts already true, in order. Each carries a sequence number; a client that misses one asks for a new snapshot.
+
+import { z } from 'zod';
+import { dataset } from './commands.ts';
+import { deviceMemory, evaluationRecord, exportResult, runSummary, stepColumns } from './run.ts';
+
+const ofRun = z.object({ runId: z.string() });
+
+export const appEvents = {
+  runChanged: z.object({ summary: runSummary }),
+  stepsAppended: ofRun.extend({ columns: stepColumns }),
+  evaluationAppended: ofRun.extend({ evaluation: evaluationRecord }),
+  memorySampled: ofRun.extend({ memory: z.array(deviceMemory) }),
+  checkpointWritten: ofRun.extend({ step: z.number() }),
+  exportWritten: ofRun.extend({ export: exportResult }),
+  datasetImported: z.object({ dataset }),
+} as const;
+
+export type AppEvents = typeof appEvents;

@@ -1,0 +1,100 @@
+// State and series of a run, as stored, sent and shown.
+
+import { z } from 'zod';
+import { memoryBytes, plan } from './plan.ts';
+import { runConfig } from './runConfig.ts';
+
+/** preparing -> training <-> evaluating / saving -> done | stopped | failed. `interrupted`: the app ended without a word while it ran. */
+export const runState = z.enum([
+  'preparing',
+  'training',
+  'evaluating',
+  'saving',
+  'stopped',
+  'done',
+  'failed',
+  'interrupted',
+]);
+export type RunState = z.infer<typeof runState>;
+
+/** A run that still has processes. */
+export function isActive(state: RunState): boolean {
+  return state === 'preparing' || state === 'training' || state === 'evaluating' || state === 'saving';
+}
+
+export const runSummary = z.object({
+  id: z.string(),
+  name: z.string(),
+  state: runState,
+  /** Why it stopped or failed, one sentence; empty otherwise. */
+  reason: z.string(),
+  step: z.number(),
+  steps: z.number(),
+  createdAt: z.string().describe('ISO 8601'),
+  accuracy: z.number().nullable().describe('last evaluation of the full network'),
+});
+export type RunSummary = z.infer<typeof runSummary>;
+
+/** Step records as columns; a row per step. A loss that is not finite is null: JSON has no NaN, and the screen marks it. */
+export const stepColumns = z.object({
+  step: z.array(z.number()),
+  /** loss[w][row] of worker w. */
+  loss: z.array(z.array(z.number().nullable())),
+  gradNorm: z.array(z.number().nullable()),
+  learningRate: z.array(z.number()),
+  /** Times of a step by worker, milliseconds: running, waiting and averaging, waiting for data. */
+  computeMs: z.array(z.array(z.number())),
+  syncMs: z.array(z.array(z.number())),
+  dataMs: z.array(z.array(z.number())),
+  /** Wall-clock milliseconds of the step. */
+  stepMs: z.array(z.number()),
+});
+export type StepColumns = z.infer<typeof stepColumns>;
+
+export const evaluationRecord = z.object({
+  step: z.number(),
+  loss: z.number().nullable(),
+  accuracy: z.number(),
+  samples: z.number(),
+  seconds: z.number(),
+});
+export type EvaluationRecord = z.infer<typeof evaluationRecord>;
+
+/** Measured memory of a device process. `activations` is the sum of the session arenas' peaks; weights, gradients and optimizer are its part of the store. */
+export const deviceMemory = z.object({
+  device: z.string(),
+  pid: z.number(),
+  residentBytes: z.number(),
+  peakResidentBytes: z.number(),
+  measured: memoryBytes,
+});
+export type DeviceMemory = z.infer<typeof deviceMemory>;
+
+export const exportFormat = z.enum(['safetensors', 'onnx']);
+export type ExportFormat = z.infer<typeof exportFormat>;
+
+export const exportResult = z.object({
+  format: exportFormat,
+  step: z.number(),
+  files: z.array(z.string()).describe('absolute paths'),
+  check: z.object({
+    samples: z.number(),
+    /** Largest absolute difference of the logits over their largest absolute value. */
+    maxRelativeError: z.number(),
+    accuracy: z.number().nullable(),
+  }),
+});
+export type ExportResult = z.infer<typeof exportResult>;
+
+export const runDetail = z.object({
+  summary: runSummary,
+  config: runConfig,
+  plan: plan.nullable(),
+  /** At most some thousands of rows; decimated evenly where there are more. */
+  columns: stepColumns,
+  evaluations: z.array(evaluationRecord),
+  memory: z.array(deviceMemory),
+  checkpoints: z.array(z.number()).describe('steps'),
+  exports: z.array(exportResult),
+});
+export type RunDetail = z.infer<typeof runDetail>;

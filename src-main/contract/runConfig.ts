@@ -1,0 +1,167 @@
+// The configuration of a run: one schema with defaults, units and descriptions. YAML, `--set`, the form and the help text all use it.
+//
+// Cross-field rules (a batch that divides, coverage within the number of workers) are in checkRunConfig, so that every message names its key.
+
+import { z } from 'zod';
+import { UserError } from './errors.ts';
+
+const positiveInt = z.int().min(1);
+const fraction = z.number().min(0).lt(1);
+
+export const resnetConfig = z.strictObject({
+  family: z.literal('resnet'),
+  layers: z
+    .array(positiveInt)
+    .min(1)
+    .max(8)
+    .default([2, 2, 2, 2])
+    .describe('Basic blocks per stage; [2,2,2,2] is ResNet-18, [3,4,6,3] ResNet-34'),
+  width: positiveInt
+    .max(4096)
+    .default(64)
+    .describe('Channels of the first stage; every further stage has twice as many'),
+  stem: z
+    .enum(['cifar', 'imagenet'])
+    .default('cifar')
+    .describe('cifar: 3x3 stride 1; imagenet: 7x7 stride 2 and max-pooling'),
+});
+
+export const dataConfig = z.strictObject({
+  dataset: z.string().min(1).describe('Name in the catalogue, as `sdp datasets` lists it'),
+});
+
+export const subnetworksConfig = z.strictObject({
+  workers: positiveInt.max(256).default(4).describe('Logical workers N: the number of subnetworks'),
+  coverage: z.int().default(2).describe('Workers that hold each unit, k; k = N is plain data parallelism'),
+  granularity: z
+    .enum(['block', 'neuron'])
+    .default('block')
+    .describe('Unit of masking: residual block, or inner channel'),
+  masking: z
+    .enum(['forward', 'backward'])
+    .default('forward')
+    .describe('forward: units not held are absent; backward: only their weight gradients are'),
+  seed: z.int().min(0).default(0).describe('Seed of the mask assignment'),
+});
+
+export const deviceConfig = z.strictObject({
+  id: z
+    .string()
+    .regex(/^(cpu|webgpu|cuda):\d+$/, 'must look like cpu:0')
+    .describe('Device, as `sdp devices` lists it; cpu:0, cpu:1, ... share the cores'),
+  threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: the cores shared out evenly'),
+});
+
+export const trainingConfig = z.strictObject({
+  steps: positiveInt.max(1e9).default(300).describe('Optimizer steps'),
+  batch: positiveInt.default(128).describe('Samples per step over all workers'),
+  optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
+  learningRate: z.number().min(0).default(0.05).describe('Peak learning rate'),
+  momentum: fraction.default(0.9),
+  nesterov: z.boolean().default(false),
+  weightDecay: z.number().min(0).default(0.0005).describe('On parameters with two or more dimensions'),
+  beta1: fraction.default(0.9),
+  beta2: fraction.default(0.999),
+  eps: z.number().min(0).default(1e-8),
+  clipGlobalNorm: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Largest global L2 norm of the averaged gradient; 0: no clipping'),
+  schedule: z.enum(['constant', 'cosine', 'onecycle', 'step']).default('constant'),
+  warmupSteps: z.int().min(0).default(0).describe('Linear warm-up before the schedule'),
+  finalFraction: z.number().min(0).max(1).default(0).describe('Last learning rate of cosine, as a share of the peak'),
+  warmupShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.3)
+    .describe('onecycle: share of the steps in which the learning rate rises'),
+  stepEvery: positiveInt.default(100).describe('step: steps between two drops'),
+  stepFactor: z.number().gt(0).max(1).default(0.1).describe('step: factor of each drop'),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0)
+    .describe('Seed of initial parameters and sampling order'),
+});
+
+export const evaluationConfig = z.strictObject({
+  every: z.int().min(0).default(0).describe('Steps between evaluations; 0: at the end only'),
+  batch: positiveInt.default(100).describe('Samples per evaluation batch'),
+  samples: z.int().min(0).default(0).describe('Test samples; 0: all'),
+  statistics: z
+    .enum(['auto', 'running', 'reestimate'])
+    .default('auto')
+    .describe('BatchNorm statistics; auto: re-estimated after forward masking with coverage below N'),
+  statisticsBatches: positiveInt.max(1000).default(16).describe('Training batches for re-estimation'),
+  branchScale: z
+    .enum(['auto', 'none'])
+    .default('auto')
+    .describe('auto: residual branches scaled by coverage k/N after block-forward masking'),
+});
+
+export const checkpointConfig = z.strictObject({
+  every: z.int().min(0).default(0).describe('Steps between checkpoints; 0: at the end and when interrupted'),
+  keep: positiveInt.default(2).describe('Newest checkpoints to keep'),
+});
+
+export const runConfig = z.strictObject({
+  name: z.string().min(1).max(200).default('run').describe('Shown in lists; need not be unique'),
+  model: resnetConfig,
+  data: dataConfig,
+  subnetworks: subnetworksConfig.prefault({}),
+  devices: z
+    .union([z.literal('auto'), z.array(z.union([deviceConfig.shape.id, deviceConfig])).min(1)])
+    .default('auto')
+    .describe('auto: one CPU device per core, at most one per worker'),
+  training: trainingConfig.prefault({}),
+  evaluation: evaluationConfig.prefault({}),
+  checkpoint: checkpointConfig.prefault({}),
+});
+
+export type RunConfig = z.infer<typeof runConfig>;
+
+/** Parses and checks a configuration that was read from YAML or came over a transport. Fails with one sentence that names the key. */
+export function parseRunConfig(raw: unknown): RunConfig {
+  const parsed = runConfig.safeParse(raw);
+  if (!parsed.success) throw configurationError(parsed.error.issues[0]!);
+  checkRunConfig(parsed.data);
+  return parsed.data;
+}
+
+function checkRunConfig(config: RunConfig): void {
+  const { workers, coverage } = config.subnetworks;
+  if (coverage < 1 || coverage > workers)
+    throw refused('subnetworks.coverage', `must be from 1 to the number of workers, ${workers}, got ${coverage}`);
+  if (config.training.batch % workers !== 0)
+    throw refused('training.batch', `must be divisible by ${workers} workers, got ${config.training.batch}`);
+  if (config.training.nesterov && config.training.momentum === 0)
+    throw refused('training.nesterov', 'needs training.momentum above 0');
+  const ids = deviceEntries(config).map((device) => device.id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice) throw refused('devices', `names ${twice} twice`);
+  if (ids.length > workers) throw refused('devices', `must be at most one per worker, ${workers}, got ${ids.length}`);
+}
+
+/** Devices that the configuration names; empty for `auto`. */
+export function deviceEntries(config: RunConfig): { id: string; threads?: number }[] {
+  return config.devices === 'auto'
+    ? []
+    : config.devices.map((device) => (typeof device === 'string' ? { id: device } : device));
+}
+
+function refused(key: string, problem: string): UserError {
+  return new UserError('configuration', `${key} ${problem}`, { key });
+}
+
+function configurationError(issue: z.core.$ZodIssue): UserError {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const key = [...issue.path.map(String), issue.keys[0]].join('.');
+    return new UserError('configuration', `${key} is not a key of the run configuration`, { key });
+  }
+  const key = path || 'configuration';
+  return new UserError('configuration', `${key}: ${issue.message}`, { key });
+}

@@ -1,0 +1,134 @@
+// Layout of the shared parameter store: where each tensor, each worker's gradient slab and each shared array lies.
+//
+// Computed once, here; the Rust store validates and follows it (native/core/src/layout.rs). All offsets and sizes count float32
+// scalars. Tensors lie in `values` (parameters, then buffers), each aligned to 16 scalars, in *store layout*: under neuron granularity
+// the masked axis first, so that a unit's scalars are contiguous ("rows"). Optimizer state slots have the shape of the parameter part.
+// A worker's slab holds, in tensor order, the rows that it holds: gradients of parameters and updated values of buffers.
+// A *run* is a maximal range of rows with the same holders; it is contiguous in `values` and in every holder's slab.
+
+import { storeAxis, type Masks, type TensorSpec } from '../models/model.ts';
+
+export interface StoreRun {
+  /** First row and number of rows. */
+  row: number;
+  rows: number;
+  /** Workers that hold these rows, ascending; averaging sums them in this order. Never empty. */
+  holders: number[];
+  /** Where the run starts in the slab of each holder, in the order of `holders`. */
+  slabOffsets: number[];
+}
+
+export interface StoreTensor {
+  name: string;
+  kind: 'parameter' | 'buffer';
+  /** Library layout. */
+  shape: number[];
+  /** Axis that comes first in the store; null: library layout. */
+  axis: number | null;
+  /** Start in `values`. */
+  offset: number;
+  /** Number of rows (1 where no axis is masked) and scalars per row; rows * rowSize is the number of scalars. */
+  rows: number;
+  rowSize: number;
+  /** Weight decay applies (two or more dimensions). */
+  decays: boolean;
+  runs: StoreRun[];
+}
+
+export interface StoreLayout {
+  version: 1;
+  numWorkers: number;
+  /** Device processes that meet at the barriers. */
+  numParticipants: number;
+  /** Optimizer state slots: 0 (SGD without momentum), 1 (momentum), 2 (AdamW). */
+  optimizerSlots: number;
+  tensors: StoreTensor[];
+  /** Scalars in `values`; the first `parameterSize` of them are parameters (and the size of one optimizer slot). */
+  valuesSize: number;
+  parameterSize: number;
+  /** Scalars in the slab of each worker. */
+  slabSizes: number[];
+  /** Statistics batches and evaluation batches that fit (rows of the evaluation area). */
+  statisticsBatches: number;
+  evaluationBatches: number;
+}
+
+export interface LayoutOptions {
+  numParticipants: number;
+  optimizerSlots: number;
+  statisticsBatches: number;
+  evaluationBatches: number;
+}
+
+const alignment = 16;
+const align = (size: number) => Math.ceil(size / alignment) * alignment;
+const product = (shape: readonly number[]) => shape.reduce((size, extent) => size * extent, 1);
+
+/** Rows of a tensor that a worker holds, ascending; `rows` is their total number. */
+export function heldRows(spec: TensorSpec, masks: Masks, worker: number, rows: number): number[] {
+  const held = masks.held[worker]!;
+  const all = Array.from({ length: rows }, (_, row) => row);
+  if (masks.granularity === 'block') return spec.block === null || held.blocks.includes(spec.block) ? all : [];
+  return spec.neurons === null ? all : (held.neurons[spec.neurons.group] ?? all);
+}
+
+/** Layout for a model under masks. Fails (a bug in the masks) where a row has no holder. */
+export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options: LayoutOptions): StoreLayout {
+  const slabSizes = masks.held.map(() => 0);
+  const tensors: StoreTensor[] = [];
+  let offset = 0;
+  let parameterSize = 0;
+  const ordered = [...specs.filter((s) => s.kind === 'parameter'), ...specs.filter((s) => s.kind === 'buffer')];
+  for (const spec of ordered) {
+    const axis = storeAxis(spec, masks.granularity);
+    const rows = axis === null ? 1 : spec.shape[axis]!;
+    const rowSize = product(spec.shape) / rows;
+    const runs = placeRuns(spec, masks, rows, rowSize, slabSizes);
+    const decays = spec.kind === 'parameter' && spec.shape.length >= 2;
+    tensors.push({ name: spec.name, kind: spec.kind, shape: spec.shape, axis, offset, rows, rowSize, decays, runs });
+    offset += align(rows * rowSize);
+    if (spec.kind === 'parameter') parameterSize = offset;
+  }
+  return {
+    version: 1,
+    numWorkers: masks.held.length,
+    numParticipants: options.numParticipants,
+    optimizerSlots: options.optimizerSlots,
+    tensors,
+    valuesSize: offset,
+    parameterSize,
+    slabSizes,
+    statisticsBatches: options.statisticsBatches,
+    evaluationBatches: options.evaluationBatches,
+  };
+}
+
+/** Start of a tensor's rows in the slab of a worker, or null where it holds none. */
+export function slabOffset(tensor: StoreTensor, worker: number): number | null {
+  for (const run of tensor.runs) {
+    const position = run.holders.indexOf(worker);
+    if (position >= 0) return run.slabOffsets[position]!;
+  }
+  return null;
+}
+
+/** Groups rows by holders and advances the slab sizes of the holders. */
+function placeRuns(spec: TensorSpec, masks: Masks, rows: number, rowSize: number, slabSizes: number[]): StoreRun[] {
+  const holdersOfRow: number[][] = Array.from({ length: rows }, () => []);
+  const starts = slabSizes.slice();
+  const taken = slabSizes.map(() => 0);
+  masks.held.forEach((_, worker) => {
+    const held = heldRows(spec, masks, worker, rows);
+    for (const row of held) holdersOfRow[row]!.push(worker);
+    slabSizes[worker]! += align(held.length * rowSize);
+  });
+  const runs: StoreRun[] = [];
+  holdersOfRow.forEach((holders, row) => {
+    if (holders.length === 0) throw new Error(`row ${row} of ${spec.name} is held by no worker`);
+    const last = runs.at(-1);
+    if (last && last.holders.join() === holders.join()) last.rows += 1;
+    else runs.push({ row, rows: 1, holders, slabOffsets: holders.map((w) => starts[w]! + taken[w]!) });
+    for (const worker of holders) taken[worker]! += rowSize;
+  });
+  return runs;
+}

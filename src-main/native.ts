@@ -1,0 +1,233 @@
+// The Rust addon, typed. The only file that loads it; only worker/, run/, data/ and device/ import this file.
+//
+// Shapes and units: sizes of tensors in scalars (float32), memory in bytes, times in milliseconds. Everything big stays in Rust: paths,
+// offsets and handles cross, tensors do not. Errors carry a `code` of contract/errors.ts in front of the message ("storage: ..."),
+// `native()` callers translate them with `fromNative`. Handles have an idempotent close(); use after close is an error.
+
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError, type ErrorCode } from './contract/errors.ts';
+
+/** Optimizer with PyTorch's semantics; weight decay applies where a tensor `decays`. */
+export interface OptimizerSpec {
+  kind: 'sgd' | 'adamw';
+  momentum: number;
+  nesterov: boolean;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  /** Clip the averaged gradient to this global L2 norm as clip_grad_norm_ does; 0: no clipping. */
+  clipGlobalNorm: number;
+}
+
+/** Where micro-batches come from. */
+export interface BatchSource {
+  /** `dataset`: arrays of a data folder; `case`: batches.safetensors of a reference case (`step{t}.worker{w}.input` and `.label`). */
+  kind: 'dataset' | 'case';
+  /** Folder of the split (images.npy: uint8 [n,C,H,W]; labels.npy: int64 [n]) or the safetensors file. */
+  path: string;
+  /** Per channel; input = (pixel / 255 - mean) / std. Empty for a case. */
+  mean: number[];
+  std: number[];
+  /** Seed of the sampling order: a permutation per epoch, keyed by (seed, epoch); the last incomplete global batch of an epoch is left out. */
+  seed: number;
+  numWorkers: number;
+  /** Samples per worker and step. */
+  microBatch: number;
+}
+
+/** Initial content of one tensor, library layout, drawn from a generator keyed by (seed, tensor index): independent of layout and masks. */
+export interface InitSpec {
+  kind: 'constant' | 'normal' | 'uniform';
+  /** The constant, the standard deviation, or the bound. */
+  value: number;
+}
+
+export interface SessionInput {
+  /** Name of the graph input. */
+  port: string;
+  /** Shape in the graph. */
+  shape: number[];
+  source: 'input' | 'label' | 'values' | 'statistics';
+  /** Index into StoreLayout.tensors for `values` and `statistics` (the evaluation copy of the buffers; buffers only). */
+  tensor?: number;
+  /** Rows that the graph wants, ascending; absent: all. Contiguous rows are bound in place, others gathered before each run. */
+  rows?: number[];
+}
+
+export interface SessionOutput {
+  port: string;
+  shape: number[];
+  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [B]; `logits`: [B,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
+  target: 'slab' | 'loss' | 'logits' | 'statistics';
+  offset?: number;
+  tensor?: number;
+}
+
+export interface SessionSpec {
+  onnx: Uint8Array;
+  /** Logical worker for training sessions, -1 for full-network ones. */
+  worker: number;
+  batch: number;
+  inputs: SessionInput[];
+  outputs: SessionOutput[];
+}
+
+export interface DeviceOptions {
+  /** Absolute path of the ONNX Runtime library (`libonnxruntime.so.1` beside onnxruntime-node's binding). */
+  runtimeLibrary: string;
+  storePath: string;
+  /** Index of this process among the participants. */
+  participant: number;
+  kind: 'cpu' | 'webgpu' | 'cuda';
+  index: number;
+  /** Intra-op threads of each session on a CPU device; also used for averaging and the optimizer. */
+  threads: number;
+}
+
+export interface TrainSpec {
+  /** Session ids of the logical workers of this device, ascending by worker. */
+  sessions: number[];
+  /** Steps [from, to). */
+  from: number;
+  to: number;
+  /** One per step. */
+  learningRates: number[];
+  optimizer: OptimizerSpec;
+  source: BatchSource;
+}
+
+export interface TrainResult {
+  /** Next step to do: `to`, or earlier where a stop was requested. All participants return the same. */
+  step: number;
+  stopped: boolean;
+}
+
+/** Step records since the last drain, as columns; one row per step and logical worker of this device. */
+export interface StepRecords {
+  step: number[];
+  worker: number[];
+  loss: number[];
+  /** Global norm of the averaged gradient before clipping (the same in every row of a step). */
+  gradNorm: number[];
+  /** Running the session; waiting for others, averaging and updating (shared by the workers of a device); waiting for data. */
+  computeMs: number[];
+  syncMs: number[];
+  dataMs: number[];
+}
+
+export interface EvaluateSpec {
+  /** Full-network session with evaluation graph, and the statistics session with the source of its training batches (absent: no re-estimation, the store's own buffers). */
+  session: number;
+  statistics?: { session: number; batches: number; source: BatchSource };
+  /** Samples [0, samples) of the source, in order; the last batch may be partial (labels -1 beyond). */
+  source: BatchSource;
+  samples: number;
+}
+
+export interface EvaluateResult {
+  /** Sum of per-sample losses and number of right answers, summed in batch order: the same for any number of devices. */
+  lossSum: number;
+  correct: number;
+  samples: number;
+}
+
+/** Bytes of this process by category; measured, not predicted. `resident` is that of the whole process, `shared` what of the store it maps. */
+export interface MemorySample {
+  residentBytes: number;
+  peakResidentBytes: number;
+  sharedBytes: number;
+  /** Peak of each session arena (ONNX Runtime's allocator statistics, MaxInUse), by session id. */
+  arenaPeakBytes: number[];
+}
+
+/** Owned by the main process: creates and removes the mapping, reads and writes whole states. */
+export interface NativeStore {
+  /** Draws initial parameters; `inits` by tensor index. */
+  initialise(inits: InitSpec[], seed: number): void;
+  /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. */
+  readValues(path: string): Promise<void>;
+  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. Also writes int64 scalars `extra`. */
+  writeValues(
+    path: string,
+    options: {
+      scales: Record<string, number>;
+      statistics: boolean;
+      int64: Record<string, number>;
+      metadata: Record<string, string>;
+    },
+  ): Promise<void>;
+  /** Averaged gradient of the last step, before clipping, in library layout. Call while no step runs. */
+  writeGradients(path: string): Promise<void>;
+  /** Optimizer state, `<slot>/<parameter>` with slot `momentum`, or `exp_avg` and `exp_avg_sq`. */
+  writeOptimizer(path: string): Promise<void>;
+  readOptimizer(path: string): Promise<void>;
+  /** The running train() of every participant ends after the current step. Cleared by `clearStop`. */
+  requestStop(): void;
+  clearStop(): void;
+  /** A participant was lost: every barrier fails at once with `reason` in place of waiting. */
+  abort(reason: string): void;
+  /** Unmaps and removes the file. */
+  close(): void;
+}
+
+/** One device process: ONNX Runtime sessions over the shared store. All methods but close run on a thread of their own. */
+export interface NativeDevice {
+  addSession(spec: SessionSpec): Promise<number>;
+  removeSession(id: number): Promise<void>;
+  train(spec: TrainSpec): Promise<TrainResult>;
+  drainRecords(): StepRecords;
+  evaluate(spec: EvaluateSpec): Promise<EvaluateResult>;
+  /** Logits of samples [0, count) of the source under the statistics of the last evaluate (running ones if `session` binds values); row-major [count, K]. */
+  logits(session: number, source: BatchSource, count: number): Promise<Float32Array>;
+  memory(): MemorySample;
+  close(): void;
+}
+
+export interface NativeAddon {
+  /** Version of this interface; must equal `nativeVersion`. */
+  interfaceVersion(): number;
+  /** `layout` is the JSON of a StoreLayout; the file is created (in a memory file system where there is one) and sized; fails with `storage` where space is lacking. */
+  createStore(path: string, layout: string): NativeStore;
+  openDevice(options: DeviceOptions): Promise<NativeDevice>;
+  /** CPU model name, physical and logical cores, and total memory of this machine. */
+  describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
+}
+
+export const nativeVersion = 1;
+
+let addon: NativeAddon | undefined;
+
+/** Loads the addon once. Fails with a `device` error that names the remedy where it was not built. */
+export function native(): NativeAddon {
+  if (addon) return addon;
+  const path = addonPath();
+  const loaded = createRequire(import.meta.url)(path) as NativeAddon;
+  if (loaded.interfaceVersion() !== nativeVersion)
+    throw new UserError(
+      'device',
+      `the Rust addon is of another version than the app; run "npm run setup" to rebuild it`,
+    );
+  addon = loaded;
+  return addon;
+}
+
+/** `native/binding/sdp.node`, seen from the sources (src-main/) and from the built app (out/main/ or its chunks). */
+function addonPath(): string {
+  for (const up of ['..', '../..', '../../..']) {
+    const path = join(import.meta.dirname, up, 'native/binding/sdp.node');
+    if (existsSync(path)) return path;
+  }
+  throw new UserError('device', `the Rust addon is not built; run "npm run setup"`);
+}
+
+/** Restores the code that the addon puts in front of its messages; anything else stays as it is. */
+export function fromNative(error: unknown): unknown {
+  const match =
+    error instanceof Error
+      ? /^(configuration|data|device|storage|checkpoint|cancelled): ([^]*)$/.exec(error.message)
+      : null;
+  return match ? new UserError(match[1] as ErrorCode, match[2]!, { cause: error }) : error;
+}

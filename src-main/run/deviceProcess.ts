@@ -1,0 +1,23 @@
+// A process that trains on one device, as the run sees it, whatever host started it (child process, Electron utility process).
+
+import type { Transport } from '../transport/transport.ts';
+
+export interface ProcessExit {
+  code: number | null;
+  signal: string | null;
+  /** Last lines that it wrote to standard error, for the log and the message. */
+  lastOutput: string;
+}
+
+export interface DeviceProcess {
+  transport: Transport;
+  /** Undefined until the operating system has started it. */
+  readonly pid: number | undefined;
+  /** Settles when the process has ended, however. */
+  exited: Promise<ProcessExit>;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/** Starts the built worker (`out/main/worker.js`); `name` is the device's id, shown in process lists and logs. */
+export type SpawnDevice = (name: string) => DeviceProcess;
