@@ -5,6 +5,13 @@ import type { z } from 'zod';
 export type CommandRecord = Record<string, { params: z.ZodType; result: z.ZodType }>;
 export type EventRecord = Record<string, z.ZodType>;
 
+/** What client and server must agree on; they refuse each other where `version` differs. */
+export interface Contract<C extends CommandRecord, E extends EventRecord> {
+  commands: C;
+  events: E;
+  version: string;
+}
+
 export type Params<C extends CommandRecord, K extends keyof C> = z.input<C[K]['params']>;
 export type Result<C extends CommandRecord, K extends keyof C> = z.output<C[K]['result']>;
 

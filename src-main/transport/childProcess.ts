@@ -1,0 +1,115 @@
+// A device process as a child of Node, seen from both ends.
+//
+// Parent: `spawnDevice` starts the worker with a minimal environment and keeps the last lines that it writes. Child: `parentTransport` speaks
+// to whatever started it, Node or Electron, and ends the process when the parent is gone, so that no worker outlives the app.
+
+import { fork, type ChildProcess } from 'node:child_process';
+import type { DeviceProcess, ProcessExit, SpawnDevice } from '../run/deviceProcess.ts';
+import { createEndpoint } from './endpoint.ts';
+import { LastLines } from './lastLines.ts';
+import type { Transport } from './transport.ts';
+
+export interface SpawnOptions {
+  /** Receives each line that a worker writes, with the worker's name. */
+  log?: (name: string, line: string) => void;
+}
+
+/** `workerPath`: absolute path of the built worker. */
+export function spawnDevice(workerPath: string, { log }: SpawnOptions = {}): SpawnDevice {
+  return (name) => {
+    const child = fork(workerPath, [name], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: deviceEnvironment(process.env),
+      execArgv: [],
+    });
+    const output = new LastLines((line) => log?.(name, line));
+    const written = Promise.all([output.collect(child.stdout!), output.collect(child.stderr!)]);
+    return new Child(child, output, written);
+  };
+}
+
+class Child implements DeviceProcess {
+  readonly transport: Transport;
+  readonly exited: Promise<ProcessExit>;
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess, output: LastLines, written: Promise<unknown>) {
+    this.#child = child;
+    this.transport = childTransport(child);
+    const ended = new Promise<Omit<ProcessExit, 'lastOutput'>>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('error', (error) => {
+        if (child.pid !== undefined) return;
+        output.add(error.message);
+        resolve({ code: null, signal: null });
+      });
+    });
+    this.exited = Promise.all([ended, written]).then(([exit]) => ({ ...exit, lastOutput: output.toString() }));
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+function childTransport(child: ChildProcess): Transport {
+  const { transport, received, ended } = createEndpoint({
+    // The callback takes errors of a child that has just died; its close is told by 'disconnect' or 'exit'.
+    send: (message) => void (child.connected && child.send(message as object, () => undefined)),
+    close: () => void (child.connected && child.disconnect()),
+  });
+  child.on('message', received);
+  child.once('disconnect', ended);
+  child.once('exit', ended);
+  child.on('error', ended);
+  return transport;
+}
+
+/** The channel to the process that started this one. The process ends when it closes. */
+export function parentTransport(): Transport {
+  const { parentPort } = process as typeof process & { parentPort?: ParentPort };
+  return parentPort ? utilityTransport(parentPort) : forkedTransport();
+}
+
+function forkedTransport(): Transport {
+  if (!process.connected) throw new Error('this program is started by the app, not by hand');
+  const { transport, received, ended } = createEndpoint({
+    send: (message) => void (process.connected && process.send!(message, undefined, undefined, () => undefined)),
+    close: () => void (process.connected && process.disconnect()),
+  });
+  process.on('message', received);
+  process.once('disconnect', () => {
+    ended();
+    process.exit();
+  });
+  return transport;
+}
+
+/** Shape of Electron's `process.parentPort`. Its far end has no close event: Electron ends the process with its parent. */
+interface ParentPort {
+  on(event: 'message', listener: (event: { data: unknown }) => void): unknown;
+  postMessage(message: unknown): void;
+}
+
+function utilityTransport(port: ParentPort): Transport {
+  const { transport, received } = createEndpoint({
+    send: (message) => port.postMessage(message),
+    close: () => process.exit(),
+  });
+  port.on('message', (event) => received(event.data));
+  return transport;
+}
+
+const passedOn =
+  /^(PATH|HOME|USERPROFILE|TMPDIR|TEMP|TMP|LANG|LC_\w+|TZ|SYSTEMROOT|WINDIR|XDG_RUNTIME_DIR|RUST_BACKTRACE|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|(CUDA|NVIDIA|VK|SDP)_\w+)$/i;
+
+/** What a device process needs of the environment: paths, language and graphics drivers. Not NODE_OPTIONS and the like, nor secrets of other programs. */
+export function deviceEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const entries = Object.entries(environment).filter(([name, value]) => value !== undefined && passedOn.test(name));
+  return Object.fromEntries(entries) as Record<string, string>;
+}

@@ -1,0 +1,99 @@
+// Answers the calls of one client with the handlers of a contract, and passes on the events of a hub.
+//
+// Parameters are parsed here, by the command's schema. A UserError goes out with its code, message and key; any other exception is a bug:
+// the client gets its message with code `internal`, the stack goes to `reportBug`. A message that is not of the protocol ends the transport.
+
+import { UserError } from '../contract/errors.ts';
+import type { CommandRecord, Contract, EventMessage, EventRecord, Handlers } from '../contract/rpc.ts';
+import { clientMessage, type ClientMessage, type ServerMessage, type WireError } from './envelope.ts';
+import type { EventHub } from './events.ts';
+import type { Transport } from './transport.ts';
+
+type Call = Extract<ClientMessage, { type: 'call' }>;
+
+export interface ServeOptions {
+  /** Receives unexpected exceptions; default: standard error. */
+  reportBug?: (error: unknown) => void;
+}
+
+/** Serves until the transport closes; the signals of calls still running fire then. */
+export function serve<C extends CommandRecord, E extends EventRecord>(
+  transport: Transport,
+  contract: Contract<C, E>,
+  handlers: Handlers<C>,
+  hub: EventHub<E>,
+  { reportBug = (error) => console.error(error) }: ServeOptions = {},
+): void {
+  const running = new Map<number, AbortController>();
+  let unsubscribe: (() => void) | undefined;
+  const send = (message: ServerMessage): void => transport.send(message);
+
+  function greet(version: string): void {
+    if (version !== contract.version || unsubscribe) {
+      send({ type: 'refused', version: contract.version });
+      return transport.close();
+    }
+    send({ type: 'welcome', version: contract.version });
+    unsubscribe = hub.subscribe((event) => send(eventMessage(event)));
+  }
+
+  async function answer(call: Call): Promise<void> {
+    const controller = new AbortController();
+    running.set(call.id, controller);
+    try {
+      const result = await run(contract.commands, handlers, call, controller.signal);
+      send({ type: 'reply', id: call.id, result });
+    } catch (error) {
+      send({ type: 'failure', id: call.id, error: toWire(error, controller.signal, reportBug) });
+    } finally {
+      running.delete(call.id);
+    }
+  }
+
+  function receive(raw: unknown): void {
+    const { data: message } = clientMessage.safeParse(raw);
+    if (!message) return transport.close();
+    if (message.type === 'hello') return greet(message.version);
+    if (!unsubscribe) return transport.close();
+    if (message.type === 'cancel') return running.get(message.id)?.abort();
+    if (running.has(message.id)) return transport.close();
+    void answer(message);
+  }
+
+  transport.onClose(() => {
+    unsubscribe?.();
+    for (const controller of running.values()) controller.abort();
+  });
+  transport.onMessage(receive);
+}
+
+async function run<C extends CommandRecord>(
+  commands: C,
+  handlers: Handlers<C>,
+  call: Call,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (!Object.hasOwn(commands, call.command)) throw new UserError('usage', `there is no command "${call.command}"`);
+  const parsed = commands[call.command]!.params.safeParse(call.params);
+  if (!parsed.success) throw badParams(call.command, parsed.error.issues[0]!);
+  const handler = handlers[call.command] as (params: unknown, context: { signal: AbortSignal }) => unknown;
+  return await handler(parsed.data, { signal });
+}
+
+function badParams(command: string, issue: { path: PropertyKey[]; message: string }): UserError {
+  const key = issue.path.map(String).join('.');
+  return new UserError('usage', `${[command, key].filter(Boolean).join(': ')}: ${issue.message}`, {
+    key: key || undefined,
+  });
+}
+
+function toWire(error: unknown, signal: AbortSignal, reportBug: (error: unknown) => void): WireError {
+  if (error instanceof UserError) return { code: error.code, message: error.message, key: error.key };
+  if (signal.aborted) return { code: 'cancelled', message: 'the call was cancelled' };
+  reportBug(error);
+  return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
+}
+
+function eventMessage<E extends EventRecord>({ name, sequence, payload }: EventMessage<E>): ServerMessage {
+  return { type: 'event', name: String(name), sequence, payload };
+}

@@ -1,0 +1,16 @@
+// A device process that serves the test contract; `childProcess.process.test.ts` bundles and starts it.
+
+import { parentTransport } from './childProcess.ts';
+import { EventHub } from './events.ts';
+import { serve } from './server.ts';
+import { handlers, testContract, type TestEvents } from './testContract.ts';
+
+const hub = new EventHub<TestEvents>();
+const countingHandlers: typeof handlers = {
+  ...handlers,
+  double: ({ value }) => {
+    hub.emit('counted', { count: value });
+    return 2 * value;
+  },
+};
+serve(parentTransport(), testContract, countingHandlers, hub);
