@@ -59,7 +59,6 @@ export const deviceSetup = z.object({
   training: source,
   evaluation: z.object({
     source,
-    samples: z.number(),
     batch: z.number(),
     statisticsBatches: z.number(),
     branchScale: z.number(),
@@ -82,7 +81,7 @@ export const deviceCommands = {
   },
   /** All participants are asked together and give the same answer. */
   evaluate: {
-    params: z.object({}),
+    params: z.object({ samples: z.number().describe('the first so many of the evaluation source') }),
     result: z.object({ lossSum: z.number(), correct: z.number(), samples: z.number() }),
   },
   /** Logits of the first `count` evaluation samples as last evaluated, row-major; count <= evaluation batch. */

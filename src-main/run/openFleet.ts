@@ -1,0 +1,66 @@
+// Opens the device processes of a prepared run, with fresh parameters or those of a checkpoint.
+
+import type { RunConfig } from '../contract/runConfig.ts';
+import { getDataset, datasetSource } from '../data/catalogue.ts';
+import { native, type InitSpec } from '../native.ts';
+import type { Initializer, ModelDefinition } from '../models/model.ts';
+import { readCheckpoint } from './checkpoint.ts';
+import type { SpawnDevice } from './deviceProcess.ts';
+import { Fleet, type FleetOptions } from './fleet.ts';
+import { prepareRun, type PreparedRun } from './prepare.ts';
+import type { RunFolder } from './runFolder.ts';
+
+/** What an app host provides. */
+export interface RunHost {
+  home: string;
+  spawnDevice: SpawnDevice;
+}
+
+/** Reads the dataset of the catalogue and prepares the run on the devices of this machine. */
+export async function prepareFromHome(home: string, config: RunConfig): Promise<PreparedRun> {
+  const dataset = await getDataset(home, config.data.dataset);
+  const sources = {
+    train: await datasetSource(home, dataset.name, 'train'),
+    test: await datasetSource(home, dataset.name, 'test'),
+  };
+  return prepareRun(config, dataset, sources, native().describeCpu().logicalCores);
+}
+
+export type Start =
+  { kind: 'fresh'; seed: number } | { kind: 'checkpoint'; folder: RunFolder; step: number; optimizer: boolean };
+
+export function openFleet(
+  host: RunHost,
+  prepared: PreparedRun,
+  start: Start,
+  listeners: Pick<FleetOptions, 'onRecords' | 'onMemory'> = {},
+): Promise<Fleet> {
+  return Fleet.open({
+    spawnDevice: host.spawnDevice,
+    devices: prepared.devices,
+    layout: prepared.layout,
+    setup: prepared.setup,
+    fill: (store) =>
+      start.kind === 'fresh'
+        ? store.initialise(initSpecs(prepared.model), start.seed)
+        : readCheckpoint(start.folder, store, start.step, start.optimizer),
+    ...listeners,
+  });
+}
+
+/** In the order of the store layout: parameters, then buffers. */
+function initSpecs(model: ModelDefinition): InitSpec[] {
+  const ordered = [...model.tensors].sort((a, b) => Number(a.kind === 'buffer') - Number(b.kind === 'buffer'));
+  return ordered.map((spec) => initSpec(spec.init));
+}
+
+function initSpec(init: Initializer): InitSpec {
+  switch (init.kind) {
+    case 'constant':
+      return { kind: 'constant', value: init.value };
+    case 'normal':
+      return { kind: 'normal', value: init.std };
+    case 'uniform':
+      return { kind: 'uniform', value: init.bound };
+  }
+}

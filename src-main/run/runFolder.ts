@@ -1,0 +1,167 @@
+// Folder of a run, HOME/runs/ID: config.yaml, plan.json, state.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
+//
+// state.json is written whole to a temporary file and renamed; a run whose process is gone while its state says it works is interrupted.
+
+import { appendFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { UserError } from '../contract/errors.ts';
+import { plan, type Plan } from '../contract/plan.ts';
+import { exportResult, isActive, runSummary, type ExportResult, type RunSummary } from '../contract/run.ts';
+import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+
+const storedState = z.object({ summary: runSummary, pid: z.number(), exports: z.array(exportResult) });
+
+export class RunFolder {
+  readonly path: string;
+
+  constructor(
+    home: string,
+    readonly id: string,
+  ) {
+    if (!/^[\w-][\w.-]{0,99}$/.test(id))
+      throw new UserError('usage', `"${id}" is not the id of a run; "sdp runs" lists them`);
+    this.path = join(home, 'runs', id);
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  checkpointPath(step: number): string {
+    return this.file(join('checkpoints', `step-${String(step).padStart(8, '0')}`));
+  }
+
+  async create(config: RunConfig): Promise<void> {
+    try {
+      await mkdir(join(this.path, 'checkpoints'), { recursive: true });
+      await writeFile(this.file('config.yaml'), stringify(config));
+    } catch (error) {
+      throw storageError(this.path, error);
+    }
+  }
+
+  async readConfig(): Promise<RunConfig> {
+    return parseRunConfig(parse(await this.read('config.yaml')));
+  }
+
+  async writePlan(value: Plan): Promise<void> {
+    await this.writeWhole('plan.json', JSON.stringify(value));
+  }
+
+  async readPlan(): Promise<Plan | null> {
+    const text = await readFile(this.file('plan.json'), 'utf8').catch(() => null);
+    return text === null ? null : plan.parse(JSON.parse(text));
+  }
+
+  async writeState(summary: RunSummary, exports: ExportResult[]): Promise<void> {
+    await this.writeWhole('state.json', JSON.stringify({ summary, exports, pid: process.pid }));
+  }
+
+  /** State as stored; `interrupted` where a process that should be at work is gone. */
+  async readState(): Promise<{ summary: RunSummary; exports: ExportResult[] }> {
+    const parsed = storedState.safeParse(JSON.parse(await this.read('state.json')));
+    if (!parsed.success)
+      throw new UserError('checkpoint', `${this.file('state.json')} is damaged: ${parsed.error.issues[0]!.message}`);
+    const { summary, exports, pid } = parsed.data;
+    if (isActive(summary.state) && pid !== process.pid && !isAlive(pid)) {
+      return {
+        exports,
+        summary: { ...summary, state: 'interrupted', reason: 'the app ended while the run was active' },
+      };
+    }
+    return { summary, exports };
+  }
+
+  /** True where another live process is at work on this run. */
+  async isHeldElsewhere(): Promise<boolean> {
+    const parsed = storedState.safeParse(JSON.parse(await this.read('state.json')));
+    return (
+      parsed.success &&
+      isActive(parsed.data.summary.state) &&
+      parsed.data.pid !== process.pid &&
+      isAlive(parsed.data.pid)
+    );
+  }
+
+  /** Steps of the complete checkpoints, ascending. */
+  async checkpoints(): Promise<number[]> {
+    const names = await readdir(this.file('checkpoints')).catch(() => []);
+    return names.flatMap((name) => (/^step-\d{8,}$/.test(name) ? [Number(name.slice(5))] : [])).sort((a, b) => a - b);
+  }
+
+  async log(line: string): Promise<void> {
+    await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${line}\n`).catch(() => undefined);
+  }
+
+  private async read(name: string): Promise<string> {
+    try {
+      return await readFile(this.file(name), 'utf8');
+    } catch (error) {
+      throw new UserError('usage', `there is no run "${this.id}" (${name} is missing); "sdp runs" lists the runs`, {
+        cause: error,
+      });
+    }
+  }
+
+  private async writeWhole(name: string, text: string): Promise<void> {
+    const partial = this.file(`.${name}.partial`);
+    try {
+      await writeFile(partial, text);
+      await rename(partial, this.file(name));
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw storageError(this.file(name), error);
+    }
+  }
+}
+
+/** A sentence for an error of the file system while writing. */
+export function storageError(path: string, error: unknown): UserError {
+  const code = (error as NodeJS.ErrnoException).code;
+  const why =
+    code === 'ENOSPC'
+      ? 'no space is left on the disk; free some space and resume the run'
+      : code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+        ? 'writing there is not permitted; choose another folder with SDP_HOME'
+        : error instanceof Error
+          ? error.message
+          : String(error);
+  return new UserError('storage', `cannot write ${path}: ${why}`, { cause: error });
+}
+
+/** Runs under a home, newest first; folders without a readable state are left out. */
+export async function listRuns(home: string): Promise<RunSummary[]> {
+  const names = (await readdir(join(home, 'runs')).catch(() => [])).filter((name) => !name.startsWith('.'));
+  const states = await Promise.all(names.map((name) => new RunFolder(home, name).readState().catch(() => null)));
+  return states
+    .flatMap((state) => (state ? [state.summary] : []))
+    .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+}
+
+/** `20261121-053412-mnist`, with a number behind it where that is taken. */
+export async function newRunId(home: string, name: string, now: Date): Promise<string> {
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  const slug =
+    name
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .replace(/^-|-$/g, '')
+      .slice(0, 40) || 'run';
+  const taken = new Set(await readdir(join(home, 'runs')).catch(() => []));
+  const base = `${stamp}-${slug}`;
+  for (let count = 1; ; count += 1) {
+    const id = count === 1 ? base : `${base}-${count}`;
+    if (!taken.has(id)) return id;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,83 @@
+// Binds a model's graphs to the store: which tensor, rows and slab place each graph input and output is.
+
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { toOnnx } from '../graph/onnx.ts';
+import { slabOffset, type StoreLayout } from '../memory/storeLayout.ts';
+import type { ModelDefinition, ModelGraph, TensorPort } from '../models/model.ts';
+import type { SessionInput, SessionOutput, SessionSpec } from '../native.ts';
+
+export class Bindings {
+  private readonly indexOf: Map<string, number>;
+
+  constructor(
+    private readonly model: ModelDefinition,
+    private readonly setup: DeviceSetup,
+    private readonly layout: StoreLayout,
+  ) {
+    this.indexOf = new Map(layout.tensors.map((tensor, index) => [tensor.name, index]));
+  }
+
+  /** Training session of one logical worker: gradients and new statistics go straight to its slab. */
+  training(worker: number): SessionSpec {
+    const { granularity, masking, held } = this.setup.masks;
+    const built = this.model.training({ batch: this.setup.microBatch, granularity, masking, held: held[worker]! });
+    const outputs = built.outputs.map((port): SessionOutput => {
+      const offset = slabOffset(this.layout.tensors[this.index(port)]!, worker);
+      if (offset === null) throw new Error(`worker ${worker} computes ${port.port} but does not hold ${port.tensor}`);
+      return { port: port.port, shape: port.shape, target: 'slab', offset };
+    });
+    return this.session(built, worker, this.values(built, 'values'), [
+      ...outputs,
+      { port: 'loss', shape: [], target: 'loss' },
+    ]);
+  }
+
+  /** Full network with the store's own statistics, or the re-estimated ones. */
+  evaluation(reestimated: boolean): SessionSpec {
+    const { batch, branchScale } = this.setup.evaluation;
+    const built = this.model.evaluation({ batch, branchScale, granularity: this.setup.masks.granularity });
+    return this.session(built, -1, this.values(built, reestimated ? 'statistics' : 'values'), [
+      { port: 'loss', shape: [batch], target: 'loss' },
+      { port: 'logits', shape: [batch, this.model.classes], target: 'logits' },
+    ]);
+  }
+
+  /** Full network in training mode, for the statistics of one training micro-batch. */
+  statistics(): SessionSpec {
+    const { granularity } = this.setup.masks;
+    const built = this.model.statistics({
+      batch: this.setup.microBatch,
+      branchScale: this.setup.evaluation.branchScale,
+      granularity,
+    });
+    const outputs = built.outputs.map((port): SessionOutput => ({
+      port: port.port,
+      shape: port.shape,
+      target: 'statistics',
+      tensor: this.index(port),
+    }));
+    return this.session(built, -1, this.values(built, 'values'), outputs);
+  }
+
+  private session(built: ModelGraph, worker: number, inputs: SessionInput[], outputs: SessionOutput[]): SessionSpec {
+    const feeds: SessionInput[] = [{ port: 'input', shape: [built.batch, ...this.model.sample], source: 'input' }];
+    if (built.graph.inputs.some((input) => input.name === 'label')) {
+      feeds.push({ port: 'label', shape: [built.batch], source: 'label' });
+    }
+    return { onnx: toOnnx(built.graph), worker, batch: built.batch, inputs: [...feeds, ...inputs], outputs };
+  }
+
+  private values(built: ModelGraph, buffers: 'values' | 'statistics'): SessionInput[] {
+    return built.inputs.map((port) => {
+      const tensor = this.index(port);
+      const source = this.layout.tensors[tensor]!.kind === 'buffer' ? buffers : 'values';
+      return { port: port.port, shape: port.shape, source, tensor, rows: port.rows ?? undefined };
+    });
+  }
+
+  private index(port: TensorPort): number {
+    const index = this.indexOf.get(port.tensor);
+    if (index === undefined) throw new Error(`${port.tensor} is not in the store layout`);
+    return index;
+  }
+}

@@ -1,0 +1,139 @@
+// What a device process does when told: opens the store, builds the sessions of its logical workers, trains, evaluates.
+//
+// Sessions for evaluation exist from an evaluation to the next training, so that they take no memory of a training run.
+
+import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/deviceMessages.ts';
+import type { Handlers } from '../contract/rpc.ts';
+import type { StoreLayout } from '../memory/storeLayout.ts';
+import { createModel } from '../models/index.ts';
+import { fromNative, native, type NativeDevice } from '../native.ts';
+import type { EventHub } from '../transport/events.ts';
+import { Bindings } from './bindings.ts';
+import { runtimeLibrary } from './runtimeLibrary.ts';
+
+/** Milliseconds between two record events (20 a second) and between two memory samples. */
+const recordsEveryMs = 50;
+const memoryEveryMs = 1000;
+
+interface Prepared {
+  setup: DeviceSetup;
+  device: NativeDevice;
+  bindings: Bindings;
+  training: number[];
+  evaluation: { session: number; statistics: number | null } | null;
+}
+
+/** Handlers of the device contract; events go to `hub`. One run per process: `prepare` comes first and once. */
+export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceCommands> {
+  let prepared: Prepared | undefined;
+  const current = (): Prepared => {
+    if (!prepared) throw new Error('the device was not prepared');
+    return prepared;
+  };
+  return translated({
+    prepare: async (setup) => {
+      prepared = await prepare(setup);
+      return { pid: process.pid };
+    },
+    train: (params) => train(current(), hub, params),
+    evaluate: ({ samples }) => evaluate(current(), samples),
+    logits: async ({ count }) => {
+      const { device, evaluation, setup } = current();
+      if (!evaluation) throw new Error('logits are asked for before an evaluation');
+      const logits = await device.logits(evaluation.session, setup.evaluation.source, count);
+      return { logits: [...logits] };
+    },
+    close: () => {
+      prepared?.device.close();
+      prepared = undefined;
+      return {};
+    },
+  });
+}
+
+async function prepare(setup: DeviceSetup): Promise<Prepared> {
+  const { kind, index, threads } = setup.device;
+  const { storePath, participant } = setup;
+  const device = await native().openDevice({
+    runtimeLibrary: runtimeLibrary(),
+    storePath,
+    participant,
+    kind,
+    index,
+    threads,
+  });
+  const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
+  const training: number[] = [];
+  for (const worker of setup.workers) training.push(await device.addSession(bindings.training(worker)));
+  return { setup, device, bindings, training, evaluation: null };
+}
+
+async function train(
+  prepared: Prepared,
+  hub: EventHub<DeviceEvents>,
+  segment: { from: number; to: number; learningRates: number[] },
+): Promise<{ step: number; stopped: boolean }> {
+  const { device, setup, training } = prepared;
+  await closeEvaluation(prepared);
+  const sendRecords = () => {
+    const records = device.drainRecords();
+    if (records.step.length > 0) hub.emit('records', records);
+  };
+  const sendMemory = () => hub.emit('memory', device.memory());
+  const timers = [setInterval(sendRecords, recordsEveryMs), setInterval(sendMemory, memoryEveryMs)];
+  try {
+    return await device.train({ sessions: training, optimizer: setup.optimizer, source: setup.training, ...segment });
+  } finally {
+    timers.forEach(clearInterval);
+    sendRecords();
+    sendMemory();
+  }
+}
+
+async function evaluate(
+  prepared: Prepared,
+  samples: number,
+): Promise<{ lossSum: number; correct: number; samples: number }> {
+  const { device, setup } = prepared;
+  const { session, statistics } = (prepared.evaluation ??= await openEvaluation(prepared));
+  const { source, statisticsBatches } = setup.evaluation;
+  return device.evaluate({
+    session,
+    source,
+    samples,
+    statistics:
+      statistics === null ? undefined : { session: statistics, batches: statisticsBatches, source: setup.training },
+  });
+}
+
+async function openEvaluation({ device, bindings, setup }: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
+  const reestimate = setup.evaluation.statisticsBatches > 0;
+  return {
+    session: await device.addSession(bindings.evaluation(reestimate)),
+    statistics: reestimate ? await device.addSession(bindings.statistics()) : null,
+  };
+}
+
+async function closeEvaluation(prepared: Prepared): Promise<void> {
+  const { device, evaluation } = prepared;
+  prepared.evaluation = null;
+  if (!evaluation) return;
+  await device.removeSession(evaluation.session);
+  if (evaluation.statistics !== null) await device.removeSession(evaluation.statistics);
+}
+
+/** Turns errors of the addon into user errors, for every handler. */
+function translated(handlers: Handlers<DeviceCommands>): Handlers<DeviceCommands> {
+  const wrap =
+    (handler: (...args: never[]) => unknown) =>
+    async (...args: never[]) => {
+      try {
+        return await handler(...args);
+      } catch (error) {
+        throw fromNative(error);
+      }
+    };
+  return Object.fromEntries(
+    Object.entries(handlers).map(([name, handler]) => [name, wrap(handler as (...args: never[]) => unknown)]),
+  ) as Handlers<DeviceCommands>;
+}
