@@ -47,7 +47,8 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    // What failed is what to report, even if tidying up fails too.
+    await rm(temporary, { force: true }).catch(() => {});
     throw storageError(error, path);
   }
 }

@@ -1,0 +1,93 @@
+// The imported datasets, as folders under HOME/datasets. Nothing is cached: the file system is the catalogue.
+
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dataset, type Dataset } from '../contract/commands.ts';
+import { UserError } from '../contract/errors.ts';
+import { systemCode } from './files.ts';
+import { arrayFiles, datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
+
+export interface Catalogue {
+  /** In order of name. */
+  datasets: Dataset[];
+  /** One `data` error for each dataset that cannot be used, its name as `key`. */
+  damaged: UserError[];
+}
+
+export async function listDatasets(home: string): Promise<Catalogue> {
+  const catalogue: Catalogue = { datasets: [], damaged: [] };
+  for (const name of await datasetNames(home)) {
+    try {
+      catalogue.datasets.push(dataset.parse(await readManifest(home, name)));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      catalogue.damaged.push(error);
+    }
+  }
+  return catalogue;
+}
+
+/** Fails with a `data` error that lists what there is where the name is unknown. */
+export async function getDataset(home: string, name: string): Promise<Manifest> {
+  const names = await datasetNames(home);
+  if (names.includes(name)) return await readManifest(home, name);
+  const there = names.length > 0 ? `imported are ${names.join(', ')}` : 'none is imported yet';
+  throw new UserError('data', `there is no dataset "${name}": ${there}; add one with "sdp import PATH"`, { key: name });
+}
+
+/** What the loader needs to read a split: its folder, and how pixels are normalised. */
+export async function datasetSource(
+  home: string,
+  name: string,
+  split: Split,
+): Promise<{ path: string; mean: number[]; std: number[] }> {
+  const { mean, std } = await getDataset(home, name);
+  return { path: join(datasetsFolder(home), name, split), mean, std };
+}
+
+/** Folders with a valid name; those of imports under way begin with a dot. */
+async function datasetNames(home: string): Promise<string[]> {
+  try {
+    const entries = await readdir(datasetsFolder(home), { withFileTypes: true });
+    const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+    return names.filter((name) => datasetName.test(name)).sort();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw new UserError('storage', `${datasetsFolder(home)} cannot be read (${systemCode(error)})`, { cause: error });
+  }
+}
+
+/** The folder's name counts, so that a dataset can be renamed by hand. */
+async function readManifest(home: string, name: string): Promise<Manifest> {
+  const folder = join(datasetsFolder(home), name);
+  const parsed = manifest.safeParse(await readJson(join(folder, 'manifest.json'), name));
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
+    throw damaged(name, `manifest.json: ${path.join('.') || 'content'}: ${message}`);
+  }
+  const sizes = await Promise.all(arrayFiles.map((file) => sizeOf(join(folder, file))));
+  const found = sizes.reduce((total, size) => total + size, 0);
+  if (found !== parsed.data.bytes) throw damaged(name, `its arrays have ${found} bytes, expected ${parsed.data.bytes}`);
+  return { ...parsed.data, name };
+}
+
+async function readJson(path: string, name: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    const problem = error instanceof SyntaxError ? 'is not JSON' : `cannot be read (${systemCode(error)})`;
+    throw damaged(name, `manifest.json ${problem}`, error);
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+function damaged(name: string, problem: string, cause?: unknown): UserError {
+  const message = `dataset ${name} is damaged: ${problem}; remove its folder and import it again`;
+  return new UserError('data', message, { key: name, cause });
+}

