@@ -9,7 +9,7 @@ const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
 
 export const resnetConfig = z.strictObject({
-  family: z.literal('resnet'),
+  family: z.literal('resnet').describe('Model family; ResNet with basic blocks'),
   layers: z
     .array(positiveInt)
     .min(1)
@@ -55,20 +55,23 @@ export const deviceConfig = z.strictObject({
 export const trainingConfig = z.strictObject({
   steps: positiveInt.max(1e9).default(300).describe('Optimizer steps'),
   batch: positiveInt.default(128).describe('Samples per step over all workers'),
-  optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
+  optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('With the semantics of torch.optim'),
   learningRate: z.number().min(0).default(0.05).describe('Peak learning rate'),
-  momentum: fraction.default(0.9),
-  nesterov: z.boolean().default(false),
+  momentum: fraction.default(0.9).describe('sgd: share of the last update in the next'),
+  nesterov: z.boolean().default(false).describe('sgd: Nesterov momentum'),
   weightDecay: z.number().min(0).default(0.0005).describe('On parameters with two or more dimensions'),
-  beta1: fraction.default(0.9),
-  beta2: fraction.default(0.999),
-  eps: z.number().min(0).default(1e-8),
+  beta1: fraction.default(0.9).describe('adamw: decay of the mean of gradients'),
+  beta2: fraction.default(0.999).describe('adamw: decay of the mean of squared gradients'),
+  eps: z.number().min(0).default(1e-8).describe('adamw: added to the root of the second moment'),
   clipGlobalNorm: z
     .number()
     .min(0)
     .default(0)
     .describe('Largest global L2 norm of the averaged gradient; 0: no clipping'),
-  schedule: z.enum(['constant', 'cosine', 'onecycle', 'step']).default('constant'),
+  schedule: z
+    .enum(['constant', 'cosine', 'onecycle', 'step'])
+    .default('constant')
+    .describe('Course of the learning rate after the warm-up'),
   warmupSteps: z.int().min(0).default(0).describe('Linear warm-up before the schedule'),
   finalFraction: z.number().min(0).max(1).default(0).describe('Last learning rate of cosine, as a share of the peak'),
   warmupShare: z
