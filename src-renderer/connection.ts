@@ -1,0 +1,14 @@
+// How this page reaches its app, and when it is worth trying again at once: the network is back, or the page is looked at.
+
+import { pageTransport, type PageWindow } from '../src-main/transport/page.ts';
+import { useConnectionStore } from './stores/connection.ts';
+
+export function openConnection(): void {
+  const connection = useConnectionStore();
+  const retry = () => {
+    if (!document.hidden) connection.retryNow();
+  };
+  window.addEventListener('online', retry);
+  document.addEventListener('visibilitychange', retry);
+  connection.start(() => pageTransport(window as unknown as PageWindow));
+}

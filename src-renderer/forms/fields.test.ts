@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
+import { fieldOfKey, formFields, formValues, isRelevant, rawConfig } from './fields.ts';
+
+const minimal = { model: { family: 'resnet' }, data: { dataset: 'mnist' } };
+
+function fieldOf(key: string) {
+  return formFields.find((field) => field.key === key)!;
+}
+
+test('every leaf of the schema has a field with label and description', () => {
+  expect(formFields.map(({ key }) => key)).toEqual(
+    expect.arrayContaining(['name', 'model.layers', 'data.dataset', 'devices', 'training.clipGlobalNorm']),
+  );
+  expect(formFields.filter(({ label, description }) => !label || !description).map(({ key }) => key)).toEqual([]);
+});
+
+test('labels, ranges and choices come from the schema', () => {
+  expect(fieldOf('subnetworks.workers')).toEqual({
+    key: 'subnetworks.workers',
+    section: 'subnetworks',
+    label: 'Workers',
+    description: 'Logical workers N: the number of subnetworks',
+    kind: 'number',
+    choices: [],
+    fallback: '4',
+    integer: true,
+    min: 1,
+    max: 256,
+  });
+  expect(fieldOf('training.clipGlobalNorm').label).toBe('Clip global norm');
+  expect(fieldOf('training.schedule').choices).toEqual(['constant', 'cosine', 'onecycle', 'step']);
+  expect(fieldOf('training.seed').max).toBe(2 ** 32 - 1);
+  expect(fieldOf('evaluation.every').max).toBeUndefined();
+});
+
+test('a configuration survives the way through the form', () => {
+  const config = parseRunConfig({
+    ...minimal,
+    name: 'a name',
+    devices: ['cpu:0', { id: 'cpu:1', threads: 2 }],
+    training: { nesterov: true, learningRate: 1e-5 },
+  });
+  expect(parseRunConfig(rawConfig(formValues(config)))).toEqual(config);
+});
+
+test('the defaults of the form are those of the schema', () => {
+  const values = { ...formValues(), 'data.dataset': 'mnist' };
+  expect(parseRunConfig(rawConfig(values))).toEqual(parseRunConfig(minimal));
+});
+
+test('an empty control means the default, text that is no number is named', () => {
+  const values = { ...formValues(), 'data.dataset': 'mnist', 'training.steps': ' ' };
+  expect(parseRunConfig(rawConfig(values)).training.steps).toBe(300);
+  expect(() => parseRunConfig(rawConfig({ ...values, 'training.batch': '12x' }))).toThrow(/^training\.batch: /);
+});
+
+test('layers are read with commas or spaces', () => {
+  expect(rawConfig({ ...formValues(), 'model.layers': '3 4, 6,3' }).model).toMatchObject({ layers: [3, 4, 6, 3] });
+});
+
+test('keys of one choice are relevant under it only', () => {
+  const values = formValues();
+  expect([isRelevant(fieldOf('training.beta1'), values), isRelevant(fieldOf('training.momentum'), values)]).toEqual([
+    false,
+    true,
+  ]);
+});
+
+describe('an error finds its field', () => {
+  test.each([
+    ['training.batch', 'training.batch'],
+    ['model.layers.0', 'model.layers'],
+    ['devices.1.id', 'devices'],
+    ['data.dataset', 'data.dataset'],
+    ['name', 'name'],
+    ['elsewhere', undefined],
+    [undefined, undefined],
+  ])('%s', (key, expected) => {
+    expect(fieldOfKey(key)?.key).toBe(expected);
+  });
+});

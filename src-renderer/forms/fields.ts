@@ -1,0 +1,176 @@
+// The form of a run configuration, derived from its schema: one field per key, with description, default, range and choices.
+//
+// Values of a form are what its controls hold: text, a flag, or rows of devices. An empty text means the default, so its key is left out.
+
+import { z } from 'zod';
+import { runConfig, type RunConfig } from '../../src-main/contract/runConfig.ts';
+
+export interface DeviceRow {
+  id: string;
+  /** Empty: the default. */
+  threads: string;
+}
+
+export type FieldValue = string | boolean | DeviceRow[];
+export type FormValues = Record<string, FieldValue>;
+
+export interface FormField {
+  /** Dotted, as in messages about the configuration. */
+  key: string;
+  section: string;
+  label: string;
+  description: string;
+  kind: 'text' | 'number' | 'numbers' | 'choice' | 'flag' | 'devices';
+  choices: string[];
+  /** As text; empty where the key has none. */
+  fallback: string;
+  integer: boolean;
+  min: number | undefined;
+  max: number | undefined;
+}
+
+interface Schema {
+  type?: string;
+  const?: unknown;
+  enum?: unknown[];
+  default?: unknown;
+  description?: string;
+  properties?: Record<string, Schema>;
+  items?: Schema;
+  minimum?: number;
+  maximum?: number;
+}
+
+/** Keys that matter only for one choice of another key; the form shows them then. */
+const onlyFor: Record<string, { key: string; value: string }> = {
+  'training.momentum': { key: 'training.optimizer', value: 'sgd' },
+  'training.nesterov': { key: 'training.optimizer', value: 'sgd' },
+  'training.beta1': { key: 'training.optimizer', value: 'adamw' },
+  'training.beta2': { key: 'training.optimizer', value: 'adamw' },
+  'training.eps': { key: 'training.optimizer', value: 'adamw' },
+  'training.finalFraction': { key: 'training.schedule', value: 'cosine' },
+  'training.warmupShare': { key: 'training.schedule', value: 'onecycle' },
+  'training.stepEvery': { key: 'training.schedule', value: 'step' },
+  'training.stepFactor': { key: 'training.schedule', value: 'step' },
+};
+
+export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) =>
+  schema.properties
+    ? Object.entries(schema.properties).map(([name, property]) => field(key, `${key}.${name}`, name, property))
+    : [field(key === 'devices' ? 'devices' : 'run', key, key, schema)],
+);
+
+function rootSchema(): Schema {
+  return z.toJSONSchema(runConfig, { io: 'input' }) as Schema;
+}
+
+function field(section: string, key: string, name: string, schema: Schema): FormField {
+  return {
+    key,
+    section,
+    label: humanise(name),
+    description: schema.description ?? '',
+    kind: kindOf(key, schema),
+    choices: schema.const !== undefined ? [String(schema.const)] : (schema.enum ?? []).map(String),
+    fallback: schema.default === undefined ? '' : asText(schema.default),
+    integer: schema.type === 'integer',
+    min: bound(schema.minimum),
+    max: bound(schema.maximum),
+  };
+}
+
+function kindOf(key: string, schema: Schema): FormField['kind'] {
+  if (key === 'devices') return 'devices';
+  if (schema.enum || schema.const !== undefined) return 'choice';
+  if (schema.type === 'boolean') return 'flag';
+  if (schema.type === 'array') return 'numbers';
+  return schema.type === 'number' || schema.type === 'integer' ? 'number' : 'text';
+}
+
+/** The largest safe integers stand for "no bound". */
+function bound(value: number | undefined): number | undefined {
+  return value === undefined || Math.abs(value) >= Number.MAX_SAFE_INTEGER ? undefined : value;
+}
+
+function humanise(name: string): string {
+  const words = name.replace(
+    /([a-z])([A-Z0-9])/g,
+    (_, before: string, after: string) => `${before} ${after.toLowerCase()}`,
+  );
+  return words[0]!.toUpperCase() + words.slice(1);
+}
+
+function asText(value: unknown): string {
+  return Array.isArray(value) ? value.join(', ') : String(value);
+}
+
+/** Whether the field has an effect, given the others. */
+export function isRelevant({ key }: FormField, values: FormValues): boolean {
+  const condition = onlyFor[key];
+  return !condition || values[condition.key] === condition.value;
+}
+
+/** Values of the controls for a configuration, or for none: the defaults. */
+export function formValues(config?: RunConfig): FormValues {
+  return Object.fromEntries(formFields.map((one) => [one.key, controlValue(one, config && valueAt(config, one.key))]));
+}
+
+function valueAt(config: RunConfig, key: string): unknown {
+  return key.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config);
+}
+
+function controlValue({ kind, fallback, choices }: FormField, value: unknown): FieldValue {
+  if (kind === 'devices') return Array.isArray(value) ? value.map(deviceRow) : [];
+  if (kind === 'flag') return value === undefined ? fallback === 'true' : Boolean(value);
+  if (value !== undefined) return asText(value);
+  return kind === 'choice' ? fallback || (choices[0] ?? '') : fallback;
+}
+
+function deviceRow(device: string | { id: string; threads?: number }): DeviceRow {
+  return typeof device === 'string'
+    ? { id: device, threads: '' }
+    : { id: device.id, threads: device.threads === undefined ? '' : String(device.threads) };
+}
+
+/** The configuration as the controls have it, still to be checked by parseRunConfig. */
+export function rawConfig(values: FormValues): Record<string, unknown> {
+  const config: Record<string, unknown> = {};
+  for (const one of formFields) {
+    const value = configValue(one, values[one.key]!);
+    const [section, name] = one.key.split('.') as [string, string?];
+    if (name === undefined) assign(config, section, value);
+    else assign((config[section] ??= {}) as Record<string, unknown>, name, value);
+  }
+  return config;
+}
+
+function assign(target: Record<string, unknown>, name: string, value: unknown): void {
+  if (value !== undefined) target[name] = value;
+}
+
+function configValue({ kind }: FormField, value: FieldValue): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? 'auto' : value.map(deviceConfig);
+  if (typeof value === 'boolean') return value;
+  const text = value.trim();
+  if (text === '') return undefined;
+  if (kind === 'number') return numberOrText(text);
+  if (kind === 'numbers') return text.split(/[\s,]+/).map(numberOrText);
+  return text;
+}
+
+function deviceConfig({ id, threads }: DeviceRow): unknown {
+  return threads.trim() === '' ? id.trim() : { id: id.trim(), threads: numberOrText(threads.trim()) };
+}
+
+/** Text that is no number stays text, so that the check can name it. */
+function numberOrText(text: string): number | string {
+  const value = Number(text);
+  return Number.isFinite(value) ? value : text;
+}
+
+/** The field that an error's key belongs to; undefined where there is none. */
+export function fieldOfKey(key: string | undefined): FormField | undefined {
+  return key === undefined
+    ? undefined
+    : formFields.find((one) => key === one.key || key.startsWith(`${one.key}.`) || key.startsWith(`${one.key}[`));
+}

@@ -1,0 +1,92 @@
+// What this installation offers: devices, datasets, samples. Loads the snapshot that everything starts from, and hands its runs to their store.
+
+import { defineStore } from 'pinia';
+import { ref, shallowRef, watch } from 'vue';
+import type { Dataset, Device, Sample } from '../../src-main/contract/commands.ts';
+import { useConnectionStore, type AppEvent } from './connection.ts';
+import { createFeed } from './feed.ts';
+import { errorText } from './messages.ts';
+import { useRunsStore } from './runs.ts';
+
+export const useCatalogueStore = defineStore('catalogue', () => {
+  const connection = useConnectionStore();
+  const runs = useRunsStore();
+  const loaded = ref(false);
+  const problem = ref('');
+  const version = ref('');
+  const devices = shallowRef<Device[]>([]);
+  const datasets = shallowRef<Dataset[]>([]);
+  const samples = shallowRef<Sample[]>([]);
+  const importing = ref(false);
+  const importError = ref('');
+  const imported = ref<Dataset | null>(null);
+  let sequence = 0;
+
+  const feed = createFeed(
+    () => connection.call('snapshot', {}),
+    (snapshot) => {
+      sequence = snapshot.sequence;
+      version.value = snapshot.version;
+      devices.value = snapshot.devices;
+      datasets.value = snapshot.datasets;
+      samples.value = snapshot.samples;
+      runs.replace(snapshot.runs);
+      loaded.value = true;
+    },
+    (event: AppEvent) => {
+      if (event.sequence <= sequence) return;
+      if (event.name === 'datasetImported') add(event.payload.dataset);
+      else runs.apply(event);
+    },
+  );
+
+  function add(dataset: Dataset): void {
+    const others = datasets.value.filter(({ name }) => name !== dataset.name);
+    datasets.value = [...others, dataset].sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  async function load(): Promise<void> {
+    try {
+      problem.value = '';
+      await feed.reload();
+    } catch (error) {
+      problem.value = errorText(error);
+    }
+  }
+
+  async function importDataset(path: string, name: string): Promise<boolean> {
+    importing.value = true;
+    importError.value = '';
+    imported.value = null;
+    try {
+      imported.value = await connection.call('importDataset', name ? { path, name } : { path });
+      add(imported.value);
+      return true;
+    } catch (error) {
+      importError.value = errorText(error);
+      return false;
+    } finally {
+      importing.value = false;
+    }
+  }
+
+  connection.onEvent(feed.receive);
+  watch(
+    () => connection.epoch,
+    () => void load(),
+  );
+
+  return {
+    loaded,
+    problem,
+    version,
+    devices,
+    datasets,
+    samples,
+    importing,
+    importError,
+    imported,
+    load,
+    importDataset,
+  };
+});

@@ -1,0 +1,82 @@
+// The words of the page: what a run is doing, and what went wrong. One place turns errors and states into text.
+
+import { UserError } from '../../src-main/contract/errors.ts';
+import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
+import { formatDuration, formatInteger, formatShare } from '../charts/format.ts';
+
+export function errorText(error: unknown): string {
+  if (error instanceof UserError) return sentence(error.message);
+  return `Unexpected error: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+export const stateLabels: Record<RunState, string> = {
+  preparing: 'Preparing',
+  training: 'Training',
+  evaluating: 'Evaluating',
+  saving: 'Saving',
+  stopped: 'Stopped',
+  done: 'Done',
+  failed: 'Failed',
+  interrupted: 'Interrupted',
+};
+
+export interface Observed {
+  /** Whether the page hears of the run at this moment. */
+  connected: boolean;
+  stopping: boolean;
+  /** Seconds without news of an active run, where that is longer than its steps explain; else 0. */
+  silentSecs: number;
+}
+
+/** One line that says what the run does now, from facts alone. Without a connection it says what was last known. */
+export function stateLine(summary: RunSummary, { connected, stopping, silentSecs }: Observed): string {
+  const line = plainState(summary);
+  if (!isActive(summary.state)) return line;
+  if (!connected)
+    return `Last known: ${line[0]!.toLowerCase()}${line.slice(1)}. No connection, so it may have moved on`;
+  if (stopping) return `${line}; stopping at the end of this step`;
+  return silentSecs > 0 ? `${line}; no news for ${formatDuration(silentSecs)}` : line;
+}
+
+function plainState({ state, step, steps, reason, accuracy }: RunSummary): string {
+  const at = `step ${formatInteger(step)} of ${formatInteger(steps)}`;
+  const because = reason ? `: ${reason}` : '';
+  switch (state) {
+    case 'preparing':
+      return 'Preparing: building graphs and starting device processes';
+    case 'training':
+      return step === 0 ? `Training, first of ${formatInteger(steps)} steps` : `Training, ${at} done`;
+    case 'evaluating':
+      return `Evaluating the full network after ${at}`;
+    case 'saving':
+      return `Saving a checkpoint after ${at}`;
+    case 'done':
+      return `Done after ${formatInteger(step)} steps${accuracy === null ? '' : `, accuracy ${formatShare(accuracy)}`}`;
+    case 'stopped':
+      return `Stopped after ${at}${because}`;
+    case 'failed':
+      return `Failed after ${at}${because}`;
+    case 'interrupted':
+      return `Interrupted after ${at}${because || ': the app ended while it ran'}`;
+  }
+}
+
+/** What non-finite losses there were, in words; empty where all were finite. */
+export function nonFiniteText(marks: readonly { step: number; worker: number }[]): string {
+  const first = marks[0];
+  if (!first) return '';
+  const last = marks[marks.length - 1]!.step;
+  const workers = [...new Set(marks.map((mark) => mark.worker))].sort((a, b) => a - b);
+  const who = workers.length === 1 ? `worker ${workers[0]}` : `workers ${workers.join(', ')}`;
+  const when =
+    first.step === last
+      ? `at step ${formatInteger(last)}`
+      : `from step ${formatInteger(first.step)} to ${formatInteger(last)}`;
+  return `Loss of ${who} was not finite ${when} (${formatInteger(marks.length)} ${marks.length === 1 ? 'value' : 'values'}).`;
+}
+
+/** With a full stop at the end. */
+function sentence(text: string): string {
+  const trimmed = text.trim();
+  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}
