@@ -1,0 +1,43 @@
+// Builds the app into out/: main/ (Electron host, device worker and command line, for Node 20 and Electron alike), preload/, renderer/.
+
+import { resolve } from 'node:path';
+import vue from '@vitejs/plugin-vue';
+import { defineConfig } from 'electron-vite';
+
+const here = import.meta.dirname;
+const node = 'node20.19';
+
+export default defineConfig({
+  main: {
+    build: {
+      target: node,
+      rolldownOptions: {
+        input: {
+          app: resolve(here, 'src-main/app/main.ts'),
+          worker: resolve(here, 'src-main/worker/main.ts'),
+          cli: resolve(here, 'src-main/cli/main.ts'),
+        },
+        output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
+      },
+    },
+  },
+  preload: {
+    build: {
+      target: node,
+      // A sandboxed preload is one CommonJS file.
+      externalizeDeps: false,
+      rolldownOptions: {
+        input: { preload: resolve(here, 'src-main/app/preload.ts') },
+        output: { format: 'cjs', entryFileNames: '[name].cjs' },
+      },
+    },
+  },
+  renderer: {
+    root: resolve(here, 'src-renderer'),
+    build: {
+      target: 'es2022',
+      rolldownOptions: { input: resolve(here, 'src-renderer/index.html') },
+    },
+    plugins: [vue()],
+  },
+});

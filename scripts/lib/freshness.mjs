@@ -1,0 +1,80 @@
+// Whether what was built is that of the sources as they are: fingerprints of the sources' content, remembered in out/setup.json.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './processes.mjs';
+
+const file = join(root, 'out/setup.json');
+
+const builds = {
+  app: {
+    sources: ['src-main', 'src-renderer', 'electron.vite.config.ts', 'package.json', 'tsconfig.base.json'],
+    skip: /\.test\.ts$/,
+    products: [
+      'out/main/app.js',
+      'out/main/worker.js',
+      'out/main/cli.js',
+      'out/preload/preload.cjs',
+      'out/renderer/index.html',
+    ],
+  },
+  native: {
+    sources: ['native', 'scripts/buildNative.mjs'],
+    skip: /(^|[/\\])(target|node_modules)$|\.node$|\.d\.ts$/,
+    products: ['native/binding/sdp.node'],
+  },
+};
+
+/** @param {keyof typeof builds} name */
+export function isFresh(name) {
+  const { products } = builds[name];
+  return products.every((path) => existsSync(join(root, path))) && recall(name) === fingerprint(name);
+}
+
+/** Builds and, where that succeeded, remembers the sources as they were before: a change made meanwhile is not lost. */
+export async function buildOnce(name, build) {
+  const before = fingerprint(name);
+  const result = await build();
+  if (result.code === 0) remember(name, before);
+  return result;
+}
+
+function fingerprint(name) {
+  const { sources, skip } = builds[name];
+  const hash = createHash('sha256').update(process.versions.node.split('.')[0]);
+  for (const path of sources.flatMap((source) => filesUnder(source, skip))) {
+    hash
+      .update(path)
+      .update('\0')
+      .update(readFileSync(join(root, path)))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function filesUnder(path, skip) {
+  const full = join(root, path);
+  if (skip.test(path) || !existsSync(full)) return [];
+  if (!statSync(full).isDirectory()) return [path];
+  return readdirSync(full)
+    .sort()
+    .flatMap((name) => filesUnder(`${path}/${name}`, skip));
+}
+
+export function recall(key) {
+  return readMemory()[key];
+}
+
+export function remember(key, value) {
+  mkdirSync(join(root, 'out'), { recursive: true });
+  writeFileSync(file, JSON.stringify({ ...readMemory(), [key]: value }, null, 2));
+}
+
+function readMemory() {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return {};
+  }
+}
