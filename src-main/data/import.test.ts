@@ -146,15 +146,12 @@ describe('importDataset', () => {
     expect(both[0]).toEqual(both[1]);
   }, 30_000);
 
-  it('reads the first samples normalised', async () => {
+  it('gives the first images normalised', async () => {
     await importDataset({ path: await tinyFiles(join(folder, 'tiny')), home });
     const { path, mean, std } = await datasetSource(home, 'tiny', 'train');
-    const read = await readNormalisedImages(path, mean, std, 1);
-    expect(read).toMatchObject({ shape: [1, 1, 2, 3], labels: [1] });
-    trainPixels.slice(0, 6).forEach((pixel, index) => {
-      expect(read.images[index]).toBeCloseTo((pixel / 255 - mean[0]!) / std[0]!, 6);
-    });
-    expect((await readNormalisedImages(path, mean, std, 100)).shape).toEqual([2, 1, 2, 3]);
+    const images = await readNormalisedImages(path, mean, std, 1);
+    expect(images).toEqual(Float32Array.from(trainPixels.slice(0, 6), (pixel) => (pixel / 255 - mean[0]!) / std[0]!));
+    expect(await readNormalisedImages(path, mean, std, 100)).toHaveLength(12);
   });
 
   it('keeps a channel of one value usable', async () => {

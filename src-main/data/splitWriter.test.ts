@@ -21,7 +21,7 @@ it('counts pixels per channel and keeps their order, however the source is cut i
         expect.closeTo(252.5, 12),
       ]);
       expect([...(await readFile(join(folder, 'images.npy'))).subarray(128)]).toEqual(pixels);
-      const { images } = await readNormalisedImages(folder, [0, 1], [1, 0.5], 1);
+      const images = await readNormalisedImages(folder, [0, 1], [1, 0.5], 1);
       expect(images).toEqual(
         Float32Array.from([1, 2, 3, 250, 251, 252], (p, i) => (i < 3 ? p / 255 : (p / 255 - 1) / 0.5)),
       );
