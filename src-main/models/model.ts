@@ -6,6 +6,7 @@
 // Shape legend: B batch, C channels, H W image, K classes.
 
 import type { Graph } from '../graph/graph.ts';
+import type { ExecutionProvider } from '../graph/lower/lower.ts';
 
 /** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
 export type Initializer =
@@ -64,6 +65,22 @@ export interface ModelGraph {
   outputs: TensorPort[];
 }
 
+/** `provider`: what the graph will run on; its operators are chosen for it (default: cpu). */
+export interface TrainingOptions {
+  batch: number;
+  granularity: Granularity;
+  masking: Masking;
+  held: Held;
+  provider?: ExecutionProvider;
+}
+
+export interface FullNetworkOptions {
+  batch: number;
+  granularity: Granularity;
+  branchScale: number;
+  provider?: ExecutionProvider;
+}
+
 export interface ModelDefinition {
   family: string;
   /** Parameters first, then buffers, each in the library's state-dict order. */
@@ -79,11 +96,11 @@ export interface ModelDefinition {
    * Forward, mean cross-entropy and backward of what `held` leaves of the network.
    * Outputs: `loss` [] float32, `grad/<parameter>` and `stat/<buffer>` (the updated running statistic) of what is held.
    */
-  training(options: { batch: number; granularity: Granularity; masking: Masking; held: Held }): ModelGraph;
+  training(options: TrainingOptions): ModelGraph;
   /** Full network with given statistics. Outputs: `loss` [B] (per sample; 0 where the label is negative) and `logits` [B,K]. */
-  evaluation(options: { batch: number; granularity: Granularity; branchScale: number }): ModelGraph;
+  evaluation(options: FullNetworkOptions): ModelGraph;
   /** Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read. */
-  statistics(options: { batch: number; granularity: Granularity; branchScale: number }): ModelGraph;
+  statistics(options: FullNetworkOptions): ModelGraph;
   /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
   inference(): ModelGraph;
 }

@@ -1,0 +1,203 @@
+// Typed intermediate representation over ONNX operators, and its builder.
+//
+// A graph is a list of nodes in execution order; each value is produced once and has a static shape and dtype, inferred by the rule of
+// its operator (ops/). Operators of kind `composite` (gradients of convolutions, normalisation, ...) have no ONNX counterpart: the
+// lowering of an execution provider (lower/) replaces them before a graph is planned or written.
+// Node order is creation order, so the same calls give the same graph; passes keep it.
+
+export type DType = 'float32' | 'int32' | 'int64' | 'bool';
+export type Shape = readonly number[];
+
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** A tensor of the graph; identity is the object. `name` is unique within the graph. */
+export interface Value extends TensorType {
+  readonly name: string;
+}
+
+export type AttributeValue = number | string | readonly number[];
+export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
+
+export interface Node<A extends Attributes = Attributes> {
+  readonly op: Op<A>;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attributes: A;
+  /** Part of the model that the node belongs to, such as `layer1.0.conv1`; gradients carry the scope of what they differentiate. */
+  readonly scope: string;
+}
+
+/** What a gradient rule gets. `wanted[i]`: the gradient of input i is asked for. `outputGradients[i]` is null where output i has none. */
+export interface GradientContext<A extends Attributes = Attributes> {
+  readonly g: GraphBuilder;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attributes: A;
+  readonly outputGradients: readonly (Value | null)[];
+  readonly wanted: readonly boolean[];
+}
+
+/** An operator: everything the rest needs to know about it. */
+export interface Op<A extends Attributes = Attributes> {
+  /** ONNX operator type (domain ai.onnx, opset 18), or the name of a composite. */
+  readonly type: string;
+  readonly kind: 'onnx' | 'composite';
+  /** Types of the outputs; throws (see `shapeError`) where the inputs do not fit. */
+  infer(inputs: readonly Value[], attributes: A): TensorType[];
+  /** Gradients of the inputs, null where not wanted or zero. Absent where `notDifferentiable` says why. */
+  gradient?(context: GradientContext<A>): (Value | null)[];
+  readonly notDifferentiable?: string;
+  /** Attributes that ONNX takes as int64 inputs after the tensor inputs, in order. */
+  readonly attributeInputs?: readonly string[];
+  /** Attributes that are floats in ONNX; other numbers are integers. */
+  readonly floatAttributes?: readonly string[];
+  /** `elementwise`: the runtime may write output 0 over an input of the same size; `alias`: output 0 is input 0 seen otherwise. */
+  readonly memory?: 'elementwise' | 'alias';
+  /** Floating-point operations (a multiply-add counts 2); absent: one per output element. */
+  flops?(node: Node<A>): number;
+}
+
+export interface Constant {
+  readonly value: Value;
+  /** Row-major; booleans as 0 and 1. */
+  readonly data: readonly number[];
+}
+
+export interface GraphOutput {
+  readonly name: string;
+  readonly value: Value;
+}
+
+export interface Graph {
+  readonly name: string;
+  /** Bound by name when the graph runs. */
+  readonly inputs: readonly Value[];
+  /** Names that callers bind; a value may serve several. */
+  readonly outputs: readonly GraphOutput[];
+  readonly constants: readonly Constant[];
+  readonly nodes: readonly Node[];
+  /** Number of the next value; keeps names unique when passes add nodes. */
+  readonly nextId: number;
+}
+
+export const elementBytes: Record<DType, number> = { float32: 4, int32: 4, int64: 8, bool: 1 };
+
+export const sizeOf = (shape: Shape): number => shape.reduce((size, extent) => size * extent, 1);
+export const bytesOf = (type: TensorType): number => sizeOf(type.shape) * elementBytes[type.dtype];
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((extent, i) => extent === b[i]);
+export const showType = (type: TensorType): string => `${type.dtype}[${type.shape.join(',')}]`;
+
+/** A bug in a graph: says the operator, what was wrong and the types of all operands. */
+export function shapeError(op: string, problem: string, inputs: readonly Value[], attributes: Attributes = {}): Error {
+  const operands = inputs.map((v) => `${v.name}: ${showType(v)}`).join(', ');
+  return new Error(`${op}: ${problem} (operands ${operands}; attributes ${JSON.stringify(attributes)})`);
+}
+
+/** Builds a graph node by node. Start empty, or from a graph to which nodes are to be added. */
+export class GraphBuilder {
+  /** Scope of the nodes that are added next. */
+  scope = '';
+  private readonly inputs: Value[];
+  private readonly outputs: GraphOutput[];
+  private readonly constants: Constant[];
+  private readonly nodeList: Node[];
+  private readonly producers = new Map<Value, Node>();
+  private readonly constantsByKey = new Map<string, Value>();
+  private nextId: number;
+
+  constructor(
+    private readonly name: string,
+    from?: Graph,
+  ) {
+    this.inputs = [...(from?.inputs ?? [])];
+    this.outputs = [...(from?.outputs ?? [])];
+    this.constants = [];
+    this.nodeList = [];
+    this.nextId = from?.nextId ?? 0;
+    for (const constant of from?.constants ?? []) this.keepConstant(constant);
+    for (const node of from?.nodes ?? []) this.keep(node);
+  }
+
+  get nodes(): readonly Node[] {
+    return this.nodeList;
+  }
+
+  /** The node that produces a value, or undefined for inputs and constants. */
+  producer(value: Value): Node | undefined {
+    return this.producers.get(value);
+  }
+
+  input(name: string, dtype: DType, shape: Shape): Value {
+    const value: Value = { name, dtype, shape: [...shape] };
+    this.inputs.push(value);
+    return value;
+  }
+
+  /** Names a value as an output of the graph. */
+  output(name: string, value: Value): void {
+    this.outputs.push({ name, value });
+  }
+
+  /** A constant tensor; equal constants are one value. */
+  constant(dtype: DType, shape: Shape, data: readonly number[]): Value {
+    if (data.length !== sizeOf(shape))
+      throw new Error(`constant of shape [${shape.join(',')}] given ${data.length} numbers`);
+    const key = constantKey({ dtype, shape }, data);
+    const existing = this.constantsByKey.get(key);
+    if (existing) return existing;
+    const value: Value = { name: `constant_${this.nextId++}`, dtype, shape: [...shape] };
+    this.keepConstant({ value, data: [...data] });
+    return value;
+  }
+
+  scalar(value: number, dtype: DType = 'float32'): Value {
+    return this.constant(dtype, [], [value]);
+  }
+
+  /** Numbers of a constant, or undefined where the value is not one. */
+  constantData(value: Value): readonly number[] | undefined {
+    return this.constants.find((constant) => constant.value === value)?.data;
+  }
+
+  /** Adds a node and returns its outputs. Prefer the typed function of the operator in ops/. */
+  add<A extends Attributes>(op: Op<A>, inputs: readonly Value[], attributes: A): readonly Value[] {
+    const types = op.infer(inputs, attributes);
+    const prefix = this.scope === '' ? '' : `${this.scope}:`;
+    const outputs = types.map((type): Value => ({ name: `${prefix}${op.type}_${this.nextId++}`, ...type }));
+    this.keep({ op: op as unknown as Op, inputs: [...inputs], outputs, attributes, scope: this.scope });
+    return outputs;
+  }
+
+  /** Adds a node that exists already (passes). */
+  keep(node: Node): void {
+    this.nodeList.push(node);
+    for (const output of node.outputs) this.producers.set(output, node);
+  }
+
+  build(): Graph {
+    return {
+      name: this.name,
+      inputs: [...this.inputs],
+      outputs: [...this.outputs],
+      constants: [...this.constants],
+      nodes: [...this.nodeList],
+      nextId: this.nextId,
+    };
+  }
+
+  private keepConstant(constant: Constant): void {
+    this.constants.push(constant);
+    this.constantsByKey.set(constantKey(constant.value, constant.data), constant.value);
+  }
+}
+
+const constantKey = (type: TensorType, data: readonly number[]): string => `${showType(type)}=${data.join()}`;
+
+/** Adds a node with one output. */
+export function add1<A extends Attributes>(g: GraphBuilder, op: Op<A>, inputs: readonly Value[], attributes: A): Value {
+  return g.add(op, inputs, attributes)[0]!;
+}

@@ -1,0 +1,17 @@
+// Gradients of Relu and of max-pooling in standard operators.
+
+import type { Lowering } from './lower.ts';
+import { sizeOf } from '../graph.ts';
+import { mul, sign } from '../ops/elementwise.ts';
+import { scatterAdd } from '../ops/indexing.ts';
+import { expand, reshape } from '../ops/movement.ts';
+
+/** The output of Relu is zero or positive, so its sign is the mask. */
+export const lowerReluGradient: Lowering = (g, { inputs: [dy, y] }) => [mul(g, dy!, sign(g, y!))];
+
+export const lowerMaxPoolGradient: Lowering = (g, { inputs: [dy, indices], attributes }) => {
+  const shape = attributes.shape as readonly number[];
+  const zeros = expand(g, g.scalar(0), [sizeOf(shape)]);
+  const flat = [sizeOf(dy!.shape)];
+  return [reshape(g, scatterAdd(g, zeros, reshape(g, indices!, flat), reshape(g, dy!, flat), 0), shape)];
+};

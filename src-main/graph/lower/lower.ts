@@ -1,0 +1,31 @@
+// Replaces composite operators by standard ONNX operators, in the formulation that suits an execution provider.
+
+import type { Graph, GraphBuilder, Node, Value } from '../graph.ts';
+import { removeCommonSubexpressions } from '../passes/commonSubexpression.ts';
+import { removeDeadCode } from '../passes/deadCode.ts';
+import { simplify } from '../passes/simplify.ts';
+import { rewrite } from '../passes/rewrite.ts';
+import { lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
+import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
+import { lowerMaxPoolGradient, lowerReluGradient } from './elementwise.ts';
+
+export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
+
+/** Values that stand for the outputs of the node, or null to keep it. */
+export type Lowering = (g: GraphBuilder, node: Node, provider: ExecutionProvider) => readonly Value[] | null;
+
+const lowerings: Readonly<Record<string, Lowering>> = {
+  StopGradient: (_, node) => node.inputs,
+  ReluGradient: lowerReluGradient,
+  MaxPoolGradient: lowerMaxPoolGradient,
+  ConvInputGradient: lowerConvInputGradient,
+  ConvWeightGradient: lowerConvWeightGradient,
+  BatchNormalization: lowerBatchNormalization,
+  BatchNormalizationGradient: lowerBatchNormalizationGradient,
+};
+
+/** A graph of standard operators only, cleaned up: ready to plan, write and run. */
+export function lower(graph: Graph, provider: ExecutionProvider): Graph {
+  const lowered = rewrite(graph, (g, node) => lowerings[node.op.type]?.(g, node, provider) ?? null);
+  return removeDeadCode(simplify(removeCommonSubexpressions(lowered)));
+}

@@ -1,0 +1,44 @@
+// Batch normalisation and its gradient in standard operators. The formulas are in ops/norm.ts.
+
+import { sizeOf, type GraphBuilder, type Value } from '../graph.ts';
+import type { Lowering } from './lower.ts';
+import { add, div, mul, neg, sqrt, sub } from '../ops/elementwise.ts';
+import { reshape } from '../ops/movement.ts';
+import { reduceMean, reduceSum } from '../ops/reduction.ts';
+
+/** All axes but the channels. */
+const imageAxes = (x: Value) => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+
+/** A value per channel, shaped to broadcast over images. */
+const overImage = (g: GraphBuilder, perChannel: Value, x: Value) =>
+  reshape(g, perChannel, [x.shape[1]!, ...x.shape.slice(2).map(() => 1)]);
+
+const deviation = (g: GraphBuilder, variance: Value, epsilon: number) => sqrt(g, add(g, variance, g.scalar(epsilon)));
+
+/** The training mode of BatchNormalization exists on the CPU provider only; elsewhere it is spelled out. */
+export const lowerBatchNormalization: Lowering = (g, { inputs: [x, scale, bias], attributes }, provider) => {
+  if (provider === 'cpu' || attributes.training_mode !== 1) return null;
+  const mean = reduceMean(g, x!, imageAxes(x!), false);
+  const centred = sub(g, x!, overImage(g, mean, x!));
+  const variance = reduceMean(g, mul(g, centred, centred), imageAxes(x!), false);
+  const factor = div(g, scale!, deviation(g, variance, attributes.epsilon as number));
+  return [add(g, mul(g, centred, overImage(g, factor, x!)), overImage(g, bias!, x!)), mean, variance];
+};
+
+export const lowerBatchNormalizationGradient: Lowering = (g, { inputs, attributes }) => {
+  const [dy, x, scale, mean, variance] = inputs as [Value, Value, Value, Value, Value];
+  const count = g.scalar(sizeOf(x.shape) / x.shape[1]!);
+  const s = deviation(g, variance, attributes.epsilon as number);
+  const dbias = reduceSum(g, dy, imageAxes(x), false);
+  const centred = sub(g, x, overImage(g, mean, x));
+  const dscale = div(g, reduceSum(g, mul(g, dy, centred), imageAxes(x), false), s);
+  const factor = div(g, scale, s);
+  const slope = neg(g, div(g, mul(g, factor, dscale), mul(g, s, count)));
+  const shift = neg(g, div(g, mul(g, factor, dbias), count));
+  const dx = add(
+    g,
+    mul(g, dy, overImage(g, factor, x)),
+    add(g, mul(g, centred, overImage(g, slope, x)), overImage(g, shift, x)),
+  );
+  return [dx, dscale, dbias];
+};

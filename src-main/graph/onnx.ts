@@ -1,0 +1,166 @@
+// Writes a graph as an ONNX file (opset 18, IR version 10).
+//
+// Values keep their names but for graph outputs, which take the names that callers bind. Static shapes are written for inputs and
+// outputs; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
+
+import protobuf from 'protobufjs/light.js';
+import { elementBytes, type AttributeValue, type DType, type Graph, type Node, type Value } from './graph.ts';
+import { identity } from './ops/elementwise.ts';
+import { GraphBuilder } from './graph.ts';
+import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
+
+export interface OnnxOptions {
+  /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there. */
+  dynamicAxis?: { name: string; ports: readonly string[] };
+  /** Raw little-endian bytes for inputs that become initializers of the file and are no longer inputs. */
+  initializers?: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Bytes of the ONNX file. */
+export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
+  const direct = nameOutputsApart(graph);
+  const names = valueNames(direct);
+  const initializers = options.initializers ?? new Map<string, Uint8Array>();
+  const extra: object[] = [];
+  const nodes = direct.nodes.map((node, index) => nodeProto(node, index, names, readValues(direct), extra));
+  const embedded = direct.inputs.filter((input) => initializers.has(input.name));
+  const port = (name: string, value: Value) => valueInfo(name, value, options.dynamicAxis);
+  return encode('ModelProto', {
+    ir_version: 10,
+    producer_name: 'sdp-lab',
+    opset_import: [{ domain: '', version: 18 }],
+    graph: {
+      name: direct.name,
+      node: nodes,
+      initializer: [
+        ...direct.constants.map(({ value, data }) =>
+          tensorProto(value.name, value.dtype, value.shape, packNumbers(value.dtype, data)),
+        ),
+        ...embedded.map((input) => embeddedTensor(input, initializers.get(input.name)!)),
+        ...extra,
+      ],
+      input: direct.inputs.filter((input) => !initializers.has(input.name)).map((input) => port(input.name, input)),
+      output: direct.outputs.map(({ name, value }) => port(name, value)),
+    },
+  });
+}
+
+/** The messages of an ONNX file as plain objects (int64 as numbers), for tests and export checks. */
+export function decodeOnnx(bytes: Uint8Array): Record<string, unknown> {
+  const type = messages().lookupType('ModelProto');
+  return type.toObject(type.decode(bytes), { longs: Number, arrays: true });
+}
+
+/** Numbers as raw little-endian tensor data. */
+export function packNumbers(dtype: DType, data: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(data.length * elementBytes[dtype]);
+  const view = new DataView(bytes.buffer);
+  data.forEach((number, i) => {
+    if (dtype === 'float32') view.setFloat32(4 * i, number, true);
+    else if (dtype === 'int32') view.setInt32(4 * i, number, true);
+    else if (dtype === 'int64') view.setBigInt64(8 * i, BigInt(number), true);
+    else view.setUint8(i, number);
+  });
+  return bytes;
+}
+
+let root: protobuf.Root | undefined;
+
+function messages(): protobuf.Root {
+  if (root) return root;
+  const nested = Object.entries(onnxSchema).map(([message, fields]) => [
+    message,
+    {
+      fields: Object.fromEntries(
+        Object.entries(fields as Record<string, readonly [string, number, 'repeated'?]>).map(
+          ([name, [type, id, rule]]) => [name, { type, id, ...(rule && { rule }) }],
+        ),
+      ),
+    },
+  ]);
+  root = protobuf.Root.fromJSON({ nested: Object.fromEntries(nested) });
+  return root;
+}
+
+function encode(message: string, content: object): Uint8Array {
+  const type = messages().lookupType(message);
+  return type.encode(type.fromObject(content)).finish();
+}
+
+/** Gives every output a value of its own: an input, a constant or a value named twice goes through Identity. */
+function nameOutputsApart(graph: Graph): Graph {
+  const g = new GraphBuilder(graph.name, { ...graph, outputs: [] });
+  const taken = new Set<Value>();
+  for (const { name, value } of graph.outputs) {
+    const own = taken.has(value) || !g.producer(value) ? identity(g, value) : value;
+    taken.add(own);
+    g.output(name, own);
+  }
+  return g.build();
+}
+
+function valueNames(graph: Graph): Map<Value, string> {
+  return new Map(graph.outputs.map(({ name, value }) => [value, name]));
+}
+
+function readValues(graph: Graph): Set<Value> {
+  return new Set([...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.map((output) => output.value)]);
+}
+
+function nodeProto(
+  node: Node,
+  index: number,
+  names: ReadonlyMap<Value, string>,
+  read: ReadonlySet<Value>,
+  extra: object[],
+): object {
+  const { op, attributes } = node;
+  if (op.kind === 'composite')
+    throw new Error(`${op.type} ${node.outputs[0]?.name} must be lowered before it is written`);
+  const name = (value: Value) => names.get(value) ?? value.name;
+  const id = `${node.scope === '' ? '' : `${node.scope}:`}${op.type}#${index}`;
+  const attributeInputs = (op.attributeInputs ?? []).map((attribute) => {
+    const numbers = attributes[attribute] as readonly number[];
+    extra.push(tensorProto(`${id}.${attribute}`, 'int64', [numbers.length], packNumbers('int64', numbers)));
+    return `${id}.${attribute}`;
+  });
+  const outputs = node.outputs.slice(0, 1 + node.outputs.findLastIndex((output) => read.has(output)));
+  const kept = Object.entries(attributes).filter(
+    ([key, value]) => value !== undefined && !op.attributeInputs?.includes(key),
+  );
+  return {
+    input: [...node.inputs.map(name), ...attributeInputs],
+    output: outputs.map(name),
+    name: id,
+    op_type: op.type,
+    attribute: kept.map(([key, value]) => attributeProto(key, value!, op.floatAttributes?.includes(key) ?? false)),
+  };
+}
+
+function attributeProto(name: string, value: AttributeValue, float: boolean): object {
+  if (typeof value === 'string') return { name, s: new TextEncoder().encode(value), type: attributeType.string };
+  if (typeof value !== 'number') return { name, ints: value, type: attributeType.ints };
+  return float ? { name, f: value, type: attributeType.float } : { name, i: value, type: attributeType.int };
+}
+
+const tensorProto = (name: string, dtype: DType, shape: readonly number[], raw: Uint8Array): object => ({
+  dims: shape,
+  data_type: elementType[dtype],
+  name,
+  raw_data: raw,
+});
+
+function embeddedTensor(input: Value, raw: Uint8Array): object {
+  const expected = input.shape.reduce((size, extent) => size * extent, elementBytes[input.dtype]);
+  if (raw.length !== expected)
+    throw new Error(`initializer ${input.name} has ${raw.length} bytes, its shape needs ${expected}`);
+  return tensorProto(input.name, input.dtype, input.shape, raw);
+}
+
+function valueInfo(name: string, value: Value, dynamicAxis: OnnxOptions['dynamicAxis']): object {
+  const dynamic = dynamicAxis?.ports.includes(name) ? dynamicAxis.name : undefined;
+  const dim = value.shape.map((extent, axis) =>
+    axis === 0 && dynamic ? { dim_param: dynamic } : { dim_value: extent },
+  );
+  return { name, type: { tensor_type: { elem_type: elementType[value.dtype], shape: { dim } } } };
+}

@@ -1,0 +1,173 @@
+// Elementwise operators, with broadcasting where they take two or three operands.
+//
+// ReluGradient is a composite (mask the gradient where the output of Relu is zero): how to do that fastest depends on the provider.
+
+import { add1, shapeError, type Attributes, type DType, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { broadcastShape, unbroadcast } from './broadcast.ts';
+
+type NoAttributes = Record<string, never>;
+const none: NoAttributes = {};
+
+type Gradients = (g: GraphBuilder, gradient: Value, a: Value, b: Value, output: Value) => [() => Value, () => Value];
+
+function binary(type: string, gradients: Gradients): Op<NoAttributes> {
+  return {
+    type,
+    kind: 'onnx',
+    memory: 'elementwise',
+    infer(inputs) {
+      if (inputs.length !== 2 || inputs[0]!.dtype !== inputs[1]!.dtype)
+        throw shapeError(type, 'takes two operands of one dtype', inputs);
+      return [{ dtype: inputs[0]!.dtype, shape: broadcastShape(type, inputs) }];
+    },
+    gradient({ g, inputs, outputs, outputGradients, wanted }) {
+      const [a, b] = [inputs[0]!, inputs[1]!];
+      const rules = gradients(g, outputGradients[0]!, a, b, outputs[0]!);
+      return rules.map((rule, i) => (wanted[i] ? unbroadcast(g, rule(), inputs[i]!.shape) : null));
+    },
+  };
+}
+
+function unary(
+  type: string,
+  gradient: (g: GraphBuilder, gradient: Value, x: Value, y: Value) => Value,
+): Op<NoAttributes> {
+  return {
+    type,
+    kind: 'onnx',
+    memory: 'elementwise',
+    infer: (inputs) => {
+      if (inputs.length !== 1) throw shapeError(type, 'takes one operand', inputs);
+      return [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }];
+    },
+    gradient: ({ g, inputs, outputs, outputGradients }) => [gradient(g, outputGradients[0]!, inputs[0]!, outputs[0]!)],
+  };
+}
+
+function comparison(type: string): Op<NoAttributes> {
+  return {
+    type,
+    kind: 'onnx',
+    notDifferentiable: 'a comparison is piecewise constant',
+    infer(inputs) {
+      if (inputs.length !== 2 || inputs[0]!.dtype !== inputs[1]!.dtype)
+        throw shapeError(type, 'takes two operands of one dtype', inputs);
+      return [{ dtype: 'bool', shape: broadcastShape(type, inputs) }];
+    },
+  };
+}
+
+export const Add = binary('Add', (_, dy) => [() => dy, () => dy]);
+export const Sub = binary('Sub', (g, dy) => [() => dy, () => neg(g, dy)]);
+export const Mul = binary('Mul', (g, dy, a, b) => [() => mul(g, dy, b), () => mul(g, dy, a)]);
+/** d(a/b) = da/b - (a/b) db/b. */
+export const Div = binary('Div', (g, dy, _, b, y) => [() => div(g, dy, b), () => neg(g, div(g, mul(g, dy, y), b))]);
+
+export const Neg = unary('Neg', (g, dy) => neg(g, dy));
+export const Exp = unary('Exp', (g, dy, _, y) => mul(g, dy, y));
+export const Log = unary('Log', (g, dy, x) => div(g, dy, x));
+/** d sqrt(x) = dx / (2 sqrt(x)). */
+export const Sqrt = unary('Sqrt', (g, dy, _, y) => div(g, dy, mul(g, g.scalar(2), y)));
+export const Relu = unary('Relu', (g, dy, _, y) => reluGradient(g, dy, y));
+export const Identity = unary('Identity', (_, dy) => dy);
+
+export const Greater = comparison('Greater');
+export const Equal = comparison('Equal');
+
+export const Sign: Op<NoAttributes> = {
+  type: 'Sign',
+  kind: 'onnx',
+  memory: 'elementwise',
+  notDifferentiable: 'piecewise constant',
+  infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],
+};
+
+const castCodes: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+
+/** `to` is the ONNX element type code. */
+export const Cast: Op<{ to: number }> = {
+  type: 'Cast',
+  kind: 'onnx',
+  notDifferentiable: 'casts here go to and from integers and booleans only',
+  infer: (inputs, { to }) => {
+    const dtype = (Object.keys(castCodes) as DType[]).find((key) => castCodes[key] === to);
+    if (!dtype) throw shapeError('Cast', 'unknown element type', inputs, { to });
+    return [{ dtype, shape: inputs[0]!.shape }];
+  },
+};
+
+export const Where: Op<NoAttributes> = {
+  type: 'Where',
+  kind: 'onnx',
+  infer(inputs) {
+    const [condition, a, b] = inputs;
+    if (condition?.dtype !== 'bool' || a?.dtype !== b?.dtype)
+      throw shapeError('Where', 'takes bool and two operands of one dtype', inputs);
+    return [{ dtype: a!.dtype, shape: broadcastShape('Where', inputs) }];
+  },
+  gradient({ g, inputs, outputGradients, wanted }) {
+    const [condition, a, b] = [inputs[0]!, inputs[1]!, inputs[2]!];
+    const [dy, zero] = [outputGradients[0]!, g.scalar(0)];
+    return [
+      null,
+      wanted[1] ? unbroadcast(g, where(g, condition, dy, zero), a.shape) : null,
+      wanted[2] ? unbroadcast(g, where(g, condition, zero, dy), b.shape) : null,
+    ];
+  },
+};
+
+/** Composite: the gradient `dy` where the output `y` of Relu is positive, else 0. */
+export const ReluGradient: Op<NoAttributes> = {
+  type: 'ReluGradient',
+  kind: 'composite',
+  notDifferentiable: 'second derivatives are not built',
+  infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: broadcastShape('ReluGradient', inputs) }],
+};
+
+/** Composite: x, taken as a constant by differentiation. */
+export const StopGradient: Op<NoAttributes> = {
+  type: 'StopGradient',
+  kind: 'composite',
+  memory: 'alias',
+  flops: () => 0,
+  infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],
+  gradient: () => [null],
+};
+
+export const add = (g: GraphBuilder, a: Value, b: Value) => add1(g, Add, [a, b], none);
+export const sub = (g: GraphBuilder, a: Value, b: Value) => add1(g, Sub, [a, b], none);
+export const mul = (g: GraphBuilder, a: Value, b: Value) => add1(g, Mul, [a, b], none);
+export const div = (g: GraphBuilder, a: Value, b: Value) => add1(g, Div, [a, b], none);
+export const neg = (g: GraphBuilder, x: Value) => add1(g, Neg, [x], none);
+export const exp = (g: GraphBuilder, x: Value) => add1(g, Exp, [x], none);
+export const log = (g: GraphBuilder, x: Value) => add1(g, Log, [x], none);
+export const sqrt = (g: GraphBuilder, x: Value) => add1(g, Sqrt, [x], none);
+export const relu = (g: GraphBuilder, x: Value) => add1(g, Relu, [x], none);
+export const sign = (g: GraphBuilder, x: Value) => add1(g, Sign, [x], none);
+export const identity = (g: GraphBuilder, x: Value) => add1(g, Identity, [x], none);
+export const greater = (g: GraphBuilder, a: Value, b: Value) => add1(g, Greater, [a, b], none);
+export const equal = (g: GraphBuilder, a: Value, b: Value) => add1(g, Equal, [a, b], none);
+export const cast = (g: GraphBuilder, x: Value, to: DType) => add1(g, Cast, [x], { to: castCodes[to] });
+export const where = (g: GraphBuilder, condition: Value, a: Value, b: Value) => add1(g, Where, [condition, a, b], none);
+export const reluGradient = (g: GraphBuilder, dy: Value, y: Value) => add1(g, ReluGradient, [dy, y], none);
+export const stopGradient = (g: GraphBuilder, x: Value) => add1(g, StopGradient, [x], none);
+
+export const elementwiseOps = [
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Neg,
+  Exp,
+  Log,
+  Sqrt,
+  Relu,
+  Identity,
+  Sign,
+  Greater,
+  Equal,
+  Cast,
+  Where,
+  ReluGradient,
+  StopGradient,
+] as Op<Attributes>[];

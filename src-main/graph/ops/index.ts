@@ -1,0 +1,22 @@
+// All operators. ops.test.ts fails for one that lacks a gradient rule (or a reason) or a test entry.
+
+import { convOps } from './conv.ts';
+import { elementwiseOps } from './elementwise.ts';
+import { indexingOps } from './indexing.ts';
+import { linalgOps } from './linalg.ts';
+import { movementOps } from './movement.ts';
+import { normOps } from './norm.ts';
+import { poolOps } from './pool.ts';
+import { reductionOps } from './reduction.ts';
+import type { Op } from '../graph.ts';
+
+export const allOps: readonly Op[] = [
+  ...elementwiseOps,
+  ...reductionOps,
+  ...movementOps,
+  ...indexingOps,
+  ...linalgOps,
+  ...convOps,
+  ...poolOps,
+  ...normOps,
+];

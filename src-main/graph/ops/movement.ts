@@ -1,0 +1,168 @@
+// Operators that move elements without computing: shape, order, repetition, padding, ranges.
+
+import {
+  add1,
+  sameShape,
+  shapeError,
+  sizeOf,
+  type Attributes,
+  type GraphBuilder,
+  type Op,
+  type Shape,
+  type Value,
+} from '../graph.ts';
+import { unbroadcast } from './broadcast.ts';
+
+export const Reshape: Op<{ shape: readonly number[] }> = {
+  type: 'Reshape',
+  kind: 'onnx',
+  memory: 'alias',
+  attributeInputs: ['shape'],
+  flops: () => 0,
+  infer(inputs, { shape }) {
+    const x = inputs[0]!;
+    if (sizeOf(x.shape) !== sizeOf(shape)) throw shapeError('Reshape', 'sizes differ', inputs, { shape });
+    return [{ dtype: x.dtype, shape }];
+  },
+  gradient: ({ g, inputs, outputGradients }) => [reshape(g, outputGradients[0]!, inputs[0]!.shape)],
+};
+
+export const Transpose: Op<{ perm: readonly number[] }> = {
+  type: 'Transpose',
+  kind: 'onnx',
+  flops: () => 0,
+  infer(inputs, { perm }) {
+    const x = inputs[0]!;
+    if ([...perm].sort((a, b) => a - b).some((axis, i) => axis !== i) || perm.length !== x.shape.length)
+      throw shapeError('Transpose', 'perm is not a permutation of the axes', inputs, { perm });
+    return [{ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]!) }];
+  },
+  gradient: ({ g, attributes, outputGradients }) => [
+    transpose(g, outputGradients[0]!, invertPermutation(attributes.perm)),
+  ],
+};
+
+export const Expand: Op<{ shape: readonly number[] }> = {
+  type: 'Expand',
+  kind: 'onnx',
+  attributeInputs: ['shape'],
+  flops: () => 0,
+  infer(inputs, { shape }) {
+    const x = inputs[0]!;
+    const lead = shape.length - x.shape.length;
+    if (x.shape.some((extent, axis) => extent !== 1 && extent !== shape[axis + lead]))
+      throw shapeError('Expand', 'does not stretch', inputs, { shape });
+    return [{ dtype: x.dtype, shape }];
+  },
+  gradient: ({ g, inputs, outputGradients }) => [unbroadcast(g, outputGradients[0]!, inputs[0]!.shape)],
+};
+
+/** `pads`: before each axis, then after each axis; filled with zeros. */
+export const Pad: Op<{ pads: readonly number[] }> = {
+  type: 'Pad',
+  kind: 'onnx',
+  attributeInputs: ['pads'],
+  flops: () => 0,
+  infer(inputs, { pads }) {
+    const x = inputs[0]!;
+    const rank = x.shape.length;
+    if (pads.length !== 2 * rank || pads.some((pad) => pad < 0))
+      throw shapeError('Pad', 'takes two non-negative pads per axis', inputs, { pads });
+    return [{ dtype: x.dtype, shape: x.shape.map((extent, axis) => pads[axis]! + extent + pads[axis + rank]!) }];
+  },
+  gradient({ g, inputs, attributes, outputGradients }) {
+    const x = inputs[0]!;
+    const axes = x.shape.map((_, axis) => axis);
+    const starts = attributes.pads.slice(0, x.shape.length);
+    return [
+      slice(
+        g,
+        outputGradients[0]!,
+        axes,
+        starts,
+        starts.map((start, axis) => start + x.shape[axis]!),
+      ),
+    ];
+  },
+};
+
+export const Concat: Op<{ axis: number }> = {
+  type: 'Concat',
+  kind: 'onnx',
+  flops: () => 0,
+  infer(inputs, { axis }) {
+    const first = inputs[0]!;
+    const others = (v: Value) => v.shape.map((extent, i) => (i === axis ? 0 : extent));
+    if (inputs.some((v) => v.dtype !== first.dtype || !sameShape(others(v), others(first))))
+      throw shapeError('Concat', 'operands differ off the axis', inputs);
+    const total = inputs.reduce((sum, v) => sum + v.shape[axis]!, 0);
+    return [{ dtype: first.dtype, shape: first.shape.map((extent, i) => (i === axis ? total : extent)) }];
+  },
+  gradient({ g, inputs, attributes: { axis }, outputGradients, wanted }) {
+    let start = 0;
+    return inputs.map((v, i) => {
+      const [from, to] = [start, (start += v.shape[axis]!)];
+      return wanted[i] ? slice(g, outputGradients[0]!, [axis], [from], [to]) : null;
+    });
+  },
+};
+
+type SliceAttributes = {
+  starts: readonly number[];
+  ends: readonly number[];
+  axes: readonly number[];
+};
+
+/** Ranges start (inclusive) to end (exclusive) of the listed axes, step 1. */
+export const Slice: Op<SliceAttributes> = {
+  type: 'Slice',
+  kind: 'onnx',
+  attributeInputs: ['starts', 'ends', 'axes'],
+  flops: () => 0,
+  infer(inputs, attributes) {
+    const x = inputs[0]!;
+    const shape = [...x.shape];
+    attributes.axes.forEach((axis, i) => {
+      const [start, end] = [attributes.starts[i]!, attributes.ends[i]!];
+      if (!(start >= 0 && start <= end && end <= x.shape[axis]!))
+        throw shapeError('Slice', 'range outside the axis', inputs, attributes);
+      shape[axis] = end - start;
+    });
+    return [{ dtype: x.dtype, shape }];
+  },
+  gradient({ g, inputs, attributes, outputGradients }) {
+    const { shape } = inputs[0]!;
+    const before = shape.map(() => 0);
+    const after = shape.map(() => 0);
+    attributes.axes.forEach((axis, i) => {
+      before[axis] = attributes.starts[i]!;
+      after[axis] = shape[axis]! - attributes.ends[i]!;
+    });
+    return [pad(g, outputGradients[0]!, [...before, ...after])];
+  },
+};
+
+export function invertPermutation(perm: readonly number[]): number[] {
+  const inverse = perm.map(() => 0);
+  perm.forEach((axis, i) => (inverse[axis] = i));
+  return inverse;
+}
+
+export const reshape = (g: GraphBuilder, x: Value, shape: Shape) =>
+  sameShape(x.shape, shape) ? x : add1(g, Reshape, [x], { shape });
+export const transpose = (g: GraphBuilder, x: Value, perm: readonly number[]) =>
+  perm.every((axis, i) => axis === i) ? x : add1(g, Transpose, [x], { perm });
+export const expand = (g: GraphBuilder, x: Value, shape: Shape) =>
+  sameShape(x.shape, shape) ? x : add1(g, Expand, [x], { shape });
+export const pad = (g: GraphBuilder, x: Value, pads: readonly number[]) =>
+  pads.every((p) => p === 0) ? x : add1(g, Pad, [x], { pads });
+export const concat = (g: GraphBuilder, values: readonly Value[], axis: number) => add1(g, Concat, values, { axis });
+export const slice = (
+  g: GraphBuilder,
+  x: Value,
+  axes: readonly number[],
+  starts: readonly number[],
+  ends: readonly number[],
+) => add1(g, Slice, [x], { starts, ends, axes });
+
+export const movementOps = [Reshape, Transpose, Expand, Pad, Concat, Slice] as Op<Attributes>[];

@@ -1,0 +1,211 @@
+// ResNet of basic blocks (torchvision's resnet18, resnet34 and any other depth, width, stem and image) as a model of SDP.
+//
+// Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes gradients and
+// new statistics of what is held. Checked against the resnet-* reference cases in resnet.test.ts.
+
+import { differentiate } from '../graph/autodiff.ts';
+import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
+import { lower, type ExecutionProvider } from '../graph/lower/lower.ts';
+import { mul } from '../graph/ops/elementwise.ts';
+import { pick } from '../graph/ops/indexing.ts';
+import { removeDeadCode } from '../graph/passes/deadCode.ts';
+import { narrow } from '../graph/passes/narrow.ts';
+import { verify } from '../graph/verify.ts';
+import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
+import { maskedLoss, meanLoss } from './loss.ts';
+import type {
+  FullNetworkOptions,
+  Granularity,
+  Held,
+  Masking,
+  ModelDefinition,
+  ModelGraph,
+  NeuronGroup,
+  TensorPort,
+  TensorSpec,
+  TrainingOptions,
+} from './model.ts';
+import { outputPort, Ports, type Rows } from './ports.ts';
+import { resnetLogits, type Layers } from './resnetForward.ts';
+import { resnetBlocks, resnetTensors, type ResNetSpec } from './resnetTensors.ts';
+
+export { resnetPresets, type ResNetSpec } from './resnetTensors.ts';
+
+export function createResNet(spec: ResNetSpec): ModelDefinition {
+  const model = new ResNet(spec);
+  return {
+    family: 'resnet',
+    tensors: model.tensors,
+    blocks: model.blocks,
+    groups: model.groups,
+    sample: model.sample,
+    classes: spec.classes,
+    branchOutputs: model.blocks.flatMap((block) => [`${block}.bn2.weight`, `${block}.bn2.bias`]),
+    training: (options) => model.training(options),
+    evaluation: (options) => model.evaluation(options),
+    statistics: (options) => model.statistics(options),
+    inference: () => model.inference(),
+  };
+}
+
+class ResNet {
+  readonly tensors: TensorSpec[];
+  readonly blocks: string[];
+  readonly groups: NeuronGroup[];
+  readonly sample: number[];
+
+  constructor(private readonly spec: ResNetSpec) {
+    const blocks = resnetBlocks(spec);
+    const [height, width] = typeof spec.image === 'number' ? [spec.image, spec.image] : spec.image;
+    this.tensors = resnetTensors(spec);
+    this.blocks = blocks.map((block) => block.id);
+    this.groups = blocks.map(({ id, channels }) => ({ id: `${id}/channels`, size: channels }));
+    this.sample = [spec.channels, height, width];
+  }
+
+  training({ batch, granularity, masking, held, provider }: TrainingOptions): ModelGraph {
+    const g = new GraphBuilder('training');
+    const heldOf = (tensor: TensorSpec) => heldRows(tensor, granularity, held);
+    // Running statistics are read only to be updated, so only where they are held, whatever the masking.
+    const ports = new Ports(g, this.tensors, granularity, (t) =>
+      masking === 'forward' || t.kind === 'buffer' ? heldOf(t) : null,
+    );
+    const [images, label] = this.feeds(g, batch);
+    const statistics = new Map<string, LayerStatistics>();
+    const layers = this.layers(g, ports, 1, (layer, x, affine) =>
+      normalizeBatch(g, x, affine, (s) => statistics.set(layer, s)),
+    );
+    layers.innerChannels = (block) => innerChannels(block, granularity, masking, held, ports);
+    const loss = meanLoss(g, resnetLogits(this.spec, layers, images), label);
+
+    const present = this.tensors.filter((tensor) => heldOf(tensor)?.length !== 0);
+    const parameters = present.filter((tensor) => tensor.kind === 'parameter');
+    const gradients = differentiate(
+      g,
+      loss,
+      parameters.map((tensor) => ports.input(tensor.name)),
+    );
+    g.output('loss', loss);
+    const heldPart = (tensor: TensorSpec, value: Value) => pickHeld(g, value, heldOf(tensor), masking);
+    const outputs = parameters.map((tensor, i) =>
+      outputPort(g, `grad/${tensor.name}`, tensor, heldOf(tensor), heldPart(tensor, gradients[i]!)),
+    );
+    for (const tensor of present.filter((t) => t.kind === 'buffer')) {
+      const updated = updateRunning(
+        g,
+        ports.input(tensor.name),
+        heldPart(tensor, batchStatistic(statistics, tensor.name)),
+      );
+      outputs.push(outputPort(g, `stat/${tensor.name}`, tensor, heldOf(tensor), updated));
+    }
+    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs };
+  }
+
+  evaluation({ batch, granularity, branchScale, provider }: FullNetworkOptions): ModelGraph {
+    const g = new GraphBuilder('evaluation');
+    const ports = new Ports(g, this.tensors, granularity, () => null);
+    const [images, label] = this.feeds(g, batch);
+    const logits = resnetLogits(this.spec, this.runningLayers(g, ports, branchScale), images);
+    g.output('loss', maskedLoss(g, logits, label));
+    g.output('logits', logits);
+    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs: [] };
+  }
+
+  statistics({ batch, granularity, branchScale, provider }: FullNetworkOptions): ModelGraph {
+    const g = new GraphBuilder('statistics');
+    const ports = new Ports(g, this.tensors, granularity, () => null);
+    const images = g.input('input', 'float32', [batch, ...this.sample]);
+    const statistics = new Map<string, LayerStatistics>();
+    const layers = this.layers(g, ports, branchScale, (layer, x, affine) =>
+      normalizeBatch(g, x, affine, (s) => statistics.set(layer, s)),
+    );
+    resnetLogits(this.spec, layers, images);
+    const outputs = this.tensors
+      .filter((tensor) => tensor.kind === 'buffer')
+      .map((tensor) => outputPort(g, `stat/${tensor.name}`, tensor, null, batchStatistic(statistics, tensor.name)));
+    return { ...pruneInputs(finish(g.build(), provider), ports.inputs), batch, outputs };
+  }
+
+  inference(): ModelGraph {
+    const g = new GraphBuilder('resnet');
+    const ports = new Ports(g, this.tensors, 'block', () => null);
+    const images = g.input('input', 'float32', [1, ...this.sample]);
+    g.output('logits', resnetLogits(this.spec, this.runningLayers(g, ports, 1), images));
+    return { graph: finish(g.build(), 'cpu'), batch: 1, inputs: ports.inputs, outputs: [] };
+  }
+
+  private feeds(g: GraphBuilder, batch: number): [Value, Value] {
+    return [g.input('input', 'float32', [batch, ...this.sample]), g.input('label', 'int64', [batch])];
+  }
+
+  private runningLayers(g: GraphBuilder, ports: Ports, branchScale: number): Layers {
+    return this.layers(g, ports, branchScale, (layer, x, affine) =>
+      normalizeRunning(g, x, affine, ports.input(`${layer}.running_mean`), ports.input(`${layer}.running_var`)),
+    );
+  }
+
+  /** Layers over the whole network; residual branches end in their bn2, whose affine is multiplied by `branchScale`. */
+  private layers(
+    g: GraphBuilder,
+    ports: Ports,
+    branchScale: number,
+    normalize: (layer: string, x: Value, affine: Affine) => Value,
+  ): Layers {
+    const scaled = (layer: string, value: Value) =>
+      branchScale !== 1 && layer.endsWith('.bn2') ? mul(g, value, g.scalar(branchScale)) : value;
+    const affine = (layer: string): Affine => ({
+      weight: scaled(layer, ports.input(`${layer}.weight`)),
+      bias: scaled(layer, ports.input(`${layer}.bias`)),
+    });
+    return {
+      g,
+      parameter: (name) => ports.value(name),
+      normalize: (layer, x) => normalize(layer, x, affine(layer)),
+      innerChannels: (block) => ports.spec(`${block}.conv1.weight`).shape[0]!,
+    };
+  }
+}
+
+/** Rows of a tensor's store layout that are held; null: all of it; empty: nothing. */
+function heldRows(tensor: TensorSpec, granularity: Granularity, held: Held): Rows {
+  if (granularity === 'block') return tensor.block === null || held.blocks.includes(tensor.block) ? null : [];
+  if (tensor.neurons === null) return null;
+  const rows = held.neurons[tensor.neurons.group];
+  return rows && rows.length < tensor.shape[tensor.neurons.axis]! ? rows : null;
+}
+
+function innerChannels(
+  block: string,
+  granularity: Granularity,
+  masking: Masking,
+  held: Held,
+  ports: Ports,
+): number | null {
+  const conv1 = ports.spec(`${block}.conv1.weight`);
+  if (masking === 'backward') return conv1.shape[0]!;
+  if (granularity === 'block') return held.blocks.includes(block) ? conv1.shape[0]! : null;
+  return heldRows(conv1, granularity, held)?.length ?? conv1.shape[0]!;
+}
+
+/** Under backward masking, the held rows of a value that covers all; under forward masking there are no others. */
+const pickHeld = (g: GraphBuilder, value: Value, rows: Rows, masking: Masking): Value =>
+  masking === 'backward' && rows ? pick(g, value, rows, 0) : value;
+
+function batchStatistic(statistics: ReadonlyMap<string, LayerStatistics>, buffer: string): Value {
+  const [layer, kind] = [buffer.slice(0, buffer.lastIndexOf('.')), buffer.slice(buffer.lastIndexOf('.') + 1)];
+  const found = statistics.get(layer);
+  if (!found) throw new Error(`${layer} was not normalised`);
+  return kind === 'running_mean' ? found.mean : found.variance;
+}
+
+const finish = (graph: Graph, provider: ExecutionProvider = 'cpu'): Graph =>
+  verify(lower(removeDeadCode(narrow(verify(graph))), provider));
+
+/** Drops inputs that nothing reads (the classifier, where only statistics are asked for). */
+function pruneInputs(graph: Graph, ports: TensorPort[]): { graph: Graph; inputs: TensorPort[] } {
+  const read = new Set(graph.nodes.flatMap((node) => node.inputs.map((input) => input.name)));
+  return {
+    graph: { ...graph, inputs: graph.inputs.filter((input) => read.has(input.name)) },
+    inputs: ports.filter((p) => read.has(p.port)),
+  };
+}

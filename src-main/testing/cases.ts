@@ -1,0 +1,68 @@
+// Reads the reference cases in testdata/cases.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readSafetensors, type SafeTensor } from '../export/safetensors.ts';
+import type { Granularity, Masking, Masks } from '../models/model.ts';
+import type { ResNetSpec } from '../models/resnet.ts';
+import type { TestTensor } from './runOnnx.ts';
+
+export interface ReferenceCase {
+  model: ResNetSpec;
+  masks: Masks;
+  batch: number;
+  steps: number;
+  init: Map<string, TestTensor>;
+  batches: Map<string, TestTensor>;
+  expect: Map<string, TestTensor>;
+  losses: number[][];
+  evaluationLoss: number;
+}
+
+interface CaseFile {
+  model: ResNetSpec;
+  regime: string;
+  batch_per_worker: number;
+  steps: number;
+  held_blocks: string[][];
+  held_neurons: Record<string, number[]>[];
+}
+
+interface ExpectFile {
+  loss: number[][];
+  eval_loss_step0_worker0: number;
+}
+
+export async function readCase(name: string): Promise<ReferenceCase> {
+  const folder = join(import.meta.dirname, '../../testdata/cases', name);
+  const json = (file: string): unknown => JSON.parse(readFileSync(join(folder, file), 'utf8'));
+  const tensors = async (file: string) => {
+    const { tensors } = await readSafetensors(join(folder, file));
+    return new Map([...tensors].map(([key, tensor]) => [key, toNumbers(tensor)]));
+  };
+  const file = json('case.json') as CaseFile;
+  const expected = json('expect.json') as ExpectFile;
+  const [granularity, masking] = file.regime === 'ddp' ? ['block', 'forward'] : file.regime.split('-');
+  return {
+    model: file.model,
+    masks: {
+      granularity: granularity as Granularity,
+      masking: masking as Masking,
+      held: file.held_blocks.map((blocks, w) => ({ blocks, neurons: file.held_neurons[w]! })),
+    },
+    batch: file.batch_per_worker,
+    steps: file.steps,
+    init: await tensors('init.safetensors'),
+    batches: await tensors('batches.safetensors'),
+    expect: await tensors('expect.safetensors'),
+    losses: expected.loss,
+    evaluationLoss: expected.eval_loss_step0_worker0,
+  };
+}
+
+function toNumbers({ dtype, shape, data }: SafeTensor): TestTensor {
+  const { buffer, byteOffset, byteLength } = data;
+  if (dtype === 'I64')
+    return { shape, data: Array.from(new BigInt64Array(buffer, byteOffset, byteLength / 8), Number) };
+  return { shape, data: new Float32Array(buffer, byteOffset, byteLength / 4) };
+}

@@ -1,0 +1,43 @@
+// Runs a graph in onnxruntime-node on the CPU provider: what tests compare the interpreter and the reference cases with.
+
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { toOnnx } from '../graph/onnx.ts';
+import type { DType, Graph } from '../graph/graph.ts';
+
+export interface TestTensor {
+  shape: readonly number[];
+  data: ArrayLike<number>;
+}
+
+/** Outputs by name. */
+export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTensor>): Promise<Map<string, TestTensor>> {
+  const session = await InferenceSession.create(toOnnx(graph), { intraOpNumThreads: 1, logSeverityLevel: 3 });
+  try {
+    const tensors = graph.inputs.map((input) => {
+      const feed = feeds.get(input.name);
+      if (!feed) throw new Error(`no value for input ${input.name}`);
+      return [input.name, toTensor(input.dtype, input.shape, feed.data)] as const;
+    });
+    const results = await session.run(Object.fromEntries(tensors));
+    return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
+  } finally {
+    await session.release();
+  }
+}
+
+function toTensor(dtype: DType, shape: readonly number[], data: ArrayLike<number>): Tensor {
+  const numbers = Array.from(data);
+  if (dtype === 'float32') return new Tensor('float32', Float32Array.from(numbers), shape);
+  if (dtype === 'int64')
+    return new Tensor(
+      'int64',
+      BigInt64Array.from(numbers, (n) => BigInt(n)),
+      shape,
+    );
+  if (dtype === 'int32') return new Tensor('int32', Int32Array.from(numbers), shape);
+  return new Tensor('bool', Uint8Array.from(numbers), shape);
+}
+
+function fromTensor(tensor: Tensor): TestTensor {
+  return { shape: tensor.dims, data: Array.from(tensor.data as ArrayLike<number | bigint>, Number) };
+}
