@@ -1,0 +1,51 @@
+// Exports a checkpoint as an ONNX model for inference: `input` [batch,C,H,W] float32 -> `logits` [batch,K], any batch, weights inside.
+//
+// The weights come from the safetensors export, in which statistics and branch scaling of evaluation are folded already.
+
+import { UserError } from '../contract/errors.ts';
+import { replaceFile } from '../data/files.ts';
+import { toOnnx, type OnnxOptions } from '../graph/onnx.ts';
+import type { ModelDefinition, ModelGraph } from '../models/model.ts';
+import { readSafetensors, type SafeTensor } from './safetensors.ts';
+
+/** Both ports have the batch as their first axis. */
+export const dynamicBatch: NonNullable<OnnxOptions['dynamicAxis']> = { name: 'batch', ports: ['input', 'logits'] };
+
+/** A file in protobuf's encoding may not be larger; some room is left for the graph itself. */
+const largestWeights = 2 ** 31 - 2 ** 24;
+
+/** Writes `out` whole or not at all. `weights`: safetensors in library layout with every tensor of the model. */
+export async function exportOnnx(options: { model: ModelDefinition; weights: string; out: string }): Promise<void> {
+  const inference = options.model.inference();
+  const initializers = await readWeights(inference, options.weights);
+  const bytes = [...initializers.values()].reduce((total, { data }) => total + data.length, 0);
+  if (bytes > largestWeights)
+    throw new UserError(
+      'usage',
+      `the model has ${bytes} bytes of weights, more than an ONNX file holds; export safetensors`,
+    );
+  const file = toOnnx(inference.graph, {
+    dynamicAxis: dynamicBatch,
+    initializers: new Map([...initializers].map(([port, { data }]) => [port, data])),
+  });
+  await replaceFile(options.out, (out) => out.writeFile(file));
+}
+
+/** The tensor of each weight input of a graph in library layout, by name of the input. Fails with a `checkpoint` error where one does not fit. */
+export async function readWeights({ inputs }: ModelGraph, path: string): Promise<Map<string, SafeTensor>> {
+  const { tensors } = await readSafetensors(path);
+  return new Map(
+    inputs.map(({ port, tensor, shape }) => {
+      const found = tensors.get(tensor);
+      const expected = `F32 [${shape.join(', ')}]`;
+      if (!found) throw unfit(path, `has no tensor ${tensor}, expected ${expected}`, tensor);
+      const actual = `${found.dtype} [${found.shape.join(', ')}]`;
+      if (actual !== expected) throw unfit(path, `has ${tensor} as ${actual}, expected ${expected}`, tensor);
+      return [port, found];
+    }),
+  );
+}
+
+function unfit(path: string, problem: string, key: string): UserError {
+  return new UserError('checkpoint', `${path} ${problem}`, { key });
+}

@@ -1,0 +1,84 @@
+// Proves an exported file: reloads it, runs it with onnxruntime-node and compares its logits with the engine's.
+//
+// onnxruntime-node is loaded on first use, in the main or command-line process only. Two ONNX Runtime libraries in one process conflict,
+// so it must never be loaded where the addon has a device open; device processes do that, this one does not.
+
+import type { InferenceSession } from 'onnxruntime-node';
+import { UserError } from '../contract/errors.ts';
+import { toOnnx } from '../graph/onnx.ts';
+import type { ModelDefinition } from '../models/model.ts';
+import { dynamicBatch, readWeights } from './onnxExport.ts';
+import { asFloat32 } from './safetensors.ts';
+
+/** Largest difference that is rounding: relative to the largest absolute logit. */
+export const logitsTolerance = 1e-4;
+
+interface Feed {
+  data: Float32Array;
+  shape: readonly number[];
+}
+
+/** Logits [batch,K], row-major, of an ONNX file; `shape` is that of the images, [batch,C,H,W]. */
+export async function logitsOfOnnx(
+  path: string,
+  images: Float32Array,
+  shape: readonly number[],
+): Promise<Float32Array> {
+  return await runLogits(path, { input: { data: images, shape } });
+}
+
+/** The same for weights in safetensors: the model's inference graph reads them from the file. */
+export async function logitsOfSafetensors(
+  model: ModelDefinition,
+  path: string,
+  images: Float32Array,
+  shape: readonly number[],
+): Promise<Float32Array> {
+  const inference = model.inference();
+  const weights = await readWeights(inference, path);
+  const feeds = [...weights].map(([port, tensor]) => [port, { data: asFloat32(tensor), shape: tensor.shape }] as const);
+  const graph = toOnnx(inference.graph, { dynamicAxis: dynamicBatch });
+  return await runLogits(graph, { ...Object.fromEntries(feeds), input: { data: images, shape } });
+}
+
+/** Largest absolute difference over the largest absolute expected value; infinite where a value is not finite. */
+export function compareLogits(expected: ArrayLike<number>, found: ArrayLike<number>): number {
+  if (expected.length !== found.length)
+    throw new Error(`${expected.length} logits were expected, ${found.length} found`);
+  let largest = 0;
+  let difference = 0;
+  for (let index = 0; index < expected.length; index += 1) {
+    const apart = Math.abs(expected[index]! - found[index]!);
+    if (!Number.isFinite(apart)) return Infinity;
+    largest = Math.max(largest, Math.abs(expected[index]!));
+    difference = Math.max(difference, apart);
+  }
+  return difference === 0 ? 0 : difference / largest;
+}
+
+/** compareLogits, failing where the exported file does not give the engine's logits. */
+export function verifyLogits(path: string, expected: ArrayLike<number>, found: ArrayLike<number>): number {
+  const error = compareLogits(expected, found);
+  if (error <= logitsTolerance) return error;
+  const problem = Number.isFinite(error)
+    ? `differs from the trained model: its logits are off by ${error.toExponential(1)} of the largest, allowed are ${logitsTolerance}`
+    : 'is of no use: the logits are not finite';
+  throw new UserError('checkpoint', `the exported file ${path} ${problem}`, { key: path });
+}
+
+async function runLogits(model: string | Uint8Array, feeds: Record<string, Feed>): Promise<Float32Array> {
+  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const options: InferenceSession.SessionOptions = { logSeverityLevel: 3 };
+  const session =
+    typeof model === 'string'
+      ? await InferenceSession.create(model, options)
+      : await InferenceSession.create(model, options);
+  try {
+    const tensors = Object.entries(feeds).map(([name, { data, shape }]) => [name, new Tensor('float32', data, shape)]);
+    const { logits } = await session.run(Object.fromEntries(tensors) as InferenceSession.OnnxValueMapType);
+    if (!(logits?.data instanceof Float32Array)) throw new Error(`the graph gave ${logits?.type} logits`);
+    return logits.data;
+  } finally {
+    await session.release();
+  }
+}
