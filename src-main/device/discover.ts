@@ -59,7 +59,7 @@ export function runDevices(config: RunConfig, cores: number): RunDevice[] {
 }
 
 /** Items [from, to) of `count` that fall to `position` of `parts`. */
-function shareOf(count: number, position: number, parts: number): number[] {
+export function shareOf(count: number, position: number, parts: number): number[] {
   const from = Math.floor((position * count) / parts);
   const to = Math.floor(((position + 1) * count) / parts);
   return Array.from({ length: to - from }, (_, offset) => from + offset);

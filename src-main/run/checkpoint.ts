@@ -5,8 +5,9 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
+import { storageError } from '../data/files.ts';
 import { fromNative, type NativeStore } from '../native.ts';
-import { storageError, type RunFolder } from './runFolder.ts';
+import type { RunFolder } from './runFolder.ts';
 
 /** Writes the store's state after `step` steps and removes all but the newest `keep`. On failure nothing is left and older ones stay. */
 export async function writeCheckpoint(
@@ -30,7 +31,7 @@ export async function writeCheckpoint(
     } catch (error) {
       await rm(partial, { recursive: true, force: true });
       const known = fromNative(error);
-      throw known instanceof UserError ? known : storageError(final, error);
+      throw known instanceof UserError ? known : storageError(error, final);
     }
   }
   const old = (await folder.checkpoints()).filter((other) => other !== step).slice(0, -(keep - 1) || undefined);

@@ -5,18 +5,24 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deviceCommands, deviceEvents, type DeviceSetup } from '../contract/deviceMessages.ts';
+import {
+  deviceContract,
+  type DeviceCommands,
+  type DeviceEvents,
+  type DeviceSetup,
+} from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { RunDevice } from '../device/discover.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
+import { isAlive } from './isAlive.ts';
 import type { DeviceProcess, ProcessExit, SpawnDevice } from './deviceProcess.ts';
 
-export const deviceContract = { version: '1', commands: deviceCommands, events: deviceEvents };
-type DeviceClient = Client<typeof deviceCommands, typeof deviceEvents>;
+type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 
 interface Member {
   device: RunDevice;
@@ -169,4 +175,12 @@ async function endProcess({ process, client }: Member): Promise<void> {
 
 function lastLine(text: string): string {
   return text.trim().split('\n').at(-1)?.trim() ?? '';
+}
+
+/** Removes the stores of processes that ended without closing them. */
+export async function removeStaleStores(): Promise<void> {
+  for (const name of await readdir(storeFolder())) {
+    const pid = /^sdp-lab-(\d+)-[0-9a-f]+\.store$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(storeFolder(), name), { force: true });
+  }
 }

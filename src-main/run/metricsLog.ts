@@ -6,8 +6,9 @@
 
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { evaluationRecord, type EvaluationRecord, type StepColumns } from '../contract/run.ts';
+import { storageError } from '../data/files.ts';
 import { ScalarLog } from '../export/tensorboard.ts';
-import { storageError } from './runFolder.ts';
+
 import { emptyColumns } from './stepMerger.ts';
 
 const workerSeries = ['loss', 'computeMs', 'syncMs', 'dataMs'] as const;
@@ -30,7 +31,7 @@ export class MetricsLog {
       await dropFrom(path, from);
       return new MetricsLog(path, await ScalarLog.open(folder));
     } catch (error) {
-      throw storageError(path, error);
+      throw storageError(error, path);
     }
   }
 
@@ -75,7 +76,7 @@ export class MetricsLog {
         scalars();
         await this.scalars.flush();
       } catch (error) {
-        throw storageError(this.path, error);
+        throw storageError(error, this.path);
       }
     });
     this.queue.catch(() => undefined);

@@ -1,14 +1,16 @@
 // Folder of a run, HOME/runs/ID: config.yaml, plan.json, state.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
 //
-// state.json is written whole to a temporary file and renamed; a run whose process is gone while its state says it works is interrupted.
+// state.json is replaced as a whole; a run whose process is gone while its state says it works is interrupted.
 
-import { appendFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
 import { plan, type Plan } from '../contract/plan.ts';
 import { exportResult, isActive, runSummary, type ExportResult, type RunSummary } from '../contract/run.ts';
+import { replaceFile, storageError } from '../data/files.ts';
+import { isAlive } from './isAlive.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 
 const storedState = z.object({ summary: runSummary, pid: z.number(), exports: z.array(exportResult) });
@@ -38,7 +40,7 @@ export class RunFolder {
       await mkdir(join(this.path, 'checkpoints'), { recursive: true });
       await writeFile(this.file('config.yaml'), stringify(config));
     } catch (error) {
-      throw storageError(this.path, error);
+      throw storageError(error, this.path);
     }
   }
 
@@ -47,7 +49,7 @@ export class RunFolder {
   }
 
   async writePlan(value: Plan): Promise<void> {
-    await this.writeWhole('plan.json', JSON.stringify(value));
+    await this.replace('plan.json', JSON.stringify(value));
   }
 
   async readPlan(): Promise<Plan | null> {
@@ -56,7 +58,7 @@ export class RunFolder {
   }
 
   async writeState(summary: RunSummary, exports: ExportResult[]): Promise<void> {
-    await this.writeWhole('state.json', JSON.stringify({ summary, exports, pid: process.pid }));
+    await this.replace('state.json', JSON.stringify({ summary, exports, pid: process.pid }));
   }
 
   /** State as stored; `interrupted` where a process that should be at work is gone. */
@@ -105,30 +107,9 @@ export class RunFolder {
     }
   }
 
-  private async writeWhole(name: string, text: string): Promise<void> {
-    const partial = this.file(`.${name}.partial`);
-    try {
-      await writeFile(partial, text);
-      await rename(partial, this.file(name));
-    } catch (error) {
-      await rm(partial, { force: true });
-      throw storageError(this.file(name), error);
-    }
+  private async replace(name: string, text: string): Promise<void> {
+    await replaceFile(this.file(name), (file) => file.writeFile(text));
   }
-}
-
-/** A sentence for an error of the file system while writing. */
-export function storageError(path: string, error: unknown): UserError {
-  const code = (error as NodeJS.ErrnoException).code;
-  const why =
-    code === 'ENOSPC'
-      ? 'no space is left on the disk; free some space and resume the run'
-      : code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
-        ? 'writing there is not permitted; choose another folder with SDP_HOME'
-        : error instanceof Error
-          ? error.message
-          : String(error);
-  return new UserError('storage', `cannot write ${path}: ${why}`, { cause: error });
 }
 
 /** Runs under a home, newest first; folders without a readable state are left out. */
@@ -154,14 +135,5 @@ export async function newRunId(home: string, name: string, now: Date): Promise<s
   for (let count = 1; ; count += 1) {
     const id = count === 1 ? base : `${base}-${count}`;
     if (!taken.has(id)) return id;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,0 +1,72 @@
+// Reads a run configuration: a YAML file with `--set key=value` on top.
+
+import { readFile } from 'node:fs/promises';
+import { LineCounter, parse, parseDocument } from 'yaml';
+import { UserError } from '../contract/errors.ts';
+import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+
+/** Fails with one sentence that names the file and line, or the key. */
+export async function readConfigFile(path: string, overrides: readonly string[]): Promise<RunConfig> {
+  return overridden(parseYaml(path, await readText(path)), overrides);
+}
+
+/** A configuration with `--set` arguments on top, checked. */
+export function overridden(config: object, overrides: readonly string[]): RunConfig {
+  const raw = structuredClone(config) as Record<string, unknown>;
+  for (const override of overrides) applyOverride(raw, override);
+  return parseRunConfig(raw);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = missing ? 'there is no such file' : (error as Error).message;
+    throw new UserError('configuration', `cannot read the configuration ${path}: ${why}`, { cause: error });
+  }
+}
+
+function parseYaml(path: string, text: string): Record<string, unknown> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const problem = document.errors[0];
+  if (problem) {
+    const { line, col } = lines.linePos(problem.pos[0]);
+    throw new UserError('configuration', `${path}, line ${line}, column ${col}: ${problem.message}`);
+  }
+  const raw: unknown = document.toJS();
+  if (!isMapping(raw))
+    throw new UserError('configuration', `${path} must hold a mapping with the sections model, data, ...`);
+  return raw;
+}
+
+/** `training.steps=50`; the value is YAML. */
+function applyOverride(raw: Record<string, unknown>, override: string): void {
+  const [, key, value] = /^([\w.]+)=([^]*)$/.exec(override) ?? [];
+  if (key === undefined) throw new UserError('usage', `--set takes key=value, got "${override}"`);
+  const path = key.split('.');
+  let section = raw;
+  for (const name of path.slice(0, -1)) {
+    const next = Object.hasOwn(section, name) ? section[name] : undefined;
+    if (next !== undefined && !isMapping(next))
+      throw new UserError('configuration', `--set ${key}: ${name} is not a section`, { key });
+    section = section[name] = (next as Record<string, unknown> | undefined) ?? {};
+  }
+  section[path.at(-1)!] = parseValue(key, value!);
+}
+
+function parseValue(key: string, value: string): unknown {
+  try {
+    return parse(value);
+  } catch (error) {
+    throw new UserError('configuration', `--set ${key}: ${(error as Error).message.split('\n')[0]}`, {
+      key,
+      cause: error,
+    });
+  }
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,27 @@
+// `sdp demo`: the sample run in the terminal, from import to exported checkpoint.
+
+import { ensureSample } from '../data/samples.ts';
+import { samples } from '../run/samples.ts';
+import { overridden } from './configFile.ts';
+import { followRun } from './follow.ts';
+import { openApp, sdpHome } from './home.ts';
+import { printEnd, printJson } from './output.ts';
+
+export async function runDemo(overrides: readonly string[], json: boolean): Promise<void> {
+  const sample = samples[0]!;
+  const config = overridden(sample.config, overrides);
+  await ensureSample(sdpHome(), config.data.dataset);
+  const app = await openApp();
+  if (!json) console.log(`${sample.title}: ${sample.description}`);
+  const summary = await followRun(app, json, () => app.start(config));
+  printEnd(summary, json);
+  if (summary.state !== 'done') return;
+  for (const format of ['safetensors', 'onnx'] as const) {
+    const result = await app.export(summary.id, format, {});
+    if (json) printJson({ event: 'exportWritten', runId: summary.id, export: result });
+    else
+      console.log(
+        `exported ${result.files.join(', ')} (agrees with the engine, relative error ${result.check.maxRelativeError.toExponential(1)})`,
+      );
+  }
+}

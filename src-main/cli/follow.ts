@@ -1,0 +1,62 @@
+// Follows a run in the terminal to its end: a progress line, or JSON lines. Ctrl-C ends the run at a step boundary with a checkpoint; a
+// second Ctrl-C ends at once.
+
+import { UserError } from '../contract/errors.ts';
+import type { RunSummary } from '../contract/run.ts';
+import type { App } from '../run/app.ts';
+import { printJson, ProgressLine, type Progress } from './output.ts';
+
+/** Events that `--json` prints, one object per line with its `event`. */
+const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'checkpointWritten']);
+
+/** `start` begins the run and gives its id. Fails where the run failed. */
+export async function followRun(app: App, json: boolean, start: () => Promise<string>): Promise<RunSummary> {
+  const stopFollowing = json ? followAsJson(app) : followAsLine(app);
+  let runId: string | undefined;
+  const onInterrupt = () => {
+    if (runId === undefined) process.exit(1);
+    process.once('SIGINT', () => process.exit(1));
+    if (!json) console.error('\nending the run at the next step with a checkpoint (Ctrl-C again to end at once)');
+    app.stop(runId).catch((error: unknown) => console.error(`sdp: ${(error as Error).message}`));
+  };
+  process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt);
+  try {
+    runId = await start();
+    const summary = await app.whenEnded(runId);
+    if (summary.state === 'failed') throw new UserError('device', summary.reason);
+    return summary;
+  } finally {
+    process.removeListener('SIGINT', onInterrupt).removeListener('SIGTERM', onInterrupt);
+    stopFollowing();
+  }
+}
+
+function followAsJson(app: App): () => void {
+  return app.events.subscribe(({ name, payload }) => {
+    if (streamed.has(name)) printJson({ event: name, ...payload });
+  });
+}
+
+function followAsLine(app: App): () => void {
+  const line = new ProgressLine(process.stderr);
+  let progress: Progress | undefined;
+  return app.events.subscribe((event) => {
+    if (event.name === 'runChanged') {
+      const { summary } = event.payload;
+      progress ??= { summary, loss: null, startedAt: Date.now(), firstStep: summary.step };
+      if (progress.summary.state === 'preparing' && summary.state === 'training') progress.startedAt = Date.now();
+      progress.summary = summary;
+    } else if (event.name === 'stepsAppended' && progress) {
+      const losses = event.payload.columns.loss.map((series) => series.at(-1) ?? NaN);
+      const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+      progress.loss = Number.isFinite(mean) ? mean : null;
+      progress.summary = { ...progress.summary, step: event.payload.columns.step.at(-1)! + 1 };
+    } else if (event.name === 'evaluationAppended') {
+      const { step, accuracy, samples, seconds } = event.payload.evaluation;
+      line.say(
+        `step ${step}: accuracy ${accuracy.toFixed(4)} of the full network on ${samples} samples (${seconds.toFixed(1)} s)`,
+      );
+    }
+    if (progress) line.draw(progress);
+  });
+}

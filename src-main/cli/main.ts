@@ -1,0 +1,20 @@
+// The `sdp` command. Exit code 0: done; 2: wrong usage or configuration; 1: failed. An error is one sentence on standard error.
+
+import { CommanderError } from 'commander';
+import { exitCode, UserError } from '../contract/errors.ts';
+import { fromNative } from '../native.ts';
+import { buildProgram } from './program.ts';
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  process.exitCode = report(fromNative(error));
+}
+
+/** Commander has already printed its own message. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UserError) console.error(`sdp: ${error.message}`);
+  else console.error('sdp: unexpected error, please report it:', error);
+  return exitCode(error);
+}

@@ -1,0 +1,82 @@
+// What commands print: tables for people, JSON for programs, and a progress line on a terminal.
+
+import type { RunSummary } from '../contract/run.ts';
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** Columns padded to their widest cell; the first row is the heading. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    );
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const unit = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** unit).toFixed(unit === 0 ? 0 : 1)} ${units[unit]}`;
+}
+
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return hours > 0 ? `${hours}h ${minutes}m` : minutes > 0 ? `${minutes}m ${rest}s` : `${rest}s`;
+}
+
+/** The last word of a run. */
+export function printEnd(summary: RunSummary, json: boolean): void {
+  if (json) return;
+  const accuracy = summary.accuracy === null ? '' : `, accuracy ${summary.accuracy.toFixed(4)}`;
+  console.log(`run ${summary.id} ${summary.state} at step ${summary.step} of ${summary.steps}${accuracy}`);
+}
+
+export interface Progress {
+  summary: RunSummary;
+  /** Mean loss of the last step; null before the first, or where it is not finite. */
+  loss: number | null;
+  startedAt: number;
+  firstStep: number;
+}
+
+/** One line that is drawn over itself on a terminal; elsewhere a line every so many seconds. */
+export class ProgressLine {
+  private lastPlainAt = 0;
+  private drawn = false;
+
+  constructor(private readonly stream: NodeJS.WriteStream) {}
+
+  draw(progress: Progress): void {
+    if (this.stream.isTTY) {
+      this.stream.write(`\r\u001b[2K${progressText(progress, this.stream.columns ?? 80)}`);
+      this.drawn = true;
+    } else if (Date.now() - this.lastPlainAt >= 10_000) {
+      this.lastPlainAt = Date.now();
+      this.stream.write(`${progressText(progress, 120)}\n`);
+    }
+  }
+
+  /** A line of its own above the progress. */
+  say(text: string): void {
+    this.stream.write(`${this.drawn ? '\r\u001b[2K' : ''}${text}\n`);
+    this.drawn = false;
+  }
+}
+
+function progressText({ summary, loss, startedAt, firstStep }: Progress, columns: number): string {
+  const { step, steps, state } = summary;
+  const seconds = (Date.now() - startedAt) / 1000;
+  const rate = seconds > 0 ? (step - firstStep) / seconds : 0;
+  const left = rate > 0 && step < steps ? `, ${formatDuration((steps - step) / rate)} left` : '';
+  const width = Math.max(10, Math.min(30, columns - 70));
+  const filled = Math.floor((step / steps) * width);
+  const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`;
+  const lossText = loss === null ? '' : `  loss ${loss.toFixed(4)}`;
+  return `${bar} ${state} ${step}/${steps}${lossText}  ${rate.toFixed(1)} steps/s${left}`.slice(0, columns - 1);
+}

@@ -1,0 +1,214 @@
+// The commands of `sdp`, with their arguments; each handler is a few lines over the app.
+
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { exportFormat, type ExportFormat } from '../contract/run.ts';
+import { importDataset } from '../data/import.ts';
+import { listDatasets } from '../data/catalogue.ts';
+import { listDevices } from '../device/discover.ts';
+import { appVersion } from '../run/app.ts';
+import { prepareFromHome } from '../run/openFleet.ts';
+import { replayCase } from '../run/replay.ts';
+import { listRuns } from '../run/runFolder.ts';
+import { readConfigFile } from './configFile.ts';
+import { followRun } from './follow.ts';
+import { runDemo } from './demo.ts';
+import { openApp, sdpHome, spawnChildDevice } from './home.ts';
+import { formatBytes, printEnd, printJson, printTable } from './output.ts';
+import { printPlan } from './printPlan.ts';
+import { serveApp } from './serve.ts';
+
+interface Json {
+  json?: boolean;
+}
+
+const integer = (least: number) => (text: string) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`must be an integer from ${least}.`);
+  return value;
+};
+
+const collect = (value: string, values: string[]) => [...values, value];
+
+export function buildProgram(): Command {
+  const program = new Command('sdp')
+    .description('Trains neural networks with Subnetwork Data Parallelism.')
+    .version(appVersion)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true });
+  addDataCommands(program);
+  addRunCommands(program);
+  addHostCommands(program);
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+const jsonOption = () => new Option('--json', 'print JSON');
+const setOption = () =>
+  new Option('--set <key=value>', 'override a key').argParser(collect).default([] as string[], 'none');
+
+function addDataCommands(program: Command): void {
+  program
+    .command('devices')
+    .description('list devices with memory and execution provider')
+    .addOption(jsonOption())
+    .action(({ json }: Json) => {
+      const devices = listDevices();
+      if (json) return printJson({ devices });
+      printTable([
+        ['DEVICE', 'PROVIDER', 'MEMORY', 'CORES', 'NAME'],
+        ...devices.map((d) => [d.id, d.executionProvider, formatBytes(d.memoryBytes), String(d.cores ?? ''), d.name]),
+      ]);
+      console.log('cpu:1, cpu:2, ... may be named as well: CPU devices share the cores.');
+    });
+  program
+    .command('import')
+    .description('import a dataset from files')
+    .argument('<path>', 'file or folder')
+    .option('--name <name>', 'name in the catalogue')
+    .option('--as <kind>', 'kind of dataset; recognised where it is not given')
+    .addOption(jsonOption())
+    .action(async (path: string, options: Json & { name?: string; as?: string }) => {
+      const dataset = await importDataset({ path, name: options.name, as: options.as, home: sdpHome() });
+      if (options.json) return printJson(dataset);
+      console.log(
+        `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test samples, ${dataset.classes} classes`,
+      );
+    });
+  program
+    .command('datasets')
+    .description('list the imported datasets')
+    .addOption(jsonOption())
+    .action(async ({ json }: Json) => {
+      const { datasets, damaged } = await listDatasets(sdpHome());
+      for (const error of damaged) console.error(`sdp: ${error.message}`);
+      if (json) return printJson({ datasets });
+      if (datasets.length === 0) return console.log('No dataset is imported yet; add one with "sdp import PATH".');
+      printTable([
+        ['NAME', 'TRAIN', 'TEST', 'CLASSES', 'SAMPLE', 'SIZE'],
+        ...datasets.map((d) => [
+          d.name,
+          String(d.train),
+          String(d.test),
+          String(d.classes),
+          d.sample.join(' x '),
+          formatBytes(d.bytes),
+        ]),
+      ]);
+    });
+}
+
+function addRunCommands(program: Command): void {
+  const home = sdpHome();
+  program
+    .command('plan')
+    .description('masks and predicted memory per device; runs nothing')
+    .argument('<config>', 'YAML file')
+    .addOption(setOption())
+    .addOption(jsonOption())
+    .action(async (path: string, { set, json }: Json & { set: string[] }) => {
+      const { plan } = await prepareFromHome(home, await readConfigFile(path, set));
+      if (json) printJson(plan);
+      else printPlan(plan);
+    });
+  program
+    .command('train')
+    .description('train: progress on a terminal, JSON lines with --json')
+    .argument('<config>', 'YAML file')
+    .addOption(setOption())
+    .addOption(jsonOption())
+    .action(async (path: string, { set, json = false }: Json & { set: string[] }) => {
+      const config = await readConfigFile(path, set);
+      const app = await openApp();
+      printEnd(await followRun(app, json, () => app.start(config)), json);
+    });
+  program
+    .command('resume')
+    .description('continue a run from its newest checkpoint')
+    .argument('<run>')
+    .addOption(jsonOption())
+    .action(async (runId: string, { json = false }: Json) => {
+      const app = await openApp();
+      printEnd(await followRun(app, json, async () => (await app.resume(runId)).id), json);
+    });
+  program
+    .command('runs')
+    .description('list runs')
+    .addOption(jsonOption())
+    .action(async ({ json }: Json) => {
+      const runs = await listRuns(home);
+      if (json) return printJson({ runs });
+      if (runs.length === 0) return console.log('There are no runs yet; start one with "sdp train CONFIG".');
+      printTable([
+        ['RUN', 'STATE', 'STEP', 'ACCURACY', 'NAME'],
+        ...runs.map((r) => [r.id, r.state, `${r.step}/${r.steps}`, r.accuracy?.toFixed(4) ?? '', r.name]),
+      ]);
+    });
+  program
+    .command('evaluate')
+    .description('metrics of the full network')
+    .argument('<run>')
+    .option('--checkpoint <step>', 'step of the checkpoint; default: the newest', integer(0))
+    .addOption(jsonOption())
+    .action(async (runId: string, { checkpoint, json }: Json & { checkpoint?: number }) => {
+      const record = await (await openApp()).evaluate(runId, checkpoint);
+      if (json) return printJson(record);
+      console.log(
+        `step ${record.step}: accuracy ${record.accuracy.toFixed(4)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
+      );
+    });
+  program
+    .command('export')
+    .description('export a checkpoint for PyTorch or ONNX, checked against the engine')
+    .argument('<run>')
+    .addOption(new Option('--format <format>').choices(exportFormat.options).makeOptionMandatory())
+    .requiredOption('--out <folder>', 'where model.safetensors or model.onnx goes')
+    .option('--checkpoint <step>', 'step of the checkpoint; default: the newest', integer(0))
+    .addOption(jsonOption())
+    .action(
+      async (
+        runId: string,
+        { format, out, checkpoint, json }: Json & { format: ExportFormat; out: string; checkpoint?: number },
+      ) => {
+        const result = await (await openApp()).export(runId, format, { out, step: checkpoint });
+        if (json) return printJson(result);
+        console.log(
+          `${result.files.join(', ')}: agrees with the engine on ${result.check.samples} samples (relative error ${result.check.maxRelativeError.toExponential(1)})`,
+        );
+      },
+    );
+  program
+    .command('replay')
+    .description('replay a reference case through the engine')
+    .argument('<case>', 'folder of the case')
+    .requiredOption('--out <folder>')
+    .option('--devices <count>', 'device processes', integer(1), 1)
+    .addOption(new Option('--device-kind <kind>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .addOption(jsonOption())
+    .action(
+      async (
+        caseFolder: string,
+        options: Json & { out: string; devices: number; deviceKind: 'cpu' | 'webgpu' | 'cuda' },
+      ) => {
+        const { out, devices: numDevices, deviceKind: kind } = options;
+        const result = await replayCase({ caseFolder, out, numDevices, kind, spawnDevice: spawnChildDevice() });
+        if (options.json) printJson(result);
+        else console.log(`replayed ${result.loss.length} steps; evaluation loss ${result.eval_loss_step0_worker0}`);
+      },
+    );
+}
+
+function addHostCommands(program: Command): void {
+  program
+    .command('serve')
+    .description('the app as a page on loopback')
+    .option('--port <port>', 'port; default: a free one', integer(0), 0)
+    .option('--demo', 'start the sample run')
+    .addOption(jsonOption())
+    .action(serveApp);
+  program
+    .command('demo')
+    .description('the sample run in the terminal, to an exported checkpoint')
+    .addOption(setOption())
+    .addOption(jsonOption())
+    .action(({ set, json = false }: Json & { set: string[] }) => runDemo(set, json));
+}

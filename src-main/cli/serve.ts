@@ -1,0 +1,20 @@
+// `sdp serve`: the app as a page on loopback, until Ctrl-C, which ends an active run with a checkpoint.
+
+import { join } from 'node:path';
+import { samples } from '../run/samples.ts';
+import { startServer } from '../serve/server.ts';
+import { openApp } from './home.ts';
+import { printJson } from './output.ts';
+
+export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
+  const app = await openApp();
+  const server = await startServer({ app, port, rendererDir: join(import.meta.dirname, '../renderer') });
+  const close = async () => {
+    await app.close();
+    await server.close();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close());
+  if (json) printJson({ url: server.url });
+  else console.log(`SDP Lab is at ${server.url}\nCtrl-C ends it; an active run is saved first.`);
+  if (demo) await app.handlers.startSample({ sampleId: samples[0]!.id }, { signal: new AbortController().signal });
+}

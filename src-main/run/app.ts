@@ -1,0 +1,210 @@
+// The app behind every host: handlers of the contract, one event stream, the active run.
+//
+// One run is active at a time: its device processes take the machine. Everything about runs that are not active is read from disk.
+
+import type { Sample } from '../contract/commands.ts';
+import type { AppEvents } from '../contract/events.ts';
+import type { AppCommands } from '../contract/commands.ts';
+import { UserError } from '../contract/errors.ts';
+import { isActive, type ExportFormat, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
+import type { Handlers } from '../contract/rpc.ts';
+import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+import { listDatasets } from '../data/catalogue.ts';
+import { importDataset } from '../data/import.ts';
+import { ensureSample } from '../data/samples.ts';
+import { listDevices } from '../device/discover.ts';
+import type { AppHost } from '../transport/appHost.ts';
+import { EventHub } from '../transport/events.ts';
+import { findCheckpoint } from './checkpoint.ts';
+import { evaluateRun, exportRun } from './evaluateRun.ts';
+import { removeStaleStores } from './fleet.ts';
+import { readMetrics } from './metricsLog.ts';
+import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
+import { Run } from './run.ts';
+import { listRuns, newRunId, RunFolder } from './runFolder.ts';
+import { samples } from './samples.ts';
+
+/** Rows of a run's series that a page gets at first; more are thinned out evenly. */
+const maxRows = 4000;
+
+export const appVersion = '0.1.0';
+
+/** What the command line uses beyond the contract. */
+export interface App extends AppHost {
+  /** Starts a run of a checked configuration; its id. */
+  start(config: RunConfig): Promise<string>;
+  resume(runId: string): Promise<RunSummary>;
+  /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
+  stop(runId: string): Promise<RunSummary>;
+  evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
+  export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult>;
+  /** Waits for the end of an active run; its last summary. */
+  whenEnded(runId: string): Promise<RunSummary>;
+  /** Ends the active run with a checkpoint. */
+  close(): Promise<void>;
+}
+
+export async function createApp(host: RunHost): Promise<App> {
+  await removeStaleStores();
+  const lab = new Lab(host);
+  return {
+    handlers: lab.handlers(),
+    events: lab.events,
+    start: (config) => lab.start(config),
+    resume: (runId) => lab.resume(runId),
+    stop: (runId) => lab.stop(runId),
+    evaluate: (runId, step) => evaluateRun(host, lab.folder(runId), step),
+    export: (runId, format, options) => lab.export(runId, format, options),
+    whenEnded: (runId) => lab.whenEnded(runId),
+    close: () => lab.close(),
+  };
+}
+
+class Lab {
+  readonly events = new EventHub<AppEvents>();
+  private readonly runs = new Map<string, Run>();
+
+  constructor(private readonly host: RunHost) {}
+
+  handlers(): Handlers<AppCommands> {
+    const { home } = this.host;
+    return {
+      snapshot: async () => {
+        const sequence = this.events.sequence;
+        const [{ datasets }, runs] = await Promise.all([listDatasets(home), this.summaries()]);
+        return { version: appVersion, sequence, devices: listDevices(), datasets, runs, samples: [...samples] };
+      },
+      planRun: async ({ config }) => (await prepareFromHome(home, parseRunConfig(config))).plan,
+      startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),
+      startSample: async ({ sampleId }) => ({ runId: await this.startSample(sampleId) }),
+      stopRun: ({ runId }) => this.stop(runId),
+      resumeRun: ({ runId }) => this.resume(runId),
+      getRun: ({ runId }) => this.detail(runId),
+      exportRun: ({ runId, format }) => this.export(runId, format, {}),
+      importDataset: async ({ path, name }, { signal }) => {
+        const imported = await importDataset({ path, name, home, signal });
+        this.events.emit('datasetImported', { dataset: imported });
+        return imported;
+      },
+    };
+  }
+
+  folder(runId: string): RunFolder {
+    return new RunFolder(this.host.home, runId);
+  }
+
+  async stop(runId: string): Promise<RunSummary> {
+    const run = this.runs.get(runId);
+    if (!run || !isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is not active`);
+    await run.stop();
+    return run.summary;
+  }
+
+  async whenEnded(runId: string): Promise<RunSummary> {
+    const run = this.runs.get(runId);
+    await run?.ended;
+    return run?.summary ?? (await this.folder(runId).readState()).summary;
+  }
+
+  async export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult> {
+    const folder = this.folder(runId);
+    const result = await exportRun(this.host, folder, format, options);
+    const { summary, exports } = this.runs.get(runId) ?? (await folder.readState());
+    exports.push(result);
+    await folder.writeState(summary, exports);
+    this.events.emit('exportWritten', { runId, export: result });
+    return result;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.runs.values()].filter((run) => isActive(run.summary.state)).map((run) => run.stop()));
+  }
+
+  private async startSample(sampleId: string): Promise<string> {
+    const sample = findSample(sampleId);
+    this.refuseSecond();
+    const dataset = await ensureSample(this.host.home, sample.config.data.dataset);
+    this.events.emit('datasetImported', { dataset });
+    return this.start(sample.config);
+  }
+
+  /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
+  async start(config: RunConfig): Promise<string> {
+    this.refuseSecond();
+    await prepareFromHome(this.host.home, config);
+    const now = new Date();
+    const id = await newRunId(this.host.home, config.name, now);
+    const summary: RunSummary = {
+      id,
+      name: config.name,
+      state: 'preparing',
+      reason: '',
+      step: 0,
+      steps: config.training.steps,
+      createdAt: now.toISOString(),
+      accuracy: null,
+    };
+    const folder = this.folder(id);
+    this.refuseSecond();
+    await folder.create(config);
+    this.launch(folder, config, [], summary, { kind: 'fresh', seed: config.training.seed });
+    return id;
+  }
+
+  async resume(runId: string): Promise<RunSummary> {
+    this.refuseSecond();
+    const folder = this.folder(runId);
+    const { summary, exports } = await folder.readState();
+    if (await folder.isHeldElsewhere()) throw new UserError('conflict', `run ${runId} is active in another process`);
+    if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
+    const config = await folder.readConfig();
+    const step = await findCheckpoint(folder);
+    const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
+    return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
+  }
+
+  private launch(folder: RunFolder, config: RunConfig, exports: ExportResult[], summary: RunSummary, from: Start): Run {
+    const run = new Run(this.host, this.events, folder, config, exports, summary, from);
+    this.runs.set(folder.id, run);
+    return run;
+  }
+
+  private refuseSecond(): void {
+    const active = [...this.runs.values()].find((run) => isActive(run.summary.state));
+    if (active) throw new UserError('conflict', `run ${active.folder.id} is active; stop it before starting another`);
+  }
+
+  private async summaries(): Promise<RunSummary[]> {
+    const stored = await listRuns(this.host.home);
+    return stored.map((summary) => this.runs.get(summary.id)?.summary ?? summary);
+  }
+
+  private async detail(runId: string): Promise<RunDetail> {
+    const folder = this.folder(runId);
+    const run = this.runs.get(runId);
+    const { summary, exports } = run ?? (await folder.readState());
+    const config = run?.config ?? (await folder.readConfig());
+    const { columns, evaluations } = await readMetrics(
+      folder.file('metrics.jsonl'),
+      config.subnetworks.workers,
+      maxRows,
+    );
+    return {
+      summary,
+      config,
+      plan: await folder.readPlan(),
+      columns,
+      evaluations,
+      memory: [...(run?.memory.values() ?? [])],
+      checkpoints: await folder.checkpoints(),
+      exports,
+    };
+  }
+}
+
+function findSample(sampleId: string): Sample {
+  const sample = samples.find((candidate) => candidate.id === sampleId);
+  if (!sample)
+    throw new UserError('usage', `there is no sample "${sampleId}"; known: ${samples.map((s) => s.id).join(', ')}`);
+  return sample;
+}

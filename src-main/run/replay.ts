@@ -1,0 +1,226 @@
+// Replays a reference case (testdata/cases/README.md) through the real engine: store, device processes, averaging, optimizer.
+//
+// Writes grad0.safetensors, final.safetensors and result.json. Device processes run with one thread each, so that the files are the same
+// byte for byte for any number of them.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../contract/errors.ts';
+import { modelSpec, type DeviceSetup } from '../contract/deviceMessages.ts';
+
+import { shareOf, type RunDevice } from '../device/discover.ts';
+import { storageError } from '../data/files.ts';
+import { storeLayout } from '../memory/storeLayout.ts';
+import { createModel } from '../models/index.ts';
+import type { Masks } from '../models/model.ts';
+import { fromNative, type StepRecords } from '../native.ts';
+import type { SpawnDevice } from './deviceProcess.ts';
+import { Fleet } from './fleet.ts';
+
+const count = z.int().min(1);
+
+const caseFile = z.object({
+  model: z.object({
+    family: z.literal('resnet'),
+    layers: z.array(count).min(1),
+    width: count,
+    stem: z.enum(['cifar', 'imagenet']),
+    channels: count,
+    image: z.union([count, z.tuple([count, count])]),
+    classes: count,
+  }),
+  regime: z.enum(['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward']),
+  workers: count,
+  batch_per_worker: count,
+  steps: count,
+  optimizer: z.discriminatedUnion('name', [
+    z.object({
+      name: z.literal('sgd'),
+      lr: z.number(),
+      momentum: z.number(),
+      weight_decay: z.number(),
+      nesterov: z.boolean(),
+    }),
+    z.object({
+      name: z.literal('adamw'),
+      lr: z.number(),
+      betas: z.tuple([z.number(), z.number()]),
+      eps: z.number(),
+      weight_decay: z.number(),
+    }),
+  ]),
+  clip_global_norm: z.number().nullable(),
+  held_blocks: z.array(z.array(z.string())),
+  held_neurons: z.array(z.record(z.string(), z.array(z.int().min(0)))),
+});
+type Case = z.infer<typeof caseFile>;
+
+export interface ReplayResult {
+  /** loss[step][worker] */
+  loss: number[][];
+  grad_norm: number[];
+  eval_loss_step0_worker0: number;
+}
+
+export interface ReplayOptions {
+  caseFolder: string;
+  out: string;
+  numDevices: number;
+  kind: RunDevice['kind'];
+  spawnDevice: SpawnDevice;
+}
+
+export async function replayCase({
+  caseFolder,
+  out,
+  numDevices,
+  kind,
+  spawnDevice,
+}: ReplayOptions): Promise<ReplayResult> {
+  const read = await readCase(caseFolder);
+  if (numDevices > read.workers)
+    throw new UserError(
+      'usage',
+      `--devices must be from 1 to the ${read.workers} workers of the case, got ${numDevices}`,
+    );
+  const records = new Records(read);
+  const fleet = await openCase(read, caseFolder, replayDevices(read.workers, numDevices, kind), spawnDevice, (of) =>
+    records.add(of),
+  );
+  try {
+    await mkdir(out, { recursive: true }).catch((error: unknown) => Promise.reject(storageError(error, out) as Error));
+    const rates = new Array<number>(read.steps).fill(read.optimizer.lr);
+    await fleet.train(0, rates.slice(0, 1));
+    await fleet.store.writeGradients(join(out, 'grad0.safetensors'));
+    if (read.steps > 1) await fleet.train(1, rates.slice(1));
+    await fleet.store.writeValues(join(out, 'final.safetensors'), {
+      scales: {},
+      statistics: false,
+      int64: {},
+      metadata: {},
+    });
+    const { lossSum, samples } = await fleet.evaluate(read.batch_per_worker);
+    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / samples };
+    await writeFile(join(out, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
+    return result;
+  } catch (error) {
+    throw storageError(fromNative(error), out);
+  } finally {
+    await fleet.close();
+  }
+}
+
+async function readCase(folder: string): Promise<Case> {
+  const path = join(folder, 'case.json');
+  let raw: unknown;
+  try {
+    raw = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new UserError('data', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  const parsed = caseFile.safeParse(raw);
+  if (!parsed.success) {
+    const { path: key, message } = parsed.error.issues[0]!;
+    throw new UserError('data', `${path}: ${key.join('.')}: ${message}`, { key: key.join('.') });
+  }
+  const { workers, held_blocks, held_neurons } = parsed.data;
+  if (held_blocks.length !== workers || held_neurons.length !== workers)
+    throw new UserError(
+      'data',
+      `${path}: held_blocks and held_neurons must have an entry for each of ${workers} workers`,
+    );
+  return parsed.data;
+}
+
+/** One-threaded devices that share the workers out in order. */
+function replayDevices(workers: number, numDevices: number, kind: RunDevice['kind']): RunDevice[] {
+  return Array.from({ length: numDevices }, (_, index) => ({
+    id: `${kind}:${index}`,
+    kind,
+    index,
+    threads: 1,
+    workers: shareOf(workers, index, numDevices),
+  }));
+}
+
+function openCase(
+  read: Case,
+  folder: string,
+  devices: RunDevice[],
+  spawnDevice: SpawnDevice,
+  onRecords: (records: StepRecords) => void,
+): Promise<Fleet> {
+  const { image } = read.model;
+  const spec = modelSpec.parse({ ...read.model, image: typeof image === 'number' ? [image, image] : image });
+  const model = createModel(spec);
+  const masks: Masks = {
+    granularity: read.regime.startsWith('neuron') ? 'neuron' : 'block',
+    masking: read.regime.endsWith('backward') ? 'backward' : 'forward',
+    held: read.held_blocks.map((blocks, worker) => ({ blocks, neurons: read.held_neurons[worker]! })),
+  };
+  const optimizer = caseOptimizer(read);
+  const source = {
+    kind: 'case' as const,
+    path: join(folder, 'batches.safetensors'),
+    mean: [],
+    std: [],
+    seed: 0,
+    numWorkers: read.workers,
+    microBatch: read.batch_per_worker,
+  };
+  return Fleet.open({
+    spawnDevice,
+    devices,
+    layout: storeLayout(model.tensors, masks, {
+      numParticipants: devices.length,
+      optimizerSlots: optimizer.kind === 'adamw' ? 2 : optimizer.momentum > 0 ? 1 : 0,
+      statisticsBatches: 0,
+      evaluationBatches: 1,
+    }),
+    setup: {
+      model: spec,
+      masks,
+      microBatch: read.batch_per_worker,
+      optimizer,
+      training: source,
+      evaluation: { source, batch: read.batch_per_worker, statisticsBatches: 0, branchScale: 1 },
+    },
+    fill: (store) => store.readValues(join(folder, 'init.safetensors')),
+    onRecords,
+  });
+}
+
+function caseOptimizer({ optimizer, clip_global_norm }: Case): DeviceSetup['optimizer'] {
+  const shared = { weightDecay: optimizer.weight_decay, clipGlobalNorm: clip_global_norm ?? 0 };
+  if (optimizer.name === 'sgd')
+    return {
+      kind: 'sgd',
+      momentum: optimizer.momentum,
+      nesterov: optimizer.nesterov,
+      beta1: 0,
+      beta2: 0,
+      eps: 0,
+      ...shared,
+    };
+  const [beta1, beta2] = optimizer.betas;
+  return { kind: 'adamw', momentum: 0, nesterov: false, beta1, beta2, eps: optimizer.eps, ...shared };
+}
+
+/** Losses and norms as the device processes report them. */
+class Records {
+  readonly loss: number[][];
+  readonly gradNorm: number[];
+
+  constructor(read: Case) {
+    this.loss = Array.from({ length: read.steps }, () => new Array<number>(read.workers).fill(NaN));
+    this.gradNorm = new Array<number>(read.steps).fill(NaN);
+  }
+
+  add(records: StepRecords): void {
+    records.step.forEach((step, row) => {
+      this.loss[step]![records.worker[row]!] = records.loss[row]!;
+      this.gradNorm[step] = records.gradNorm[row]!;
+    });
+  }
+}
