@@ -79,7 +79,7 @@ export async function writeSafetensors(
   let offset = 0;
   for (const [name, { dtype, shape, data }] of ordered) {
     if (data.byteLength !== product(shape) * bytesOf(dtype))
-      throw new Error(`${name} ${dtype} [${shape}] has ${data.byteLength} bytes`);
+      throw new Error(`${name} ${dtype} [${shape.join()}] has ${data.byteLength} bytes`);
     header[name] = { dtype, shape, data_offsets: [offset, offset + data.byteLength] };
     offset += data.byteLength;
   }
@@ -174,7 +174,7 @@ function parseEntry(path: string, name: string, value: unknown): Entry {
   const needed = product(shape) * width;
   const spanned = data_offsets[1] - data_offsets[0];
   if (needed !== spanned)
-    throw damaged(path, `tensor ${name} of type ${dtype} and shape [${shape}] needs ${needed} bytes, got ${spanned}`);
+    throw damaged(path, `tensor ${name} of type ${dtype} and shape [${shape.join()}] needs ${needed} bytes, got ${spanned}`);
   return parsed.data;
 }
 
