@@ -128,7 +128,7 @@ export type RunConfig = z.infer<typeof runConfig>;
 
 /** Parses and checks a configuration that was read from YAML or came over a transport. Fails with one sentence that names the key. */
 export function parseRunConfig(raw: unknown): RunConfig {
-  const parsed = runConfig.safeParse(raw);
+  const parsed = runConfig.safeParse(raw, { reportInput: true });
   if (!parsed.success) throw configurationError(parsed.error.issues[0]!);
   checkRunConfig(parsed.data);
   return parsed.data;
@@ -160,11 +160,38 @@ function refused(key: string, problem: string): UserError {
 }
 
 function configurationError(issue: z.core.$ZodIssue): UserError {
-  const path = issue.path.map(String).join('.');
+  const section = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');
     return new UserError('configuration', `${key} is not a key of the run configuration`, { key });
   }
-  const key = path || 'configuration';
-  return new UserError('configuration', `${key}: ${issue.message}`, { key });
+  return refused(section || 'the configuration', problemOf(issue));
 }
+
+function problemOf(issue: z.core.$ZodIssue): string {
+  if (issue.input === undefined) return 'is missing';
+  const found = JSON.stringify(issue.input);
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${typeNames[issue.expected] ?? issue.expected}, got ${found}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map(String).join(' or ')}, got ${found}`;
+    case 'too_small':
+      return `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}, got ${found}`;
+    case 'too_big':
+      return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}, got ${found}`;
+    case 'invalid_union':
+      return `must be auto or a list of devices such as cpu:0, got ${found}`;
+    default:
+      return `${issue.message}, got ${found}`;
+  }
+}
+
+const typeNames: Record<string, string> = {
+  int: 'an integer',
+  number: 'a number',
+  string: 'text',
+  object: 'a section with keys',
+  array: 'a list',
+  boolean: 'true or false',
+};

@@ -8,12 +8,8 @@ import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  deviceContract,
-  type DeviceCommands,
-  type DeviceEvents,
-  type DeviceSetup,
-} from '../contract/deviceMessages.ts';
+import { deviceContract } from '../contract/contracts.ts';
+import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { RunDevice } from '../device/discover.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';

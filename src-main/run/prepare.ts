@@ -61,6 +61,13 @@ export function prepareRun(
       : 1;
   const reestimates = evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked);
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
+  if (statisticsBatches * microBatch > dataset.train) {
+    throw new UserError(
+      'configuration',
+      `evaluation.statisticsBatches must be at most ${Math.floor(dataset.train / microBatch)} with ${dataset.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
+      { key: 'evaluation.statisticsBatches' },
+    );
+  }
   const evaluationSamples = Math.min(evaluation.samples || dataset.test, dataset.test);
   const batch = Math.min(evaluation.batch, evaluationSamples);
   const layout = storeLayout(model.tensors, masks, {

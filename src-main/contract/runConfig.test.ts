@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { UserError, exitCode } from './errors.ts';
+import { parseRunConfig } from './runConfig.ts';
+
+const good = { model: { family: 'resnet' }, data: { dataset: 'mnist' } };
+
+it('fills everything but model family and dataset with defaults', () => {
+  expect(parseRunConfig(good)).toMatchObject({
+    model: { layers: [2, 2, 2, 2], width: 64, stem: 'cifar' },
+    subnetworks: { workers: 4, coverage: 2, granularity: 'block', masking: 'forward' },
+    devices: 'auto',
+    training: { optimizer: 'sgd', batch: 128 },
+  });
+});
+
+const broken: [string, object, string, string][] = [
+  [
+    'coverage 0',
+    { ...good, subnetworks: { coverage: 0 } },
+    'subnetworks.coverage',
+    'subnetworks.coverage must be from 1 to the number of workers, 4, got 0',
+  ],
+  [
+    'coverage above N',
+    { ...good, subnetworks: { workers: 2, coverage: 3 } },
+    'subnetworks.coverage',
+    'subnetworks.coverage must be from 1 to the number of workers, 2, got 3',
+  ],
+  [
+    'a batch that does not divide',
+    { ...good, training: { batch: 30 } },
+    'training.batch',
+    'training.batch must be divisible by 4 workers, got 30',
+  ],
+  [
+    'an unknown key',
+    { ...good, training: { stepz: 1 } },
+    'training.stepz',
+    'training.stepz is not a key of the run configuration',
+  ],
+  ['an unknown section', { ...good, trainning: {} }, 'trainning', 'trainning is not a key of the run configuration'],
+  [
+    'a wrong type',
+    { ...good, training: { steps: 'many' } },
+    'training.steps',
+    'training.steps must be a number, got "many"',
+  ],
+  ['a missing dataset', { model: { family: 'resnet' }, data: {} }, 'data.dataset', 'data.dataset is missing'],
+  ['a missing section', { model: { family: 'resnet' } }, 'data', 'data is missing'],
+  ['half a step', { ...good, training: { steps: 1.5 } }, 'training.steps', 'training.steps must be an integer, got 1.5'],
+  ['no step', { ...good, training: { steps: 0 } }, 'training.steps', 'training.steps must be at least 1, got 0'],
+  [
+    'a wrong word',
+    { ...good, subnetworks: { granularity: 'layer' } },
+    'subnetworks.granularity',
+    'subnetworks.granularity must be block or neuron, got "layer"',
+  ],
+  ['another family', { ...good, model: { family: 'vgg' } }, 'model.family', 'model.family must be resnet, got "vgg"'],
+  [
+    'a device of no kind',
+    { ...good, devices: ['gpu'] },
+    'devices',
+    'devices must be auto or a list of devices such as cpu:0, got ["gpu"]',
+  ],
+  ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
+  ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],
+  [
+    'more devices than workers',
+    { ...good, subnetworks: { workers: 1, coverage: 1 }, devices: ['cpu:0', 'cpu:1'] },
+    'devices',
+    'devices must be at most one per worker, 1, got 2',
+  ],
+  [
+    'nesterov without momentum',
+    { ...good, training: { nesterov: true, momentum: 0 } },
+    'training.nesterov',
+    'training.nesterov needs training.momentum above 0',
+  ],
+];
+
+describe('a broken configuration is refused with one sentence that names its key', () => {
+  it.each(broken)('%s', (_, config, key, message) => {
+    const error = refusal(config);
+    expect([error.code, error.key, error.message, exitCode(error)]).toEqual(['configuration', key, message, 2]);
+  });
+});
+
+function refusal(config: unknown): UserError {
+  try {
+    parseRunConfig(config);
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}

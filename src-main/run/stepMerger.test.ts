@@ -1,0 +1,45 @@
+import { expect, it } from 'vitest';
+import { StepMerger } from './stepMerger.ts';
+
+const records = (rows: [step: number, worker: number, loss: number][], syncMs = 1) => ({
+  step: rows.map(([step]) => step),
+  worker: rows.map(([, worker]) => worker),
+  loss: rows.map(([, , loss]) => loss),
+  gradNorm: rows.map(() => 2),
+  computeMs: rows.map(([, worker]) => 10 * (worker + 1)),
+  syncMs: rows.map(() => syncMs),
+  dataMs: rows.map(() => 0.5),
+});
+
+it('gives a row once every worker has reported the step, in order', () => {
+  const merger = new StepMerger([[0, 1], [2]], (step) => step / 10, 3);
+  merger.add(
+    records(
+      [
+        [3, 2, 0.3],
+        [4, 2, 0.4],
+      ],
+      7,
+    ),
+  );
+  expect(merger.take().step).toEqual([]);
+  merger.add(
+    records([
+      [3, 0, 0.1],
+      [3, 1, 0.2],
+      [4, 0, 0.5],
+    ]),
+  );
+  expect(merger.take()).toEqual({
+    step: [3],
+    loss: [[0.1], [0.2], [0.3]],
+    gradNorm: [2],
+    learningRate: [0.3],
+    computeMs: [[10], [20], [30]],
+    syncMs: [[1], [1], [7]],
+    dataMs: [[0.5], [0.5], [0.5]],
+    stepMs: [37.5],
+  });
+  merger.add(records([[4, 1, NaN]]));
+  expect(merger.take()).toMatchObject({ step: [4], loss: [[0.5], [null], [0.4]] });
+});
