@@ -174,7 +174,10 @@ function parseEntry(path: string, name: string, value: unknown): Entry {
   const needed = product(shape) * width;
   const spanned = data_offsets[1] - data_offsets[0];
   if (needed !== spanned)
-    throw damaged(path, `tensor ${name} of type ${dtype} and shape [${shape.join()}] needs ${needed} bytes, got ${spanned}`);
+    throw damaged(
+      path,
+      `tensor ${name} of type ${dtype} and shape [${shape.join()}] needs ${needed} bytes, got ${spanned}`,
+    );
   return parsed.data;
 }
 
