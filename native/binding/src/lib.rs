@@ -1,0 +1,68 @@
+//! Node-API surface of the engine: conversions only. Types and meanings are those of src-main/native.ts, field by field.
+
+mod convert;
+mod device;
+mod store;
+
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+use sdp_core::device::{Device, guarded};
+use sdp_core::error::{Error, Result};
+use sdp_core::process;
+
+use convert::{DeviceOptions, raise};
+use device::NativeDevice;
+use store::NativeStore;
+
+/// Must equal `nativeVersion` of src-main/native.ts.
+const INTERFACE_VERSION: u32 = 1;
+
+#[napi]
+pub fn interface_version() -> u32 {
+    INTERFACE_VERSION
+}
+
+#[napi]
+pub fn create_store(path: String, layout: String) -> napi::Result<NativeStore> {
+    guarded(|| NativeStore::create(path.as_ref(), &layout)).map_err(raise)
+}
+
+#[napi(ts_return_type = "Promise<NativeDevice>")]
+pub fn open_device(options: DeviceOptions) -> AsyncTask<OpenDevice> {
+    AsyncTask::new(OpenDevice(options.try_into()))
+}
+
+pub struct OpenDevice(Result<sdp_core::spec::DeviceOptions>);
+
+impl Task for OpenDevice {
+    type Output = Device;
+    type JsValue = NativeDevice;
+
+    fn compute(&mut self) -> napi::Result<Device> {
+        guarded(|| Device::open(self.0.as_ref().map_err(Error::clone)?)).map_err(raise)
+    }
+
+    fn resolve(&mut self, _env: Env, device: Device) -> napi::Result<NativeDevice> {
+        Ok(NativeDevice::new(device))
+    }
+}
+
+#[napi(object)]
+pub struct CpuDescription {
+    pub name: String,
+    pub physical_cores: u32,
+    pub logical_cores: u32,
+    pub memory_bytes: f64,
+}
+
+#[napi]
+pub fn describe_cpu() -> CpuDescription {
+    let cpu = process::describe_cpu();
+    CpuDescription {
+        name: cpu.name,
+        physical_cores: cpu.physical_cores as u32,
+        logical_cores: cpu.logical_cores as u32,
+        memory_bytes: cpu.memory_bytes as f64,
+    }
+}

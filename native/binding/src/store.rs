@@ -1,0 +1,125 @@
+//! The store as the main process holds it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+use sdp_core::device::guarded;
+use sdp_core::error::{Error, Result};
+use sdp_core::store::Store;
+use sdp_core::{init, state};
+
+use crate::convert::{InitSpec, WriteOptions, raise};
+
+#[napi]
+pub struct NativeStore {
+    store: Mutex<Option<Arc<Store>>>,
+    path: PathBuf,
+}
+
+/// Work on the store that runs off the JavaScript thread.
+pub struct Job(Option<Work>);
+
+type Work = Box<dyn FnOnce() -> Result<()> + Send>;
+
+impl Task for Job {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        self.0.take().map_or(Ok(()), |work| guarded(work).map_err(raise))
+    }
+
+    fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
+
+impl NativeStore {
+    pub fn create(path: &Path, layout: &str) -> Result<Self> {
+        Ok(Self { store: Mutex::new(Some(Arc::new(Store::create(path, layout)?))), path: path.into() })
+    }
+
+    fn open(&self) -> Result<Arc<Store>> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.clone().ok_or_else(|| Error::Internal("the store is closed".into()))
+    }
+
+    fn job(&self, work: impl FnOnce(&Store) -> Result<()> + Send + 'static) -> AsyncTask<Job> {
+        let store = self.open();
+        AsyncTask::new(Job(Some(Box::new(move || work(&*store?)))))
+    }
+
+    fn remove(&self) {
+        let open = self.store.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if open.is_some() {
+            drop(open);
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[napi]
+impl NativeStore {
+    #[napi]
+    pub fn initialise(&self, inits: Vec<InitSpec>, seed: i64) -> napi::Result<()> {
+        let work = || {
+            let inits = inits.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>>>()?;
+            init::initialise(&*self.open()?, &inits, seed as u64)
+        };
+        guarded(work).map_err(raise)
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn read_values(&self, path: String) -> AsyncTask<Job> {
+        self.job(move |store| state::read_values(store, path.as_ref()))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn write_values(&self, path: String, options: WriteOptions) -> AsyncTask<Job> {
+        self.job(move |store| state::write_values(store, path.as_ref(), &options.into()))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn write_gradients(&self, path: String) -> AsyncTask<Job> {
+        self.job(move |store| state::write_gradients(store, path.as_ref()))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn write_optimizer(&self, path: String) -> AsyncTask<Job> {
+        self.job(move |store| state::write_optimizer(store, path.as_ref()))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn read_optimizer(&self, path: String) -> AsyncTask<Job> {
+        self.job(move |store| state::read_optimizer(store, path.as_ref()))
+    }
+
+    #[napi]
+    pub fn request_stop(&self) -> napi::Result<()> {
+        self.open().map(|store| store.control().request_stop(true)).map_err(raise)
+    }
+
+    #[napi]
+    pub fn clear_stop(&self) -> napi::Result<()> {
+        self.open().map(|store| store.control().request_stop(false)).map_err(raise)
+    }
+
+    #[napi]
+    pub fn abort(&self, reason: String) -> napi::Result<()> {
+        self.open().map(|store| store.control().abort(&reason)).map_err(raise)
+    }
+
+    #[napi]
+    pub fn close(&self) {
+        self.remove();
+    }
+}
+
+impl Drop for NativeStore {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}

@@ -1,0 +1,106 @@
+//! Chunks: the pieces of runs that averaging and the optimizer work on, cut by the layout alone.
+//!
+//! Which participant or thread works on a chunk never changes a result: sums of squares are kept per chunk and added in chunk order.
+//! Chunks of parameters come first, then those of buffers.
+
+use std::ops::Range;
+
+use crate::layout::{Layout, TensorKind};
+
+/// Scalars per chunk at most: a chunk of the averaged gradient stays in the second-level cache.
+pub const CHUNK_SIZE: usize = 16 * 1024;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk {
+    /// Index into `Layout::tensors`, and of the run in it.
+    pub tensor: u32,
+    pub run: u32,
+    /// Start in the run, and in `values`.
+    pub start: usize,
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// All chunks of a layout.
+#[derive(Debug)]
+pub struct Chunks {
+    pub all: Vec<Chunk>,
+    /// The first `parameters` chunks are of parameters.
+    pub parameters: usize,
+    /// `costs[i]`: bytes that the chunks before chunk i move.
+    costs: Vec<usize>,
+}
+
+impl Chunks {
+    pub fn of(layout: &Layout) -> Self {
+        let mut all = Vec::new();
+        let mut costs = vec![0];
+        let mut parameters = 0;
+        for (index, tensor) in layout.tensors.iter().enumerate() {
+            let slots = if tensor.kind == TensorKind::Parameter { layout.optimizer_slots } else { 0 };
+            for (position, run) in tensor.runs.iter().enumerate() {
+                let size = run.rows * tensor.row_size;
+                for start in (0..size).step_by(CHUNK_SIZE) {
+                    let len = CHUNK_SIZE.min(size - start);
+                    let offset = tensor.offset + run.row * tensor.row_size + start;
+                    all.push(Chunk { tensor: index as u32, run: position as u32, start, offset, len });
+                    costs.push(costs[costs.len() - 1] + len * 4 * (run.holders.len() + 2 * (1 + slots)));
+                }
+            }
+            if tensor.kind == TensorKind::Parameter {
+                parameters = all.len();
+            }
+        }
+        Self { all, parameters, costs }
+    }
+
+    /// Bytes that a range of chunks moves.
+    pub fn cost(&self, range: &Range<usize>) -> usize {
+        self.costs[range.end] - self.costs[range.start]
+    }
+
+    /// Part `index` of `parts` of a range of chunks: contiguous, of equal bytes as nearly as chunks allow.
+    pub fn share(&self, range: &Range<usize>, index: usize, parts: usize) -> Range<usize> {
+        let (from, total) = (self.costs[range.start], self.cost(range));
+        let edge = |part: usize| {
+            let bytes = from + (total as u128 * part as u128 / parts as u128) as usize;
+            self.costs.partition_point(|&cost| cost < bytes).clamp(range.start, range.end)
+        };
+        let last = index + 1 == parts;
+        edge(index)..if last { range.end } else { edge(index + 1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(sizes: &[usize]) -> Layout {
+        let mut offset = 0;
+        let tensors: Vec<_> = sizes
+            .iter()
+            .map(|size| {
+                offset += size;
+                serde_json::json!({"name": "t", "kind": "parameter", "shape": [size], "axis": null, "offset": offset - size, "rows": 1,
+                    "rowSize": size, "decays": false,
+                    "runs": [{"row": 0, "rows": 1, "holders": [0], "slabOffsets": [offset - size]}]})
+            })
+            .collect();
+        let json = serde_json::json!({"version": 1, "numWorkers": 1, "numParticipants": 1, "optimizerSlots": 1, "tensors": tensors,
+            "valuesSize": offset, "parameterSize": offset, "slabSizes": [offset], "statisticsBatches": 0, "evaluationBatches": 0});
+        Layout::parse(&json.to_string()).unwrap()
+    }
+
+    #[test]
+    fn shares_cover_every_chunk_once_and_are_balanced() {
+        let chunks = Chunks::of(&layout(&[5, 100_000, 17, 40_000, 1, 16_384, 16_385]));
+        let all = 0..chunks.all.len();
+        for parts in 1..=20 {
+            let shares: Vec<_> = (0..parts).map(|index| chunks.share(&all, index, parts)).collect();
+            assert_eq!(shares.iter().flat_map(Clone::clone).collect::<Vec<_>>(), all.clone().collect::<Vec<_>>());
+            let even = chunks.cost(&all) / parts;
+            let chunk = CHUNK_SIZE * 4 * 5;
+            assert!(shares.iter().all(|share| chunks.cost(share) <= even + chunk), "{shares:?}");
+        }
+    }
+}

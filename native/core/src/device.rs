@@ -1,0 +1,212 @@
+//! One device of this process: a thread that owns the sessions and does one call after the other.
+//!
+//! Calls are handed to the thread with what to do with their result; a panic in one becomes its error. When a call that others take
+//! part in fails here, the store is aborted, so that the others fail too and do not wait. Closing ends a call in progress: a waiting
+//! one at once, a running graph behind its current operator.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use ort::environment::Environment;
+use ort::session::RunOptions;
+
+use crate::error::{Error, Result, ensure};
+use crate::process;
+use crate::records::Records;
+use crate::runtime::{self, Session};
+use crate::spec::{BatchSource, DeviceKind, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
+use crate::store::Store;
+use crate::{evaluate, train};
+
+type Call = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// Bytes of this process by category; see MemorySample in src-main/native.ts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemorySample {
+    pub resident: u64,
+    pub peak_resident: u64,
+    pub shared: u64,
+    pub arena_peaks: Vec<u64>,
+}
+
+/// What the thread shares with the callers.
+#[derive(Default)]
+pub struct Shared {
+    pub records: Mutex<Records>,
+    arena_peaks: Mutex<Vec<u64>>,
+    pub cancelled: AtomicBool,
+}
+
+/// The state of the device's thread.
+pub struct Engine {
+    pub store: Arc<Store>,
+    pub participant: usize,
+    pub threads: usize,
+    pub shared: Arc<Shared>,
+    pub sessions: Vec<Option<Session>>,
+    environment: Environment,
+    run_options: Arc<RunOptions>,
+}
+
+pub struct Device {
+    calls: Mutex<Option<Sender<Call>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    store_path: PathBuf,
+    run_options: Arc<RunOptions>,
+}
+
+impl Device {
+    /// Opens the store as participant and starts the thread.
+    pub fn open(options: &DeviceOptions) -> Result<Self> {
+        if options.kind != DeviceKind::Cpu {
+            let name = if options.kind == DeviceKind::Cuda { "CUDA" } else { "WebGPU" };
+            return Err(Error::Device(format!("{name} devices are not supported yet; choose CPU devices")));
+        }
+        let environment = runtime::environment(&options.runtime_library)?;
+        let store = Arc::new(Store::open(&options.store_path)?);
+        let participants = store.layout().num_participants;
+        ensure(options.participant < participants, || format!("participant {} of {participants}", options.participant))?;
+        let run_options = Arc::new(RunOptions::new().map_err(|e| Error::Device(e.to_string()))?);
+        store.control().register(options.participant);
+        let shared = Arc::new(Shared::default());
+        let engine = Engine {
+            store,
+            participant: options.participant,
+            threads: options.threads.max(1),
+            shared: shared.clone(),
+            sessions: Vec::new(),
+            environment,
+            run_options: run_options.clone(),
+        };
+        let (calls, thread) = start(engine)?;
+        let (calls, thread) = (Mutex::new(Some(calls)), Mutex::new(Some(thread)));
+        Ok(Self { calls, thread, shared, store_path: options.store_path.clone(), run_options })
+    }
+
+    /// Does `work` on the device's thread and hands its result to `done` there; after `close`, hands an error to `done` at once.
+    pub fn call<T: 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T> + Send + 'static,
+        done: impl FnOnce(Result<T>) + Send + 'static,
+    ) {
+        match &*lock(&self.calls) {
+            None => done(Err(Error::Internal("the device is closed".into()))),
+            // The thread ends only when `calls` is dropped, so that sending succeeds.
+            Some(calls) => drop(calls.send(Box::new(move |engine| done(guarded(|| work(engine)))))),
+        }
+    }
+
+    /// Records since the last call of this function.
+    pub fn drain_records(&self) -> Records {
+        std::mem::take(&mut *lock(&self.shared.records))
+    }
+
+    pub fn memory(&self) -> MemorySample {
+        let memory = process::memory(&self.store_path);
+        let arena_peaks = lock(&self.shared.arena_peaks).clone();
+        MemorySample { resident: memory.resident, peak_resident: memory.peak_resident, shared: memory.mapped, arena_peaks }
+    }
+
+    /// Ends the call in progress and the thread. A second call does nothing.
+    pub fn close(&self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        let _ = self.run_options.terminate();
+        lock(&self.calls).take();
+        if let Some(thread) = lock(&self.thread).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn start(mut engine: Engine) -> Result<(Sender<Call>, JoinHandle<()>)> {
+    let (sender, receiver) = channel::<Call>();
+    let body = move || {
+        for call in receiver {
+            call(&mut engine);
+        }
+        engine.store.control().leave(engine.participant);
+    };
+    let thread = std::thread::Builder::new().name("device".into()).spawn(body);
+    Ok((sender, thread.map_err(|e| Error::Device(format!("starting the device's thread failed: {e}")))?))
+}
+
+impl Engine {
+    pub fn add_session(&mut self, spec: &SessionSpec) -> Result<usize> {
+        let session = Session::new(&self.environment, &self.store, &self.run_options, self.threads, spec)?;
+        self.sessions.push(Some(session));
+        self.record_arena_peaks();
+        Ok(self.sessions.len() - 1)
+    }
+
+    pub fn remove_session(&mut self, id: usize) -> Result<()> {
+        self.session(id)?;
+        self.sessions[id] = None;
+        Ok(())
+    }
+
+    pub fn session(&mut self, id: usize) -> Result<&mut Session> {
+        let session = self.sessions.get_mut(id).and_then(Option::as_mut);
+        session.ok_or_else(|| Error::Internal(format!("there is no session {id}")))
+    }
+
+    pub fn train(&mut self, spec: &TrainSpec) -> Result<TrainResult> {
+        self.together(|engine| train::train(engine, spec))
+    }
+
+    pub fn evaluate(&mut self, spec: &EvaluateSpec) -> Result<EvaluateResult> {
+        self.together(|engine| evaluate::evaluate(engine, spec))
+    }
+
+    pub fn logits(&mut self, session: usize, source: &BatchSource, count: usize) -> Result<Vec<f32>> {
+        evaluate::logits(self, session, source, count)
+    }
+
+    /// Waits for all participants.
+    pub fn meet(&self, latch: bool) -> Result<()> {
+        let participants = self.store.layout().num_participants;
+        self.store.control().meet(self.participant, participants, latch, &self.shared.cancelled)
+    }
+
+    /// A call that all participants take part in: a failure or a panic here ends it for all.
+    fn together<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let result = guarded(|| work(self));
+        self.record_arena_peaks();
+        match &result {
+            Ok(_) | Err(Error::Cancelled(_)) => {}
+            Err(error) => {
+                let reason = format!("device process {} has failed: {}", self.participant, error.sentence());
+                self.store.control().abort(&reason);
+            }
+        }
+        result
+    }
+
+    fn record_arena_peaks(&self) {
+        let peaks = self.sessions.iter().map(|session| session.as_ref().map_or(0, Session::arena_peak_bytes)).collect();
+        *lock(&self.shared.arena_peaks) = peaks;
+    }
+}
+
+/// The result of `work`; a panic in it is a bug reported as such.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Error::Internal(format!("panic in the engine: {}", text.unwrap_or_default())))
+    })
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,21 @@
+//! The engine of SDP Lab without Node: shared parameter store, averaging and optimizer, data loading, ONNX Runtime sessions, training,
+//! evaluation, and files of tensors. What each call means is told in src-main/native.ts.
+
+pub mod chunks;
+pub mod device;
+pub mod error;
+pub mod evaluate;
+pub mod init;
+pub mod layout;
+pub mod loader;
+pub mod npy;
+pub mod optimizer;
+pub mod process;
+pub mod records;
+pub mod reduce;
+pub mod runtime;
+pub mod sampling;
+pub mod spec;
+pub mod state;
+pub mod store;
+pub mod train;

@@ -1,0 +1,245 @@
+//! Micro-batches from a dataset folder (.npy arrays) or from the batches of a reference case (safetensors), both mapped, not read.
+//!
+//! A dataset gives input = (pixel / 255 - mean) / std per channel in float32, as torchvision's transforms compute it. While a step
+//! runs, a thread prepares the micro-batches of the next one.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::error::{Error, Result};
+use crate::npy::Npy;
+use crate::sampling::Order;
+use crate::spec::{BatchSource, SourceKind};
+use crate::store::mapping::map_file;
+
+/// Samples in the element type of the source: images or tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Samples {
+    F32(Vec<f32>),
+    I64(Vec<i64>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    pub samples: Samples,
+    pub labels: Vec<i64>,
+}
+
+/// An opened source.
+pub enum Loader {
+    Dataset(Dataset),
+    Case(Case),
+}
+
+impl Loader {
+    pub fn open(source: &BatchSource) -> Result<Self> {
+        match source.kind {
+            SourceKind::Dataset => Dataset::open(source).map(Self::Dataset),
+            SourceKind::Case => Case::open(source).map(Self::Case),
+        }
+    }
+
+    /// The micro-batch of a worker at a training step.
+    pub fn micro_batch(&mut self, step: u64, worker: usize) -> Result<Batch> {
+        match self {
+            Self::Dataset(dataset) => dataset.micro_batch(step, worker),
+            Self::Case(case) => case.batch(step, worker),
+        }
+    }
+
+    /// Statistics batch `index` of `size` samples.
+    pub fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
+        match self {
+            Self::Dataset(dataset) => dataset.statistics_batch(index, size),
+            Self::Case(case) => case.batch((index / case.num_workers) as u64, index % case.num_workers),
+        }
+    }
+
+    /// Samples [index * size, (index + 1) * size) in the source's own order, as far as they are below `samples`; labels -1 beyond.
+    pub fn ordered_batch(&mut self, index: usize, size: usize, samples: usize) -> Result<Batch> {
+        match self {
+            Self::Dataset(dataset) => dataset.ordered_batch(index, size, samples),
+            Self::Case(case) => case.ordered_batch(index, size, samples),
+        }
+    }
+}
+
+pub struct Dataset {
+    images: Npy,
+    labels: Npy,
+    order: Order,
+    global_batch: usize,
+    /// Scalars per image, and per channel of it.
+    size: usize,
+    plane: usize,
+    /// What each pixel value becomes, for each channel.
+    tables: Vec<[f32; 256]>,
+    path: String,
+}
+
+impl Dataset {
+    fn open(source: &BatchSource) -> Result<Self> {
+        let images = Npy::open(&source.path.join("images.npy"), "|u1")?;
+        let labels = Npy::open(&source.path.join("labels.npy"), "<i8")?;
+        let path = source.path.display().to_string();
+        let &[count, channels, height, width] = &images.shape[..] else {
+            return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
+        };
+        if labels.shape != [count] {
+            return Err(Error::Data(format!("{path} has {count} images and labels of shape {:?}", labels.shape)));
+        }
+        if u32::try_from(count).is_err() {
+            return Err(Error::Data(format!("{path} has {count} images, more than 4 billion")));
+        }
+        if source.mean.len() != channels || source.std.len() != channels {
+            let (mean, std) = (source.mean.len(), source.std.len());
+            return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
+        }
+        let order = Order::new(source.seed, count, source.num_workers, source.micro_batch);
+        let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
+        let (plane, size) = (height * width, channels * height * width);
+        let dataset = Self { images, labels, order, global_batch: source.num_workers * source.micro_batch, size, plane, tables, path };
+        if let Some(negative) = (0..count).find(|index| dataset.label(*index) < 0) {
+            return Err(Error::Data(format!("label {negative} in {} is negative", dataset.path)));
+        }
+        Ok(dataset)
+    }
+
+    fn count(&self) -> usize {
+        self.images.shape[0]
+    }
+
+    fn micro_batch(&mut self, step: u64, worker: usize) -> Result<Batch> {
+        self.require(self.global_batch, "one batch of all workers")?;
+        let indices = self.order.micro_batch(step, worker).to_vec();
+        Ok(self.gather(&indices, indices.len()))
+    }
+
+    fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
+        self.require((index + 1) * size, "re-estimating statistics")?;
+        let indices = self.order.statistics_batch(index, size).to_vec();
+        Ok(self.gather(&indices, size))
+    }
+
+    fn ordered_batch(&self, index: usize, size: usize, samples: usize) -> Result<Batch> {
+        self.require(samples, "evaluation")?;
+        let indices: Vec<u32> = (index * size..samples.min((index + 1) * size)).map(|sample| sample as u32).collect();
+        Ok(self.gather(&indices, size))
+    }
+
+    fn require(&self, samples: usize, what: &str) -> Result<()> {
+        if self.count() >= samples {
+            return Ok(());
+        }
+        Err(Error::Data(format!("{what} takes {samples} samples, but {} has {}", self.path, self.count())))
+    }
+
+    fn label(&self, index: usize) -> i64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.labels.data()[8 * index..8 * index + 8]);
+        i64::from_le_bytes(bytes)
+    }
+
+    /// The given samples, filled up to `size` with zeros and the label -1.
+    fn gather(&self, indices: &[u32], size: usize) -> Batch {
+        let mut samples = vec![0.0; size * self.size];
+        for (target, &index) in samples.chunks_exact_mut(self.size.max(1)).zip(indices) {
+            let image = &self.images.data()[index as usize * self.size..][..self.size];
+            let planes = target.chunks_exact_mut(self.plane).zip(image.chunks_exact(self.plane));
+            for ((target, pixels), table) in planes.zip(&self.tables) {
+                target.iter_mut().zip(pixels).for_each(|(x, &pixel)| *x = table[usize::from(pixel)]);
+            }
+        }
+        let mut labels: Vec<i64> = indices.iter().map(|&index| self.label(index as usize)).collect();
+        labels.resize(size, -1);
+        Batch { samples: Samples::F32(samples), labels }
+    }
+}
+
+fn table(mean: f32, std: f32) -> [f32; 256] {
+    std::array::from_fn(|pixel| (pixel as f32 / 255.0 - mean) / std)
+}
+
+/// Micro-batches that were recorded beforehand. In order, samples run over steps, then workers, then the rows of a micro-batch.
+pub struct Case {
+    file: Mmap,
+    path: String,
+    num_workers: usize,
+}
+
+impl Case {
+    fn open(source: &BatchSource) -> Result<Self> {
+        let file = map_file(&source.path, Error::Data)?;
+        let case = Self { file, path: source.path.display().to_string(), num_workers: source.num_workers.max(1) };
+        case.tensors()?;
+        Ok(case)
+    }
+
+    fn tensors(&self) -> Result<SafeTensors<'_>> {
+        SafeTensors::deserialize(&self.file).map_err(|e| Error::Data(format!("{} is not a safetensors file: {e}", self.path)))
+    }
+
+    fn batch(&self, step: u64, worker: usize) -> Result<Batch> {
+        let tensors = self.tensors()?;
+        let find = |part: &str| {
+            let name = format!("step{step}.worker{worker}.{part}");
+            tensors.tensor(&name).map_err(|_| Error::Data(format!("{} has no tensor {name}", self.path)))
+        };
+        let (input, label) = (find("input")?, find("label")?);
+        let wrong = |what: &str, found| Error::Data(format!("{what} in {} have the type {found:?}", self.path));
+        let samples = match input.dtype() {
+            Dtype::F32 => Samples::F32(words(input.data()).map(f32::from_le_bytes).collect()),
+            Dtype::I64 => Samples::I64(words(input.data()).map(i64::from_le_bytes).collect()),
+            other => return Err(wrong("inputs", other)),
+        };
+        match label.dtype() {
+            Dtype::I64 => Ok(Batch { samples, labels: words(label.data()).map(i64::from_le_bytes).collect() }),
+            other => Err(wrong("labels", other)),
+        }
+    }
+
+    fn ordered_batch(&self, index: usize, size: usize, samples: usize) -> Result<Batch> {
+        let first = self.tensors()?.tensor("step0.worker0.input").map(|t| t.shape().first().copied().unwrap_or(0));
+        if first.ok() != Some(size) {
+            return Err(Error::Data(format!("the micro-batches in {} must have {size} samples to be evaluated in order", self.path)));
+        }
+        let mut batch = self.batch((index / self.num_workers) as u64, index % self.num_workers)?;
+        let valid = samples.saturating_sub(index * size).min(size);
+        let per_sample = batch.labels.len() / size.max(1);
+        batch.labels[valid * per_sample..].fill(-1);
+        Ok(batch)
+    }
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
+    bytes.as_chunks::<N>().0.iter().copied()
+}
+
+/// Calls `body` with the micro-batches of the given workers at the steps [from, to), in the order (step, worker), prepared ahead by
+/// a thread. Ends that thread when `body` returns.
+pub fn prefetched<T>(
+    mut loader: Loader,
+    steps: std::ops::Range<u64>,
+    workers: &[usize],
+    body: impl FnOnce(&Receiver<Result<Batch>>) -> T,
+) -> T {
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(workers.len());
+        scope.spawn(move || {
+            for step in steps {
+                for &worker in workers {
+                    let batch = loader.micro_batch(step, worker);
+                    let failed = batch.is_err();
+                    if sender.send(batch).is_err() || failed {
+                        return;
+                    }
+                }
+            }
+        });
+        let result = body(&receiver);
+        drop(receiver);
+        result
+    })
+}

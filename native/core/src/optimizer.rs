@@ -1,0 +1,130 @@
+//! SGD and AdamW on a chunk of parameters, in place, with PyTorch's semantics and in its float32 arithmetic (torch.optim, single tensor).
+//!
+//! Optimizer state starts at zero, which gives PyTorch's first momentum step as it stands. State that has decayed into the denormal
+//! numbers is set to zero: the difference is below 1.2e-38, and arithmetic on denormals is up to a hundred times slower.
+
+use multiversion::multiversion;
+
+/// Optimizer with PyTorch's semantics; see OptimizerSpec in src-main/native.ts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OptimizerSpec {
+    pub kind: OptimizerKind,
+    pub momentum: f64,
+    pub nesterov: bool,
+    pub weight_decay: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    /// 0: no clipping.
+    pub clip_global_norm: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptimizerKind {
+    Sgd,
+    AdamW,
+}
+
+impl OptimizerSpec {
+    /// State slots that a store needs for it.
+    pub fn slots(&self) -> usize {
+        match self.kind {
+            OptimizerKind::Sgd => usize::from(self.momentum != 0.0),
+            OptimizerKind::AdamW => 2,
+        }
+    }
+
+    /// Factor on the averaged gradient, as clip_grad_norm_ computes it. A norm that is not a number stays visible.
+    pub fn clip_factor(&self, norm: f64) -> f32 {
+        let factor = self.clip_global_norm / (norm + 1e-6);
+        if self.clip_global_norm == 0.0 || factor > 1.0 { 1.0 } else { factor as f32 }
+    }
+
+    /// The update of one step (counted from 0). Scalars are computed in float64 and rounded once, as Python does it.
+    pub fn update(&self, step: u64, learning_rate: f64) -> Update {
+        match self.kind {
+            OptimizerKind::Sgd => Update::Sgd {
+                step_size: -learning_rate as f32,
+                momentum: self.momentum as f32,
+                nesterov: self.nesterov,
+                weight_decay: self.weight_decay as f32,
+            },
+            OptimizerKind::AdamW => {
+                let steps = (step + 1) as f64;
+                Update::AdamW {
+                    keep: (1.0 - learning_rate * self.weight_decay) as f32,
+                    step_size: (-learning_rate / (1.0 - self.beta1.powf(steps))) as f32,
+                    rate1: (1.0 - self.beta1) as f32,
+                    beta2: self.beta2 as f32,
+                    rate2: (1.0 - self.beta2) as f32,
+                    correction: (1.0 - self.beta2.powf(steps)).sqrt() as f32,
+                    eps: self.eps as f32,
+                }
+            }
+        }
+    }
+}
+
+/// One step's update with its scalars.
+#[derive(Debug, Clone, Copy)]
+pub enum Update {
+    Sgd { step_size: f32, momentum: f32, nesterov: bool, weight_decay: f32 },
+    AdamW { keep: f32, step_size: f32, rate1: f32, beta2: f32, rate2: f32, correction: f32, eps: f32 },
+}
+
+impl Update {
+    /// Updates `values` and the state in `slots` with a gradient of the same length.
+    pub fn apply(&self, values: &mut [f32], slots: &mut [&mut [f32]], gradient: &[f32], decays: bool) {
+        match (*self, slots) {
+            (Self::Sgd { step_size, momentum, nesterov, weight_decay }, slots) => {
+                let decay = if decays { weight_decay } else { 0.0 };
+                match slots {
+                    [buffer] => sgd_momentum(values, buffer, gradient, [step_size, decay, momentum], nesterov),
+                    _ => sgd(values, gradient, step_size, decay),
+                }
+            }
+            (Self::AdamW { keep, step_size, rate1, beta2, rate2, correction, eps }, [first, second]) => {
+                let keep = if decays { keep } else { 1.0 };
+                adamw(values, first, second, gradient, [keep, step_size, rate1, beta2, rate2, correction, eps]);
+            }
+            (Self::AdamW { .. }, slots) => unreachable!("AdamW with {} slots", slots.len()),
+        }
+    }
+}
+
+#[inline(always)]
+fn flushed(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
+fn sgd(values: &mut [f32], gradient: &[f32], step_size: f32, decay: f32) {
+    for (value, &g) in values.iter_mut().zip(gradient) {
+        *value += step_size * (g + decay * *value);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
+fn sgd_momentum(values: &mut [f32], buffer: &mut [f32], gradient: &[f32], scalars: [f32; 3], nesterov: bool) {
+    let [step_size, decay, momentum] = scalars;
+    let ahead = if nesterov { momentum } else { 0.0 };
+    for ((value, b), &g) in values.iter_mut().zip(buffer).zip(gradient) {
+        let g = g + decay * *value;
+        let velocity = *b * momentum + g;
+        *b = flushed(velocity);
+        *value += step_size * if nesterov { g + ahead * velocity } else { velocity };
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
+fn adamw(values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], scalars: [f32; 7]) {
+    let [keep, step_size, rate1, beta2, rate2, correction, eps] = scalars;
+    for (((value, m), v), &g) in values.iter_mut().zip(first).zip(second).zip(gradient) {
+        let mean = *m + rate1 * (g - *m);
+        let square = *v * beta2 + rate2 * g * g;
+        let denominator = square.sqrt() / correction + eps;
+        *value = *value * keep + step_size * mean / denominator;
+        *m = flushed(mean);
+        *v = flushed(square);
+    }
+}

@@ -1,0 +1,400 @@
+//! ONNX Runtime sessions bound to the store.
+//!
+//! Everything is bound once, by address: tensors of the store where the graph wants all of their rows or contiguous ones, gradients in the
+//! worker's slab, and private buffers for the rest (samples, labels, gathered rows, losses, logits, statistics of a batch). A run is:
+//! refresh what is gathered, run, read the private outputs. A device with memory of its own differs in what it refreshes before a run
+//! and copies back after it, and in nothing else.
+//! The runtime comes from a library that is loaded by path; one environment lives as long as the process.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ffi::{CStr, CString};
+use std::ops::Range;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex};
+
+use ort::AsPointer;
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{IoBinding, RunOptions};
+use ort::value::{TensorElementType, ValueType};
+
+use crate::error::{Error, Result, ensure};
+use crate::layout::{Tensor, TensorKind};
+use crate::loader::{Batch, Samples};
+use crate::spec::{InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
+use crate::store::{Area, Store};
+
+/// All optimisations of the runtime, layout changes for the CPU included (they apply to constant weights only).
+const OPTIMIZATION_LEVEL: GraphOptimizationLevel = GraphOptimizationLevel::Level3;
+
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// The process's environment, made at the first call from the library at `path`.
+pub fn environment(path: &Path) -> Result<Environment> {
+    let mut slot = ENVIRONMENT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(environment) = &*slot {
+        return Ok(environment.clone());
+    }
+    let missing = |e: String| Error::Device(format!("the ONNX Runtime library cannot be loaded ({e}); run \"npm run setup\""));
+    let builder = ort::init_from(path).map_err(|e| missing(e.to_string()))?;
+    let environment = builder.with_name("sdp").with_telemetry(false).build().map_err(|e| missing(e.to_string()))?;
+    environment.set_log_level(LogLevel::Error);
+    Ok(slot.insert(environment).clone())
+}
+
+/// A session with everything bound.
+pub struct Session {
+    pub worker: Option<usize>,
+    pub batch: usize,
+    binding: IoBinding,
+    allocator: Allocator,
+    inner: ort::session::Session,
+    options: Arc<RunOptions>,
+    gathers: Vec<Gather>,
+    input: Option<Private>,
+    label: Option<Private>,
+    loss: Option<Private>,
+    logits: Option<Private>,
+    /// Statistics of the last batch, laid out as the buffers of the store.
+    statistics: Option<Private>,
+    store: Arc<Store>,
+}
+
+/// Rows that are copied together before each run.
+struct Gather {
+    tensor: usize,
+    area: Area,
+    start: usize,
+    rows: Vec<usize>,
+    target: Private,
+}
+
+impl Session {
+    pub fn new(
+        environment: &Environment,
+        store: &Arc<Store>,
+        options: &Arc<RunOptions>,
+        threads: usize,
+        spec: &SessionSpec,
+    ) -> Result<Self> {
+        let inner = build(environment, threads, &spec.onnx).map_err(|e| Error::Device(format!("ONNX Runtime refuses the graph: {e}")))?;
+        let arena = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default);
+        let mut session = Self {
+            worker: spec.worker,
+            batch: spec.batch,
+            binding: inner.create_binding().map_err(runtime_error)?,
+            allocator: arena.and_then(|arena| Allocator::new(&inner, arena)).map_err(runtime_error)?,
+            inner,
+            options: options.clone(),
+            gathers: Vec::new(),
+            input: None,
+            label: None,
+            loss: None,
+            logits: None,
+            statistics: None,
+            store: store.clone(),
+        };
+        spec.inputs.iter().try_for_each(|input| session.bind_input(input))?;
+        spec.outputs.iter().try_for_each(|output| session.bind_output(output))?;
+        session.check_ports(spec)?;
+        Ok(session)
+    }
+
+    /// Copies a micro-batch in and runs the graph.
+    pub fn run(&mut self, batch: &Batch) -> Result<()> {
+        match (&mut self.input, &batch.samples) {
+            (None, _) => {}
+            (Some(input), Samples::F32(samples)) => input.fill(samples)?,
+            (Some(input), Samples::I64(samples)) => input.fill(samples)?,
+        }
+        if let Some(label) = &mut self.label {
+            label.fill(&batch.labels)?;
+        }
+        for gather in &mut self.gathers {
+            gather.run(&self.store);
+        }
+        match self.inner.run_binding_with_options(&self.binding, &self.options) {
+            Ok(_) => Ok(()),
+            Err(e) if e.to_string().contains("terminate flag") => Err(Error::Cancelled("the device was closed".into())),
+            Err(e) => Err(runtime_error(e)),
+        }
+    }
+
+    /// Losses of the last run: one, or one per sample.
+    pub fn loss(&self) -> Result<&[f32]> {
+        self.loss.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no loss output".into()))
+    }
+
+    /// Logits of the last run, [B, K], and K.
+    pub fn logits(&self) -> Result<(&[f32], usize)> {
+        let logits = self.logits.as_ref().ok_or_else(|| Error::Internal("the session has no logits output".into()))?;
+        Ok((logits.floats(), logits.floats().len() / self.batch.max(1)))
+    }
+
+    /// Statistics of the last batch, laid out as the buffers of the store.
+    pub fn statistics(&self) -> Result<&[f32]> {
+        self.statistics.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no statistics outputs".into()))
+    }
+
+    /// Highest use of the session's arena so far, in bytes.
+    pub fn arena_peak_bytes(&self) -> u64 {
+        arena_peak(&self.allocator).unwrap_or(0)
+    }
+
+    fn bind_input(&mut self, input: &SessionInput) -> Result<()> {
+        let size = input.shape.iter().product::<usize>();
+        match input.source {
+            InputSource::Input | InputSource::Label => {
+                let buffer = Private::new(size, self.element_type(&input.port)?)?;
+                self.bind(&input.port, &input.shape, buffer.pointer.as_ptr(), buffer.kind, Direction::In)?;
+                let slot = if input.source == InputSource::Input { &mut self.input } else { &mut self.label };
+                *slot = Some(buffer);
+                Ok(())
+            }
+            InputSource::Values | InputSource::Statistics => self.bind_tensor(input, size),
+        }
+    }
+
+    fn bind_tensor(&mut self, input: &SessionInput, size: usize) -> Result<()> {
+        let store = self.store.clone();
+        let (index, tensor, area, start) = place(&store, input.tensor, input.source == InputSource::Statistics, &input.port)?;
+        let rows = input.rows.clone().unwrap_or_else(|| (0..tensor.rows).collect());
+        let fits = size == rows.len() * tensor.row_size && rows.is_sorted_by(|a, b| a < b) && rows.last().is_none_or(|r| *r < tensor.rows);
+        ensure(fits, || format!("input {}: shape {:?} and rows do not fit {}", input.port, input.shape, tensor.name))?;
+        let contiguous = rows.last().is_some_and(|last| last - rows[0] + 1 == rows.len());
+        if contiguous {
+            let from = start + rows[0] * tensor.row_size;
+            let address = store.address(area, from..from + size);
+            return self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Direction::In);
+        }
+        let target = Private::new(size, TensorElementType::Float32)?;
+        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Direction::In)?;
+        self.gathers.push(Gather { tensor: index, area, start, rows, target });
+        Ok(())
+    }
+
+    fn bind_output(&mut self, output: &SessionOutput) -> Result<()> {
+        let size = output.shape.iter().product::<usize>();
+        match output.target {
+            OutputTarget::Slab => self.bind_slab(output, size),
+            OutputTarget::Statistics => self.bind_statistics(output, size),
+            OutputTarget::Loss | OutputTarget::Logits => {
+                let buffer = Private::new(size, TensorElementType::Float32)?;
+                self.bind(&output.port, &output.shape, buffer.pointer.as_ptr(), buffer.kind, Direction::Out)?;
+                let slot = if output.target == OutputTarget::Loss { &mut self.loss } else { &mut self.logits };
+                *slot = Some(buffer);
+                Ok(())
+            }
+        }
+    }
+
+    fn bind_slab(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
+        let Some((worker, offset)) = self.worker.zip(output.offset) else {
+            return Err(Error::Internal(format!("output {}: no worker or offset for the slab", output.port)));
+        };
+        let slab = self.store.layout().slab_sizes.get(worker).copied().unwrap_or(0);
+        ensure(offset + size <= slab, || format!("output {}: {offset}+{size} is beyond the slab of {slab}", output.port))?;
+        let address = self.store.address(Area::Slab(worker), offset..offset + size);
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Direction::Out)
+    }
+
+    fn bind_statistics(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
+        let store = self.store.clone();
+        let (_, tensor, _, start) = place(&store, output.tensor, true, &output.port)?;
+        ensure(size == tensor.size(), || format!("output {}: shape {:?} does not fit {}", output.port, output.shape, tensor.name))?;
+        if self.statistics.is_none() {
+            self.statistics = Some(Private::new(store.layout().buffer_size(), TensorElementType::Float32)?);
+        }
+        let Some(row) = &self.statistics else { unreachable!("just made") };
+        let address = row.address(start..start + size);
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Direction::Out)
+    }
+
+    /// Binds memory to a port; the value that describes it is referenced by the binding from here on.
+    fn bind(&mut self, port: &str, shape: &[usize], data: *mut u8, kind: TensorElementType, direction: Direction) -> Result<()> {
+        let name = CString::new(port).map_err(|_| Error::Internal(format!("port name {port:?}")))?;
+        let shape: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
+        let bytes = shape.iter().product::<i64>() as usize * scalar_bytes(kind)?;
+        let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(runtime_error)?;
+        let bound = (|| -> ort::Result<()> {
+            let mut value: *mut ort::sys::OrtValue = std::ptr::null_mut();
+            // SAFETY: `data` has `bytes` bytes (checked by the callers) and outlives the session, whose field or store it belongs to;
+            // the runtime copies name and shape, and the binding shares the value, which is released here after use.
+            unsafe {
+                ort::Error::result_from_status((ort::api().CreateTensorWithDataAsOrtValue)(
+                    info.ptr(),
+                    data.cast(),
+                    bytes,
+                    shape.as_ptr(),
+                    shape.len(),
+                    kind.into(),
+                    &mut value,
+                ))?;
+                let bind = match direction {
+                    Direction::In => ort::api().BindInput,
+                    Direction::Out => ort::api().BindOutput,
+                };
+                let bound = ort::Error::result_from_status(bind(self.binding.ptr_mut(), name.as_ptr(), value));
+                (ort::api().ReleaseValue)(value);
+                bound
+            }
+        })();
+        bound.map_err(|e| Error::Internal(format!("binding {port} with shape {shape:?}: {e}")))
+    }
+
+    fn element_type(&self, port: &str) -> Result<TensorElementType> {
+        match self.inner.inputs().iter().find(|input| input.name() == port).map(|input| input.dtype()) {
+            Some(ValueType::Tensor { ty, .. }) => Ok(*ty),
+            _ => Err(Error::Internal(format!("the graph has no input {port}"))),
+        }
+    }
+
+    /// Every port of the graph is bound, and every bound port is there.
+    fn check_ports(&self, spec: &SessionSpec) -> Result<()> {
+        let compare = |what: &str, graph: Vec<&str>, bound: Vec<&str>| {
+            let unbound = graph.iter().find(|port| !bound.contains(port));
+            let unknown = bound.iter().find(|port| !graph.contains(port));
+            ensure(unbound.is_none() && unknown.is_none(), || format!("{what} not bound: {unbound:?}, not in the graph: {unknown:?}"))
+        };
+        compare("input", self.inner.inputs().iter().map(|i| i.name()).collect(), spec.inputs.iter().map(|i| &*i.port).collect())?;
+        compare("output", self.inner.outputs().iter().map(|o| o.name()).collect(), spec.outputs.iter().map(|o| &*o.port).collect())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    In,
+    Out,
+}
+
+/// Index and tensor of a port, its area, and where it starts there.
+fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &str) -> Result<(usize, &'a Tensor, Area, usize)> {
+    let layout = store.layout();
+    let found = index.and_then(|index| Some((index, layout.tensors.get(index)?)));
+    let Some((index, tensor)) = found.filter(|(_, tensor)| !statistics || tensor.kind == TensorKind::Buffer) else {
+        return Err(Error::Internal(format!("port {port}: no fitting tensor {index:?} in the layout")));
+    };
+    let (area, start) = if statistics { (Area::Statistics, layout.parameter_size) } else { (Area::Values, 0) };
+    Ok((index, tensor, area, tensor.offset - start))
+}
+
+fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<ort::session::Session> {
+    ort::session::Session::builder(environment)?
+        .with_optimization_level(OPTIMIZATION_LEVEL)?
+        .with_intra_threads(threads.max(1))?
+        .with_inter_threads(1)?
+        .with_parallel_execution(false)?
+        .with_memory_pattern(true)?
+        .with_intra_op_spinning(false)?
+        .with_log_level(LogLevel::Error)?
+        .commit_from_memory(onnx)
+}
+
+fn runtime_error(error: ort::Error) -> Error {
+    Error::Device(format!("ONNX Runtime failed: {error}"))
+}
+
+fn arena_peak(allocator: &Allocator) -> Option<u64> {
+    let mut pairs: *mut ort::sys::OrtKeyValuePairs = std::ptr::null_mut();
+    // SAFETY: the allocator lives; the pairs are ours until released below; the value is a C string inside them.
+    unsafe {
+        ort::Error::result_from_status((ort::api().AllocatorGetStats)(allocator.ptr(), &mut pairs)).ok()?;
+        let value = (ort::api().GetKeyValue)(pairs, c"MaxInUse".as_ptr());
+        let peak = if value.is_null() { None } else { CStr::from_ptr(value).to_str().ok().and_then(|text| text.parse().ok()) };
+        (ort::api().ReleaseKeyValuePairs)(pairs);
+        peak
+    }
+}
+
+impl Gather {
+    fn run(&mut self, store: &Store) {
+        let tensor = &store.layout().tensors[self.tensor];
+        let source = store.read(self.area, self.start..self.start + tensor.size());
+        for (target, &row) in self.target.floats_mut().chunks_exact_mut(tensor.row_size).zip(&self.rows) {
+            target.copy_from_slice(&source[row * tensor.row_size..][..tensor.row_size]);
+        }
+    }
+}
+
+/// Zeroed memory on a cache line, which the runtime may read and write through its address between two uses of it here.
+struct Private {
+    pointer: NonNull<u8>,
+    len: usize,
+    kind: TensorElementType,
+    allocation: Allocation,
+}
+
+impl Private {
+    fn new(len: usize, kind: TensorElementType) -> Result<Self> {
+        let bytes = len * scalar_bytes(kind)?;
+        let allocation = Allocation::from_size_align(bytes.max(64), 64).map_err(|e| Error::Internal(e.to_string()))?;
+        // SAFETY: the size is not zero.
+        let pointer = NonNull::new(unsafe { alloc_zeroed(allocation) }).unwrap_or_else(|| handle_alloc_error(allocation));
+        Ok(Self { pointer, len, kind, allocation })
+    }
+
+    fn floats(&self) -> &[f32] {
+        assert_eq!(self.kind, TensorElementType::Float32);
+        // SAFETY: `len` initialised floats; no run is in progress, as running takes the session by exclusive reference.
+        unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.len) }
+    }
+
+    fn floats_mut(&mut self) -> &mut [f32] {
+        assert_eq!(self.kind, TensorElementType::Float32);
+        // SAFETY: as for `floats`, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr().cast(), self.len) }
+    }
+
+    fn address(&self, range: Range<usize>) -> *mut f32 {
+        assert!(range.end <= self.len && self.kind == TensorElementType::Float32);
+        // SAFETY: in range.
+        unsafe { self.pointer.as_ptr().cast::<f32>().add(range.start) }
+    }
+
+    /// Copies as many scalars as there are room for, which must be all.
+    fn fill<T: Scalar>(&mut self, scalars: &[T]) -> Result<()> {
+        let (len, kind) = (self.len, self.kind);
+        ensure(kind == T::KIND && len == scalars.len(), || {
+            format!("the source gives {} scalars of {:?}, the graph wants {len} of {kind:?}", scalars.len(), T::KIND)
+        })?;
+        // SAFETY: same type and length, and different memory.
+        unsafe { std::ptr::copy_nonoverlapping(scalars.as_ptr(), self.pointer.as_ptr().cast(), len) };
+        Ok(())
+    }
+}
+
+// SAFETY: it owns its memory; the runtime's threads touch it during a run only.
+unsafe impl Send for Private {}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout.
+        unsafe { dealloc(self.pointer.as_ptr(), self.allocation) }
+    }
+}
+
+/// Element types of samples and labels.
+trait Scalar: Copy {
+    const KIND: TensorElementType;
+}
+
+impl Scalar for f32 {
+    const KIND: TensorElementType = TensorElementType::Float32;
+}
+
+impl Scalar for i64 {
+    const KIND: TensorElementType = TensorElementType::Int64;
+}
+
+fn scalar_bytes(kind: TensorElementType) -> Result<usize> {
+    match kind {
+        TensorElementType::Float32 => Ok(4),
+        TensorElementType::Int64 => Ok(8),
+        other => Err(Error::Internal(format!("element type {other:?}"))),
+    }
+}

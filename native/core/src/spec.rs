@@ -1,0 +1,134 @@
+//! What the app asks of the engine, as plain records. Their meaning is told in src-main/native.ts; field by field they are the same.
+
+use std::path::PathBuf;
+
+use crate::optimizer::OptimizerSpec;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    Dataset,
+    Case,
+}
+
+#[derive(Debug, Clone)]
+pub struct BatchSource {
+    pub kind: SourceKind,
+    pub path: PathBuf,
+    pub mean: Vec<f64>,
+    pub std: Vec<f64>,
+    pub seed: u64,
+    pub num_workers: usize,
+    pub micro_batch: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputSource {
+    Input,
+    Label,
+    Values,
+    Statistics,
+}
+
+#[derive(Debug, Clone)]
+pub struct SessionInput {
+    pub port: String,
+    pub shape: Vec<usize>,
+    pub source: InputSource,
+    pub tensor: Option<usize>,
+    pub rows: Option<Vec<usize>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputTarget {
+    Slab,
+    Loss,
+    Logits,
+    Statistics,
+}
+
+#[derive(Debug, Clone)]
+pub struct SessionOutput {
+    pub port: String,
+    pub shape: Vec<usize>,
+    pub target: OutputTarget,
+    pub offset: Option<usize>,
+    pub tensor: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    pub onnx: Vec<u8>,
+    /// `None`: a session over the full network.
+    pub worker: Option<usize>,
+    pub batch: usize,
+    pub inputs: Vec<SessionInput>,
+    pub outputs: Vec<SessionOutput>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    Cpu,
+    WebGpu,
+    Cuda,
+}
+
+#[derive(Debug, Clone)]
+pub struct DeviceOptions {
+    pub runtime_library: PathBuf,
+    pub store_path: PathBuf,
+    pub participant: usize,
+    pub kind: DeviceKind,
+    pub index: usize,
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct TrainSpec {
+    pub sessions: Vec<usize>,
+    pub from: u64,
+    pub to: u64,
+    pub learning_rates: Vec<f64>,
+    pub optimizer: OptimizerSpec,
+    pub source: BatchSource,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainResult {
+    pub step: u64,
+    pub stopped: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct StatisticsSpec {
+    pub session: usize,
+    pub batches: usize,
+    pub source: BatchSource,
+}
+
+#[derive(Debug, Clone)]
+pub struct EvaluateSpec {
+    pub session: usize,
+    pub statistics: Option<StatisticsSpec>,
+    pub source: BatchSource,
+    pub samples: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EvaluateResult {
+    pub loss_sum: f64,
+    pub correct: u64,
+    pub samples: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitKind {
+    Constant,
+    Normal,
+    Uniform,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct InitSpec {
+    pub kind: InitKind,
+    pub value: f64,
+}

@@ -1,0 +1,186 @@
+//! Files of tensors (safetensors) in library layout: values, optimizer state, averaged gradients.
+//!
+//! Written tensor by tensor, so that no second copy of the model is in memory, and synced; a file that could not be written whole is
+//! removed. Read through a mapping, with every shape checked before anything changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::layout::{Tensor, TensorKind};
+use crate::reduce;
+use crate::store::mapping::map_file;
+use crate::store::{Area, Store};
+
+/// Options of `write_values`; see NativeStore in src-main/native.ts.
+#[derive(Debug, Clone, Default)]
+pub struct WriteOptions {
+    pub scales: HashMap<String, f64>,
+    pub statistics: bool,
+    pub int64: BTreeMap<String, i64>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A tensor to write: its name in the file, and what fills a buffer with it in the store's order.
+struct Entry<'a> {
+    name: String,
+    tensor: &'a Tensor,
+    fill: Fill<'a>,
+}
+
+type Fill<'a> = Box<dyn Fn(&mut [f32]) + 'a>;
+
+/// Names of the optimizer's state slots, as PyTorch calls them.
+fn slot_names(slots: usize) -> &'static [&'static str] {
+    match slots {
+        0 => &[],
+        1 => &["momentum"],
+        _ => &["exp_avg", "exp_avg_sq"],
+    }
+}
+
+pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -> Result<()> {
+    let layout = store.layout();
+    let entry = |tensor: &'a Tensor| {
+        let estimated = options.statistics && tensor.kind == TensorKind::Buffer;
+        let (area, start) =
+            if estimated { (Area::Statistics, tensor.offset - layout.parameter_size) } else { (Area::Values, tensor.offset) };
+        let scale = options.scales.get(&tensor.name).map(|scale| *scale as f32);
+        let fill = move |buffer: &mut [f32]| {
+            buffer.copy_from_slice(store.read(area, start..start + tensor.size()));
+            if let Some(scale) = scale {
+                buffer.iter_mut().for_each(|x| *x *= scale);
+            }
+        };
+        Entry { name: tensor.name.clone(), tensor, fill: Box::new(fill) }
+    };
+    write(path, &layout.tensors.iter().map(entry).collect::<Vec<_>>(), &options.int64, &options.metadata)
+}
+
+pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<()> {
+    let parameters = store.layout().tensors.iter().enumerate().filter(|(_, tensor)| tensor.kind == TensorKind::Parameter);
+    let entry = |(index, tensor): (usize, &'a Tensor)| {
+        let fill = Box::new(move |buffer: &mut [f32]| reduce::averaged_gradient(store, index, buffer));
+        Entry { name: tensor.name.clone(), tensor, fill }
+    };
+    write(path, &parameters.map(entry).collect::<Vec<_>>(), &BTreeMap::new(), &BTreeMap::new())
+}
+
+pub fn write_optimizer(store: &Store, path: &Path) -> Result<()> {
+    let mut entries = Vec::new();
+    for (slot, name) in slot_names(store.layout().optimizer_slots).iter().enumerate() {
+        for tensor in store.layout().of_kind(TensorKind::Parameter) {
+            let fill = Box::new(move |buffer: &mut [f32]| {
+                buffer.copy_from_slice(store.read(Area::Slot(slot), tensor.offset..tensor.offset + tensor.size()));
+            });
+            entries.push(Entry { name: format!("{name}/{}", tensor.name), tensor, fill });
+        }
+    }
+    write(path, &entries, &BTreeMap::new(), &BTreeMap::new())
+}
+
+pub fn read_values(store: &Store, path: &Path) -> Result<()> {
+    let targets = store.layout().tensors.iter().map(|tensor| (tensor.name.clone(), tensor, Area::Values)).collect();
+    read(store, path, targets)
+}
+
+pub fn read_optimizer(store: &Store, path: &Path) -> Result<()> {
+    let mut targets = Vec::new();
+    for (slot, name) in slot_names(store.layout().optimizer_slots).iter().enumerate() {
+        for tensor in store.layout().of_kind(TensorKind::Parameter) {
+            targets.push((format!("{name}/{}", tensor.name), tensor, Area::Slot(slot)));
+        }
+    }
+    read(store, path, targets)
+}
+
+/// Checks all targets, then fills them.
+fn read(store: &Store, path: &Path, targets: Vec<(String, &Tensor, Area)>) -> Result<()> {
+    let file = map_file(path, Error::Checkpoint)?;
+    let damaged = |e| Error::Checkpoint(format!("{} is not a safetensors file: {e}", path.display()));
+    let tensors = SafeTensors::deserialize(&file).map_err(damaged)?;
+    let mut sources = Vec::new();
+    for (name, tensor, _) in &targets {
+        let missing = |_| Error::Checkpoint(format!("{} has no tensor {name}", path.display()));
+        let found = tensors.tensor(name).map_err(missing)?;
+        if found.dtype() != Dtype::F32 || found.shape() != tensor.shape {
+            let found = format!("{:?} {:?}", found.dtype(), found.shape());
+            let expected = format!("{:?} {:?}", Dtype::F32, tensor.shape);
+            return Err(Error::Checkpoint(format!("{name} in {} is {found}, expected {expected}", path.display())));
+        }
+        sources.push(found.data());
+    }
+    let mut library = Vec::new();
+    for ((_, tensor, area), source) in targets.into_iter().zip(sources) {
+        library.clear();
+        library.extend(source.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        tensor.to_store(&library, store.write(area, tensor.offset..tensor.offset + tensor.size()));
+    }
+    Ok(())
+}
+
+/// Writes and syncs a file, or removes it.
+fn write(path: &Path, entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<String, String>) -> Result<()> {
+    let written = write_file(path, entries, int64, metadata);
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written.map_err(|e| Error::storage(format!("writing {}", path.display()), &e))
+}
+
+fn write_file(path: &Path, entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<String, String>) -> std::io::Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let header = header(entries, int64, metadata);
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(header.as_bytes())?;
+    for value in int64.values() {
+        file.write_all(&value.to_le_bytes())?;
+    }
+    let (mut stored, mut library) = (Vec::new(), Vec::new());
+    for entry in entries {
+        stored.resize(entry.tensor.size(), 0.0);
+        library.resize(entry.tensor.size(), 0.0);
+        (entry.fill)(&mut stored);
+        entry.tensor.to_library(&stored, &mut library);
+        write_floats(&mut file, &library)?;
+    }
+    file.into_inner()?.sync_all()
+}
+
+fn write_floats(file: &mut impl Write, floats: &[f32]) -> std::io::Result<()> {
+    let mut bytes = [0; 4096];
+    for part in floats.chunks(bytes.len() / 4) {
+        for (target, x) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(part) {
+            *target = x.to_le_bytes();
+        }
+        file.write_all(&bytes[..4 * part.len()])?;
+    }
+    Ok(())
+}
+
+/// The JSON header, padded to eight bytes: scalars first, which keeps them aligned, then tensors in layout order.
+fn header(entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<String, String>) -> String {
+    let mut map = serde_json::Map::new();
+    if !metadata.is_empty() {
+        map.insert("__metadata__".into(), json!(metadata));
+    }
+    let mut end = 0;
+    let mut place = |dtype: &str, shape: &[usize], bytes: usize| {
+        end += bytes;
+        json!({"dtype": dtype, "shape": shape, "data_offsets": [end - bytes, end]})
+    };
+    for name in int64.keys() {
+        map.insert(name.clone(), place("I64", &[], 8));
+    }
+    for entry in entries {
+        map.insert(entry.name.clone(), place("F32", &entry.tensor.shape, 4 * entry.tensor.size()));
+    }
+    let mut text = serde_json::Value::Object(map).to_string();
+    text.push_str(&" ".repeat(text.len().next_multiple_of(8) - text.len()));
+    text
+}

@@ -1,0 +1,262 @@
+//! The control block of a store: atomics through which participants meet, stop and fail together.
+//!
+//! Barrier: the last of n participants to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
+//! over the shared word, elsewhere they poll with short sleeps. A set ABORTED bit in the generation makes every present and future
+//! wait fail with the recorded reason. Waiters look regularly whether the processes of the others still live.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::layout::MAX_PARTICIPANTS;
+use crate::process;
+
+/// How often a waiting participant looks after the others.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+const ABORTED: u32 = 1 << 31;
+const REASON_SIZE: usize = 1024;
+
+/// Process of a participant. `pid` 0: not opened yet; `LEFT`: closed.
+#[repr(C)]
+struct Seat {
+    pid: AtomicU64,
+    started: AtomicU64,
+}
+
+const LEFT: u64 = u64::MAX;
+
+#[repr(C)]
+pub struct Control {
+    generation: AtomicU32,
+    arrived: AtomicU32,
+    stop_requested: AtomicU32,
+    /// The stop request as it stood when the last latching barrier was full: the same for every participant.
+    stop_latched: AtomicU32,
+    /// 1 while a reason is being written, 2 once it is there.
+    reason_state: AtomicU32,
+    reason_len: AtomicU32,
+    reason: [AtomicU8; REASON_SIZE],
+    seats: [Seat; MAX_PARTICIPANTS],
+}
+
+impl Control {
+    /// Enters a process as participant; the index is that of `DeviceOptions`.
+    pub fn register(&self, participant: usize) {
+        let seat = &self.seats[participant];
+        seat.started.store(process::start_time(std::process::id()).unwrap_or(0), Ordering::Relaxed);
+        seat.pid.store(std::process::id().into(), Ordering::Release);
+    }
+
+    pub fn leave(&self, participant: usize) {
+        self.seats[participant].pid.store(LEFT, Ordering::Release);
+    }
+
+    pub fn request_stop(&self, requested: bool) {
+        self.stop_requested.store(requested.into(), Ordering::Release);
+    }
+
+    /// Whether a stop had been requested when the last barrier with `latch` was passed.
+    pub fn stop_latched(&self) -> bool {
+        self.stop_latched.load(Ordering::Acquire) != 0
+    }
+
+    /// Makes every present and future wait fail with `reason`. The first reason stays.
+    pub fn abort(&self, reason: &str) {
+        if self.reason_state.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let mut len = reason.len().min(REASON_SIZE);
+            while !reason.is_char_boundary(len) {
+                len -= 1;
+            }
+            for (target, byte) in self.reason.iter().zip(&reason.as_bytes()[..len]) {
+                target.store(*byte, Ordering::Relaxed);
+            }
+            self.reason_len.store(len as u32, Ordering::Relaxed);
+            self.reason_state.store(2, Ordering::Release);
+        }
+        self.generation.fetch_or(ABORTED, Ordering::AcqRel);
+        wake_all(&self.generation);
+    }
+
+    /// Why the store was aborted; `None` while it is in order.
+    pub fn aborted(&self) -> Option<Error> {
+        (self.generation.load(Ordering::Acquire) & ABORTED != 0).then(|| Error::Device(self.reason()))
+    }
+
+    fn reason(&self) -> String {
+        if self.reason_state.load(Ordering::Acquire) != 2 {
+            return "a participant was lost".into();
+        }
+        let len = self.reason_len.load(Ordering::Relaxed) as usize;
+        let bytes: Vec<u8> = self.reason[..len].iter().map(|byte| byte.load(Ordering::Relaxed)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until all `participants` have come here. With `latch`, the last to arrive fixes the stop request for all of them.
+    /// Fails when the store is aborted, when another participant is gone, and when `cancelled` is set from outside.
+    pub fn meet(&self, me: usize, participants: usize, latch: bool, cancelled: &AtomicBool) -> Result<()> {
+        let generation = self.generation.load(Ordering::Acquire);
+        if let Some(error) = self.aborted() {
+            return Err(error);
+        }
+        if self.arrived.fetch_add(1, Ordering::AcqRel) as usize + 1 == participants {
+            if latch {
+                self.stop_latched.store(self.stop_requested.load(Ordering::Acquire), Ordering::Release);
+            }
+            self.arrived.store(0, Ordering::Release);
+            self.advance();
+            return self.aborted().map_or(Ok(()), Err);
+        }
+        while self.generation.load(Ordering::Acquire) == generation {
+            if cancelled.load(Ordering::Acquire) {
+                return Err(Error::Cancelled("the device was closed".into()));
+            }
+            wait(&self.generation, generation, CHECK_INTERVAL);
+            if self.generation.load(Ordering::Acquire) == generation {
+                self.look_after_others(me, participants);
+            }
+        }
+        self.aborted().map_or(Ok(()), Err)
+    }
+
+    /// Raises the generation below the ABORTED bit, which stays as it is.
+    fn advance(&self) {
+        let next = |word: u32| Some((word & ABORTED) | ((word + 1) & !ABORTED));
+        let _ = self.generation.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        wake_all(&self.generation);
+    }
+
+    /// Aborts when the process of another participant has gone.
+    fn look_after_others(&self, me: usize, participants: usize) {
+        for (index, seat) in self.seats[..participants].iter().enumerate().filter(|(index, _)| *index != me) {
+            match seat.pid.load(Ordering::Acquire) {
+                0 => {}
+                LEFT => self.abort(&format!("device process {index} has left the run")),
+                pid if !process::lives(pid as u32, seat.started.load(Ordering::Relaxed)) => {
+                    self.abort(&format!("device process {index} (process id {pid}) was lost"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
+    use rustix::thread::futex;
+    let timeout = futex::Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+    // Every outcome (woken, changed already, timed out, interrupted) is handled by the caller's loop.
+    let _ = futex::wait(word, futex::Flags::empty(), expected, Some(&timeout));
+}
+
+#[cfg(target_os = "linux")]
+fn wake_all(word: &AtomicU32) {
+    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), i32::MAX as u32);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
+    let end = std::time::Instant::now() + timeout;
+    while word.load(Ordering::Acquire) == expected && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wake_all(_word: &AtomicU32) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn control() -> Control {
+        let zero = || AtomicU32::new(0);
+        Control {
+            generation: zero(),
+            arrived: zero(),
+            stop_requested: zero(),
+            stop_latched: zero(),
+            reason_state: zero(),
+            reason_len: zero(),
+            reason: [const { AtomicU8::new(0) }; REASON_SIZE],
+            seats: [const { Seat { pid: AtomicU64::new(0), started: AtomicU64::new(0) } }; MAX_PARTICIPANTS],
+        }
+    }
+
+    #[test]
+    fn nobody_passes_a_barrier_before_all_have_come() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        let (rounds, n) = (3000, 4);
+        let counts: Vec<AtomicU32> = (0..rounds).map(|_| AtomicU32::new(0)).collect();
+        std::thread::scope(|scope| {
+            for me in 0..n {
+                let (control, counts, never) = (&control, &counts, &never);
+                scope.spawn(move || {
+                    for count in counts {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        control.meet(me, n, false, never).unwrap();
+                        assert_eq!(count.load(Ordering::Relaxed), n as u32);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn all_participants_stop_at_the_same_step() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        let n = 3;
+        std::thread::scope(|scope| {
+            let steps: Vec<_> = (0..n)
+                .map(|me| {
+                    let (control, never) = (&control, &never);
+                    scope.spawn(move || {
+                        (1..).find(|step| {
+                            if me == 1 && *step == 500 {
+                                control.request_stop(true);
+                            }
+                            control.meet(me, n, false, never).unwrap();
+                            control.meet(me, n, true, never).unwrap();
+                            control.stop_latched()
+                        })
+                    })
+                })
+                .collect();
+            let steps: Vec<_> = steps.into_iter().map(|thread| thread.join().unwrap()).collect();
+            assert_eq!(steps, [Some(500); 3]);
+        });
+    }
+
+    #[test]
+    fn an_abort_wakes_the_waiting_at_once_and_its_first_reason_stays() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| control.meet(0, 2, false, &never));
+            std::thread::sleep(Duration::from_millis(30));
+            let start = Instant::now();
+            control.abort("device process 1 has failed");
+            control.abort("later");
+            let error = waiting.join().unwrap().unwrap_err();
+            assert!(start.elapsed() < Duration::from_millis(100));
+            assert_eq!(error, Error::Device("device process 1 has failed".into()));
+        });
+        assert!(control.meet(1, 2, false, &never).is_err());
+    }
+
+    #[test]
+    fn a_closed_device_stops_waiting() {
+        let (control, cancelled) = (control(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| control.meet(0, 2, false, &cancelled));
+            cancelled.store(true, Ordering::Release);
+            assert_eq!(waiting.join().unwrap(), Err(Error::Cancelled("the device was closed".into())));
+        });
+    }
+
+    #[test]
+    fn one_that_left_is_named() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        control.leave(1);
+        assert_eq!(control.meet(0, 2, false, &never), Err(Error::Device("device process 1 has left the run".into())));
+    }
+}

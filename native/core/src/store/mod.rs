@@ -1,0 +1,217 @@
+//! The shared parameter store: one mapped file with parameters, optimizer state, gradient slabs and the areas of evaluation.
+//!
+//! The main process creates it, every device process opens it. File: header page (magic, version, sizes, hash of the layout), control
+//! block, layout as JSON, then areas, each from a page boundary on. Offsets in areas count scalars. Who may write what in which phase
+//! is told in mapping.rs.
+
+pub mod control;
+pub mod mapping;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::chunks::Chunks;
+use crate::error::{Error, Result, ensure};
+use crate::layout::Layout;
+use control::Control;
+use mapping::{Mapping, PAGE};
+
+const MAGIC: &[u8; 8] = b"SDPSTORE";
+const VERSION: u64 = 1;
+const LAYOUT_OFFSET: usize = PAGE + size_of::<Control>().next_multiple_of(PAGE);
+
+/// A range of float areas of the store.
+#[derive(Debug, Clone, Copy)]
+pub enum Area {
+    /// Parameters, then running statistics.
+    Values,
+    /// State of the optimizer, shaped as the parameters.
+    Slot(usize),
+    /// Statistics as last re-estimated, shaped as the buffers.
+    Statistics,
+    /// Gradients and updated statistics of what one worker holds.
+    Slab(usize),
+    /// Statistics of one batch.
+    StatisticsRow(usize),
+}
+
+pub struct Store {
+    layout: Layout,
+    chunks: Chunks,
+    path: PathBuf,
+    places: Places,
+    mapping: Mapping,
+}
+
+impl Store {
+    /// Creates the file for a layout (JSON of a StoreLayout), filled with zeros.
+    pub fn create(path: &Path, json: &str) -> Result<Self> {
+        let layout = Layout::parse(json)?;
+        let chunks = Chunks::of(&layout);
+        let places = Places::of(&layout, &chunks, json.len());
+        let mut mapping = Mapping::create(path, places.end)?;
+        mapping.write_bytes(0, &header(json, places.end));
+        mapping.write_bytes(LAYOUT_OFFSET, json.as_bytes());
+        Ok(Self { layout, chunks, path: path.into(), places, mapping })
+    }
+
+    /// Opens a store that another process (or this one) has created.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mapping = Mapping::open(path)?;
+        let damaged = || Error::Storage(format!("{} is not a parameter store of this version", path.display()));
+        let head = (mapping.size() >= LAYOUT_OFFSET).then(|| mapping.bytes(0..40)).ok_or_else(damaged)?;
+        let json_len = u64_at(head, 16) as usize;
+        let json = LAYOUT_OFFSET.checked_add(json_len).filter(|end| *end <= mapping.size()).ok_or_else(damaged)?;
+        let json = std::str::from_utf8(mapping.bytes(LAYOUT_OFFSET..json)).map_err(|_| damaged())?;
+        if head != header(json, mapping.size()) {
+            return Err(damaged());
+        }
+        let layout = Layout::parse(json)?;
+        let chunks = Chunks::of(&layout);
+        let places = Places::of(&layout, &chunks, json_len);
+        ensure(places.end == mapping.size(), || "size of the store".into())?;
+        Ok(Self { layout, chunks, path: path.into(), places, mapping })
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub fn chunks(&self) -> &Chunks {
+        &self.chunks
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn control(&self) -> &Control {
+        self.mapping.control(PAGE)
+    }
+
+    /// Part of an area that nobody writes in this phase.
+    pub fn read(&self, area: Area, range: Range<usize>) -> &[f32] {
+        self.mapping.floats(self.offset(area, &range), range.len())
+    }
+
+    /// Part of an area that only the caller uses in this phase.
+    #[allow(clippy::mut_from_ref)]
+    pub fn write(&self, area: Area, range: Range<usize>) -> &mut [f32] {
+        self.mapping.floats_mut(self.offset(area, &range), range.len())
+    }
+
+    /// Address of part of an area, to be bound by a session.
+    pub fn address(&self, area: Area, range: Range<usize>) -> *mut f32 {
+        self.mapping.address(self.offset(area, &range), range.len())
+    }
+
+    /// Sums of squares of the averaged gradient, one per chunk of parameters.
+    pub fn set_square_sum(&self, chunk: usize, sum: f64) {
+        self.words(&self.places.square_sums)[chunk].store(sum.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Global L2 norm of the averaged gradient: square sums added in chunk order.
+    pub fn gradient_norm(&self) -> f64 {
+        let sum = |sum: f64, word: &AtomicU64| sum + f64::from_bits(word.load(Ordering::Relaxed));
+        self.words(&self.places.square_sums).iter().fold(0.0, sum).sqrt()
+    }
+
+    /// Sum of losses and number of right answers of an evaluation batch.
+    pub fn set_result(&self, batch: usize, loss_sum: f64, correct: u64) {
+        let words = &self.words(&self.places.results)[2 * batch..];
+        words[0].store(loss_sum.to_bits(), Ordering::Relaxed);
+        words[1].store(correct, Ordering::Relaxed);
+    }
+
+    pub fn result(&self, batch: usize) -> (f64, u64) {
+        let words = &self.words(&self.places.results)[2 * batch..];
+        (f64::from_bits(words[0].load(Ordering::Relaxed)), words[1].load(Ordering::Relaxed))
+    }
+
+    fn words(&self, place: &Place) -> &[AtomicU64] {
+        self.mapping.words(place.start, place.size)
+    }
+
+    /// Scalars of an area.
+    pub fn size(&self, area: Area) -> usize {
+        match area {
+            Area::Slot(_) => self.layout.parameter_size,
+            Area::Statistics | Area::StatisticsRow(_) => self.layout.buffer_size(),
+            Area::Values => self.layout.values_size,
+            Area::Slab(worker) => self.layout.slab_sizes[worker],
+        }
+    }
+
+    /// Byte offset of a range of an area.
+    fn offset(&self, area: Area, range: &Range<usize>) -> usize {
+        let (place, index) = match area {
+            Area::Values => (&self.places.values, 0),
+            Area::Slot(index) => (&self.places.slots, index),
+            Area::Statistics => (&self.places.statistics, 0),
+            Area::Slab(worker) => (&self.places.slabs[worker], 0),
+            Area::StatisticsRow(row) => (&self.places.rows, row),
+        };
+        let (size, start) = (self.size(area), index * self.size(area));
+        assert!(range.end <= size && start + size <= place.size, "range {range:?} of {area:?}");
+        place.start + 4 * (start + range.start)
+    }
+}
+
+/// Start in bytes, and size in scalars or words.
+struct Place {
+    start: usize,
+    size: usize,
+}
+
+struct Places {
+    values: Place,
+    slots: Place,
+    statistics: Place,
+    slabs: Vec<Place>,
+    square_sums: Place,
+    rows: Place,
+    results: Place,
+    end: usize,
+}
+
+impl Places {
+    fn of(layout: &Layout, chunks: &Chunks, json_len: usize) -> Self {
+        let mut end = (LAYOUT_OFFSET + json_len).next_multiple_of(PAGE);
+        let mut place = |size: usize, scalar: usize| {
+            let start = end;
+            end += (size * scalar).next_multiple_of(PAGE);
+            Place { start, size }
+        };
+        Self {
+            values: place(layout.values_size, 4),
+            slots: place(layout.optimizer_slots * layout.parameter_size, 4),
+            statistics: place(layout.buffer_size(), 4),
+            slabs: layout.slab_sizes.iter().map(|&size| place(size, 4)).collect(),
+            square_sums: place(chunks.parameters, 8),
+            rows: place(layout.statistics_batches * layout.buffer_size(), 4),
+            results: place(2 * layout.evaluation_batches, 8),
+            end,
+        }
+    }
+}
+
+fn header(json: &str, size: usize) -> [u8; 40] {
+    let mut bytes = [0; 40];
+    bytes[..8].copy_from_slice(MAGIC);
+    for (index, word) in [VERSION, json.len() as u64, fnv1a(json.as_bytes()), size as u64].into_iter().enumerate() {
+        bytes[8 + 8 * index..16 + 8 * index].copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
+}
+
+/// FNV-1a, 64 bits: tells a damaged layout apart, no more is asked of it.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
