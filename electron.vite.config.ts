@@ -17,7 +17,8 @@ export default defineConfig({
           worker: resolve(here, 'src-main/worker/main.ts'),
           cli: resolve(here, 'src-main/cli/main.ts'),
         },
-        output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: 'chunks/[name]-[hash].js' },
+        // Shared chunks lie beside the entries, so that `import.meta.dirname` is out/main in all of them.
+        output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
       },
     },
   },

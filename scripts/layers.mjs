@@ -25,7 +25,7 @@ const allowed = {
   run: [...engine, 'transport', node, 'yaml', 'zod'],
   worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node],
   serve: ['contract', 'transport', node, 'ws'],
-  app: ['contract', 'transport', 'run', node, 'electron'],
+  app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
   cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml'],
   testing: [...engine, 'transport', 'run', node, 'onnxruntime-node'],
   'src-renderer': [

@@ -1,0 +1,105 @@
+// The app as a page on loopback: the built renderer over HTTP, its connection as a WebSocket at /socket. access.ts says who gets in.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import { appContract } from '../contract/contracts.ts';
+import { UserError } from '../contract/errors.ts';
+import type { AppHost } from '../transport/appHost.ts';
+import { socketProtocol } from '../transport/page.ts';
+import { serve } from '../transport/server.ts';
+import { readStaticFiles, securityHeaders, type StaticFile } from './staticFiles.ts';
+import { webSocketTransport } from '../transport/webSocket.ts';
+import { Access, newKey } from './access.ts';
+
+export interface ServerOptions {
+  app: AppHost;
+  /** 0: a free one. */
+  port: number;
+  /** The built page. */
+  rendererDir: string;
+  /** Default: a new random one. */
+  key?: string;
+}
+
+export interface PageServer {
+  /** The whole address, with the key. Whoever has it has the app. */
+  url: string;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** Binds 127.0.0.1 only: to reach it from another machine, forward the same port through ssh. */
+export async function startServer({ app, port, rendererDir, key = newKey() }: ServerOptions): Promise<PageServer> {
+  if (!(port >= 0 && port < 65536))
+    throw new UserError('usage', `port must be from 0 to 65535, got ${port}`, { key: 'port' });
+  const files = readStaticFiles(rendererDir);
+  const server = createServer();
+  await listen(server, port);
+  const bound = (server.address() as AddressInfo).port;
+  const access = new Access(bound, key);
+  const headers = securityHeaders([`ws://127.0.0.1:${bound}`, `ws://localhost:${bound}`]);
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: 2 ** 20,
+    perMessageDeflate: false,
+    handleProtocols: () => socketProtocol,
+  });
+  sockets.on('connection', (socket) => serve(webSocketTransport(socket), appContract, app.handlers, app.events));
+  server.on('request', (request, response) => answer(request, response, access, files, headers));
+  server.on('upgrade', (request, socket, head) => {
+    if (!access.allowsSocket(request)) return refuse(socket);
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket));
+  });
+  return { url: `http://127.0.0.1:${bound}/#key=${key}`, close: () => close(server, sockets) };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, port)));
+    server.listen(port, '127.0.0.1', resolve);
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, port: number): Error {
+  const problem = { EADDRINUSE: 'is in use', EACCES: 'needs more rights' }[error.code ?? ''];
+  if (!problem) return error;
+  return new UserError('usage', `port ${port} ${problem}; choose another with --port`, { key: 'port', cause: error });
+}
+
+function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  access: Access,
+  files: Map<string, StaticFile>,
+  headers: Record<string, string>,
+): void {
+  const end = (status: number, text: string): void => {
+    response.writeHead(status, { ...headers, 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
+  };
+  const { method, url = '' } = request;
+  if (!access.allowsRequest(request)) return end(403, 'forbidden\n');
+  if (method !== 'GET' && method !== 'HEAD') return end(405, 'only GET and HEAD\n');
+  const file = files.get(url.split('?')[0]!);
+  if (!file) return end(404, 'not found\n');
+  response.writeHead(200, { ...headers, 'Content-Type': file.contentType, 'Content-Length': file.content.length });
+  response.end(method === 'HEAD' ? undefined : file.content);
+}
+
+function refuse(socket: Duplex): void {
+  socket.on('error', () => undefined);
+  socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+}
+
+async function close(server: Server, sockets: WebSocketServer): Promise<void> {
+  for (const socket of sockets.clients) socket.close(1001, 'the app has ended');
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const force = setTimeout(() => {
+    for (const socket of sockets.clients) socket.terminate();
+    server.closeAllConnections();
+  }, 500);
+  await closed;
+  clearTimeout(force);
+}
