@@ -4,7 +4,8 @@ import { ensureSample } from '../data/samples.ts';
 import { samples } from '../run/samples.ts';
 import { overridden } from './configFile.ts';
 import { followRun } from './follow.ts';
-import { openApp, sdpHome } from './home.ts';
+import { sdpHome } from '../run/home.ts';
+import { openApp } from './home.ts';
 import { printEnd, printJson } from './output.ts';
 
 export async function runDemo(overrides: readonly string[], json: boolean): Promise<void> {

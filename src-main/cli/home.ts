@@ -1,19 +1,10 @@
-// Where state lives, and the app over it.
+// The app over the state of this user, with device processes of the built worker.
 
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createApp, type App } from '../run/app.ts';
 import type { SpawnDevice } from '../run/deviceProcess.ts';
+import { sdpHome } from '../run/home.ts';
 import { spawnDevice } from '../transport/childProcess.ts';
-
-/** $SDP_HOME, or the platform's folder for application data. */
-export function sdpHome(): string {
-  const { SDP_HOME, APPDATA, XDG_DATA_HOME } = process.env;
-  if (SDP_HOME) return SDP_HOME;
-  if (process.platform === 'win32') return join(APPDATA ?? join(homedir(), 'AppData/Roaming'), 'sdp-lab');
-  if (process.platform === 'darwin') return join(homedir(), 'Library/Application Support/sdp-lab');
-  return join(XDG_DATA_HOME || join(homedir(), '.local/share'), 'sdp-lab');
-}
 
 /** Device processes of the built app: out/main/worker.js beside this bundle. */
 export function spawnChildDevice(): SpawnDevice {
