@@ -59,8 +59,8 @@ const broken: [string, object, string, string][] = [
   [
     'a device of no kind',
     { ...good, devices: ['gpu'] },
-    'devices',
-    'devices must be auto or a list of devices such as cpu:0, got ["gpu"]',
+    'devices.0',
+    'devices.0 must look like cpu:0, got "gpu"',
   ],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
   ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],

@@ -1,0 +1,171 @@
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { AppEvents } from '../contract/events.ts';
+import type { RunConfig } from '../contract/runConfig.ts';
+import { readSafetensors } from '../export/safetensors.ts';
+import { cpuDevices, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { RunFolder } from './runFolder.ts';
+
+let home: string;
+beforeAll(async () => {
+  home = await newHome();
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+async function runToEnd(lab: TestLab, config: RunConfig) {
+  const runId = await lab.app.start(config);
+  const summary = await lab.app.whenEnded(runId);
+  return { summary, folder: new RunFolder(lab.home, runId) };
+}
+
+/** The event that fulfils the condition. */
+function nextEvent<K extends keyof AppEvents>(lab: TestLab, name: K, when: (payload: unknown) => boolean = () => true) {
+  return new Promise<void>((resolve) => {
+    const off = lab.app.events.subscribe((event) => {
+      if (event.name !== name || !when(event.payload)) return;
+      off();
+      resolve();
+    });
+  });
+}
+
+const checkpointBytes = async (folder: RunFolder, step: number) => ({
+  values: await readFile(join(folder.checkpointPath(step), 'values.safetensors')),
+  optimizer: await readFile(join(folder.checkpointPath(step), 'optimizer.safetensors')),
+});
+
+const regimes = [
+  { granularity: 'block', masking: 'forward' },
+  { granularity: 'block', masking: 'backward' },
+  { granularity: 'neuron', masking: 'forward' },
+  { granularity: 'neuron', masking: 'backward' },
+] as const;
+
+it.each(regimes)('$granularity-$masking is bit-equal for 1, 2 and 4 device processes', async (regime) => {
+  const lab = await openLab(home);
+  const results = [];
+  for (const count of [1, 2, 4]) {
+    const config = smallConfig({
+      subnetworks: regime,
+      devices: cpuDevices(count),
+      training: { optimizer: 'adamw', clipGlobalNorm: 0.5 },
+    });
+    const { summary, folder } = await runToEnd(lab, config);
+    expect([summary.state, summary.reason, summary.step]).toEqual(['done', '', 6]);
+    results.push({ ...(await checkpointBytes(folder, 6)), accuracy: summary.accuracy });
+  }
+  expect(results[1]!.values.equals(results[0]!.values)).toBe(true);
+  expect(results[2]).toEqual(results[0]);
+  expect(results[1]).toEqual(results[0]);
+});
+
+it('a run that is stopped and resumed ends with the very same parameters and metrics', async () => {
+  const lab = await openLab(home);
+  const training = { steps: 12, optimizer: 'sgd', schedule: 'cosine', warmupSteps: 3 };
+  const config = smallConfig({ devices: cpuDevices(2), training });
+  const whole = await runToEnd(lab, config);
+  const runId = await lab.app.start(config);
+  await nextEvent(lab, 'stepsAppended');
+  const stopped = await lab.app.stop(runId);
+  expect(stopped).toMatchObject({ state: 'stopped', reason: 'stopped on request' });
+  expect(stopped.step).toBeGreaterThan(0);
+  const folder = new RunFolder(home, runId);
+  expect(await folder.checkpoints()).toEqual([stopped.step]);
+  await lab.app.resume(runId);
+  expect(await lab.app.whenEnded(runId)).toMatchObject({ state: 'done', step: 12 });
+  expect(await checkpointBytes(folder, 12)).toEqual(await checkpointBytes(whole.folder, 12));
+  const metrics = async (of: RunFolder) => {
+    const detail = await lab.app.handlers.getRun({ runId: of.id }, { signal: AbortSignal.timeout(10_000) });
+    return [
+      detail.columns.step,
+      detail.columns.loss,
+      detail.columns.learningRate,
+      detail.evaluations.map((e) => [e.step, e.accuracy]),
+    ];
+  };
+  expect(await metrics(folder)).toEqual(await metrics(whole.folder));
+});
+
+it('a device process that is killed ends the run with device, cause and step named, and the last checkpoint good', async () => {
+  const lab = await openLab(home);
+  const config = smallConfig({ devices: cpuDevices(2), training: { steps: 100_000 }, checkpoint: { every: 2 } });
+  const runId = await lab.app.start(config);
+  await nextEvent(lab, 'checkpointWritten', (payload) => (payload as { step: number }).step >= 4);
+  const victim = lab.processes.at(-1)!;
+  victim.kill();
+  const summary = await lab.app.whenEnded(runId);
+  expect(summary.state).toBe('failed');
+  const folder = new RunFolder(home, runId);
+  const last = (await folder.checkpoints()).at(-1)!;
+  expect(summary.reason).toMatch(
+    new RegExp(
+      `^device cpu:[01] \\(process ${victim.pid}\\) ended with signal SIGKILL (at step \\d+|while saving); the last checkpoint is of step ${last}$`,
+    ),
+  );
+  expect((await readSafetensors(join(folder.checkpointPath(last), 'values.safetensors'))).tensors.size).toBeGreaterThan(
+    10,
+  );
+  for (const { pid } of lab.processes) expect(() => process.kill(pid!, 0)).toThrow();
+  expect(
+    (await readdir('/dev/shm').catch(() => [])).filter((name) => name.startsWith(`sdp-lab-${process.pid}-`)),
+  ).toEqual([]);
+});
+
+it('keeps the newest checkpoints only, and leaves no partial ones', async () => {
+  const lab = await openLab(home);
+  const { folder } = await runToEnd(lab, smallConfig({ checkpoint: { every: 2, keep: 2 } }));
+  expect((await readdir(folder.file('checkpoints'))).sort()).toEqual(['step-00000004', 'step-00000006']);
+});
+
+it('evaluates at its interval and at the end, by re-estimated statistics after forward masking', async () => {
+  const lab = await openLab(home);
+  const { folder } = await runToEnd(lab, smallConfig({ evaluation: { every: 4 } }));
+  const detail = await lab.app.handlers.getRun({ runId: folder.id }, { signal: AbortSignal.timeout(10_000) });
+  expect(detail.evaluations.map(({ step, samples }) => [step, samples])).toEqual([
+    [4, 200],
+    [6, 200],
+  ]);
+  const again = await lab.app.evaluate(folder.id);
+  expect([again.step, again.loss, again.accuracy]).toEqual([
+    6,
+    detail.evaluations[1]!.loss,
+    detail.evaluations[1]!.accuracy,
+  ]);
+});
+
+it.each(['safetensors', 'onnx'] as const)('exports %s that agrees with the engine', async (format) => {
+  const lab = await openLab(home);
+  const { folder } = await runToEnd(lab, smallConfig({}));
+  const result = await lab.app.export(folder.id, format, {});
+  expect(result.check.samples).toBe(64);
+  expect(result.check.maxRelativeError).toBeLessThan(1e-4);
+  expect(await readdir(folder.file('exports/step-00000006'))).toEqual([`model.${format}`]);
+});
+
+it('refuses a second run while one is active, and a damaged checkpoint at resume', async () => {
+  const lab = await openLab(home);
+  const config = smallConfig({ training: { steps: 100_000 } });
+  const runId = await lab.app.start(config);
+  await nextEvent(lab, 'stepsAppended');
+  await expect(lab.app.start(config)).rejects.toMatchObject({ code: 'conflict' });
+  const { step } = await lab.app.stop(runId);
+  const values = join(new RunFolder(home, runId).checkpointPath(step), 'values.safetensors');
+  const bytes = await readFile(values);
+  await writeFile(values, bytes.subarray(0, bytes.length - 100));
+  await lab.app.resume(runId);
+  const summary = await lab.app.whenEnded(runId);
+  expect(summary.state).toBe('failed');
+  expect(summary.reason).toContain(values);
+});
+
+it('tells an unknown dataset before any run folder exists', async () => {
+  const lab = await openLab(home);
+  const before = await readdir(join(home, 'runs'));
+  const config = { ...smallConfig({}), data: { dataset: 'nothing' } };
+  await expect(lab.app.start(config)).rejects.toMatchObject({
+    code: 'data',
+    message: expect.stringContaining('"nothing"') as string,
+  });
+  expect(await readdir(join(home, 'runs'))).toEqual(before);
+});
