@@ -1,0 +1,72 @@
+// The life of the Electron host: one instance, one app, one window; runs end with a checkpoint before it quits.
+
+import { app, BrowserWindow, dialog } from 'electron';
+import { join } from 'node:path';
+import { createApp, type App } from '../run/app.ts';
+import { sdpHome } from '../run/home.ts';
+import { samples } from '../run/samples.ts';
+import { connectPages } from './ipc.ts';
+import { setMenu } from './menu.ts';
+import { registerScheme, servePage } from './page.ts';
+import { spawnUtilityDevice } from './utilityDevice.ts';
+import { lockPages, openWindow } from './window.ts';
+
+export function startDesktop(): void {
+  if (!app.requestSingleInstanceLock()) return app.quit();
+  registerScheme();
+  app.on('second-instance', showWindow);
+  app.on('window-all-closed', () => app.quit());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.quit());
+  app
+    .whenReady()
+    .then(open)
+    .catch((error: unknown) => {
+      show(error);
+      app.quit();
+    });
+}
+
+async function open(): Promise<void> {
+  const spawnDevice = spawnUtilityDevice(join(import.meta.dirname, 'worker.js'));
+  const lab = await createApp({ home: sdpHome(), spawnDevice });
+  endRunsBeforeQuit(lab);
+  lockPages();
+  setMenu();
+  servePage(join(import.meta.dirname, '../renderer'));
+  connectPages(lab);
+  openWindow();
+  if (process.argv.includes('--demo')) await startDemo(lab).catch(show);
+}
+
+async function startDemo({ handlers }: App): Promise<void> {
+  await handlers.startSample({ sampleId: samples[0]!.id }, { signal: new AbortController().signal });
+}
+
+function endRunsBeforeQuit(lab: App): void {
+  let ended = false;
+  let ending = false;
+  app.on('before-quit', (event) => {
+    if (ended) return;
+    event.preventDefault();
+    if (ending) return;
+    ending = true;
+    lab
+      .close()
+      .catch((error: unknown) => console.error(error))
+      .finally(() => {
+        ended = true;
+        app.quit();
+      });
+  });
+}
+
+function showWindow(): void {
+  const [window] = BrowserWindow.getAllWindows();
+  if (window?.isMinimized()) window.restore();
+  window?.focus();
+}
+
+function show(error: unknown): void {
+  console.error(error);
+  dialog.showErrorBox('SDP Lab', error instanceof Error ? error.message : String(error));
+}

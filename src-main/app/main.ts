@@ -1,0 +1,5 @@
+// Entry of the Electron host.
+
+import { startDesktop } from './desktop.ts';
+
+startDesktop();
