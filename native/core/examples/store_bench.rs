@@ -47,10 +47,9 @@ fn layout(parameters: usize) -> String {
         let holders = pairs[index % pairs.len()];
         let slab_offsets = holders.map(|worker: usize| slab_sizes[worker]);
         holders.iter().for_each(|&worker| slab_sizes[worker] += size);
-        tensors.push(
-            json!({"name": format!("t{index}"), "kind": "parameter", "shape": [size, 1], "axis": null, "offset": offset, "rows": 1,
-            "rowSize": size, "decays": true, "runs": [{"row": 0, "rows": 1, "holders": holders, "slabOffsets": slab_offsets}]}),
-        );
+        tensors
+            .push(json!({"name": format!("t{index}"), "kind": "parameter", "shape": [size, 1], "axis": null, "offset": offset, "rows": 1,
+            "rowSize": size, "decays": true, "runs": [{"row": 0, "rows": 1, "holders": holders, "slabOffsets": slab_offsets}]}));
     }
     json!({"version": 1, "numWorkers": 4, "numParticipants": 1, "optimizerSlots": 2, "tensors": tensors, "valuesSize": parameters,
         "parameterSize": parameters, "slabSizes": slab_sizes, "statisticsBatches": 0, "evaluationBatches": 0})

@@ -1,0 +1,103 @@
+//! SGD and AdamW against torch.optim. Inputs and expected parameters were computed with PyTorch 2.15 (CPU, float32, three steps with the
+//! gradients below, one parameter tensor, `foreach=False`), and are printed with nine digits.
+
+#![allow(clippy::excessive_precision)]
+
+use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+
+const START: [f32; 6] = [0.5, -1.25, 3.0, -0.01, 2e-3, -7.5];
+const GRADIENTS: [[f32; 6]; 3] =
+    [[0.1, -0.2, 0.0, 1e-4, -3.0, 0.7], [-0.05, 0.4, 1.5, -1e-4, 2.0, 0.7], [0.3, 0.0, -0.5, 1e-4, 0.25, -0.9]];
+
+fn spec() -> OptimizerSpec {
+    OptimizerSpec {
+        kind: OptimizerKind::Sgd,
+        momentum: 0.0,
+        nesterov: false,
+        weight_decay: 0.0,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        clip_global_norm: 0.0,
+    }
+}
+
+/// Parameters after the three steps, and the gradient norms before clipping.
+fn run(spec: &OptimizerSpec, learning_rate: f64, decays: bool) -> (Vec<f32>, Vec<f64>) {
+    let mut values = START.to_vec();
+    let mut state = vec![vec![0.0; 6]; spec.slots()];
+    let mut norms = Vec::new();
+    for (step, gradient) in GRADIENTS.iter().enumerate() {
+        let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let factor = spec.clip_factor(norm);
+        let gradient: Vec<f32> = gradient.iter().map(|g| g * factor).collect();
+        let mut slots: Vec<&mut [f32]> = state.iter_mut().map(Vec::as_mut_slice).collect();
+        spec.update(step as u64, learning_rate).apply(&mut values, &mut slots, &gradient, decays);
+        norms.push(norm);
+    }
+    (values, norms)
+}
+
+/// Equal up to three units in the last place.
+fn assert_close(found: &[f32], expected: &[f32]) {
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 3.0 * f32::EPSILON * b.abs();
+    assert!(found.iter().zip(expected).all(close), "found {found:?}, expected {expected:?}");
+}
+
+#[test]
+fn sgd_agrees_with_pytorch() {
+    let expected = [0.465000004, -1.26999998, 2.89999986, -0.0100099994, 0.0770000145, -7.55000019];
+    assert_close(&run(&spec(), 0.1, true).0, &expected);
+}
+
+#[test]
+fn sgd_with_momentum_and_weight_decay_agrees_with_pytorch() {
+    let momentum = OptimizerSpec { momentum: 0.9, weight_decay: 5e-2, ..spec() };
+    let expected = [0.438599706, -1.23706686, 2.68195939, -0.00973865855, 0.405251622, -7.52154541];
+    assert_close(&run(&momentum, 0.1, true).0, &expected);
+    let nesterov = OptimizerSpec { nesterov: true, ..momentum };
+    let expected = [0.402633846, -1.24005163, 2.57151318, -0.00962697528, 0.432334632, -7.45533752];
+    assert_close(&run(&nesterov, 0.1, true).0, &expected);
+}
+
+#[test]
+fn adamw_agrees_with_pytorch() {
+    let adamw = OptimizerSpec { kind: OptimizerKind::AdamW, weight_decay: 0.1, eps: 1e-6, ..spec() };
+    let expected = [0.479155958, -1.24276114, 2.98013973, -0.0226553325, 0.0140899913, -7.4989109];
+    assert_close(&run(&adamw, 0.01, true).0, &expected);
+    let quick = OptimizerSpec { kind: OptimizerKind::AdamW, beta1: 0.8, beta2: 0.95, ..spec() };
+    let expected = [0.480832577, -1.24724853, 2.98910618, -0.0223302767, 0.0130159175, -7.52057076];
+    assert_close(&run(&quick, 0.01, true).0, &expected);
+}
+
+#[test]
+fn clipping_agrees_with_clip_grad_norm() {
+    let clipped = OptimizerSpec { momentum: 0.9, clip_global_norm: 1.0, ..spec() };
+    let (values, norms) = run(&clipped, 0.1, true);
+    let expected = [0.467597425, -1.2613796, 2.9369297, -0.0100106234, 0.0978773013, -7.53030682];
+    assert_close(&values, &expected);
+    let expected = [3.088689088821411, 2.62726092338562, 1.1011357307434082];
+    assert!(norms.iter().zip(expected).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-6), "{norms:?}");
+    assert!(spec().clip_factor(f64::NAN) == 1.0 && clipped.clip_factor(f64::NAN).is_nan());
+    assert_eq!(clipped.clip_factor(0.5), 1.0);
+}
+
+#[test]
+fn weight_decay_applies_to_decaying_tensors_only() {
+    for kind in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
+        let with = OptimizerSpec { kind, weight_decay: 0.1, ..spec() };
+        let without = OptimizerSpec { kind, ..spec() };
+        assert_eq!(run(&with, 0.1, false).0, run(&without, 0.1, true).0);
+        assert_ne!(run(&with, 0.1, true).0, run(&without, 0.1, true).0);
+    }
+}
+
+#[test]
+fn state_that_decays_becomes_zero_before_it_becomes_slow() {
+    let momentum = OptimizerSpec { momentum: 0.9, ..spec() };
+    let (mut values, mut state) = (vec![1.0], vec![1e-37]);
+    for step in 0..50 {
+        momentum.update(step, 0.1).apply(&mut values, &mut [&mut state], &[0.0], false);
+    }
+    assert_eq!((values, state), (vec![1.0], vec![0.0]));
+}

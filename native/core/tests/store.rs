@@ -1,0 +1,159 @@
+//! Steps over a store without sessions: gradients are written into the slabs by hand, averaging and the optimizer are real.
+
+mod common;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use common::{TestTensor, layout_json};
+use sdp_core::error::Error;
+use sdp_core::layout::TensorKind;
+use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+use sdp_core::store::mapping::Mapping;
+use sdp_core::store::{Area, Store};
+use sdp_core::{process, reduce};
+
+const WORKERS: usize = 4;
+
+/// Tensors of every sort: shared, masked by row, masked along a later axis, larger than a chunk, and a buffer.
+fn tensors() -> Vec<TestTensor> {
+    let all = vec![0, 1, 2, 3];
+    let by_row = |rows: usize| (0..rows).map(|row| vec![row * 7 % 3, 3]).collect::<Vec<_>>();
+    vec![
+        TestTensor { name: "stem", kind: "parameter", shape: vec![3, 5], axis: None, holders: vec![all.clone()] },
+        TestTensor { name: "large", kind: "parameter", shape: vec![1000, 700], axis: None, holders: vec![vec![0, 2]] },
+        TestTensor { name: "rows", kind: "parameter", shape: vec![37, 11], axis: Some(0), holders: by_row(37) },
+        TestTensor { name: "columns", kind: "parameter", shape: vec![6, 50, 9], axis: Some(1), holders: by_row(50) },
+        TestTensor { name: "bias", kind: "parameter", shape: vec![21], axis: None, holders: vec![vec![0, 1, 3]] },
+        TestTensor { name: "alone", kind: "parameter", shape: vec![21], axis: None, holders: vec![vec![2]] },
+        TestTensor { name: "mean", kind: "buffer", shape: vec![50], axis: Some(0), holders: by_row(50) },
+    ]
+}
+
+fn adamw(clip: f64) -> OptimizerSpec {
+    OptimizerSpec {
+        kind: OptimizerKind::AdamW,
+        momentum: 0.0,
+        nesterov: false,
+        weight_decay: 0.01,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-6,
+        clip_global_norm: clip,
+    }
+}
+
+fn noise(key: usize, index: usize) -> f32 {
+    let mut x = (key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (index as u64 + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x >> 40) as f32 / (1 << 24) as f32 - 0.5) * 0.2
+}
+
+fn fill(target: &mut [f32], key: usize) {
+    target.iter_mut().enumerate().for_each(|(index, x)| *x = noise(key, index));
+}
+
+/// Three steps by `participants` threads, each with a mapping of its own; returns values, state and the norm of the last step.
+fn run(participants: usize, threads: usize, clip: f64) -> (Vec<f32>, f64) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create(&path, &layout_json(&tensors(), WORKERS, participants, 2)).unwrap();
+    fill(store.write(Area::Values, 0..store.layout().values_size), 99);
+    std::thread::scope(|scope| {
+        for me in 0..participants {
+            let path = path.clone();
+            scope.spawn(move || steps(&path, me, participants, threads, &adamw(clip)));
+        }
+    });
+    let parts = [Area::Values, Area::Slot(0), Area::Slot(1)];
+    (parts.iter().flat_map(|&area| store.read(area, 0..store.size(area)).to_vec()).collect(), store.gradient_norm())
+}
+
+fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &OptimizerSpec) {
+    let store = Store::open(path).unwrap();
+    let never = AtomicBool::new(false);
+    let meet = || store.control().meet(me, participants, true, &never).unwrap();
+    let share = store.chunks().share(&(0..store.chunks().all.len()), me, participants);
+    for step in 0..3 {
+        for worker in (me..WORKERS).step_by(participants) {
+            fill(store.write(Area::Slab(worker), 0..store.layout().slab_sizes[worker]), 10 * step + worker);
+        }
+        meet();
+        let mut clip = None;
+        if spec.clip_global_norm > 0.0 {
+            reduce::measure(&store, share.clone(), threads);
+            meet();
+            clip = Some(spec.clip_factor(store.gradient_norm()));
+        }
+        reduce::update(&store, share.clone(), threads, &spec.update(step as u64, 0.01), clip);
+        meet();
+    }
+}
+
+#[test]
+fn results_are_bit_equal_for_any_number_of_participants_and_threads() {
+    for clip in [0.0, 1.0] {
+        let bits = |(values, norm): (Vec<f32>, f64)| (values.into_iter().map(f32::to_bits).collect::<Vec<_>>(), norm.to_bits());
+        let expected = bits(run(1, 1, clip));
+        for (participants, threads) in [(1, 3), (2, 1), (3, 2), (4, 1)] {
+            assert!(bits(run(participants, threads, clip)) == expected, "{participants} participants, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn the_averaged_gradient_is_the_mean_over_the_holders() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(&folder.path().join("store"), &layout_json(&tensors(), WORKERS, 1, 2)).unwrap();
+    for worker in 0..WORKERS {
+        fill(store.write(Area::Slab(worker), 0..store.layout().slab_sizes[worker]), worker);
+    }
+    let mut squares = 0.0;
+    for (index, tensor) in store.layout().tensors.iter().enumerate() {
+        let mut average = vec![f32::NAN; tensor.size()];
+        reduce::averaged_gradient(&store, index, &mut average);
+        for run in &tensor.runs {
+            for i in 0..run.rows * tensor.row_size {
+                let sum: f64 = run.holders.iter().zip(&run.slab_offsets).map(|(&w, offset)| f64::from(noise(w, offset + i))).sum();
+                let found = f64::from(average[run.row * tensor.row_size + i]);
+                assert!((found - sum / run.holders.len() as f64).abs() < 1e-8, "{} {i}", tensor.name);
+            }
+        }
+        if tensor.kind == TensorKind::Parameter {
+            squares += average.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+        }
+    }
+    reduce::measure(&store, 0..store.chunks().all.len(), 1);
+    assert!((store.gradient_norm() - squares.sqrt()).abs() < 1e-12 * squares.sqrt());
+}
+
+#[test]
+fn a_store_is_only_opened_whole_and_undamaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let refused = |path: &Path| Error::Storage(format!("{} is not a parameter store of this version", path.display()));
+    drop(Store::create(&path, &layout_json(&tensors(), WORKERS, 1, 2)).unwrap());
+    let bytes = std::fs::read(&path).unwrap();
+    let mut changed = bytes.clone();
+    let at = bytes.windows(4).position(|window| window == b"stem").unwrap();
+    changed[at] = b'S';
+    for damaged in [&bytes[..bytes.len() - 4096], &bytes[..100], &changed, b"something else"] {
+        let other = folder.path().join("damaged");
+        std::fs::write(&other, damaged).unwrap();
+        assert_eq!(Store::open(&other).err(), Some(refused(&other)));
+    }
+    assert!(Store::create(&path, "{}").is_err() && path.exists());
+}
+
+#[test]
+fn a_lack_of_memory_is_an_error_and_leaves_no_file() {
+    let folder = Path::new("/dev/shm");
+    if !folder.is_dir() {
+        return eprintln!("skipped: there is no memory file system");
+    }
+    let path = folder.join(format!("sdp-test-{}", std::process::id()));
+    let bytes = 2 * process::describe_cpu().memory_bytes as usize;
+    let expected = format!("{} MiB of shared memory are needed in {}, and there is less", bytes >> 20, path.display());
+    assert_eq!(Mapping::create(&path, bytes).err(), Some(Error::Storage(expected)));
+    assert!(!path.exists());
+}
