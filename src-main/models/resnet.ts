@@ -131,7 +131,7 @@ class ResNet {
     const ports = new Ports(g, this.tensors, 'block', () => null);
     const images = g.input('input', 'float32', [1, ...this.sample]);
     g.output('logits', resnetLogits(this.spec, this.runningLayers(g, ports, 1), images));
-    return { graph: finish(g.build(), 'cpu'), batch: 1, inputs: ports.inputs, outputs: [] };
+    return { graph: verify(removeDeadCode(g.build())), batch: 1, inputs: ports.inputs, outputs: [] };
   }
 
   private feeds(g: GraphBuilder, batch: number): [Value, Value] {

@@ -263,7 +263,12 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   Log: elementwise((a) => Math.log(a!)),
   Sqrt: elementwise((a) => Math.sqrt(a!)),
   Relu: elementwise((a) => Math.max(a!, 0)),
-  Sign: elementwise((a) => Math.sign(a!)),
+  HardSigmoid: (inputs, attributes, node) =>
+    elementwise((a) => Math.min(1, Math.max(0, (attributes.alpha as number) * a! + (attributes.beta as number))))(
+      inputs,
+      attributes,
+      node,
+    ),
   Greater: elementwise((a, b) => Number(a! > b!)),
   Equal: elementwise((a, b) => Number(a! === b!)),
   Where: elementwise((condition, a, b) => (condition ? a! : b!)),

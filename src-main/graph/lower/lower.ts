@@ -5,7 +5,7 @@ import { removeCommonSubexpressions } from '../passes/commonSubexpression.ts';
 import { removeDeadCode } from '../passes/deadCode.ts';
 import { simplify } from '../passes/simplify.ts';
 import { rewrite } from '../passes/rewrite.ts';
-import { lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
+import { lowerConv, lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
 import { lowerMaxPoolGradient, lowerReluGradient } from './elementwise.ts';
 
@@ -18,6 +18,7 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   StopGradient: (_, node) => node.inputs,
   ReluGradient: lowerReluGradient,
   MaxPoolGradient: lowerMaxPoolGradient,
+  Conv: lowerConv,
   ConvInputGradient: lowerConvInputGradient,
   ConvWeightGradient: lowerConvWeightGradient,
   BatchNormalization: lowerBatchNormalization,

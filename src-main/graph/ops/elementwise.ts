@@ -74,11 +74,13 @@ export const Identity = unary('Identity', (_, dy) => dy);
 export const Greater = comparison('Greater');
 export const Equal = comparison('Equal');
 
-export const Sign: Op<NoAttributes> = {
-  type: 'Sign',
+/** y = min(1, max(0, alpha x + beta)). */
+export const HardSigmoid: Op<{ alpha: number; beta: number }> = {
+  type: 'HardSigmoid',
   kind: 'onnx',
   memory: 'elementwise',
-  notDifferentiable: 'piecewise constant',
+  floatAttributes: ['alpha', 'beta'],
+  notDifferentiable: 'used as a mask in gradients only',
   infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],
 };
 
@@ -143,7 +145,8 @@ export const exp = (g: GraphBuilder, x: Value) => add1(g, Exp, [x], none);
 export const log = (g: GraphBuilder, x: Value) => add1(g, Log, [x], none);
 export const sqrt = (g: GraphBuilder, x: Value) => add1(g, Sqrt, [x], none);
 export const relu = (g: GraphBuilder, x: Value) => add1(g, Relu, [x], none);
-export const sign = (g: GraphBuilder, x: Value) => add1(g, Sign, [x], none);
+export const hardSigmoid = (g: GraphBuilder, x: Value, alpha: number, beta: number) =>
+  add1(g, HardSigmoid, [x], { alpha, beta });
 export const identity = (g: GraphBuilder, x: Value) => add1(g, Identity, [x], none);
 export const greater = (g: GraphBuilder, a: Value, b: Value) => add1(g, Greater, [a, b], none);
 export const equal = (g: GraphBuilder, a: Value, b: Value) => add1(g, Equal, [a, b], none);
@@ -163,7 +166,7 @@ export const elementwiseOps = [
   Sqrt,
   Relu,
   Identity,
-  Sign,
+  HardSigmoid,
   Greater,
   Equal,
   Cast,
