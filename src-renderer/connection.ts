@@ -1,4 +1,5 @@
-// How this page reaches its app, and when it is worth trying again at once: the network is back, or the page is looked at.
+// How this page reaches its app, and when it is worth trying again at once: the network is back, the page is looked at, or its address
+// was opened anew with another key.
 
 import { pageTransport, type PageWindow } from '../src-main/transport/page.ts';
 import { useConnectionStore } from './stores/connection.ts';
@@ -9,6 +10,7 @@ export function openConnection(): void {
     if (!document.hidden) connection.retryNow();
   };
   window.addEventListener('online', retry);
+  window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
   connection.start(() => pageTransport(window as unknown as PageWindow));
 }

@@ -4,6 +4,7 @@ import { addressOf, parseRoute } from './router.ts';
 test('every address leads back to its view', () => {
   expect(parseRoute(addressOf.home)).toEqual({ view: 'home' });
   expect(parseRoute('')).toEqual({ view: 'home' });
+  expect(parseRoute('#key=abcdefgh-0123456')).toEqual({ view: 'home' });
   expect(parseRoute(addressOf.new())).toEqual({ view: 'new', sampleId: '' });
   expect(parseRoute(addressOf.new('a/b'))).toEqual({ view: 'new', sampleId: 'a/b' });
   expect(parseRoute(addressOf.run('2026-11-21.1'))).toEqual({ view: 'run', runId: '2026-11-21.1' });

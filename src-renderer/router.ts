@@ -1,4 +1,5 @@
 // The address of a view is the hash: #/ is home, #/new the form (or #/new/SAMPLE to start from a sample), #/runs/ID a run.
+// The address that `sdp serve` prints carries a key there instead (see transport/page.ts); it opens home.
 
 import { shallowRef } from 'vue';
 
@@ -6,6 +7,7 @@ export type Route =
   { view: 'home' } | { view: 'new'; sampleId: string } | { view: 'run'; runId: string } | { view: 'unknown' };
 
 export function parseRoute(hash: string): Route {
+  if (hash.startsWith('#key=')) return { view: 'home' };
   const [view = '', id = '', ...rest] = hash
     .replace(/^#?\/?/, '')
     .split('/')

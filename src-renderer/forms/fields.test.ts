@@ -52,7 +52,7 @@ test('the defaults of the form are those of the schema', () => {
 test('an empty control means the default, text that is no number is named', () => {
   const values = { ...formValues(), 'data.dataset': 'mnist', 'training.steps': ' ' };
   expect(parseRunConfig(rawConfig(values)).training.steps).toBe(300);
-  expect(() => parseRunConfig(rawConfig({ ...values, 'training.batch': '12x' }))).toThrow(/^training\.batch: /);
+  expect(() => parseRunConfig(rawConfig({ ...values, 'training.batch': '12x' }))).toThrow(/^training\.batch .*12x/);
 });
 
 test('layers are read with commas or spaces', () => {

@@ -56,7 +56,9 @@ const onlyFor: Record<string, { key: string; value: string }> = {
 
 export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) =>
   schema.properties
-    ? Object.entries(schema.properties).map(([name, property]) => field(key, `${key}.${name}`, name, property))
+    ? Object.entries(schema.properties).map(([name, property]) =>
+        field(key === 'data' ? 'run' : key, `${key}.${name}`, name, property),
+      )
     : [field(key === 'devices' ? 'devices' : 'run', key, key, schema)],
 );
 

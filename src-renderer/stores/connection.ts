@@ -43,7 +43,7 @@ export const useConnectionStore = defineStore('connection', () => {
   }
 
   function retryNow(): void {
-    if (status.value !== 'lost') return;
+    if (status.value !== 'lost' && status.value !== 'refused') return;
     clearTimeout(timer);
     void attempt();
   }

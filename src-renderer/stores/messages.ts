@@ -1,8 +1,10 @@
 // The words of the page: what a run is doing, and what went wrong. One place turns errors and states into text.
 
 import { UserError } from '../../src-main/contract/errors.ts';
+import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
-import { formatDuration, formatInteger, formatShare } from '../charts/format.ts';
+import type { RunConfig } from '../../src-main/contract/runConfig.ts';
+import { formatDuration, formatInteger, formatShare, formatSi } from '../charts/format.ts';
 
 export function errorText(error: unknown): string {
   if (error instanceof UserError) return sentence(error.message);
@@ -79,4 +81,27 @@ export function nonFiniteText(marks: readonly { step: number; worker: number }[]
 function sentence(text: string): string {
   const trimmed = text.trim();
   return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}
+
+/** A run in one line: model, data, and how the subnetworks are made. */
+export function describeConfig(config: RunConfig, plan: Plan | null): string {
+  const { model, data, subnetworks, training } = config;
+  const { workers, coverage, granularity, masking } = subnetworks;
+  const parameters = plan ? `, ${formatSi(plan.model.parameters)} parameters` : '';
+  const method =
+    coverage === workers
+      ? `${workers} workers, data parallel`
+      : `${workers} workers, each ${granularity} on ${coverage}, ${masking} masking`;
+  return [
+    `ResNet ${model.layers.join('-')}, width ${model.width}${parameters}`,
+    data.dataset,
+    method,
+    `${training.optimizer === 'sgd' ? 'SGD' : 'AdamW'}, batch ${formatInteger(training.batch)}`,
+  ].join(' · ');
+}
+
+/** Seconds without news of a run in this state, where that is longer than its steps explain; else 0. */
+export function silentSecs(state: RunState, silentMs: number, stepMs: number): number {
+  const patienceMs = Math.max(10_000, 5 * (Number.isFinite(stepMs) ? stepMs : 0));
+  return state === 'training' && silentMs > patienceMs ? Math.round(silentMs / 1000) : 0;
 }

@@ -1,0 +1,97 @@
+// Options of a line plot over steps in the look of the page. Marks are steps at which a value was not finite: a red flag at the upper edge.
+
+import uPlot from 'uplot';
+
+export interface PlotLine {
+  label: string;
+  colour: string;
+  width: number;
+  dash?: number[];
+  points?: boolean;
+}
+
+export interface PlotLook {
+  fontPx: number;
+  text: string;
+  grid: string;
+  mark: string;
+}
+
+export interface PlotSpec {
+  lines: PlotLine[];
+  look: PlotLook;
+  logarithmic: boolean;
+  formatX: (value: number) => string;
+  formatY: (value: number) => string;
+  /** Range of y for the smallest and largest value shown. */
+  rangeY?: (min: number, max: number) => [number, number];
+  marks: () => readonly number[];
+}
+
+export function plotOptions(spec: PlotSpec): Omit<uPlot.Options, 'width' | 'height'> {
+  return {
+    legend: { show: false },
+    cursor: { points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
+    padding: [spec.look.fontPx * 0.7, spec.look.fontPx * 0.8, 0, 0],
+    scales: { x: { time: false, auto: false }, y: scaleY(spec) },
+    axes: [axis(spec, spec.formatX, 1.5), axis(spec, spec.formatY, 3.4)],
+    series: [{}, ...spec.lines.map(line)],
+    hooks: { draw: [(plot) => drawMarks(plot, spec)] },
+  };
+}
+
+function scaleY({ logarithmic, rangeY }: PlotSpec): uPlot.Scale {
+  if (logarithmic) return { distr: 3 };
+  const range = rangeY ?? ((min: number, max: number) => uPlot.rangeNum(min, max, 0.08, true) as [number, number]);
+  return { range: (_, min, max) => (min === null || max === null || min > max ? [0, 1] : range(min, max)) };
+}
+
+function axis({ look }: PlotSpec, format: (value: number) => string, sizeInEm: number): uPlot.Axis {
+  return {
+    stroke: look.text,
+    font: `${look.fontPx * 0.8}px system-ui, sans-serif`,
+    size: look.fontPx * sizeInEm,
+    gap: look.fontPx * 0.3,
+    grid: { stroke: look.grid, width: 1 },
+    ticks: { show: false },
+    values: (_, splits) => splits.map((value) => (value === null ? '' : format(value))),
+  };
+}
+
+function line({ label, colour, width, dash, points }: PlotLine): uPlot.Series {
+  return {
+    label,
+    stroke: colour,
+    width,
+    ...(dash?.length ? { dash } : {}),
+    points: points ? { show: true, size: 6, fill: colour, stroke: colour } : { show: false },
+  };
+}
+
+function drawMarks(plot: uPlot, { look, marks }: PlotSpec): void {
+  const { ctx, bbox } = plot;
+  const size = look.fontPx * 0.42 * devicePixelRatio;
+  const { min, max } = plot.scales.x!;
+  let lastX = -Infinity;
+  ctx.save();
+  ctx.fillStyle = ctx.strokeStyle = look.mark;
+  ctx.lineWidth = devicePixelRatio;
+  for (const step of marks()) {
+    if (step < min! || step > max!) continue;
+    const x = Math.round(plot.valToPos(step, 'x', true));
+    if (x - lastX < size) continue;
+    lastX = x;
+    ctx.globalAlpha = 0.35;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+    ctx.beginPath();
+    ctx.moveTo(x - size, bbox.top - size);
+    ctx.lineTo(x + size, bbox.top - size);
+    ctx.lineTo(x, bbox.top + size);
+    ctx.fill();
+  }
+  ctx.restore();
+}
