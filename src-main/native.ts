@@ -1,8 +1,8 @@
 // The Rust addon, typed. The only file that loads it; only worker/, run/, data/ and device/ import this file.
 //
 // Shapes and units: sizes of tensors in scalars (float32), memory in bytes, times in milliseconds. Everything big stays in Rust: paths,
-// offsets and handles cross, tensors do not. Errors carry a `code` of contract/errors.ts in front of the message ("storage: ..."),
-// `native()` callers translate them with `fromNative`. Handles have an idempotent close(); use after close is an error.
+// offsets and handles cross, tensors do not. The addon puts a code of contract/errors.ts in front of its messages ("storage: ..."); what is
+// called through here throws them as UserErrors. Handles have an idempotent close(); use after close is an error.
 
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
@@ -210,7 +210,7 @@ export function native(): NativeAddon {
       'device',
       `the Rust addon is of another version than the app; run "npm run setup" to rebuild it`,
     );
-  addon = loaded;
+  addon = translated(loaded);
   return addon;
 }
 
@@ -223,11 +223,36 @@ function addonPath(): string {
   throw new UserError('device', `the Rust addon is not built; run "npm run setup"`);
 }
 
-/** Restores the code that the addon puts in front of its messages; anything else stays as it is. */
-export function fromNative(error: unknown): unknown {
-  const match =
-    error instanceof Error
-      ? /^(configuration|data|device|storage|checkpoint|cancelled): ([^]*)$/.exec(error.message)
-      : null;
-  return match ? new UserError(match[1] as ErrorCode, match[2]!, { cause: error }) : error;
+/** The addon or one of its handles, with errors as user errors. */
+function translated<T extends object>(target: T): T {
+  return new Proxy(target, {
+    get(_, name) {
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === 'function' ? (...args: unknown[]) => call(target, member as Method, args) : member;
+    },
+  });
+}
+
+type Method = (...args: unknown[]) => unknown;
+
+function call(target: object, method: Method, args: unknown[]): unknown {
+  try {
+    const result: unknown = Reflect.apply(method, target, args);
+    return result instanceof Promise ? result.then(translatedHandle, fail) : translatedHandle(result);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** Records and arrays pass as they are; instances of the addon's classes are wrapped. */
+function translatedHandle(result: unknown): unknown {
+  const isHandle = typeof result === 'object' && result !== null && /^Native/.test(result.constructor.name);
+  return isHandle ? translated(result) : result;
+}
+
+/** Restores the code that the addon puts in front of its messages; anything else is thrown as it is. */
+function fail(error: unknown): never {
+  const coded = /^(configuration|data|device|storage|checkpoint|cancelled): ([^]*)$/;
+  const match = error instanceof Error ? coded.exec(error.message) : null;
+  throw match ? new UserError(match[1] as ErrorCode, match[2]!, { cause: error }) : error;
 }

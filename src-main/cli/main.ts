@@ -2,13 +2,12 @@
 
 import { CommanderError } from 'commander';
 import { exitCode, UserError } from '../contract/errors.ts';
-import { fromNative } from '../native.ts';
 import { buildProgram } from './program.ts';
 
 try {
   await buildProgram().parseAsync();
 } catch (error) {
-  process.exitCode = report(fromNative(error));
+  process.exitCode = report(error);
 }
 
 /** Commander has already printed its own message. */

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetSource, getDataset, listDatasets } from './catalogue.ts';
 import { readNormalisedImages } from './images.ts';
 import { importDataset } from './import.ts';
+import { withSmallDisk } from '../testing/smallDisk.ts';
 import { arrayFiles } from './manifest.ts';
 import { ensureSample, samplePath } from './samples.ts';
 
@@ -322,21 +322,14 @@ describe('importDataset says what is wrong, and leaves nothing behind, where', (
 
 describe('an import onto a full disk', () => {
   it('is refused with one sentence and leaves nothing behind', async (context) => {
-    await mkdir(home);
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', home], { stdio: 'ignore' });
-    } catch {
-      return context.skip('a small file system cannot be mounted here (needs root)');
-    }
-    try {
-      expect(await caught(importDataset({ path: samplePath('mnist'), name: 'mnist', home }))).toMatchObject({
+    const mounted = await withSmallDisk('4m', async (disk) => {
+      expect(await caught(importDataset({ path: samplePath('mnist'), name: 'mnist', home: disk }))).toMatchObject({
         code: 'storage',
-        message: `no space is left on the disk while writing ${home}/datasets/mnist; free some and try again`,
+        message: `no space is left on the disk while writing ${disk}/datasets/mnist; free some and try again`,
       });
-      expect(await leftovers()).toEqual([]);
-    } finally {
-      execFileSync('umount', [home]);
-    }
+      expect(await readdir(join(disk, 'datasets'))).toEqual([]);
+    });
+    if (!mounted) context.skip('a small file system cannot be mounted here (needs root)');
   });
 });
 

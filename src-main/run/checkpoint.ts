@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { storageError } from '../data/files.ts';
-import { fromNative, type NativeStore } from '../native.ts';
+import type { NativeStore } from '../native.ts';
 import type { RunFolder } from './runFolder.ts';
 
 /** Writes the store's state after `step` steps and removes all but the newest `keep`. On failure nothing is left and older ones stay. */
@@ -30,8 +30,7 @@ export async function writeCheckpoint(
       await syncFolder(folder.file('checkpoints'));
     } catch (error) {
       await rm(partial, { recursive: true, force: true });
-      const known = fromNative(error);
-      throw known instanceof UserError ? known : storageError(error, final);
+      throw storageError(error, final);
     }
   }
   const old = (await folder.checkpoints()).filter((other) => other !== step).slice(0, -(keep - 1) || undefined);
@@ -53,8 +52,7 @@ export async function readCheckpoint(
     await store.readValues(join(path, 'values.safetensors'));
     if (optimizer) await store.readOptimizer(join(path, 'optimizer.safetensors'));
   } catch (error) {
-    const known = fromNative(error);
-    if (known instanceof UserError) throw known;
+    if (error instanceof UserError) throw error;
     throw new UserError('checkpoint', `checkpoint ${path} cannot be read: ${(error as Error).message}`, {
       cause: error,
     });

@@ -6,7 +6,6 @@ import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/r
 import { readNormalisedImages } from '../data/images.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits } from '../export/verify.ts';
-import { fromNative } from '../native.ts';
 import { findCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
 import { openFleet, prepareFromHome, type RunHost } from './openFleet.ts';
@@ -71,7 +70,7 @@ export async function exportRun(
       return { format, step, files: [file], check: { samples, maxRelativeError, accuracy: null } };
     } catch (error) {
       await rm(file, { force: true });
-      throw fromNative(error);
+      throw error;
     } finally {
       if (weights !== file) await rm(weights, { force: true });
     }

@@ -14,7 +14,7 @@ import { storageError } from '../data/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks } from '../models/model.ts';
-import { fromNative, type StepRecords } from '../native.ts';
+import type { StepRecords } from '../native.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
 import { Fleet } from './fleet.ts';
 
@@ -105,7 +105,7 @@ export async function replayCase({
     await writeFile(join(out, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
     return result;
   } catch (error) {
-    throw storageError(fromNative(error), out);
+    throw storageError(error, out);
   } finally {
     await fleet.close();
   }

@@ -9,7 +9,7 @@ import type { DeviceMemory, EvaluationRecord, ExportResult, RunState, RunSummary
 import { isActive } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { RunDevice } from '../device/discover.ts';
-import { fromNative, type MemorySample } from '../native.ts';
+import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
@@ -65,7 +65,7 @@ export class Run {
       const prepared = await this.prepare(from);
       await this.train(prepared);
     } catch (error) {
-      await this.fail(fromNative(error));
+      await this.fail(error);
     } finally {
       await this.fleet?.close();
       this.fleet = undefined;
@@ -157,10 +157,10 @@ export class Run {
     const at = this.current.state === 'training' ? ` at step ${this.current.step}` : ` while ${this.current.state}`;
     const saved =
       checkpoints.length > 0 ? `the last checkpoint is of step ${checkpoints.at(-1)}` : 'there is no checkpoint yet';
-    const device = error instanceof UserError && error.code === 'device';
+    const resumable = error instanceof UserError && (error.code === 'device' || error.code === 'storage');
     if (!(error instanceof UserError))
       await this.folder.log(error instanceof Error ? (error.stack ?? sentence) : sentence);
-    await this.change('failed', device ? `${sentence}${at}; ${saved}` : sentence).catch(() => {
+    await this.change('failed', resumable ? `${sentence}${at}; ${saved}` : sentence).catch(() => {
       this.current = { ...this.current, state: 'failed', reason: sentence };
       this.tell();
     });

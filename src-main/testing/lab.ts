@@ -1,7 +1,7 @@
 // A lab for tests: the app over a temporary home, with the built worker in real device processes, and a small dataset of real digits.
 
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
@@ -91,10 +91,4 @@ export function smallConfig(overrides: {
 /** One-threaded CPU devices. */
 export function cpuDevices(count: number): { id: string; threads: number }[] {
   return Array.from({ length: count }, (_, index) => ({ id: `cpu:${index}`, threads: 1 }));
-}
-
-export async function copyHome(home: string): Promise<string> {
-  const copy = await mkdtemp(join(tmpdir(), 'sdp-test-'));
-  await cp(home, copy, { recursive: true });
-  return copy;
 }

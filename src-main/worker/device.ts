@@ -6,7 +6,7 @@ import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/devi
 import type { Handlers } from '../contract/rpc.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
-import { fromNative, native, type NativeDevice } from '../native.ts';
+import { native, type NativeDevice } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { Bindings } from './bindings.ts';
 import { runtimeLibrary } from './runtimeLibrary.ts';
@@ -30,7 +30,7 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
     if (!prepared) throw new Error('the device was not prepared');
     return prepared;
   };
-  return translated({
+  return {
     prepare: async (setup) => {
       prepared = await prepare(setup);
       return { pid: process.pid };
@@ -48,7 +48,7 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
       prepared = undefined;
       return {};
     },
-  });
+  };
 }
 
 async function prepare(setup: DeviceSetup): Promise<Prepared> {
@@ -120,20 +120,4 @@ async function closeEvaluation(prepared: Prepared): Promise<void> {
   if (!evaluation) return;
   await device.removeSession(evaluation.session);
   if (evaluation.statistics !== null) await device.removeSession(evaluation.statistics);
-}
-
-/** Turns errors of the addon into user errors, for every handler. */
-function translated(handlers: Handlers<DeviceCommands>): Handlers<DeviceCommands> {
-  const wrap =
-    (handler: (...args: never[]) => unknown) =>
-    async (...args: never[]) => {
-      try {
-        return await handler(...args);
-      } catch (error) {
-        throw fromNative(error);
-      }
-    };
-  return Object.fromEntries(
-    Object.entries(handlers).map(([name, handler]) => [name, wrap(handler as (...args: never[]) => unknown)]),
-  ) as Handlers<DeviceCommands>;
 }
