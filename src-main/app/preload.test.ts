@@ -3,6 +3,7 @@
 import { EventEmitter } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compileFunction } from 'node:vm';
 import { expect, test, vi } from 'vitest';
 import type { Preload } from '../transport/page.ts';
 
@@ -16,8 +17,8 @@ function runPreload() {
   const window = { location: { origin: 'app://sdp-lab' }, postMessage: vi.fn() };
   const modules: Record<string, unknown> = { electron: { ipcRenderer, contextBridge, webUtils } };
   const require = vi.fn((name: string) => modules[name]);
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the built file itself is what is tested
-  const run = new Function('require', 'module', 'exports', 'window', readFileSync(built, 'utf8'));
+  const names = ['require', 'module', 'exports', 'window'];
+  const run = compileFunction(readFileSync(built, 'utf8'), names) as (...values: unknown[]) => void;
   run(require, { exports: {} }, {}, window);
   return { ipcRenderer, contextBridge, webUtils, window, required: require.mock.calls.flat() };
 }
