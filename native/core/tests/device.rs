@@ -1,0 +1,498 @@
+//! Whole runs through ONNX Runtime: devices train and evaluate a masked linear regression, checked against the same in float64.
+//!
+//! The model: prediction = x . w + b of images [B,1,2,2] seen as x [B,4]; `w` [1,4] is masked along axis 1, `mean` is a running statistic
+//! of the pixels. Loss: mean squared error to the label.
+
+mod common;
+#[path = "common/onnx.rs"]
+mod onnx;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use common::{TestTensor, layout_json};
+use onnx::{Attribute, FLOAT, Graph, INT64};
+use sdp_core::device::{Device, Engine};
+use sdp_core::error::{Error, Result};
+use sdp_core::init;
+use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+use sdp_core::sampling::Order;
+use sdp_core::spec::*;
+use sdp_core::store::{Area, Store};
+
+const WORKERS: usize = 4;
+const BATCH: usize = 3;
+const SAMPLES: usize = 29;
+const STEPS: u64 = 6;
+/// Rows of `w` that each worker holds; the second and the fourth are not contiguous.
+const HELD: [&[usize]; WORKERS] = [&[0, 1], &[0, 2], &[2, 3], &[1, 3]];
+const EVALUATION_BATCH: usize = 8;
+
+fn runtime_library() -> PathBuf {
+    let name = if cfg!(target_os = "macos") { "libonnxruntime.1.dylib" } else { "libonnxruntime.so.1" };
+    let (os, arch) =
+        (if cfg!(target_os = "macos") { "darwin" } else { "linux" }, if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" });
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules/onnxruntime-node/bin/napi-v6").join(os).join(arch).join(name);
+    assert!(path.exists(), "the ONNX Runtime library is missing: run \"npm run setup\" first");
+    path
+}
+
+fn layout(participants: usize) -> String {
+    let holders = |row: usize| (0..WORKERS).filter(|&w| HELD[w].contains(&row)).collect();
+    let all: Vec<usize> = (0..WORKERS).collect();
+    let tensors = [
+        TestTensor { name: "w", kind: "parameter", shape: vec![1, 4], axis: Some(1), holders: (0..4).map(holders).collect() },
+        TestTensor { name: "b", kind: "parameter", shape: vec![1], axis: None, holders: vec![all.clone()] },
+        TestTensor { name: "mean", kind: "buffer", shape: vec![1], axis: None, holders: vec![all] },
+    ];
+    layout_json(&tensors, WORKERS, participants, 1)
+}
+
+fn pixel(sample: usize, index: usize) -> u8 {
+    ((sample * 37 + index * 101 + sample * index * 13) % 256) as u8
+}
+
+fn label(sample: usize) -> i64 {
+    (sample % 2) as i64
+}
+
+/// A folder with a dataset of `SAMPLES` images.
+fn dataset(folder: &Path) -> PathBuf {
+    let npy = |descr: &str, shape: &str, data: Vec<u8>| {
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+        header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
+        header.push('\n');
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &data].concat()
+    };
+    let images = (0..SAMPLES).flat_map(|sample| (0..4).map(move |index| pixel(sample, index))).collect();
+    let labels = (0..SAMPLES).flat_map(|sample| label(sample).to_le_bytes()).collect();
+    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{SAMPLES}, 1, 2, 2"), images)).unwrap();
+    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{SAMPLES},"), labels)).unwrap();
+    folder.to_owned()
+}
+
+fn source(path: &Path) -> BatchSource {
+    BatchSource {
+        kind: SourceKind::Dataset,
+        path: path.to_owned(),
+        mean: vec![0.4],
+        std: vec![0.3],
+        seed: 5,
+        num_workers: WORKERS,
+        micro_batch: BATCH,
+    }
+}
+
+fn optimizer() -> OptimizerSpec {
+    OptimizerSpec {
+        kind: OptimizerKind::Sgd,
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 1e-2,
+        beta1: 0.0,
+        beta2: 0.0,
+        eps: 0.0,
+        clip_global_norm: 1.5,
+    }
+}
+
+fn train_spec(path: &Path, sessions: Vec<usize>, steps: std::ops::Range<u64>) -> TrainSpec {
+    let learning_rates = steps.clone().map(learning_rate).collect();
+    TrainSpec { sessions, from: steps.start, to: steps.end, learning_rates, optimizer: optimizer(), source: source(path) }
+}
+
+fn learning_rate(step: u64) -> f64 {
+    0.1 / (step + 1) as f64
+}
+
+/// x [batch, rows] of `input`, the prediction, its error and the squares of that, as values `xr`, `pred`, `err` and `sq`.
+fn forward(graph: &mut Graph, batch: usize, rows: &[usize]) {
+    graph.input("input", FLOAT, &[batch, 1, 2, 2]);
+    graph.input("label", INT64, &[batch]);
+    graph.input("w", FLOAT, &[rows.len(), 1]);
+    graph.input("b", FLOAT, &[1]);
+    graph.int64s("flat", &[batch as i64, 4]);
+    graph.int64s("column", &[batch as i64, 1]);
+    graph.int64s("line", &[batch as i64]);
+    graph.int64s("one", &[1]);
+    graph.int64s("rows", &rows.iter().map(|&row| row as i64).collect::<Vec<_>>());
+    graph.node("Reshape", &["input", "flat"], "x", &[]);
+    graph.node("Gather", &["x", "rows"], "xr", &[Attribute::Int("axis", 1)]);
+    graph.node("MatMul", &["xr", "w"], "p", &[]);
+    graph.node("Add", &["p", "b"], "pb", &[]);
+    graph.node("Reshape", &["pb", "line"], "pred", &[]);
+    graph.node("Cast", &["label"], "y", &[Attribute::Int("to", 1)]);
+    graph.node("Sub", &["pred", "y"], "err", &[]);
+    graph.node("Mul", &["err", "err"], "sq", &[]);
+}
+
+fn training_graph(rows: &[usize]) -> Vec<u8> {
+    let mut graph = Graph::default();
+    forward(&mut graph, BATCH, rows);
+    graph.input("mean", FLOAT, &[1]);
+    graph.float("scale", 2.0 / BATCH as f32);
+    graph.float("keep", 0.9);
+    graph.float("rate", 0.1);
+    graph.node("ReduceMean", &["sq"], "loss", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Mul", &["err", "scale"], "e", &[]);
+    graph.node("Reshape", &["e", "column"], "ec", &[]);
+    graph.node("Transpose", &["xr"], "xt", &[Attribute::Ints("perm", &[1, 0])]);
+    graph.node("MatMul", &["xt", "ec"], "grad/w", &[]);
+    graph.node("ReduceSum", &["ec"], "gb", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Reshape", &["gb", "one"], "grad/b", &[]);
+    graph.node("ReduceMean", &["input"], "m", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Mul", &["mean", "keep"], "kept", &[]);
+    graph.node("Mul", &["m", "rate"], "new", &[]);
+    graph.node("Add", &["kept", "new"], "sum", &[]);
+    graph.node("Reshape", &["sum", "one"], "stat/mean", &[]);
+    graph.output("loss", FLOAT, &[]);
+    graph.output("grad/w", FLOAT, &[rows.len(), 1]);
+    graph.output("grad/b", FLOAT, &[1]);
+    graph.output("stat/mean", FLOAT, &[1]);
+    graph.finish()
+}
+
+/// Logits [B,2]: 1 - prediction and prediction, each plus the statistic; losses 0 where the label is negative.
+fn evaluation_graph() -> Vec<u8> {
+    let mut graph = Graph::default();
+    forward(&mut graph, EVALUATION_BATCH, &[0, 1, 2, 3]);
+    graph.input("mean", FLOAT, &[1]);
+    graph.float("zero", 0.0);
+    graph.float("unit", 1.0);
+    graph.node("Less", &["y", "zero"], "absent", &[]);
+    graph.node("Where", &["absent", "zero", "sq"], "loss", &[]);
+    graph.node("Sub", &["unit", "pb"], "other", &[]);
+    graph.node("Concat", &["other", "pb"], "both", &[Attribute::Int("axis", 1)]);
+    graph.node("Add", &["both", "mean"], "logits", &[]);
+    graph.output("loss", FLOAT, &[EVALUATION_BATCH]);
+    graph.output("logits", FLOAT, &[EVALUATION_BATCH, 2]);
+    graph.finish()
+}
+
+fn statistics_graph() -> Vec<u8> {
+    let mut graph = Graph::default();
+    graph.input("input", FLOAT, &[BATCH, 1, 2, 2]);
+    graph.int64s("one", &[1]);
+    graph.node("ReduceMean", &["input"], "m", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Reshape", &["m", "one"], "stat/mean", &[]);
+    graph.output("stat/mean", FLOAT, &[1]);
+    graph.finish()
+}
+
+fn samples(batch: usize) -> SessionInput {
+    SessionInput { port: "input".into(), shape: vec![batch, 1, 2, 2], source: InputSource::Input, tensor: None, rows: None }
+}
+
+fn feeds(batch: usize, rows: &[usize], statistics: InputSource) -> Vec<SessionInput> {
+    let tensor = |port: &str, index, shape: &[usize], source, rows: Option<&[usize]>| SessionInput {
+        port: port.into(),
+        shape: shape.to_vec(),
+        source,
+        tensor: Some(index),
+        rows: rows.map(<[_]>::to_vec),
+    };
+    vec![
+        samples(batch),
+        SessionInput { port: "label".into(), shape: vec![batch], source: InputSource::Label, tensor: None, rows: None },
+        tensor("w", 0, &[rows.len(), 1], InputSource::Values, Some(rows)),
+        tensor("b", 1, &[1], InputSource::Values, None),
+        tensor("mean", 2, &[1], statistics, None),
+    ]
+}
+
+fn output(port: &str, shape: &[usize], target: OutputTarget, offset: Option<usize>) -> SessionOutput {
+    SessionOutput { port: port.into(), shape: shape.to_vec(), target, offset, tensor: None }
+}
+
+fn training_session(worker: usize) -> SessionSpec {
+    let rows = HELD[worker];
+    let outputs = vec![
+        output("loss", &[], OutputTarget::Loss, None),
+        output("grad/w", &[2, 1], OutputTarget::Slab, Some(0)),
+        output("grad/b", &[1], OutputTarget::Slab, Some(16)),
+        output("stat/mean", &[1], OutputTarget::Slab, Some(32)),
+    ];
+    let inputs = feeds(BATCH, rows, InputSource::Values);
+    SessionSpec { onnx: training_graph(rows), worker: Some(worker), batch: BATCH, inputs, outputs }
+}
+
+fn evaluation_session() -> SessionSpec {
+    let outputs = vec![
+        output("loss", &[EVALUATION_BATCH], OutputTarget::Loss, None),
+        output("logits", &[EVALUATION_BATCH, 2], OutputTarget::Logits, None),
+    ];
+    let inputs = feeds(EVALUATION_BATCH, &[0, 1, 2, 3], InputSource::Statistics);
+    SessionSpec { onnx: evaluation_graph(), worker: None, batch: EVALUATION_BATCH, inputs, outputs }
+}
+
+fn statistics_session() -> SessionSpec {
+    let outputs = vec![SessionOutput { tensor: Some(2), ..output("stat/mean", &[1], OutputTarget::Statistics, None) }];
+    SessionSpec { onnx: statistics_graph(), worker: None, batch: BATCH, inputs: vec![samples(BATCH)], outputs }
+}
+
+/// A store with drawn parameters and devices over it; sessions of each device: its workers, evaluation, statistics.
+struct Lab {
+    folder: tempfile::TempDir,
+    store: Store,
+    devices: Vec<Device>,
+}
+
+impl Lab {
+    fn new(participants: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = Store::create(&path, &layout(participants)).unwrap();
+        let normal = InitSpec { kind: InitKind::Normal, value: 0.5 };
+        init::initialise(&store, &[normal, normal, InitSpec { kind: InitKind::Constant, value: 0.0 }], 11).unwrap();
+        dataset(folder.path());
+        let device = |participant| {
+            let options = DeviceOptions {
+                runtime_library: runtime_library(),
+                store_path: path.clone(),
+                participant,
+                kind: DeviceKind::Cpu,
+                index: participant,
+                threads: 1,
+            };
+            let device = Device::open(&options).unwrap();
+            let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(training_session).collect();
+            sessions.extend([evaluation_session(), statistics_session()]);
+            for session in sessions {
+                wait(&ask(&device, move |engine| engine.add_session(&session))).unwrap();
+            }
+            device
+        };
+        Self { devices: (0..participants).map(device).collect(), folder, store }
+    }
+
+    fn train(&self, steps: std::ops::Range<u64>) -> Vec<Result<TrainResult>> {
+        let count = self.devices.len();
+        let ask_one = |(me, device): (usize, &Device)| {
+            let spec = train_spec(self.folder.path(), (0..workers(me, count).count()).collect(), steps.clone());
+            ask(device, move |engine| engine.train(&spec))
+        };
+        let asked: Vec<_> = self.devices.iter().enumerate().map(ask_one).collect();
+        asked.iter().map(wait).collect()
+    }
+
+    fn evaluate(&self, statistics: bool) -> EvaluateResult {
+        let count = self.devices.len();
+        let ask_one = |(me, device): (usize, &Device)| {
+            let session = workers(me, count).count();
+            let batches = StatisticsSpec { session: session + 1, batches: 5, source: source(self.folder.path()) };
+            let statistics = statistics.then_some(batches);
+            let spec = EvaluateSpec { session, statistics, source: source(self.folder.path()), samples: SAMPLES };
+            ask(device, move |engine| engine.evaluate(&spec))
+        };
+        let asked: Vec<_> = self.devices.iter().enumerate().map(ask_one).collect();
+        let results: Vec<EvaluateResult> = asked.iter().map(|asked| wait(asked).unwrap()).collect();
+        assert!(results.iter().all(|result| *result == results[0]));
+        results[0]
+    }
+
+    fn values(&self) -> Vec<f32> {
+        self.store.read(Area::Values, 0..self.store.layout().values_size).to_vec()
+    }
+}
+
+fn workers(participant: usize, participants: usize) -> impl Iterator<Item = usize> {
+    (participant..WORKERS).step_by(participants)
+}
+
+fn ask<T: Send + 'static>(device: &Device, work: impl FnOnce(&mut Engine) -> Result<T> + Send + 'static) -> Receiver<Result<T>> {
+    let (sender, receiver) = channel();
+    device.call(work, move |result| drop(sender.send(result)));
+    receiver
+}
+
+fn wait<T>(asked: &Receiver<Result<T>>) -> Result<T> {
+    asked.recv_timeout(Duration::from_secs(30)).unwrap()
+}
+
+/// Normalised pixels of a sample.
+fn x(sample: usize) -> [f64; 4] {
+    std::array::from_fn(|index| (f64::from(pixel(sample, index)) / 255.0 - 0.4) / 0.3)
+}
+
+/// w, b and mean.
+#[derive(Clone, Copy)]
+struct Reference {
+    w: [f64; 4],
+    b: f64,
+    mean: f64,
+}
+
+impl Reference {
+    fn start(lab: &Lab) -> Self {
+        let values = lab.values();
+        Self { w: std::array::from_fn(|i| values[i].into()), b: values[16].into(), mean: values[32].into() }
+    }
+
+    fn predict(&self, sample: usize, rows: &[usize]) -> f64 {
+        rows.iter().map(|&row| x(sample)[row] * self.w[row]).sum::<f64>() + self.b
+    }
+
+    /// Training in float64; returns the result, and losses and norm of every step.
+    fn train(mut self, steps: u64) -> (Self, Vec<(Vec<f64>, f64)>) {
+        let mut order = Order::new(5, SAMPLES, WORKERS, BATCH);
+        let mut momentum = [0.0; 5];
+        let mut log = Vec::new();
+        for step in 0..steps {
+            let (mut gradient, mut counts, mut means, mut losses) = ([0.0; 5], [0.0; 5], 0.0, Vec::new());
+            for (worker, rows) in HELD.iter().enumerate() {
+                let batch: Vec<usize> = order.micro_batch(step, worker).iter().map(|&sample| sample as usize).collect();
+                let mut loss = 0.0;
+                for &sample in &batch {
+                    let error = self.predict(sample, rows) - label(sample) as f64;
+                    loss += error * error / BATCH as f64;
+                    rows.iter().for_each(|&row| gradient[row] += 2.0 / BATCH as f64 * error * x(sample)[row]);
+                    gradient[4] += 2.0 / BATCH as f64 * error;
+                    means += x(sample).iter().sum::<f64>() / 4.0 / BATCH as f64;
+                }
+                rows.iter().for_each(|&row| counts[row] += 1.0);
+                counts[4] += 1.0;
+                losses.push(loss);
+            }
+            let gradient: Vec<f64> = gradient.iter().zip(&counts).map(|(sum, count)| sum / count).collect();
+            let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            let factor = (1.5 / (norm + 1e-6)).min(1.0);
+            let mut all = [self.w[0], self.w[1], self.w[2], self.w[3], self.b];
+            for (i, value) in all.iter_mut().enumerate() {
+                let decay = if i < 4 { 1e-2 * *value } else { 0.0 };
+                momentum[i] = 0.9 * momentum[i] + gradient[i] * factor + decay;
+                *value -= learning_rate(step) * momentum[i];
+            }
+            self = Self { w: [all[0], all[1], all[2], all[3]], b: all[4], mean: 0.9 * self.mean + 0.1 * means / WORKERS as f64 };
+            log.push((losses, norm));
+        }
+        (self, log)
+    }
+}
+
+fn close(found: f64, expected: f64) -> bool {
+    (found - expected).abs() < 2e-6 * expected.abs().max(1.0)
+}
+
+#[test]
+fn training_agrees_with_the_reference_and_is_bit_equal_for_any_number_of_devices() {
+    let mut first: Option<Vec<u32>> = None;
+    for participants in [1, 2, 4] {
+        let lab = Lab::new(participants);
+        let (expected, log) = Reference::start(&lab).train(STEPS);
+        for result in lab.train(0..STEPS) {
+            assert_eq!(result, Ok(TrainResult { step: STEPS, stopped: false }));
+        }
+        let values = lab.values();
+        let found: Vec<f64> = [0, 1, 2, 3, 16, 32].iter().map(|&at| values[at].into()).collect();
+        let [a, b, c, d] = expected.w;
+        let wanted = [a, b, c, d, expected.b, expected.mean];
+        assert!(found.iter().zip(wanted).all(|(&found, wanted)| close(found, wanted)), "{found:?} {wanted:?}");
+        for device in &lab.devices {
+            let records = device.drain_records();
+            for row in 0..records.step.len() {
+                let (losses, norm) = &log[records.step[row] as usize];
+                assert!(close(records.loss[row], losses[records.worker[row] as usize]) && close(records.grad_norm[row], *norm));
+            }
+            assert!(device.drain_records().step.is_empty());
+            assert!(device.memory().arena_peaks.iter().any(|peak| *peak > 0) && device.memory().shared > 0);
+        }
+        let bits: Vec<u32> = values.iter().map(|x| x.to_bits()).collect();
+        assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits, "{participants} devices");
+    }
+}
+
+#[test]
+fn a_stop_is_agreed_on_and_training_goes_on_from_there_exactly() {
+    let whole = Lab::new(2);
+    let ended = whole.train(0..4000);
+    assert!(ended.iter().all(|result| matches!(result, Ok(TrainResult { step: 4000, stopped: false }))));
+    let parts = Lab::new(2);
+    std::thread::scope(|scope| {
+        let training = scope.spawn(|| parts.train(0..4000));
+        std::thread::sleep(Duration::from_millis(20));
+        parts.store.control().request_stop(true);
+        let stopped: Vec<TrainResult> = training.join().unwrap().into_iter().map(Result::unwrap).collect();
+        assert!(stopped[0] == stopped[1] && stopped[0].stopped, "{stopped:?}");
+        assert_eq!(parts.train(stopped[0].step..4000), vec![Ok(stopped[0]); 2], "a stop that stands ends the next call at once");
+        parts.store.control().request_stop(false);
+        parts.train(stopped[0].step..4000);
+    });
+    assert_eq!(parts.values(), whole.values());
+}
+
+#[test]
+fn evaluation_is_the_same_for_any_number_of_devices() {
+    let mut first = None;
+    for participants in [1, 2, 4] {
+        let lab = Lab::new(participants);
+        let model = Reference::start(&lab);
+        let predictions: Vec<f64> = (0..SAMPLES).map(|sample| model.predict(sample, &[0, 1, 2, 3])).collect();
+        let loss: f64 = predictions.iter().enumerate().map(|(sample, p)| (p - label(sample) as f64).powi(2)).sum();
+        let correct = predictions.iter().enumerate().filter(|(sample, p)| i64::from(**p > 0.5) == label(*sample)).count();
+        let result = lab.evaluate(true);
+        assert!(close(result.loss_sum, loss) && result.correct == correct as u64 && result.samples == SAMPLES as u64, "{result:?}");
+        assert_eq!(*first.get_or_insert(result), result);
+
+        let mut order = Order::new(5, SAMPLES, WORKERS, BATCH);
+        let estimated = (0..5).flat_map(|batch| order.statistics_batch(batch, BATCH).to_vec());
+        let mean = estimated.map(|sample| x(sample as usize).iter().sum::<f64>() / 4.0).sum::<f64>() / (5 * BATCH) as f64;
+        assert!(close(lab.store.read(Area::Statistics, 0..1)[0].into(), mean));
+        let session = workers(0, participants).count();
+        let from = source(lab.folder.path());
+        let logits = wait(&ask(&lab.devices[0], move |engine| engine.logits(session, &from, 11))).unwrap();
+        assert_eq!(logits.len(), 22);
+        assert!((0..11).all(|sample| close(logits[2 * sample + 1].into(), predictions[sample] + mean)));
+
+        lab.evaluate(false);
+        assert_eq!(lab.store.read(Area::Statistics, 0..1)[0], lab.values()[32], "without an estimate the running statistics are used");
+    }
+}
+
+#[test]
+fn a_failure_of_one_device_ends_the_step_for_all() {
+    let lab = Lab::new(2);
+    let other = lab.folder.path().join("elsewhere");
+    let specs = [train_spec(lab.folder.path(), vec![0, 1], 0..3), train_spec(&other, vec![0, 1], 0..3)];
+    let ask_one = |(device, spec): (&Device, TrainSpec)| ask(device, move |engine| engine.train(&spec));
+    let asked: Vec<_> = lab.devices.iter().zip(specs).map(ask_one).collect();
+    let missing = format!("there is no file {}", other.join("images.npy").display());
+    assert_eq!(wait(&asked[1]), Err(Error::Data(missing.clone())));
+    assert_eq!(wait(&asked[0]), Err(Error::Device(format!("device process 1 has failed: {missing}"))));
+}
+
+#[test]
+fn closing_ends_a_call_that_waits() {
+    let lab = Lab::new(2);
+    let spec = train_spec(lab.folder.path(), vec![0, 1], 0..3);
+    let waiting = ask(&lab.devices[0], move |engine| engine.train(&spec));
+    std::thread::sleep(Duration::from_millis(20));
+    let start = Instant::now();
+    lab.devices[0].close();
+    lab.devices[0].close();
+    assert_eq!(wait(&waiting), Err(Error::Cancelled("the device was closed".into())));
+    assert!(start.elapsed() < Duration::from_secs(1));
+    let after = ask(&lab.devices[0], |_| Ok(()));
+    assert_eq!(wait(&after), Err(Error::Internal("the device is closed".into())));
+}
+
+#[test]
+fn sessions_that_do_not_fit_are_refused() {
+    let lab = Lab::new(1);
+    let add = |spec: SessionSpec| wait(&ask(&lab.devices[0], move |engine| engine.add_session(&spec))).err();
+    let fitting = || training_session(1);
+    assert_eq!(add(fitting()), None);
+    let garbage = SessionSpec { onnx: b"not a graph".to_vec(), ..fitting() };
+    assert!(matches!(add(garbage), Some(Error::Device(text)) if text.starts_with("ONNX Runtime refuses the graph: ")));
+    let mut unbound = fitting();
+    unbound.inputs.pop();
+    assert_eq!(add(unbound), Some(Error::Internal("input not bound: Some(\"mean\"), not in the graph: None".into())));
+    let mut rows = fitting();
+    rows.inputs[2].rows = Some(vec![0, 4]);
+    assert_eq!(add(rows), Some(Error::Internal("input w: shape [2, 1] and rows do not fit w".into())));
+    let mut beyond = fitting();
+    beyond.outputs[1].offset = Some(47);
+    assert_eq!(add(beyond), Some(Error::Internal("output grad/w: 47+2 is beyond the slab of 48".into())));
+    let panicking = wait(&ask::<()>(&lab.devices[0], |_| panic!("on purpose")));
+    assert_eq!(panicking, Err(Error::Internal("panic in the engine: on purpose".into())));
+}
