@@ -184,7 +184,9 @@ it('a disk that fills up while a checkpoint is written ends the run, and the las
     const overrides = ['model.width=64', 'training.steps=5', 'checkpoint.every=1'].flatMap((set) => ['--set', set]);
     const ended = await sdp(['train', config, ...overrides, '--json'], disk);
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toMatch(/^sdp: writing .* failed because the disk is full while saving; the last checkpoint is of step 1\n$/);
+    expect(ended.stderr).toMatch(
+      /^sdp: writing .* failed because the disk is full while saving; the last checkpoint is of step 1\n$/,
+    );
     const [run] = await readdir(join(disk, 'runs'));
     const folder = join(disk, 'runs', run!);
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-00000001']);
