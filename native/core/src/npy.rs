@@ -64,11 +64,11 @@ fn shape(header: &str) -> Option<Vec<usize>> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
 
     /// An .npy file of version 1, as NumPy writes it.
-    pub fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
         header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
         header.push('\n');

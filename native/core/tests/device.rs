@@ -3,6 +3,8 @@
 //! The model: prediction = x . w + b of images [B,1,2,2] seen as x [B,4]; `w` [1,4] is masked along axis 1, `mean` is a running statistic
 //! of the pixels. Loss: mean squared error to the label.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 #[path = "common/onnx.rs"]
 mod onnx;
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{TestTensor, layout_json};
+use common::{TestTensor, layout_json, npy};
 use onnx::{Attribute, FLOAT, Graph, INT64};
 use sdp_core::device::{Device, Engine};
 use sdp_core::error::{Error, Result};
@@ -59,16 +61,10 @@ fn label(sample: usize) -> i64 {
 
 /// A folder with a dataset of `SAMPLES` images.
 fn dataset(folder: &Path) -> PathBuf {
-    let npy = |descr: &str, shape: &str, data: Vec<u8>| {
-        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
-        header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
-        header.push('\n');
-        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &data].concat()
-    };
-    let images = (0..SAMPLES).flat_map(|sample| (0..4).map(move |index| pixel(sample, index))).collect();
-    let labels = (0..SAMPLES).flat_map(|sample| label(sample).to_le_bytes()).collect();
-    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{SAMPLES}, 1, 2, 2"), images)).unwrap();
-    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{SAMPLES},"), labels)).unwrap();
+    let images: Vec<u8> = (0..SAMPLES).flat_map(|sample| (0..4).map(move |index| pixel(sample, index))).collect();
+    let labels: Vec<u8> = (0..SAMPLES).flat_map(|sample| label(sample).to_le_bytes()).collect();
+    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{SAMPLES}, 1, 2, 2"), &images)).unwrap();
+    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{SAMPLES},"), &labels)).unwrap();
     folder.to_owned()
 }
 

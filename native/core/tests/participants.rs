@@ -1,5 +1,7 @@
 //! Real processes that meet at the barrier of one store; one of them is killed.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::Path;

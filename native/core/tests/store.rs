@@ -1,5 +1,7 @@
 //! Steps over a store without sessions: gradients are written into the slabs by hand, averaging and the optimizer are real.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::Path;

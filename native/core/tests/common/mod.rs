@@ -1,6 +1,6 @@
-//! Layouts for tests: tensors given by rows and holders, placed as src-main/memory/storeLayout.ts places them.
+//! Files and layouts for tests. Layouts: tensors given by rows and holders, placed as src-main/memory/storeLayout.ts places them.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use serde_json::{Value, json};
 
@@ -47,4 +47,12 @@ pub fn layout_json(tensors: &[TestTensor], workers: usize, participants: usize, 
     json!({"version": 1, "numWorkers": workers, "numParticipants": participants, "optimizerSlots": slots, "tensors": placed,
         "valuesSize": offset, "parameterSize": parameter_size, "slabSizes": slab_sizes, "statisticsBatches": 8, "evaluationBatches": 8})
     .to_string()
+}
+
+/// An .npy file of version 1, as NumPy writes it.
+pub fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
+    header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
+    header.push('\n');
+    [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
 }

@@ -1,0 +1,216 @@
+//! Files that the engine writes and reads: states as safetensors, datasets, recorded batches; good ones and bad ones.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use common::{TestTensor, layout_json, npy};
+use safetensors::SafeTensors;
+use sdp_core::error::Error;
+use sdp_core::loader::{Batch, Loader, Samples};
+use sdp_core::spec::{BatchSource, SourceKind};
+use sdp_core::state::{self, WriteOptions};
+use sdp_core::store::{Area, Store};
+
+fn store(folder: &Path, name: &str, masked: bool) -> Store {
+    let holders = |rows: usize| (0..rows).map(|row| vec![row % 2]).collect();
+    let whole = vec![vec![0, 1]];
+    let tensors = [
+        TestTensor {
+            name: "conv",
+            kind: "parameter",
+            shape: vec![2, 3, 2],
+            axis: masked.then_some(1),
+            holders: if masked { holders(3) } else { whole.clone() },
+        },
+        TestTensor { name: "bias", kind: "parameter", shape: vec![4], axis: None, holders: whole.clone() },
+        TestTensor { name: "running", kind: "buffer", shape: vec![3], axis: None, holders: whole },
+    ];
+    Store::create(&folder.join(name), &layout_json(&tensors, 2, 1, 2)).unwrap()
+}
+
+fn count_up(store: &Store) {
+    for (area, first) in [(Area::Values, 0.5), (Area::Slot(0), 100.5), (Area::Slot(1), 200.5), (Area::Statistics, 300.5)] {
+        store.write(area, 0..store.size(area)).iter_mut().enumerate().for_each(|(i, x)| *x = first + i as f32);
+    }
+}
+
+fn tensor(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let view = file.tensor(name).unwrap();
+    (view.shape().to_vec(), view.data().as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect())
+}
+
+/// The tensors of a store as they are, whatever its layout.
+fn tensors(store: &Store, area: Area) -> Vec<Vec<f32>> {
+    let stored = store.layout().tensors.iter().filter(|tensor| tensor.offset + tensor.size() <= store.size(area));
+    let library = |tensor: &sdp_core::layout::Tensor| {
+        let mut library = vec![0.0; tensor.size()];
+        tensor.to_library(store.read(area, tensor.offset..tensor.offset + tensor.size()), &mut library);
+        library
+    };
+    stored.map(library).collect()
+}
+
+#[test]
+fn values_go_out_and_come_back_in_library_layout_whatever_the_masks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (masked, whole) = (store(folder.path(), "a", true), store(folder.path(), "b", false));
+    count_up(&masked);
+    let path = folder.path().join("values.safetensors");
+    state::write_values(&masked, &path, &WriteOptions::default()).unwrap();
+    assert_eq!(tensor(&path, "conv"), (vec![2, 3, 2], vec![0.5, 1.5, 4.5, 5.5, 8.5, 9.5, 2.5, 3.5, 6.5, 7.5, 10.5, 11.5]));
+    state::read_values(&whole, &path).unwrap();
+    assert_eq!(tensors(&whole, Area::Values), tensors(&masked, Area::Values));
+
+    let path = folder.path().join("optimizer.safetensors");
+    state::write_optimizer(&masked, &path).unwrap();
+    assert_eq!(tensor(&path, "exp_avg_sq/bias"), (vec![4], vec![216.5, 217.5, 218.5, 219.5]));
+    state::read_optimizer(&whole, &path).unwrap();
+    for slot in [Area::Slot(0), Area::Slot(1)] {
+        assert_eq!(tensors(&whole, slot), tensors(&masked, slot));
+    }
+}
+
+#[test]
+fn exports_carry_scales_statistics_scalars_and_metadata() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), "a", true);
+    count_up(&store);
+    let path = folder.path().join("export.safetensors");
+    let options = WriteOptions {
+        scales: HashMap::from([("bias".into(), 0.5)]),
+        statistics: true,
+        int64: BTreeMap::from([("num_batches_tracked".into(), 7)]),
+        metadata: BTreeMap::from([("format".into(), "pt".into())]),
+    };
+    state::write_values(&store, &path, &options).unwrap();
+    assert_eq!(tensor(&path, "bias").1, [8.25, 8.75, 9.25, 9.75]);
+    assert_eq!(tensor(&path, "running").1, [300.5, 301.5, 302.5]);
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(header.metadata().as_ref().unwrap()["format"], "pt");
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let scalar = file.tensor("num_batches_tracked").unwrap();
+    assert_eq!((scalar.shape(), scalar.data()), (&[][..], &7i64.to_le_bytes()[..]));
+}
+
+#[test]
+fn a_checkpoint_of_another_model_changes_nothing_and_says_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, other) = (store(folder.path(), "a", false), folder.path().join("other.safetensors"));
+    let name = other.display();
+    let header = |text: &str, data: usize| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), &vec![0; data]].concat();
+    let conv = r#""conv":{"dtype":"F32","shape":[2,3,2],"data_offsets":[0,48]}"#;
+    for (bytes, expected) in [
+        (header(&format!("{{{conv}}}"), 48), format!("{name} has no tensor bias")),
+        (
+            header(&format!(r#"{{{conv},"bias":{{"dtype":"F32","shape":[2],"data_offsets":[48,56]}}}}"#), 56),
+            format!("bias in {name} is F32 [2], expected F32 [4]"),
+        ),
+        (
+            header(&format!(r#"{{{conv},"bias":{{"dtype":"I64","shape":[4],"data_offsets":[48,80]}}}}"#), 80),
+            format!("bias in {name} is I64 [4], expected F32 [4]"),
+        ),
+        (header("{}", 0)[..7].to_vec(), format!("{name} is not a safetensors file: header too small")),
+    ] {
+        std::fs::write(&other, bytes).unwrap();
+        store.write(Area::Values, 0..4).fill(3.0);
+        assert_eq!(state::read_values(&store, &other), Err(Error::Checkpoint(expected)));
+        assert_eq!(store.read(Area::Values, 0..4), [3.0; 4]);
+    }
+    let missing = folder.path().join("none");
+    assert_eq!(state::read_values(&store, &missing), Err(Error::Checkpoint(format!("there is no file {}", missing.display()))));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_in_one_sentence_and_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), "a", false);
+    let path = folder.path().join("values.safetensors");
+    // Every write to /dev/full fails with "no space left"; what is removed is the link.
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let error = state::write_values(&store, &path, &WriteOptions::default()).unwrap_err();
+    assert_eq!(error, Error::Storage(format!("writing {} failed because the disk is full", path.display())));
+    assert!(path.symlink_metadata().is_err() && Path::new("/dev/full").exists());
+    let nowhere = folder.path().join("none/values.safetensors");
+    assert!(matches!(state::write_values(&store, &nowhere, &WriteOptions::default()), Err(Error::Storage(_))));
+}
+
+/// A dataset of `count` images of 2 channels with 1 x 2 pixels.
+fn dataset(folder: &Path, count: usize, labels: &[i64]) -> BatchSource {
+    let images: Vec<u8> = (0..count * 4).map(|i| (i * 5) as u8).collect();
+    let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{count}, 2, 1, 2"), &images)).unwrap();
+    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{},", labels.len() / 8), &labels)).unwrap();
+    source(SourceKind::Dataset, folder.to_owned())
+}
+
+fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
+    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2 }
+}
+
+#[test]
+fn samples_are_normalised_per_channel_and_absent_ones_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut loader = Loader::open(&dataset(folder.path(), 5, &[0, 1, 2, 1, 0])).unwrap();
+    let batch = loader.ordered_batch(1, 3, 4).unwrap();
+    let scaled = |pixel: u8, mean: f32, std: f32| (f32::from(pixel) / 255.0 - mean) / std;
+    let image = [scaled(60, 0.5, 0.5), scaled(65, 0.5, 0.5), scaled(70, 0.25, 0.125), scaled(75, 0.25, 0.125)];
+    let samples = Samples::F32([&image[..], &[0.0; 8]].concat());
+    assert_eq!(batch, Batch { samples, labels: vec![1, -1, -1] });
+    let seen: Vec<i64> = (0..2).flat_map(|worker| loader.micro_batch(0, worker).unwrap().labels).collect();
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn bad_datasets_are_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().display();
+    let refusal = |source: &BatchSource| Loader::open(source).err().unwrap().to_string();
+    assert_eq!(refusal(&dataset(folder.path(), 3, &[0, 1])), format!("data: {name} has 3 images and labels of shape [2]"));
+    assert_eq!(refusal(&dataset(folder.path(), 2, &[0, -3])), format!("data: label 1 in {name} is negative"));
+    let grey = BatchSource { mean: vec![0.5], std: vec![0.5], ..dataset(folder.path(), 2, &[0, 0]) };
+    assert_eq!(refusal(&grey), format!("data: images in {name} have 2 channels, but mean has 1 and std 1 entries"));
+    let mut small = Loader::open(&dataset(folder.path(), 3, &[0, 1, 2])).unwrap();
+    let text = small.micro_batch(0, 0).unwrap_err().to_string();
+    assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {name} has 3"));
+    let text = small.ordered_batch(0, 2, 9).unwrap_err().to_string();
+    assert_eq!(text, format!("data: evaluation takes 9 samples, but {name} has 3"));
+    let text = small.statistics_batch(1, 2).unwrap_err().to_string();
+    assert_eq!(text, format!("data: re-estimating statistics takes 4 samples, but {name} has 3"));
+    std::fs::write(folder.path().join("images.npy"), npy("|u1", "3, 4", &[0; 12])).unwrap();
+    let flat = source(SourceKind::Dataset, folder.path().to_owned());
+    assert_eq!(refusal(&flat), format!("data: images.npy in {name} must have the shape [n, C, H, W], found [3, 4]"));
+}
+
+#[test]
+fn recorded_batches_are_found_by_step_and_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("batches.safetensors");
+    let mut tensors = Vec::new();
+    for step in 0..2 {
+        for worker in 0..2 {
+            let first = (step * 2 + worker) as f32;
+            let input: Vec<u8> = [first, first + 0.5].iter().flat_map(|x| x.to_le_bytes()).collect();
+            let label: Vec<u8> = [step as i64, worker as i64].iter().flat_map(|x| x.to_le_bytes()).collect();
+            tensors.push((format!("step{step}.worker{worker}.input"), safetensors::Dtype::F32, vec![2, 1], input));
+            tensors.push((format!("step{step}.worker{worker}.label"), safetensors::Dtype::I64, vec![2], label));
+        }
+    }
+    let views =
+        tensors.iter().map(|(name, kind, shape, data)| (name, safetensors::tensor::TensorView::new(*kind, shape.clone(), data).unwrap()));
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    let mut loader = Loader::open(&source(SourceKind::Case, path.clone())).unwrap();
+    let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0] };
+    assert_eq!(loader.micro_batch(1, 0).unwrap(), expected);
+    assert_eq!(loader.statistics_batch(2, 2).unwrap(), expected);
+    assert_eq!(loader.ordered_batch(2, 2, 5).unwrap(), Batch { labels: vec![1, -1], ..expected });
+    let text = loader.micro_batch(2, 1).unwrap_err().to_string();
+    assert_eq!(text, format!("data: {} has no tensor step2.worker1.input", path.display()));
+}
