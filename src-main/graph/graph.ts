@@ -50,6 +50,8 @@ export interface Op<A extends Attributes = Attributes> {
   /** Gradients of the inputs, null where not wanted or zero. Absent where `notDifferentiable` says why. */
   gradient?(context: GradientContext<A>): (Value | null)[];
   readonly notDifferentiable?: string;
+  /** Outputs after the first may be left out of the file where nothing reads them. */
+  readonly optionalOutputs?: boolean;
   /** Attributes that ONNX takes as int64 inputs after the tensor inputs, in order. */
   readonly attributeInputs?: readonly string[];
   /** Attributes that are floats in ONNX; other numbers are integers. */
@@ -156,11 +158,6 @@ export class GraphBuilder {
 
   scalar(value: number, dtype: DType = 'float32'): Value {
     return this.constant(dtype, [], [value]);
-  }
-
-  /** Numbers of a constant, or undefined where the value is not one. */
-  constantData(value: Value): readonly number[] | undefined {
-    return this.constants.find((constant) => constant.value === value)?.data;
   }
 
   /** Adds a node and returns its outputs. Prefer the typed function of the operator in ops/. */

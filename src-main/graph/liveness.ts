@@ -58,14 +58,19 @@ function lastUses(graph: Graph): Map<Value, number> {
 
 function assignBuffers(graph: Graph): Buffer[] {
   const last = lastUses(graph);
-  const outputs = new Set(graph.outputs.map((output) => output.value));
+  const outside = new Set<Value>([
+    ...graph.inputs,
+    ...graph.constants.map((c) => c.value),
+    ...graph.outputs.map((o) => o.value),
+  ]);
   const bufferOf = new Map<Value, Buffer>();
   const buffers: Buffer[] = [];
   graph.nodes.forEach((node, index) => {
     node.outputs.forEach((output, i) => {
       const lastUse = last.get(output);
-      if (lastUse === undefined && i > 0) return; // an optional output that is never asked for
-      if (outputs.has(output)) return;
+      if (lastUse === undefined && i > 0 && node.op.optionalOutputs) return;
+      if (i === 0 && node.op.memory === 'alias' && outside.has(node.inputs[0]!)) outside.add(output);
+      if (outside.has(output)) return;
       const shared = i === 0 ? sharedBuffer(node, index, output, bufferOf) : undefined;
       const buffer = shared ?? { name: output.name, bytes: bytesOf(output), first: index, last: index };
       buffer.last = Math.max(buffer.last, lastUse ?? index);

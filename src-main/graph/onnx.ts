@@ -4,9 +4,16 @@
 // outputs; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
 
 import protobuf from 'protobufjs/light.js';
-import { elementBytes, type AttributeValue, type DType, type Graph, type Node, type Value } from './graph.ts';
+import {
+  elementBytes,
+  GraphBuilder,
+  type AttributeValue,
+  type DType,
+  type Graph,
+  type Node,
+  type Value,
+} from './graph.ts';
 import { identity } from './ops/elementwise.ts';
-import { GraphBuilder } from './graph.ts';
 import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
 
 export interface OnnxOptions {
@@ -22,7 +29,8 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   const names = valueNames(direct);
   const initializers = options.initializers ?? new Map<string, Uint8Array>();
   const extra: object[] = [];
-  const nodes = direct.nodes.map((node, index) => nodeProto(node, index, names, readValues(direct), extra));
+  const read = readValues(direct);
+  const nodes = direct.nodes.map((node, index) => nodeProto(node, index, names, read, extra));
   const embedded = direct.inputs.filter((input) => initializers.has(input.name));
   const port = (name: string, value: Value) => valueInfo(name, value, options.dynamicAxis);
   return encode('ModelProto', {
@@ -124,13 +132,15 @@ function nodeProto(
     extra.push(tensorProto(`${id}.${attribute}`, 'int64', [numbers.length], packNumbers('int64', numbers)));
     return `${id}.${attribute}`;
   });
-  const outputs = node.outputs.slice(0, 1 + node.outputs.findLastIndex((output) => read.has(output)));
+  const needed = op.optionalOutputs
+    ? node.outputs.findLastIndex((output) => read.has(output))
+    : node.outputs.length - 1;
   const kept = Object.entries(attributes).filter(
     ([key, value]) => value !== undefined && !op.attributeInputs?.includes(key),
   );
   return {
     input: [...node.inputs.map(name), ...attributeInputs],
-    output: outputs.map(name),
+    output: node.outputs.slice(0, needed + 1).map(name),
     name: id,
     op_type: op.type,
     attribute: kept.map(([key, value]) => attributeProto(key, value!, op.floatAttributes?.includes(key) ?? false)),

@@ -275,7 +275,8 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   ReluGradient: elementwise((dy, y) => (y! > 0 ? dy! : 0)),
   Identity: copy,
   StopGradient: copy,
-  Cast: elementwise((a) => a!),
+  Cast: (inputs, attributes, node) =>
+    elementwise((a) => (node.outputs[0]!.dtype.startsWith('int') ? Math.trunc(a!) : a!))(inputs, attributes, node),
   ReduceSum: reduction(
     0,
     (sum, x) => sum + x,

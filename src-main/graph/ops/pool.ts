@@ -18,6 +18,7 @@ type MaxPoolAttributes = { kernel_shape: readonly number[]; strides: readonly nu
 export const MaxPool: Op<MaxPoolAttributes> = {
   type: 'MaxPool',
   kind: 'onnx',
+  optionalOutputs: true,
   infer(inputs, attributes) {
     const x = inputs[0]!;
     const { kernel_shape, strides, pads } = attributes;
