@@ -142,7 +142,7 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
     .split('\n')
     .map((line) => JSON.parse(line) as { event: string; summary?: { id: string } });
   expect(new Set(events.map(({ event }) => event))).toEqual(
-    new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'checkpointWritten']),
+    new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']),
   );
   const id = events[0]!.summary!.id;
   expect(JSON.parse((await sdp(['runs', '--json'])).stdout)).toMatchObject({ runs: [{ id, state: 'done', step: 4 }] });

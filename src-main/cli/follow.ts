@@ -7,7 +7,7 @@ import type { App } from '../run/app.ts';
 import { printJson, ProgressLine, type Progress } from './output.ts';
 
 /** Events that `--json` prints, one object per line with its `event`. */
-const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'checkpointWritten']);
+const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']);
 
 /** `start` begins the run and gives its id. Fails where the run failed. */
 export async function followRun(app: App, json: boolean, start: () => Promise<string>): Promise<RunSummary> {
