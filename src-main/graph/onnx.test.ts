@@ -1,0 +1,177 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { runOnnx } from '../testing/runOnnx.ts';
+import { GraphBuilder, type Graph } from './graph.ts';
+import { decodeOnnx, packNumbers, toOnnx } from './onnx.ts';
+import { add, exp, reluGradient } from './ops/elementwise.ts';
+import { gemm } from './ops/linalg.ts';
+import { maxPool } from './ops/pool.ts';
+import { reduceSum } from './ops/reduction.ts';
+
+function linear(): Graph {
+  const g = new GraphBuilder('linear');
+  const [x, w] = [g.input('x', 'float32', [1, 2]), g.input('w', 'float32', [3, 2])];
+  g.output('y', gemm(g, x, w, { transA: 0, transB: 1 }));
+  return g.build();
+}
+
+describe('toOnnx', () => {
+  it('writes nodes, types, attributes and attribute inputs', () => {
+    const g = new GraphBuilder('sums');
+    g.scope = 'head';
+    g.output('total', reduceSum(g, g.input('x', 'float32', [2, 3]), [1], false));
+    expect(decodeOnnx(toOnnx(g.build()))).toMatchInlineSnapshot(`
+      {
+        "graph": {
+          "initializer": [
+            {
+              "data_type": 7,
+              "dims": [
+                1,
+              ],
+              "name": "head:ReduceSum#0.axes",
+              "raw_data": {
+                "data": [
+                  1,
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                ],
+                "type": "Buffer",
+              },
+            },
+          ],
+          "input": [
+            {
+              "name": "x",
+              "type": {
+                "tensor_type": {
+                  "elem_type": 1,
+                  "shape": {
+                    "dim": [
+                      {
+                        "dim_value": 2,
+                      },
+                      {
+                        "dim_value": 3,
+                      },
+                    ],
+                  },
+                },
+              },
+            },
+          ],
+          "name": "sums",
+          "node": [
+            {
+              "attribute": [
+                {
+                  "floats": [],
+                  "ints": [],
+                  "name": "keepdims",
+                  "type": 2,
+                },
+              ],
+              "input": [
+                "x",
+                "head:ReduceSum#0.axes",
+              ],
+              "name": "head:ReduceSum#0",
+              "op_type": "ReduceSum",
+              "output": [
+                "total",
+              ],
+            },
+          ],
+          "output": [
+            {
+              "name": "total",
+              "type": {
+                "tensor_type": {
+                  "elem_type": 1,
+                  "shape": {
+                    "dim": [
+                      {
+                        "dim_value": 2,
+                      },
+                    ],
+                  },
+                },
+              },
+            },
+          ],
+        },
+        "ir_version": 10,
+        "opset_import": [
+          {
+            "version": 18,
+          },
+        ],
+        "producer_name": "sdp-lab",
+      }
+    `);
+  });
+
+  it('gives an input or a value with two names outputs of their own', async () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [2]);
+    const y = exp(g, x);
+    for (const [name, value] of [
+      ['a', x],
+      ['b', y],
+      ['c', y],
+    ] as const)
+      g.output(name, value);
+    const results = await runOnnx(g.build(), new Map([['x', { shape: [2], data: [0, 0] }]]));
+    expect([...results].map(([name, { data }]) => [name, data])).toEqual([
+      ['a', [0, 0]],
+      ['b', [1, 1]],
+      ['c', [1, 1]],
+    ]);
+  });
+
+  it('leaves out optional outputs that nothing reads', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [1, 1, 2, 2]);
+    g.output('y', maxPool(g, x, { kernel_shape: [2, 2], strides: [1, 1], pads: [0, 0, 0, 0] }));
+    const { graph } = decodeOnnx(toOnnx(g.build())) as { graph: { node: { output: string[] }[] } };
+    expect(graph.node[0]!.output).toEqual(['y']);
+  });
+
+  it('embeds weights and takes any batch where asked', async () => {
+    const bytes = toOnnx(linear(), {
+      dynamicAxis: { name: 'batch', ports: ['x', 'y'] },
+      initializers: new Map([['w', packNumbers('float32', [1, 0, 0, 1, 1, 1])]]),
+    });
+    const session = await InferenceSession.create(bytes);
+    expect(session.inputNames).toEqual(['x']);
+    const { y } = await session.run({ x: new Tensor('float32', [1, 2, 3, 4], [2, 2]) });
+    expect([y!.dims, [...(y!.data as Float32Array)]]).toEqual([
+      [2, 3],
+      [1, 2, 3, 3, 4, 7],
+    ]);
+    await session.release();
+  });
+
+  it('refuses initializers of the wrong size and composite operators', () => {
+    const initializers = new Map([['w', new Uint8Array(8)]]);
+    expect(() => toOnnx(linear(), { initializers })).toThrow('initializer w has 8 bytes, its shape needs 24');
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [2]);
+    g.output('y', add(g, x, reluGradient(g, x, x)));
+    expect(() => toOnnx(g.build())).toThrow('ReluGradient ReluGradient_0 must be lowered before it is written');
+  });
+});
+
+describe('packNumbers', () => {
+  it('writes little-endian scalars of each type', () => {
+    expect([...packNumbers('float32', [1])]).toEqual([0, 0, 128, 63]);
+    expect([...packNumbers('int32', [-2])]).toEqual([254, 255, 255, 255]);
+    expect([...packNumbers('int64', [3])]).toEqual([3, 0, 0, 0, 0, 0, 0, 0]);
+    expect([...packNumbers('bool', [1, 0])]).toEqual([1, 0]);
+  });
+});
