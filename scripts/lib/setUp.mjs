@@ -44,7 +44,7 @@ async function fetchCuda(say) {
 async function buildNative() {
   const problem = await buildToolsProblem();
   if (problem) throw new SetupError(problem);
-  const build = () => nodeScript('scripts/buildNative.mjs', [], { stdio: 'capture' });
+  const build = () => nodeScript('scripts/buildNative.mjs', ['--force'], { stdio: 'capture' });
   await must('The Rust addon could not be built', buildOnce('native', build));
 }
 
