@@ -13,6 +13,14 @@ it('fills everything but model family and dataset with defaults', () => {
   });
 });
 
+it('takes presets by name', () => {
+  const layers = (name: string) => parseRunConfig({ ...good, model: { family: 'resnet', layers: name } }).model.layers;
+  expect([layers('resnet18'), layers('resnet34')]).toEqual([
+    [2, 2, 2, 2],
+    [3, 4, 6, 3],
+  ]);
+});
+
 const broken: [string, object, string, string][] = [
   [
     'coverage 0',
@@ -47,7 +55,12 @@ const broken: [string, object, string, string][] = [
   ],
   ['a missing dataset', { model: { family: 'resnet' }, data: {} }, 'data.dataset', 'data.dataset is missing'],
   ['a missing section', { model: { family: 'resnet' } }, 'data', 'data is missing'],
-  ['half a step', { ...good, training: { steps: 1.5 } }, 'training.steps', 'training.steps must be an integer, got 1.5'],
+  [
+    'half a step',
+    { ...good, training: { steps: 1.5 } },
+    'training.steps',
+    'training.steps must be an integer, got 1.5',
+  ],
   ['no step', { ...good, training: { steps: 0 } }, 'training.steps', 'training.steps must be at least 1, got 0'],
   [
     'a wrong word',
@@ -56,12 +69,7 @@ const broken: [string, object, string, string][] = [
     'subnetworks.granularity must be block or neuron, got "layer"',
   ],
   ['another family', { ...good, model: { family: 'vgg' } }, 'model.family', 'model.family must be resnet, got "vgg"'],
-  [
-    'a device of no kind',
-    { ...good, devices: ['gpu'] },
-    'devices.0',
-    'devices.0 must look like cpu:0, got "gpu"',
-  ],
+  ['a device of no kind', { ...good, devices: ['gpu'] }, 'devices.0', 'devices.0 must look like cpu:0, got "gpu"'],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
   ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],
   [

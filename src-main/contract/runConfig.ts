@@ -15,7 +15,7 @@ export const resnetConfig = z.strictObject({
     .min(1)
     .max(8)
     .default([2, 2, 2, 2])
-    .describe('Basic blocks per stage; [2,2,2,2] is ResNet-18, [3,4,6,3] ResNet-34'),
+    .describe('Basic blocks per stage, or resnet18 for [2,2,2,2], resnet34 for [3,4,6,3]'),
   width: positiveInt
     .max(4096)
     .default(64)
@@ -128,10 +128,19 @@ export type RunConfig = z.infer<typeof runConfig>;
 
 /** Parses and checks a configuration that was read from YAML or came over a transport. Fails with one sentence that names the key. */
 export function parseRunConfig(raw: unknown): RunConfig {
-  const parsed = runConfig.safeParse(raw, { reportInput: true });
+  const parsed = runConfig.safeParse(withPresets(raw), { reportInput: true });
   if (!parsed.success) throw configurationError(parsed.error.issues[0]!);
   checkRunConfig(parsed.data);
   return parsed.data;
+}
+
+const presets: Record<string, number[]> = { resnet18: [2, 2, 2, 2], resnet34: [3, 4, 6, 3] };
+
+/** Puts the list in the place of a preset's name in model.layers. */
+function withPresets(raw: unknown): unknown {
+  const { model } = (raw ?? {}) as { model?: { layers?: unknown } };
+  const layers = typeof model?.layers === 'string' ? presets[model.layers] : undefined;
+  return layers ? { ...(raw as object), model: { ...model, layers } } : raw;
 }
 
 function checkRunConfig(config: RunConfig): void {
