@@ -79,6 +79,8 @@ export const useRunStore = defineStore('run', () => {
         return checkpointed(event.payload.step);
       case 'exportWritten':
         return exported(event.payload.export);
+      case 'datasetImported':
+        return;
     }
   }
 
