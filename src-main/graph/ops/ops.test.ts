@@ -82,7 +82,7 @@ function convolutionEntries(): Entry[] {
     ops: ['Conv', 'ConvInputGradient', 'ConvWeightGradient', 'ConvTranspose'],
     what,
     inputs: [x, w],
-    build: (g, a, b) => conv.conv(g, a!, b!, attributes),
+    build: (g, a, b) => conv.conv(g, a, b, attributes),
   }));
 }
 
@@ -91,83 +91,83 @@ const entries: Entry[] = [
   ...binaryEntries('Sub', elementwise.sub),
   ...binaryEntries('Mul', elementwise.mul),
   ...binaryEntries('Div', elementwise.div),
-  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x!) },
-  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x!) },
-  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x!) },
-  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x!) },
-  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x!) },
-  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x!) },
+  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x) },
+  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x) },
+  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x) },
+  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x) },
+  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x) },
+  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
   {
     ops: ['HardSigmoid'],
     what: 'any',
     inputs: [[2, 3]],
-    build: (g, x) => elementwise.hardSigmoid(g, x!, 0.5, 0.25),
+    build: (g, x) => elementwise.hardSigmoid(g, x, 0.5, 0.25),
   },
   {
     ops: ['Greater', 'Cast'],
     what: 'as numbers',
     inputs: [[2, 3], [3]],
-    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a!, b!), 'float32'),
+    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a, b), 'float32'),
   },
   {
     ops: ['Equal', 'Cast'],
     what: 'on integers',
     inputs: [[4]],
     build: (g, a) =>
-      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a!, 'int64'), g.scalar(0, 'int64')), 'float32'),
+      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a, 'int64'), g.scalar(0, 'int64')), 'float32'),
   },
   {
     ops: ['Where'],
     what: 'stretched operands',
     inputs: [[2, 3], [3], [2, 1]],
-    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c!, g.scalar(0)), a!, b!),
+    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c, g.scalar(0)), a, b),
   },
   {
     ops: ['StopGradient'],
     what: 'one of two paths',
     inputs: [[3], [3]],
-    build: (g, a, b) => elementwise.mul(g, a!, elementwise.stopGradient(g, elementwise.exp(g, b!))),
+    build: (g, a, b) => elementwise.mul(g, a, elementwise.stopGradient(g, elementwise.exp(g, b))),
   },
   {
     ops: ['ReduceSum'],
     what: 'inner and outer axis',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x!, [0, 2], false),
+    build: (g, x) => reduction.reduceSum(g, x, [0, 2], false),
   },
   {
     ops: ['ReduceSum'],
     what: 'kept axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x!, [1], true),
+    build: (g, x) => reduction.reduceSum(g, x, [1], true),
   },
   {
     ops: ['ReduceMean'],
     what: 'to a scalar',
     inputs: [[2, 3]],
-    build: (g, x) => reduction.reduceMean(g, x!, [0, 1], false),
+    build: (g, x) => reduction.reduceMean(g, x, [0, 1], false),
   },
   {
     ops: ['ReduceMean'],
     what: 'images',
     inputs: [[2, 3, 4, 5]],
-    build: (g, x) => reduction.reduceMean(g, x!, [2, 3], false),
+    build: (g, x) => reduction.reduceMean(g, x, [2, 3], false),
   },
-  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x!, [1], true) },
-  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x!, [6, 4]) },
+  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x, [1], true) },
+  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x, [6, 4]) },
   {
     ops: ['Transpose'],
     what: 'three axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => movement.transpose(g, x!, [2, 0, 1]),
+    build: (g, x) => movement.transpose(g, x, [2, 0, 1]),
   },
-  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x!, [2, 3, 4]) },
-  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x!, [3, 4]) },
-  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x!, [1, 0, 0, 2]) },
+  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x, [2, 3, 4]) },
+  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x, [3, 4]) },
+  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x, [1, 0, 0, 2]) },
   {
     ops: ['Slice', 'Pad'],
     what: 'two axes',
     inputs: [[4, 5]],
-    build: (g, x) => movement.slice(g, x!, [0, 1], [1, 0], [3, 4]),
+    build: (g, x) => movement.slice(g, x, [0, 1], [1, 0], [3, 4]),
   },
   {
     ops: ['Concat', 'Slice'],
@@ -179,20 +179,20 @@ const entries: Entry[] = [
     ],
     build: (g, ...parts) => movement.concat(g, parts, 1),
   },
-  { ops: ['Gather'], what: 'rows', inputs: [[4, 3]], build: (g, x) => gather(g, x!, int64(g, [3, 1, 1]), 0) },
+  { ops: ['Gather'], what: 'rows', inputs: [[4, 3]], build: (g, x) => gather(g, x, int64(g, [3, 1, 1]), 0) },
   {
     ops: ['Gather'],
     what: 'columns by a matrix',
     inputs: [[2, 4]],
-    build: (g, x) => gather(g, x!, int64(g, [3, 1, 0, 2], [2, 2]), 1),
+    build: (g, x) => gather(g, x, int64(g, [3, 1, 0, 2], [2, 2]), 1),
   },
-  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x!, [0, 2, 3], 1) },
-  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x!, [1, 2], 1) },
+  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [0, 2, 3], 1) },
+  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [1, 2], 1) },
   {
     ops: ['ScatterElements'],
     what: 'repeated indices',
     inputs: [[5], [4]],
-    build: (g, data, updates) => scatterAdd(g, data!, int64(g, [1, 3, 1, 0]), updates!, 0),
+    build: (g, data, updates) => scatterAdd(g, data, int64(g, [1, 3, 1, 0]), updates, 0),
   },
   {
     ops: ['MatMul'],
@@ -201,7 +201,7 @@ const entries: Entry[] = [
       [2, 3],
       [3, 4],
     ],
-    build: (g, a, b) => matMul(g, a!, b!),
+    build: (g, a, b) => matMul(g, a, b),
   },
   {
     ops: ['MatMul'],
@@ -210,13 +210,13 @@ const entries: Entry[] = [
       [5, 1, 2, 3],
       [4, 3, 2],
     ],
-    build: (g, a, b) => matMul(g, a!, b!),
+    build: (g, a, b) => matMul(g, a, b),
   },
   ...[0, 1, 2, 3].map((flags): Entry => ({
     ops: ['Gemm'],
     what: `transposition ${flags}`,
     inputs: [flags & 1 ? [3, 2] : [2, 3], flags & 2 ? [4, 3] : [3, 4], [4]],
-    build: (g, a, b, c) => gemm(g, a!, b!, { transA: flags & 1, transB: flags >> 1 }, c),
+    build: (g, a, b, c) => gemm(g, a, b, { transA: flags & 1, transB: flags >> 1 }, c),
   })),
   ...convolutionEntries(),
   {
@@ -226,27 +226,27 @@ const entries: Entry[] = [
       [2, 3, 3, 4],
       [3, 2, 3, 3],
     ],
-    build: (g, x, w) => conv.convTranspose(g, x!, w!, { ...square(2, 1), output_padding: [1, 0] }),
+    build: (g, x, w) => conv.convTranspose(g, x, w, { ...square(2, 1), output_padding: [1, 0] }),
   },
   {
     ops: ['MaxPool', 'MaxPoolGradient', 'ScatterElements'],
     what: 'overlapping windows with padding',
     inputs: [[2, 3, 7, 6]],
-    build: (g, x) => maxPool(g, x!, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
   },
   {
     ops: ['BatchNormalization', 'BatchNormalizationGradient'],
     what: 'of the batch',
     inputs: [[3, 2, 4, 5], [2], [2]],
-    build: (g, x, scale, bias) => batchNormTraining(g, x!, scale!, bias!, 1e-5).y,
+    build: (g, x, scale, bias) => batchNormTraining(g, x, scale, bias, 1e-5).y,
   },
   {
     ops: ['BatchNormalization'],
     what: 'statistics',
     inputs: [[3, 2, 4, 5], [2], [2]],
     build(g, x, scale, bias) {
-      const { mean, variance } = batchNormTraining(g, x!, scale!, bias!, 1e-5);
-      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale!], 0);
+      const { mean, variance } = batchNormTraining(g, x, scale, bias, 1e-5);
+      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale], 0);
     },
   },
   {
@@ -254,20 +254,20 @@ const entries: Entry[] = [
     what: 'with given statistics',
     inputs: [[3, 2, 4], [2], [2], [2]],
     build: (g, x, scale, mean, root) =>
-      batchNormInference(g, x!, scale!, mean!, mean!, elementwise.mul(g, root!, root!), 1e-3),
+      batchNormInference(g, x, scale, mean, mean, elementwise.mul(g, root, root), 1e-3),
   },
   {
     ops: ['MaxPoolGradient'],
     what: 'two outputs with one maximum',
     inputs: [[1, 1, 1, 2]],
-    build: (g, dy) => maxPoolGradient(g, dy!, int64(g, [2, 2], [1, 1, 1, 2]), [1, 1, 1, 4]),
+    build: (g, dy) => maxPoolGradient(g, dy, int64(g, [2, 2], [1, 1, 1, 2]), [1, 1, 1, 4]),
   },
   {
     ops: ['BatchNormalizationGradient'],
     what: 'all outputs',
     inputs: [[3, 2, 4], [3, 2, 4], [2], [2], [2]],
     build(g, dy, x, scale, mean, root) {
-      const operands = [dy!, x!, scale!, mean!, elementwise.mul(g, root!, root!)];
+      const operands = [dy, x, scale, mean, elementwise.mul(g, root, root)];
       const [dx, dscale, dbias] = g.add(BatchNormalizationGradient, operands, { epsilon: 1e-5 });
       return elementwise.mul(g, dx!, movement.reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
     },
