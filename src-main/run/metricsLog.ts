@@ -1,6 +1,6 @@
 // Metrics of a run on disk: metrics.jsonl (a line per step or evaluation) and TensorBoard scalars.
 //
-// Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
+// TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
 // {"evaluation": {"step", "loss", "accuracy", "samples", "seconds"}}. Writes are queued in order; a resumed run first drops the lines of
 // the steps that it will do again, and a last line that was cut short.
 
@@ -29,7 +29,7 @@ export class MetricsLog {
   static async open(folder: string, path: string, from: number): Promise<MetricsLog> {
     try {
       await dropFrom(path, from);
-      return new MetricsLog(path, await ScalarLog.open(folder));
+      return new MetricsLog(path, await ScalarLog.open(folder, from + 1));
     } catch (error) {
       throw storageError(error, path);
     }
@@ -40,10 +40,10 @@ export class MetricsLog {
     this.append(lines, () => {
       columns.step.forEach((step, row) => {
         const losses = columns.loss.map((series) => series[row] ?? NaN);
-        this.scalars.add('train/loss', step, losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
-        this.scalars.add('train/learning_rate', step, columns.learningRate[row]!);
-        this.scalars.add('train/grad_norm', step, columns.gradNorm[row] ?? NaN);
-        this.scalars.add('time/step_ms', step, columns.stepMs[row]!);
+        this.scalars.add('train/loss', step + 1, losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+        this.scalars.add('train/learning_rate', step + 1, columns.learningRate[row]!);
+        this.scalars.add('train/grad_norm', step + 1, columns.gradNorm[row] ?? NaN);
+        this.scalars.add('time/step_ms', step + 1, columns.stepMs[row]!);
       });
     });
   }
