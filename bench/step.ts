@@ -201,9 +201,9 @@ function openTorch(python: string, folder: string, threads: number): Runner {
   return {
     async step() {
       child.stdin.write('step\n');
-      const { value, done } = await lines.next();
-      if (done) throw new Error(`${python} ended without an answer; does it have torch and torchvision?`);
-      const [ms, loss] = value.split(' ').map(Number);
+      const line: IteratorResult<string, undefined> = await lines.next();
+      if (line.done) throw new Error(`${python} ended without an answer; does it have torch and torchvision?`);
+      const [ms, loss] = line.value.split(' ').map(Number);
       return { ms: ms!, loss: loss! };
     },
     async close() {

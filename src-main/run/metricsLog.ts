@@ -106,7 +106,7 @@ export async function readMetrics(
 function lineOf(columns: StepColumns, row: number): object {
   const ofWorkers = workerSeries.map((name) => [name, columns[name].map((series) => series[row])]);
   const ofStep = stepSeries.map((name) => [name, columns[name][row]]);
-  return { step: columns.step[row], ...Object.fromEntries([...ofWorkers, ...ofStep]) };
+  return { step: columns.step[row], ...(Object.fromEntries([...ofWorkers, ...ofStep]) as object) };
 }
 
 function addLine(columns: StepColumns, line: StepLine): void {
