@@ -14,7 +14,7 @@ import { emptyColumns } from './stepMerger.ts';
 const workerSeries = ['loss', 'computeMs', 'syncMs', 'dataMs'] as const;
 const stepSeries = ['gradNorm', 'learningRate', 'stepMs'] as const;
 
-type StepLine = { step: number } & Record<(typeof workerSeries)[number], number[]> &
+type StepLine = { step: number } & Record<(typeof workerSeries)[number], (number | null)[]> &
   Record<(typeof stepSeries)[number], number>;
 
 export class MetricsLog {
@@ -83,7 +83,7 @@ export class MetricsLog {
   }
 }
 
-/** What is on disk, with at most `maxRows` evenly spaced steps. */
+/** What is on disk, with at most `maxRows` evenly spaced steps and every step whose loss is not finite. */
 export async function readMetrics(
   path: string,
   numWorkers: number,
@@ -98,7 +98,7 @@ export async function readMetrics(
   const stride = Math.max(1, Math.ceil(steps.length / maxRows));
   const columns = emptyColumns(numWorkers);
   steps.forEach((line, index) => {
-    if (index % stride === 0 || index === steps.length - 1) addLine(columns, line);
+    if (index % stride === 0 || index === steps.length - 1 || line.loss.includes(null)) addLine(columns, line);
   });
   return { columns, evaluations };
 }
@@ -112,7 +112,9 @@ function lineOf(columns: StepColumns, row: number): object {
 function addLine(columns: StepColumns, line: StepLine): void {
   columns.step.push(line.step);
   for (const name of stepSeries) columns[name].push(line[name]);
-  for (const name of workerSeries) columns[name].forEach((series, worker) => series.push(line[name][worker] ?? 0));
+  for (const name of workerSeries) {
+    columns[name].forEach((series: (number | null)[], worker) => series.push(line[name][worker] ?? null));
+  }
 }
 
 async function readLines(path: string): Promise<object[]> {
