@@ -60,6 +60,7 @@ pub struct BatchSource {
     pub seed: i64,
     pub num_workers: i64,
     pub micro_batch: i64,
+    pub accumulation: i64,
 }
 
 impl TryFrom<BatchSource> for spec::BatchSource {
@@ -79,6 +80,7 @@ impl TryFrom<BatchSource> for spec::BatchSource {
             seed: source.seed as u64,
             num_workers: index(source.num_workers)?,
             micro_batch: index(source.micro_batch)?,
+            accumulation: index(source.accumulation)?,
         })
     }
 }
@@ -104,12 +106,20 @@ impl TryFrom<InitSpec> for spec::InitSpec {
 }
 
 #[napi(object)]
+pub struct DrawSpec {
+    pub index: i64,
+    pub drop: f64,
+}
+
+#[napi(object)]
 pub struct SessionInput {
     pub port: String,
     pub shape: Vec<i64>,
     pub source: String,
     pub tensor: Option<i64>,
     pub rows: Option<Vec<i64>>,
+    pub offset: Option<i64>,
+    pub draw: Option<DrawSpec>,
 }
 
 impl TryFrom<SessionInput> for spec::SessionInput {
@@ -121,11 +131,14 @@ impl TryFrom<SessionInput> for spec::SessionInput {
             "label" => spec::InputSource::Label,
             "values" => spec::InputSource::Values,
             "statistics" => spec::InputSource::Statistics,
+            "slab" => spec::InputSource::Slab,
+            "draw" => spec::InputSource::Draw,
             other => return unknown("input source", other),
         };
         let rows = input.rows.as_deref().map(indices).transpose()?;
-        let tensor = input.tensor.map(index).transpose()?;
-        Ok(Self { port: input.port, shape: indices(&input.shape)?, source, tensor, rows })
+        let (tensor, offset) = (input.tensor.map(index).transpose()?, input.offset.map(index).transpose()?);
+        let draw = input.draw.map(|draw| spec::DrawSpec { index: draw.index as u64, drop: draw.drop });
+        Ok(Self { port: input.port, shape: indices(&input.shape)?, source, tensor, rows, offset, draw })
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod chunks;
 pub mod device;
+pub mod draws;
 pub mod error;
 pub mod evaluate;
 pub mod init;

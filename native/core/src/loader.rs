@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::npy::Npy;
 use crate::sampling::Order;
 use crate::spec::{BatchSource, SourceKind};
@@ -41,11 +41,11 @@ impl Loader {
         }
     }
 
-    /// The micro-batch of a worker at a training step.
-    pub fn micro_batch(&mut self, step: u64, worker: usize) -> Result<Batch> {
+    /// Micro-batch `part` of a worker at a training step.
+    pub fn micro_batch(&mut self, step: u64, worker: usize, part: usize) -> Result<Batch> {
         match self {
-            Self::Dataset(dataset) => dataset.micro_batch(step, worker),
-            Self::Case(case) => case.batch(step, worker),
+            Self::Dataset(dataset) => dataset.micro_batch(step, worker, part),
+            Self::Case(case) => case.micro_batch(step, worker, part),
         }
     }
 
@@ -70,6 +70,7 @@ pub struct Dataset {
     images: Npy,
     labels: Npy,
     order: Order,
+    micro_batch: usize,
     global_batch: usize,
     /// Scalars per image, and per channel of it.
     size: usize,
@@ -97,10 +98,12 @@ impl Dataset {
             let (mean, std) = (source.mean.len(), source.std.len());
             return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
         }
-        let order = Order::new(source.seed, count, source.num_workers, source.micro_batch);
+        let share = source.micro_batch * source.accumulation;
+        let order = Order::new(source.seed, count, source.num_workers, share);
         let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
         let (plane, size) = (height * width, channels * height * width);
-        let dataset = Self { images, labels, order, global_batch: source.num_workers * source.micro_batch, size, plane, tables, path };
+        let (micro_batch, global_batch) = (source.micro_batch, source.num_workers * share);
+        let dataset = Self { images, labels, order, micro_batch, global_batch, size, plane, tables, path };
         if let Some(negative) = (0..count).find(|index| dataset.label(*index) < 0) {
             return Err(Error::Data(format!("label {negative} in {} is negative", dataset.path)));
         }
@@ -111,10 +114,11 @@ impl Dataset {
         self.images.shape[0]
     }
 
-    fn micro_batch(&mut self, step: u64, worker: usize) -> Result<Batch> {
+    fn micro_batch(&mut self, step: u64, worker: usize, part: usize) -> Result<Batch> {
         self.require(self.global_batch, "one batch of all workers")?;
-        let indices = self.order.micro_batch(step, worker).to_vec();
-        Ok(self.gather(&indices, indices.len()))
+        let size = self.micro_batch;
+        let indices = self.order.share(step, worker)[part * size..][..size].to_vec();
+        Ok(self.gather(&indices, size))
     }
 
     fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
@@ -181,6 +185,11 @@ impl Case {
         SafeTensors::deserialize(&self.file).map_err(|e| Error::Data(format!("{} is not a safetensors file: {e}", self.path)))
     }
 
+    fn micro_batch(&self, step: u64, worker: usize, part: usize) -> Result<Batch> {
+        ensure(part == 0, || "the batches of a case are not cut up".into())?;
+        self.batch(step, worker)
+    }
+
     fn batch(&self, step: u64, worker: usize) -> Result<Batch> {
         let tensors = self.tensors()?;
         let find = |part: &str| {
@@ -217,20 +226,21 @@ fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
     bytes.as_chunks::<N>().0.iter().copied()
 }
 
-/// Calls `body` with the micro-batches of the given workers at the steps [from, to), in the order (step, worker), prepared ahead by
+/// Calls `body` with the micro-batches of the given workers at the steps [from, to), in the order (step, worker, part), prepared ahead by
 /// a thread. Ends that thread when `body` returns.
 pub fn prefetched<T>(
     mut loader: Loader,
     steps: std::ops::Range<u64>,
     workers: &[usize],
+    accumulation: usize,
     body: impl FnOnce(&Receiver<Result<Batch>>) -> T,
 ) -> T {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(workers.len());
         scope.spawn(move || {
             for step in steps {
-                for &worker in workers {
-                    let batch = loader.micro_batch(step, worker);
+                for (&worker, part) in workers.iter().flat_map(|worker| (0..accumulation).map(move |part| (worker, part))) {
+                    let batch = loader.micro_batch(step, worker, part);
                     let failed = batch.is_err();
                     if sender.send(batch).is_err() || failed {
                         return;

@@ -23,14 +23,18 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, RunOptions};
 use ort::value::{TensorElementType, ValueType};
 
+use crate::draws::{self, DrawKey};
 use crate::error::{Error, Result, ensure};
 use crate::layout::{Tensor, TensorKind};
 use crate::loader::{Batch, Samples};
-use crate::spec::{InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
+use crate::spec::{DrawSpec, InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
 use crate::store::{Area, Store};
 
 /// All optimisations of the runtime, layout changes for the CPU included (they apply to constant weights only).
 const OPTIMIZATION_LEVEL: GraphOptimizationLevel = GraphOptimizationLevel::Level3;
+
+/// Merging Reshapes would drop those that make a node wait (src-main/graph/ops/ordering.ts).
+const DISABLED_OPTIMIZERS: &str = "ReshapeFusion";
 
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
@@ -56,6 +60,8 @@ pub struct Session {
     inner: ort::session::Session,
     options: Arc<RunOptions>,
     gathers: Vec<Gather>,
+    carried: Vec<Carried>,
+    draws: Vec<Draw>,
     input: Option<Private>,
     label: Option<Private>,
     loss: Option<Private>,
@@ -71,6 +77,21 @@ struct Gather {
     area: Area,
     start: usize,
     rows: Vec<usize>,
+    target: Private,
+}
+
+/// Part of the worker's slab that the graph reads and writes: what a micro-batch leaves there goes into the next.
+struct Carried {
+    tensor: usize,
+    rows: Vec<usize>,
+    slab: Range<usize>,
+}
+
+/// Random factors, drawn before each run.
+struct Draw {
+    spec: DrawSpec,
+    /// Scalars per sample.
+    size: usize,
     target: Private,
 }
 
@@ -92,6 +113,8 @@ impl Session {
             inner,
             options: options.clone(),
             gathers: Vec::new(),
+            carried: Vec::new(),
+            draws: Vec::new(),
             input: None,
             label: None,
             loss: None,
@@ -103,6 +126,41 @@ impl Session {
         spec.outputs.iter().try_for_each(|output| session.bind_output(output))?;
         session.check_ports(spec)?;
         Ok(session)
+    }
+
+    /// Makes the slab ready for the first micro-batch of a step: no gradients yet, and the running statistics of the store.
+    pub fn begin_step(&mut self) {
+        for Carried { tensor, rows, slab } in &self.carried {
+            let tensor = &self.store.layout().tensors[*tensor];
+            let target = self.store.write(Area::Slab(self.worker.unwrap_or(0)), slab.clone());
+            match tensor.kind {
+                TensorKind::Parameter => target.fill(0.0),
+                TensorKind::Buffer => copy_rows(&self.store, Area::Values, tensor.offset, tensor, rows, target),
+            }
+        }
+    }
+
+    /// Makes sums over `count` micro-batches means.
+    pub fn end_step(&mut self, count: usize) {
+        for Carried { tensor, slab, .. } in &self.carried {
+            if self.store.layout().tensors[*tensor].kind == TensorKind::Parameter {
+                let gradient = self.store.write(Area::Slab(self.worker.unwrap_or(0)), slab.clone());
+                gradient.iter_mut().for_each(|g| *g /= count as f32);
+            }
+        }
+    }
+
+    /// Whether gradients are added to what is in the slab.
+    pub fn accumulates(&self) -> bool {
+        !self.carried.is_empty()
+    }
+
+    /// Draws the random factors of a micro-batch that starts with sample `first` of the worker's step.
+    pub fn draw(&mut self, seed: u64, step: u64, first: usize) {
+        let worker = self.worker.unwrap_or(0);
+        for Draw { spec, size, target } in &mut self.draws {
+            draws::draw(DrawKey { seed, step, worker, index: spec.index }, spec.drop, first, *size, target.floats_mut());
+        }
     }
 
     /// Copies a micro-batch in and runs the graph.
@@ -157,6 +215,8 @@ impl Session {
                 Ok(())
             }
             InputSource::Values | InputSource::Statistics => self.bind_tensor(input, size),
+            InputSource::Slab => self.bind_carried(input, size),
+            InputSource::Draw => self.bind_draw(input, size),
         }
     }
 
@@ -178,6 +238,30 @@ impl Session {
         Ok(())
     }
 
+    fn bind_carried(&mut self, input: &SessionInput, size: usize) -> Result<()> {
+        let (index, tensor, ..) = place(&self.store, input.tensor, false, &input.port)?;
+        let rows = input.rows.clone().unwrap_or_else(|| (0..tensor.rows).collect());
+        ensure(size == rows.len() * tensor.row_size, || {
+            format!("input {}: shape {:?} does not fit {}", input.port, input.shape, tensor.name)
+        })?;
+        let (worker, slab) = self.slab_range(input.offset, size, &input.port)?;
+        let address = self.store.address(Area::Slab(worker), slab.clone());
+        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Direction::In)?;
+        self.carried.push(Carried { tensor: index, rows, slab });
+        Ok(())
+    }
+
+    fn bind_draw(&mut self, input: &SessionInput, size: usize) -> Result<()> {
+        let spec = input.draw.filter(|draw| (0.0..1.0).contains(&draw.drop));
+        let Some((spec, &samples)) = spec.zip(input.shape.first()) else {
+            return Err(Error::Internal(format!("input {}: nothing to draw in {:?} by {:?}", input.port, input.shape, input.draw)));
+        };
+        let target = Private::new(size, TensorElementType::Float32)?;
+        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Direction::In)?;
+        self.draws.push(Draw { spec, size: size / samples.max(1), target });
+        Ok(())
+    }
+
     fn bind_output(&mut self, output: &SessionOutput) -> Result<()> {
         let size = output.shape.iter().product::<usize>();
         match output.target {
@@ -194,13 +278,19 @@ impl Session {
     }
 
     fn bind_slab(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
-        let Some((worker, offset)) = self.worker.zip(output.offset) else {
-            return Err(Error::Internal(format!("output {}: no worker or offset for the slab", output.port)));
+        let (worker, range) = self.slab_range(output.offset, size, &output.port)?;
+        let address = self.store.address(Area::Slab(worker), range);
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Direction::Out)
+    }
+
+    /// The worker, and the part of its slab that a port is bound to.
+    fn slab_range(&self, offset: Option<usize>, size: usize, port: &str) -> Result<(usize, Range<usize>)> {
+        let Some((worker, offset)) = self.worker.zip(offset) else {
+            return Err(Error::Internal(format!("port {port}: no worker or offset for the slab")));
         };
         let slab = self.store.layout().slab_sizes.get(worker).copied().unwrap_or(0);
-        ensure(offset + size <= slab, || format!("output {}: {offset}+{size} is beyond the slab of {slab}", output.port))?;
-        let address = self.store.address(Area::Slab(worker), offset..offset + size);
-        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Direction::Out)
+        ensure(offset + size <= slab, || format!("port {port}: {offset}+{size} is beyond the slab of {slab}"))?;
+        Ok((worker, offset..offset + size))
     }
 
     fn bind_statistics(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
@@ -290,6 +380,7 @@ fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
         .with_memory_pattern(true)?
+        .with_config_entry("optimization.disable_specified_optimizers", DISABLED_OPTIMIZERS)?
         .with_intra_op_spinning(false)?
         .with_log_level(LogLevel::Error)?
         .commit_from_memory(onnx)
@@ -314,10 +405,15 @@ fn arena_peak(allocator: &Allocator) -> Option<u64> {
 impl Gather {
     fn run(&mut self, store: &Store) {
         let tensor = &store.layout().tensors[self.tensor];
-        let source = store.read(self.area, self.start..self.start + tensor.size());
-        for (target, &row) in self.target.floats_mut().chunks_exact_mut(tensor.row_size).zip(&self.rows) {
-            target.copy_from_slice(&source[row * tensor.row_size..][..tensor.row_size]);
-        }
+        copy_rows(store, self.area, self.start, tensor, &self.rows, self.target.floats_mut());
+    }
+}
+
+/// Copies rows of a tensor that starts at `start` of an area.
+fn copy_rows(store: &Store, area: Area, start: usize, tensor: &Tensor, rows: &[usize], target: &mut [f32]) {
+    let source = store.read(area, start..start + tensor.size());
+    for (target, &row) in target.chunks_exact_mut(tensor.row_size).zip(rows) {
+        target.copy_from_slice(&source[row * tensor.row_size..][..tensor.row_size]);
     }
 }
 

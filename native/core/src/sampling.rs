@@ -1,7 +1,7 @@
 //! The sampling order: which samples each worker sees at each step, a pure function of (seed, step).
 //!
 //! Every epoch has a permutation of its own, drawn by Fisher-Yates from a generator keyed by (seed, epoch). Step s uses the s-th
-//! global batch, worker w the w-th part of it; the last incomplete global batch of an epoch is left out.
+//! global batch, worker w the w-th part of it (its micro-batches are parts of that in turn); the last incomplete global batch of an epoch is left out.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -41,21 +41,22 @@ pub struct Order {
     seed: u64,
     samples: usize,
     num_workers: usize,
-    micro_batch: usize,
+    /// Samples of a worker and step.
+    share: usize,
     epoch: Option<(u64, Vec<u32>)>,
 }
 
 impl Order {
-    pub fn new(seed: u64, samples: usize, num_workers: usize, micro_batch: usize) -> Self {
-        Self { seed, samples, num_workers, micro_batch, epoch: None }
+    pub fn new(seed: u64, samples: usize, num_workers: usize, share: usize) -> Self {
+        Self { seed, samples, num_workers, share, epoch: None }
     }
 
     /// Samples of one worker at one step; the dataset must hold at least one global batch.
-    pub fn micro_batch(&mut self, step: u64, worker: usize) -> &[u32] {
-        let global = self.num_workers * self.micro_batch;
+    pub fn share(&mut self, step: u64, worker: usize) -> &[u32] {
+        let global = self.num_workers * self.share;
         let steps = (self.samples / global) as u64;
-        let start = (step % steps) as usize * global + worker * self.micro_batch;
-        let size = self.micro_batch;
+        let start = (step % steps) as usize * global + worker * self.share;
+        let size = self.share;
         &self.epoch(step / steps)[start..start + size]
     }
 
@@ -86,7 +87,7 @@ mod tests {
             let mut seen = HashSet::new();
             for step in 0..5 {
                 for worker in 0..workers {
-                    seen.extend(order.micro_batch(epoch * 5 + step, worker).iter().copied());
+                    seen.extend(order.share(epoch * 5 + step, worker).iter().copied());
                 }
             }
             assert_eq!(seen.len(), 100);
@@ -97,12 +98,12 @@ mod tests {
     #[test]
     fn the_order_depends_on_seed_and_step_alone() {
         let mut forward = Order::new(3, 50, 2, 4);
-        let batches: Vec<Vec<u32>> = (0..20).map(|step| forward.micro_batch(step, 1).to_vec()).collect();
+        let batches: Vec<Vec<u32>> = (0..20).map(|step| forward.share(step, 1).to_vec()).collect();
         let mut backward = Order::new(3, 50, 2, 4);
         for step in (0..20).rev() {
-            assert_eq!(backward.micro_batch(step, 1), batches[step as usize]);
+            assert_eq!(backward.share(step, 1), batches[step as usize]);
         }
-        assert_ne!(Order::new(4, 50, 2, 4).micro_batch(0, 1), batches[0]);
+        assert_ne!(Order::new(4, 50, 2, 4).share(0, 1), batches[0]);
         assert_ne!(batches[0], batches[6], "another epoch, another order");
     }
 

@@ -19,6 +19,7 @@ pub struct BatchSource {
     pub seed: u64,
     pub num_workers: usize,
     pub micro_batch: usize,
+    pub accumulation: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,14 @@ pub enum InputSource {
     Label,
     Values,
     Statistics,
+    Slab,
+    Draw,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct DrawSpec {
+    pub index: u64,
+    pub drop: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -36,6 +45,8 @@ pub struct SessionInput {
     pub source: InputSource,
     pub tensor: Option<usize>,
     pub rows: Option<Vec<usize>>,
+    pub offset: Option<usize>,
+    pub draw: Option<DrawSpec>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

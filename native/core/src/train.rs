@@ -13,7 +13,7 @@ use crate::loader::{Batch, Loader, prefetched};
 use crate::optimizer::OptimizerSpec;
 use crate::records::WorkerStep;
 use crate::reduce;
-use crate::spec::{TrainResult, TrainSpec};
+use crate::spec::{BatchSource, TrainResult, TrainSpec};
 
 pub fn train(engine: &mut Engine, spec: &TrainSpec) -> Result<TrainResult> {
     let workers = check(engine, spec)?;
@@ -22,7 +22,7 @@ pub fn train(engine: &mut Engine, spec: &TrainSpec) -> Result<TrainResult> {
     if engine.store.control().stop_latched() {
         return Ok(TrainResult { step: spec.from, stopped: true });
     }
-    prefetched(loader, spec.from..spec.to, &workers, |batches| {
+    prefetched(loader, spec.from..spec.to, &workers, spec.source.accumulation, |batches| {
         for (step, &learning_rate) in (spec.from..spec.to).zip(&spec.learning_rates) {
             one_step(engine, spec, step, learning_rate, batches)?;
             if engine.store.control().stop_latched() {
@@ -42,11 +42,15 @@ fn check(engine: &mut Engine, spec: &TrainSpec) -> Result<Vec<usize>> {
     let worker = |&id: &usize| engine.session(id)?.worker.ok_or_else(|| Error::Internal(format!("session {id} does not train")));
     let workers = spec.sessions.iter().map(worker).collect::<Result<Vec<_>>>()?;
     ensure(workers.is_sorted_by(|a, b| a < b), || format!("workers {workers:?} must be ascending"))?;
+    let accumulates = spec.source.accumulation > 1;
+    for &id in &spec.sessions {
+        ensure(engine.session(id)?.accumulates() == accumulates, || format!("session {id} and accumulation {}", spec.source.accumulation))?;
+    }
     Ok(workers)
 }
 
 fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64, batches: &Receiver<Result<Batch>>) -> Result<()> {
-    let workers = spec.sessions.iter().map(|&id| compute(engine, id, batches)).collect::<Result<Vec<_>>>()?;
+    let workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
     engine.meet(false)?;
     update(engine, &spec.optimizer, step, learning_rate)?;
@@ -57,16 +61,30 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
     Ok(())
 }
 
-/// Forward and backward of one logical worker.
-fn compute(engine: &mut Engine, id: usize, batches: &Receiver<Result<Batch>>) -> Result<WorkerStep> {
-    let start = Instant::now();
-    let batch = batches.recv().map_err(|_| Error::Internal("the loader ended early".into()))??;
-    let data_ms = milliseconds(start);
-    let start = Instant::now();
+/// Forward and backward of one logical worker: its micro-batches in turn.
+fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batches: &Receiver<Result<Batch>>) -> Result<WorkerStep> {
     let session = engine.session(id)?;
-    session.run(&batch)?;
-    let loss = session.loss()?.first().copied().unwrap_or(f32::NAN);
-    Ok(WorkerStep { worker: session.worker.unwrap_or(0), loss, compute_ms: milliseconds(start), data_ms })
+    let worker = session.worker.unwrap_or(0);
+    let mut done = WorkerStep { worker, loss: 0.0, compute_ms: 0.0, data_ms: 0.0 };
+    let mut loss_sum = 0.0;
+    for part in 0..source.accumulation {
+        let start = Instant::now();
+        let batch = batches.recv().map_err(|_| Error::Internal("the loader ended early".into()))??;
+        done.data_ms += milliseconds(start);
+        let start = Instant::now();
+        if part == 0 {
+            session.begin_step();
+        }
+        session.draw(source.seed, step, part * source.micro_batch);
+        session.run(&batch)?;
+        loss_sum += f64::from(session.loss()?.first().copied().unwrap_or(f32::NAN));
+        if part + 1 == source.accumulation {
+            session.end_step(source.accumulation);
+        }
+        done.compute_ms += milliseconds(start);
+    }
+    done.loss = (loss_sum / source.accumulation as f64) as f32;
+    Ok(done)
 }
 
 /// Averages and updates this participant's share of the store.

@@ -77,6 +77,7 @@ fn source(path: &Path) -> BatchSource {
         seed: 5,
         num_workers: WORKERS,
         micro_batch: BATCH,
+        accumulation: 1,
     }
 }
 
@@ -93,9 +94,11 @@ fn optimizer() -> OptimizerSpec {
     }
 }
 
-fn train_spec(path: &Path, sessions: Vec<usize>, steps: std::ops::Range<u64>) -> TrainSpec {
+/// `parts`: micro-batches of a worker and step.
+fn train_spec(path: &Path, sessions: Vec<usize>, steps: std::ops::Range<u64>, parts: usize) -> TrainSpec {
     let learning_rates = steps.clone().map(learning_rate).collect();
-    TrainSpec { sessions, from: steps.start, to: steps.end, learning_rates, optimizer: optimizer(), source: source(path) }
+    let source = BatchSource { micro_batch: BATCH / parts, accumulation: parts, ..source(path) };
+    TrainSpec { sessions, from: steps.start, to: steps.end, learning_rates, optimizer: optimizer(), source }
 }
 
 fn learning_rate(step: u64) -> f64 {
@@ -123,20 +126,29 @@ fn forward(graph: &mut Graph, batch: usize, rows: &[usize]) {
     graph.node("Mul", &["err", "err"], "sq", &[]);
 }
 
-fn training_graph(rows: &[usize]) -> Vec<u8> {
+/// `parts` above 1: gradients are added to inputs.
+fn training_graph(rows: &[usize], parts: usize) -> Vec<u8> {
     let mut graph = Graph::default();
-    forward(&mut graph, BATCH, rows);
+    let batch = BATCH / parts;
+    forward(&mut graph, batch, rows);
     graph.input("mean", FLOAT, &[1]);
-    graph.float("scale", 2.0 / BATCH as f32);
+    graph.float("scale", 2.0 / batch as f32);
     graph.float("keep", 0.9);
     graph.float("rate", 0.1);
     graph.node("ReduceMean", &["sq"], "loss", &[Attribute::Int("keepdims", 0)]);
     graph.node("Mul", &["err", "scale"], "e", &[]);
     graph.node("Reshape", &["e", "column"], "ec", &[]);
     graph.node("Transpose", &["xr"], "xt", &[Attribute::Ints("perm", &[1, 0])]);
-    graph.node("MatMul", &["xt", "ec"], "grad/w", &[]);
-    graph.node("ReduceSum", &["ec"], "gb", &[Attribute::Int("keepdims", 0)]);
-    graph.node("Reshape", &["gb", "one"], "grad/b", &[]);
+    let summed = parts > 1;
+    graph.node("MatMul", &["xt", "ec"], if summed { "gw" } else { "grad/w" }, &[]);
+    graph.node("ReduceSum", &["ec"], "gs", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Reshape", &["gs", "one"], if summed { "gb" } else { "grad/b" }, &[]);
+    if summed {
+        graph.input("accumulated/w", FLOAT, &[rows.len(), 1]);
+        graph.input("accumulated/b", FLOAT, &[1]);
+        graph.node("Add", &["accumulated/w", "gw"], "grad/w", &[]);
+        graph.node("Add", &["accumulated/b", "gb"], "grad/b", &[]);
+    }
     graph.node("ReduceMean", &["input"], "m", &[Attribute::Int("keepdims", 0)]);
     graph.node("Mul", &["mean", "keep"], "kept", &[]);
     graph.node("Mul", &["m", "rate"], "new", &[]);
@@ -177,7 +189,15 @@ fn statistics_graph() -> Vec<u8> {
 }
 
 fn samples(batch: usize) -> SessionInput {
-    SessionInput { port: "input".into(), shape: vec![batch, 1, 2, 2], source: InputSource::Input, tensor: None, rows: None }
+    SessionInput {
+        port: "input".into(),
+        shape: vec![batch, 1, 2, 2],
+        source: InputSource::Input,
+        tensor: None,
+        rows: None,
+        offset: None,
+        draw: None,
+    }
 }
 
 fn feeds(batch: usize, rows: &[usize], statistics: InputSource) -> Vec<SessionInput> {
@@ -187,10 +207,12 @@ fn feeds(batch: usize, rows: &[usize], statistics: InputSource) -> Vec<SessionIn
         source,
         tensor: Some(index),
         rows: rows.map(<[_]>::to_vec),
+        offset: None,
+        draw: None,
     };
     vec![
         samples(batch),
-        SessionInput { port: "label".into(), shape: vec![batch], source: InputSource::Label, tensor: None, rows: None },
+        SessionInput { port: "label".into(), shape: vec![batch], source: InputSource::Label, ..samples(batch) },
         tensor("w", 0, &[rows.len(), 1], InputSource::Values, Some(rows)),
         tensor("b", 1, &[1], InputSource::Values, None),
         tensor("mean", 2, &[1], statistics, None),
@@ -201,7 +223,7 @@ fn output(port: &str, shape: &[usize], target: OutputTarget, offset: Option<usiz
     SessionOutput { port: port.into(), shape: shape.to_vec(), target, offset, tensor: None }
 }
 
-fn training_session(worker: usize) -> SessionSpec {
+fn training_session(worker: usize, parts: usize) -> SessionSpec {
     let rows = HELD[worker];
     let outputs = vec![
         output("loss", &[], OutputTarget::Loss, None),
@@ -209,8 +231,19 @@ fn training_session(worker: usize) -> SessionSpec {
         output("grad/b", &[1], OutputTarget::Slab, Some(16)),
         output("stat/mean", &[1], OutputTarget::Slab, Some(32)),
     ];
-    let inputs = feeds(BATCH, rows, InputSource::Values);
-    SessionSpec { onnx: training_graph(rows), worker: Some(worker), batch: BATCH, inputs, outputs }
+    let batch = BATCH / parts;
+    let mut inputs = feeds(batch, rows, InputSource::Values);
+    if parts > 1 {
+        let slab = |port: &str, tensor: usize, shape: &[usize], rows: Option<Vec<usize>>| {
+            let (port, shape, source, offset) = (port.into(), shape.to_vec(), InputSource::Slab, Some(16 * tensor));
+            SessionInput { port, shape, source, tensor: Some(tensor), rows, offset, draw: None }
+        };
+        inputs.pop();
+        inputs.push(slab("accumulated/w", 0, &[2, 1], Some(rows.to_vec())));
+        inputs.push(slab("accumulated/b", 1, &[1], None));
+        inputs.push(slab("mean", 2, &[1], None));
+    }
+    SessionSpec { onnx: training_graph(rows, parts), worker: Some(worker), batch, inputs, outputs }
 }
 
 fn evaluation_session() -> SessionSpec {
@@ -232,10 +265,15 @@ struct Lab {
     folder: tempfile::TempDir,
     store: Store,
     devices: Vec<Device>,
+    parts: usize,
 }
 
 impl Lab {
     fn new(participants: usize) -> Self {
+        Self::accumulating(participants, 1)
+    }
+
+    fn accumulating(participants: usize, parts: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = Store::create(&path, &layout(participants)).unwrap();
@@ -252,20 +290,20 @@ impl Lab {
                 threads: 1,
             };
             let device = Device::open(&options).unwrap();
-            let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(training_session).collect();
+            let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();
             sessions.extend([evaluation_session(), statistics_session()]);
             for session in sessions {
                 wait(&ask(&device, move |engine| engine.add_session(&session))).unwrap();
             }
             device
         };
-        Self { devices: (0..participants).map(device).collect(), folder, store }
+        Self { devices: (0..participants).map(device).collect(), folder, store, parts }
     }
 
     fn train(&self, steps: std::ops::Range<u64>) -> Vec<Result<TrainResult>> {
         let count = self.devices.len();
         let ask_one = |(me, device): (usize, &Device)| {
-            let spec = train_spec(self.folder.path(), (0..workers(me, count).count()).collect(), steps.clone());
+            let spec = train_spec(self.folder.path(), (0..workers(me, count).count()).collect(), steps.clone(), self.parts);
             ask(device, move |engine| engine.train(&spec))
         };
         let asked: Vec<_> = self.devices.iter().enumerate().map(ask_one).collect();
@@ -329,23 +367,24 @@ impl Reference {
         rows.iter().map(|&row| x(sample)[row] * self.w[row]).sum::<f64>() + self.b
     }
 
-    /// Training in float64; returns the result, and losses and norm of every step.
-    fn train(mut self, steps: u64) -> (Self, Vec<(Vec<f64>, f64)>) {
+    /// Training in float64 with `parts` micro-batches; returns the result, and losses and norm of every step.
+    fn train(mut self, steps: u64, parts: usize) -> (Self, Vec<(Vec<f64>, f64)>) {
         let mut order = Order::new(5, SAMPLES, WORKERS, BATCH);
         let mut momentum = [0.0; 5];
         let mut log = Vec::new();
         for step in 0..steps {
             let (mut gradient, mut counts, mut means, mut losses) = ([0.0; 5], [0.0; 5], 0.0, Vec::new());
             for (worker, rows) in HELD.iter().enumerate() {
-                let batch: Vec<usize> = order.micro_batch(step, worker).iter().map(|&sample| sample as usize).collect();
+                let batch: Vec<usize> = order.share(step, worker).iter().map(|&sample| sample as usize).collect();
                 let mut loss = 0.0;
                 for &sample in &batch {
                     let error = self.predict(sample, rows) - label(sample) as f64;
                     loss += error * error / BATCH as f64;
                     rows.iter().for_each(|&row| gradient[row] += 2.0 / BATCH as f64 * error * x(sample)[row]);
                     gradient[4] += 2.0 / BATCH as f64 * error;
-                    means += x(sample).iter().sum::<f64>() / 4.0 / BATCH as f64;
                 }
+                let mean_of = |part: &[usize]| part.iter().flat_map(|&sample| x(sample)).sum::<f64>() / (4 * part.len()) as f64;
+                means += batch.chunks(BATCH / parts).fold(self.mean, |mean, part| 0.9 * mean + 0.1 * mean_of(part));
                 rows.iter().for_each(|&row| counts[row] += 1.0);
                 counts[4] += 1.0;
                 losses.push(loss);
@@ -359,7 +398,7 @@ impl Reference {
                 momentum[i] = 0.9 * momentum[i] + gradient[i] * factor + decay;
                 *value -= learning_rate(step) * momentum[i];
             }
-            self = Self { w: [all[0], all[1], all[2], all[3]], b: all[4], mean: 0.9 * self.mean + 0.1 * means / WORKERS as f64 };
+            self = Self { w: [all[0], all[1], all[2], all[3]], b: all[4], mean: means / WORKERS as f64 };
             log.push((losses, norm));
         }
         (self, log)
@@ -372,10 +411,17 @@ fn close(found: f64, expected: f64) -> bool {
 
 #[test]
 fn training_agrees_with_the_reference_and_is_bit_equal_for_any_number_of_devices() {
+    for parts in [1, 3] {
+        agrees_with_the_reference(parts);
+    }
+}
+
+/// Micro-batches change nothing but how often running statistics are updated.
+fn agrees_with_the_reference(parts: usize) {
     let mut first: Option<Vec<u32>> = None;
     for participants in [1, 2, 4] {
-        let lab = Lab::new(participants);
-        let (expected, log) = Reference::start(&lab).train(STEPS);
+        let lab = Lab::accumulating(participants, parts);
+        let (expected, log) = Reference::start(&lab).train(STEPS, parts);
         for result in lab.train(0..STEPS) {
             assert_eq!(result, Ok(TrainResult { step: STEPS, stopped: false }));
         }
@@ -449,7 +495,7 @@ fn evaluation_is_the_same_for_any_number_of_devices() {
 fn a_failure_of_one_device_ends_the_step_for_all() {
     let lab = Lab::new(2);
     let other = lab.folder.path().join("elsewhere");
-    let specs = [train_spec(lab.folder.path(), vec![0, 1], 0..3), train_spec(&other, vec![0, 1], 0..3)];
+    let specs = [train_spec(lab.folder.path(), vec![0, 1], 0..3, 1), train_spec(&other, vec![0, 1], 0..3, 1)];
     let ask_one = |(device, spec): (&Device, TrainSpec)| ask(device, move |engine| engine.train(&spec));
     let asked: Vec<_> = lab.devices.iter().zip(specs).map(ask_one).collect();
     let missing = format!("there is no file {}", other.join("images.npy").display());
@@ -460,7 +506,7 @@ fn a_failure_of_one_device_ends_the_step_for_all() {
 #[test]
 fn closing_ends_a_call_that_waits() {
     let lab = Lab::new(2);
-    let spec = train_spec(lab.folder.path(), vec![0, 1], 0..3);
+    let spec = train_spec(lab.folder.path(), vec![0, 1], 0..3, 1);
     let waiting = ask(&lab.devices[0], move |engine| engine.train(&spec));
     std::thread::sleep(Duration::from_millis(20));
     let start = Instant::now();
@@ -476,7 +522,7 @@ fn closing_ends_a_call_that_waits() {
 fn sessions_that_do_not_fit_are_refused() {
     let lab = Lab::new(1);
     let add = |spec: SessionSpec| wait(&ask(&lab.devices[0], move |engine| engine.add_session(&spec))).err();
-    let fitting = || training_session(1);
+    let fitting = || training_session(1, 1);
     assert_eq!(add(fitting()), None);
     let garbage = SessionSpec { onnx: b"not a graph".to_vec(), ..fitting() };
     assert!(matches!(add(garbage), Some(Error::Device(text)) if text.starts_with("ONNX Runtime refuses the graph: ")));
@@ -488,7 +534,15 @@ fn sessions_that_do_not_fit_are_refused() {
     assert_eq!(add(rows), Some(Error::Internal("input w: shape [2, 1] and rows do not fit w".into())));
     let mut beyond = fitting();
     beyond.outputs[1].offset = Some(47);
-    assert_eq!(add(beyond), Some(Error::Internal("output grad/w: 47+2 is beyond the slab of 48".into())));
+    assert_eq!(add(beyond), Some(Error::Internal("port grad/w: 47+2 is beyond the slab of 48".into())));
+    let mut certain = fitting();
+    certain.inputs[4] =
+        SessionInput { source: InputSource::Draw, draw: Some(DrawSpec { index: 0, drop: 1.0 }), ..certain.inputs[4].clone() };
+    assert!(matches!(add(certain), Some(Error::Internal(text)) if text.starts_with("input mean: nothing to draw")));
+    let id = wait(&ask(&lab.devices[0], move |engine| engine.add_session(&training_session(0, 3)))).unwrap();
+    let plain = train_spec(lab.folder.path(), vec![id], 0..1, 1);
+    let mixed = wait(&ask(&lab.devices[0], move |engine| engine.train(&plain)));
+    assert_eq!(mixed, Err(Error::Internal(format!("session {id} and accumulation 1"))));
     let panicking = wait(&ask::<()>(&lab.devices[0], |_| panic!("on purpose")));
     assert_eq!(panicking, Err(Error::Internal("panic in the engine: on purpose".into())));
 }

@@ -152,7 +152,7 @@ fn dataset(folder: &Path, count: usize, labels: &[i64]) -> BatchSource {
 }
 
 fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
-    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2 }
+    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2, accumulation: 1 }
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn samples_are_normalised_per_channel_and_absent_ones_are_marked() {
     let image = [scaled(60, 0.5, 0.5), scaled(65, 0.5, 0.5), scaled(70, 0.25, 0.125), scaled(75, 0.25, 0.125)];
     let samples = Samples::F32([&image[..], &[0.0; 8]].concat());
     assert_eq!(batch, Batch { samples, labels: vec![1, -1, -1] });
-    let seen: Vec<i64> = (0..2).flat_map(|worker| loader.micro_batch(0, worker).unwrap().labels).collect();
+    let seen: Vec<i64> = (0..2).flat_map(|worker| loader.micro_batch(0, worker, 0).unwrap().labels).collect();
     assert_eq!(seen.len(), 4);
 }
 
@@ -178,7 +178,7 @@ fn bad_datasets_are_refused_in_one_sentence() {
     let grey = BatchSource { mean: vec![0.5], std: vec![0.5], ..dataset(folder.path(), 2, &[0, 0]) };
     assert_eq!(refusal(&grey), format!("data: images in {name} have 2 channels, but mean has 1 and std 1 entries"));
     let mut small = Loader::open(&dataset(folder.path(), 3, &[0, 1, 2])).unwrap();
-    let text = small.micro_batch(0, 0).unwrap_err().to_string();
+    let text = small.micro_batch(0, 0, 0).unwrap_err().to_string();
     assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {name} has 3"));
     let text = small.ordered_batch(0, 2, 9).unwrap_err().to_string();
     assert_eq!(text, format!("data: evaluation takes 9 samples, but {name} has 3"));
@@ -208,9 +208,9 @@ fn recorded_batches_are_found_by_step_and_worker() {
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     let mut loader = Loader::open(&source(SourceKind::Case, path.clone())).unwrap();
     let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0] };
-    assert_eq!(loader.micro_batch(1, 0).unwrap(), expected);
+    assert_eq!(loader.micro_batch(1, 0, 0).unwrap(), expected);
     assert_eq!(loader.statistics_batch(2, 2).unwrap(), expected);
     assert_eq!(loader.ordered_batch(2, 2, 5).unwrap(), Batch { labels: vec![1, -1], ..expected });
-    let text = loader.micro_batch(2, 1).unwrap_err().to_string();
+    let text = loader.micro_batch(2, 1, 0).unwrap_err().to_string();
     assert_eq!(text, format!("data: {} has no tensor step2.worker1.input", path.display()));
 }
