@@ -54,6 +54,8 @@ export interface Op<A extends Attributes = Attributes> {
   readonly optionalOutputs?: boolean;
   /** Attributes that ONNX takes as int64 inputs after the tensor inputs, in order. */
   readonly attributeInputs?: readonly string[];
+  /** The shape of output 0 comes from the values of an input: the file says what it will be. */
+  readonly shapeAtRun?: boolean;
   /** Attributes that are floats in ONNX; other numbers are integers. */
   readonly floatAttributes?: readonly string[];
   /** `elementwise`: the runtime may write output 0 over an input of the same size; `alias`: output 0 is input 0 seen otherwise. */

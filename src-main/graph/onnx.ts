@@ -1,7 +1,7 @@
 // Writes a graph as an ONNX file (opset 18, IR version 10).
 //
-// Values keep their names but for graph outputs, which take the names that callers bind. Static shapes are written for inputs and
-// outputs; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
+// Values keep their names but for graph outputs, which take the names that callers bind. Static shapes are written for inputs, outputs
+// and values whose shape is computed; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
 
 import protobuf from 'protobufjs/light.js';
 import {
@@ -49,6 +49,9 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
       ],
       input: direct.inputs.filter((input) => !initializers.has(input.name)).map((input) => port(input.name, input)),
       output: direct.outputs.map(({ name, value }) => port(name, value)),
+      value_info: direct.nodes
+        .filter((node) => node.op.shapeAtRun)
+        .map(({ outputs }) => valueInfo(outputs[0]!.name, outputs[0]!, undefined)),
     },
   });
 }

@@ -16,6 +16,7 @@ export const onnxSchema = {
     initializer: ['TensorProto', 5, 'repeated'],
     input: ['ValueInfoProto', 11, 'repeated'],
     output: ['ValueInfoProto', 12, 'repeated'],
+    value_info: ['ValueInfoProto', 13, 'repeated'],
   },
   NodeProto: {
     input: ['string', 1, 'repeated'],

@@ -6,6 +6,7 @@ import { indexingOps } from './indexing.ts';
 import { linalgOps } from './linalg.ts';
 import { movementOps } from './movement.ts';
 import { normOps } from './norm.ts';
+import { orderingOps } from './ordering.ts';
 import { poolOps } from './pool.ts';
 import { reductionOps } from './reduction.ts';
 import type { Op } from '../graph.ts';
@@ -19,4 +20,5 @@ export const allOps: readonly Op[] = [
   ...convOps,
   ...poolOps,
   ...normOps,
+  ...orderingOps,
 ];

@@ -45,6 +45,7 @@ function push(g: GraphBuilder, value: Value, axis: number, pick: Pick, uses: Rea
   const node = g.producer(value);
   if (!node || (uses.get(value) ?? 0) > 1) return null;
   const [a, b] = node.inputs as [Value, Value];
+  g.scope = node.scope;
   const attributes = node.attributes;
   const deeper = (x: Value, at: number) => push(g, x, at, pick, uses) ?? pick(x, at);
   switch (node.op.type) {
