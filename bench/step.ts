@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { deviceSetup, type DeviceSetup } from '../src-main/contract/deviceMessages.ts';
+import { deviceSetup, plainTraining, type DeviceSetup } from '../src-main/contract/deviceMessages.ts';
 import { writeSafetensors, type SafeTensor } from '../src-main/export/safetensors.ts';
 import { storeLayout } from '../src-main/memory/storeLayout.ts';
 import { createModel } from '../src-main/models/index.ts';
@@ -135,6 +135,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     seed: 0,
     numWorkers: 1,
     microBatch: batch,
+    accumulation: 1,
   };
   const optimizer = {
     kind: 'sgd' as const,
@@ -155,6 +156,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     masks,
     layout: JSON.stringify(layout),
     microBatch: batch,
+    trainingGraph: plainTraining,
     optimizer,
     training: source,
     evaluation: { source, batch, statisticsBatches: 0, branchScale: 1 },

@@ -28,6 +28,7 @@ const source: BatchSource = {
   seed: 1,
   numWorkers: 1,
   microBatch: 2,
+  accumulation: 1,
 };
 writeFileSync(join(folder, 'images.npy'), npy('|u1', '4, 1, 1, 2', Buffer.alloc(8, 51)));
 writeFileSync(join(folder, 'labels.npy'), npy('<i8', '4,', Buffer.alloc(32)));

@@ -34,8 +34,10 @@ export interface BatchSource {
   /** Seed of the sampling order: a permutation per epoch, keyed by (seed, epoch); the last incomplete global batch of an epoch is left out. */
   seed: number;
   numWorkers: number;
-  /** Samples per worker and step. */
+  /** Samples that a worker runs at once. */
   microBatch: number;
+  /** Micro-batches of a worker and step; 1 for a case. */
+  accumulation: number;
 }
 
 /** Initial content of one tensor, library layout, drawn from a generator keyed by (seed, tensor index): independent of layout and masks. */
@@ -50,11 +52,18 @@ export interface SessionInput {
   port: string;
   /** Shape in the graph. */
   shape: number[];
-  source: 'input' | 'label' | 'values' | 'statistics';
-  /** Index into StoreLayout.tensors for `values` and `statistics` (the evaluation copy of the buffers; buffers only). */
+  /**
+   * `slab`: what the micro-batch before has left at `offset` of the worker's slab; for the first of a step 0 (parameters) or the store's
+   * values (buffers). `draw`: random factors.
+   */
+  source: 'input' | 'label' | 'values' | 'statistics' | 'slab' | 'draw';
+  /** Index into StoreLayout.tensors for `values`, `slab` and `statistics` (the evaluation copy of the buffers; buffers only). */
   tensor?: number;
   /** Rows that the graph wants, ascending; absent: all. Contiguous rows are bound in place, others gathered before each run. */
   rows?: number[];
+  offset?: number;
+  /** Each scalar is 0 with the probability `drop`, else 1 / (1 - drop); a function of `index`, seed, step, worker and sample alone. */
+  draw?: { index: number; drop: number };
 }
 
 export interface SessionOutput {
@@ -96,6 +105,7 @@ export interface TrainSpec {
   /** One per step. */
   learningRates: number[];
   optimizer: OptimizerSpec;
+  /** With accumulation above 1 the sessions' gradients are sums (`slab` inputs), of which the mean is taken at the end of a step. */
   source: BatchSource;
 }
 
@@ -109,6 +119,7 @@ export interface TrainResult {
 export interface StepRecords {
   step: number[];
   worker: number[];
+  /** Mean over the micro-batches. */
   loss: number[];
   /** Global norm of the averaged gradient before clipping (the same in every row of a step). */
   gradNorm: number[];
@@ -196,7 +207,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 1;
+export const nativeVersion = 2;
 
 let addon: NativeAddon | undefined;
 

@@ -9,7 +9,9 @@ export function printPlan(plan: Plan): void {
     `${model.family}, ${count(model.parameters)} parameters, ${count(model.maskable)} of them maskable; ` +
       `${plan.granularity} granularity, ${plan.masking} masking, coverage ${coverage} of ${numWorkers}`,
   );
-  console.log(`batch ${batch.global} (${batch.perWorker} per worker), ${batch.stepsPerEpoch} steps per epoch\n`);
+  console.log(
+    `batch ${batch.global} (${batch.perWorker} per worker${batchParts(batch)}), ${batch.stepsPerEpoch} steps per epoch\n`,
+  );
   printTable([
     ['UNIT', 'PARAMETERS', ...plan.workers.map(({ worker }) => `W${worker}`)],
     ...plan.units.map(unitRow(plan)),
@@ -39,6 +41,10 @@ const unitRow = (plan: Plan) => (unit: Plan['units'][number]) => [
     unit.held ? `${unit.held[worker]!.length}/${unit.size}` : unit.holders.includes(worker) ? '■' : '·',
   ),
 ];
+
+/** How a worker's samples are cut up, where they are. */
+const batchParts = ({ perWorker, microBatch }: Plan['batch']) =>
+  microBatch === perWorker ? '' : ` in micro-batches of ${microBatch}`;
 
 function count(value: number): string {
   return value.toLocaleString('en-US');

@@ -18,7 +18,19 @@ const source = z.object({
   seed: z.number(),
   numWorkers: z.number(),
   microBatch: z.number(),
+  accumulation: z.number(),
 });
+
+/** What the training graphs of all workers have besides their masks; see TrainingOptions of models/model.ts. */
+export const trainingGraph = z.object({
+  recompute: z.boolean(),
+  accumulate: z.boolean(),
+  dropout: z.number(),
+  stochasticDepth: z.number(),
+});
+export type TrainingGraph = z.infer<typeof trainingGraph>;
+
+export const plainTraining: TrainingGraph = { recompute: false, accumulate: false, dropout: 0, stochasticDepth: 0 };
 
 const optimizer = z.object({
   kind: z.enum(['sgd', 'adamw']),
@@ -55,6 +67,7 @@ export const deviceSetup = z.object({
   /** Layout of the store, JSON of StoreLayout. */
   layout: z.string(),
   microBatch: z.number(),
+  trainingGraph,
   optimizer,
   training: source,
   evaluation: z.object({

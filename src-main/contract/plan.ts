@@ -60,7 +60,12 @@ export const plan = z.object({
   devices: z.array(planDevice),
   /** Whether the graph of workers and units is connected. */
   connected: z.boolean(),
-  batch: z.object({ global: z.number(), perWorker: z.number(), stepsPerEpoch: z.number() }),
+  batch: z.object({
+    global: z.number(),
+    perWorker: z.number(),
+    microBatch: z.number().describe('samples that a worker runs at once'),
+    stepsPerEpoch: z.number(),
+  }),
 });
 
 export type Plan = z.infer<typeof plan>;

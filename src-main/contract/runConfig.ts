@@ -55,6 +55,24 @@ export const deviceConfig = z.strictObject({
 export const trainingConfig = z.strictObject({
   steps: positiveInt.max(1e9).default(300).describe('Optimizer steps'),
   batch: positiveInt.default(128).describe('Samples per step over all workers'),
+  accumulation: positiveInt
+    .max(4096)
+    .default(1)
+    .describe(
+      'Micro-batches of a worker and step, of whose gradients the mean is taken; BatchNorm normalises each by itself and updates its running statistics with each in turn, as in PyTorch',
+    ),
+  recompute: z
+    .enum(['none', 'block'])
+    .default('none')
+    .describe(
+      'block: what is inside a block is computed again for the backward pass, not kept; less memory, more time, same results',
+    ),
+  dropout: fraction.default(0).describe('Probability of dropping a feature before the classifier'),
+  stochasticDepth: fraction
+    .default(0)
+    .describe(
+      "Probability of dropping the last block's residual branch, sample by sample; block l of L is dropped with l/L of it",
+    ),
   optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('With the semantics of torch.optim'),
   learningRate: z.number().min(0).default(0.05).describe('Peak learning rate'),
   momentum: fraction.default(0.9).describe('sgd: share of the last update in the next'),
@@ -147,8 +165,11 @@ function checkRunConfig(config: RunConfig): void {
   const { workers, coverage } = config.subnetworks;
   if (coverage < 1 || coverage > workers)
     throw refused('subnetworks.coverage', `must be from 1 to the number of workers, ${workers}, got ${coverage}`);
-  if (config.training.batch % workers !== 0)
-    throw refused('training.batch', `must be divisible by ${workers} workers, got ${config.training.batch}`);
+  const { batch, accumulation } = config.training;
+  if (batch % (workers * accumulation) !== 0) {
+    const parts = accumulation === 1 ? '' : ` times ${accumulation} micro-batches`;
+    throw refused('training.batch', `must be divisible by ${workers} workers${parts}, got ${batch}`);
+  }
   if (config.training.nesterov && config.training.momentum === 0)
     throw refused('training.nesterov', 'needs training.momentum above 0');
   const ids = deviceEntries(config).map((device) => device.id);

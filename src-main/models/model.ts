@@ -63,6 +63,21 @@ export interface ModelGraph {
   batch: number;
   inputs: TensorPort[];
   outputs: TensorPort[];
+  /** Inputs with random factors; absent where the family drops nothing. */
+  draws?: DrawPort[];
+  /** Inputs with what the micro-batch before has left in the slab: gradients (at first 0) and running statistics. */
+  carried?: TensorPort[];
+}
+
+/** A graph input whose elements are 0 with the probability `drop` and 1 / (1 - drop) otherwise; axis 0 counts the samples. */
+export interface DrawPort {
+  port: string;
+  shape: number[];
+  /** Configuration key that asks for it. */
+  key: 'dropout' | 'stochasticDepth';
+  /** Tells the inputs of a model apart, whatever part of it a worker holds. */
+  index: number;
+  drop: number;
 }
 
 /** `provider`: what the graph will run on; its operators are chosen for it (default: cpu). */
@@ -72,6 +87,13 @@ export interface TrainingOptions {
   masking: Masking;
   held: Held;
   provider?: ExecutionProvider;
+  /** Probability of dropping a feature before the classifier, and the last block's residual branch. Default 0. */
+  dropout?: number;
+  stochasticDepth?: number;
+  /** The inside of each block is computed again for the backward pass. */
+  recompute?: boolean;
+  /** The graph goes on from the micro-batch before (`carried`). */
+  accumulate?: boolean;
 }
 
 export interface FullNetworkOptions {

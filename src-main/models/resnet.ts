@@ -12,6 +12,7 @@ import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { narrow } from '../graph/passes/narrow.ts';
 import { verify } from '../graph/verify.ts';
 import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
+import { Draws } from './draws.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
 import type {
   FullNetworkOptions,
@@ -63,8 +64,10 @@ class ResNet {
     this.sample = [spec.channels, height, width];
   }
 
-  training({ batch, granularity, masking, held, provider }: TrainingOptions): ModelGraph {
+  training(options: TrainingOptions): ModelGraph {
+    const { batch, granularity, masking, held, provider } = options;
     const g = new GraphBuilder('training');
+    const draws = new Draws(g, this.blocks, options);
     const heldOf = (tensor: TensorSpec) => heldRows(tensor, granularity, held);
     // Running statistics are read only to be updated, so only where they are held, whatever the masking.
     const ports = new Ports(g, this.tensors, granularity, (t) =>
@@ -76,6 +79,8 @@ class ResNet {
       normalizeBatch(g, x, affine, (s) => statistics.set(layer, s)),
     );
     layers.innerChannels = (block) => innerChannels(block, granularity, masking, held, ports);
+    layers.branch = (block, y) => draws.branch(block, y);
+    layers.features = (x) => draws.features(x);
     const loss = meanLoss(g, resnetLogits(this.spec, layers, images), label);
 
     const present = this.tensors.filter((tensor) => heldOf(tensor)?.length !== 0);
@@ -98,7 +103,7 @@ class ResNet {
       );
       outputs.push(outputPort(g, `stat/${tensor.name}`, tensor, heldOf(tensor), updated));
     }
-    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs };
+    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs, draws: draws.ports };
   }
 
   evaluation({ batch, granularity, branchScale, provider }: FullNetworkOptions): ModelGraph {
@@ -162,6 +167,8 @@ class ResNet {
       parameter: (name) => ports.value(name),
       normalize: (layer, x) => normalize(layer, x, affine(layer)),
       innerChannels: (block) => ports.spec(`${block}.conv1.weight`).shape[0]!,
+      branch: (_, y) => y,
+      features: (x) => x,
     };
   }
 }

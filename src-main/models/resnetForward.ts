@@ -17,6 +17,9 @@ export interface Layers {
   normalize(layer: string, x: Value): Value;
   /** Inner channels of a block that the graph has; null: no residual branch at all. */
   innerChannels(block: string): number | null;
+  /** The output of a block's residual branch as it is added, and the features as they are classified: places where training drops. */
+  branch(block: string, y: Value): Value;
+  features(x: Value): Value;
 }
 
 export function resnetLogits(spec: ResNetSpec, layers: Layers, images: Value): Value {
@@ -24,7 +27,7 @@ export function resnetLogits(spec: ResNetSpec, layers: Layers, images: Value): V
   let x = stem(spec, layers, images);
   for (const block of resnetBlocks(spec)) x = residualBlock(block, layers, x);
   g.scope = 'fc';
-  const pooled = reduceMean(g, x, [2, 3], false);
+  const pooled = layers.features(reduceMean(g, x, [2, 3], false));
   const logits = gemm(g, pooled, layers.parameter('fc.weight'), { transA: 0, transB: 1 }, layers.parameter('fc.bias'));
   g.scope = 'loss';
   return logits;
@@ -46,7 +49,7 @@ function residualBlock(block: ResNetBlock, layers: Layers, x: Value): Value {
   const channels = layers.innerChannels(block.id);
   if (channels === null) return block.downsample ? relu(g, shortcut) : x;
   const branch = channels === 0 ? emptyBranch(block, layers, shortcut) : residualBranch(block, layers, x);
-  return relu(g, add(g, branch, shortcut));
+  return relu(g, add(g, layers.branch(block.id, branch), shortcut));
 }
 
 function downsample({ id, stride }: ResNetBlock, layers: Layers, x: Value): Value {

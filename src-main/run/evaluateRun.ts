@@ -77,10 +77,11 @@ export async function exportRun(
   });
 }
 
-/** torchvision's BatchNorm counters: the optimizer steps done. */
+/** torchvision's BatchNorm counters: the micro-batches of a worker so far. */
 function batchCounts(prepared: PreparedRun, step: number): Record<string, number> {
   const means = prepared.model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
-  return Object.fromEntries(means.map((spec) => [spec.name.replace('running_mean', 'num_batches_tracked'), step]));
+  const count = step * prepared.setup.training.accumulation;
+  return Object.fromEntries(means.map((spec) => [spec.name.replace('running_mean', 'num_batches_tracked'), count]));
 }
 
 async function withCheckpoint<T>(

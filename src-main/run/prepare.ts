@@ -2,7 +2,7 @@
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
+import type { DeviceSetup, ModelSpec, TrainingGraph } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
@@ -46,7 +46,7 @@ export function prepareRun(
   const model = createModel(spec);
   const masks = assignMasks(model, { ...subnetworks, numWorkers: subnetworks.workers });
   const devices = runDevices(config, cores);
-  const microBatch = training.batch / subnetworks.workers;
+  const microBatch = training.batch / (subnetworks.workers * training.accumulation);
   if (training.batch > dataset.train) {
     throw new UserError(
       'configuration',
@@ -82,11 +82,19 @@ export function prepareRun(
     seed: training.seed,
     numWorkers: subnetworks.workers,
     microBatch,
+    accumulation: training.accumulation,
   });
+  const trainingGraph = {
+    recompute: training.recompute === 'block',
+    accumulate: training.accumulation > 1,
+    dropout: training.dropout,
+    stochasticDepth: training.stochasticDepth,
+  };
   const setup = {
     model: spec,
     masks,
     microBatch,
+    trainingGraph,
     optimizer: {
       kind: training.optimizer,
       momentum: training.momentum,
@@ -101,7 +109,7 @@ export function prepareRun(
     evaluation: { source: source(sources.test), batch, statisticsBatches, branchScale },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
-  const plan = buildPlan({ config, dataset, model, masks, devices, layout, microBatch });
+  const plan = buildPlan({ config, dataset, model, masks, devices, layout, microBatch, trainingGraph });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
 }
 
@@ -118,11 +126,15 @@ interface PlanInput {
   devices: RunDevice[];
   layout: StoreLayout;
   microBatch: number;
+  trainingGraph: TrainingGraph;
 }
 
-function buildPlan({ config, dataset, model, masks, devices, layout, microBatch }: PlanInput): Plan {
+function buildPlan(input: PlanInput): Plan {
+  const { config, dataset, model, masks, devices, layout, microBatch, trainingGraph } = input;
   const { granularity, masking } = masks;
-  const graphs = masks.held.map((held) => model.training({ batch: microBatch, granularity, masking, held }).graph);
+  const graphs = masks.held.map(
+    (held) => model.training({ batch: microBatch, granularity, masking, held, ...trainingGraph }).graph,
+  );
   const batchBytes = microBatch * (4 * product(model.sample) + 8);
   const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, granularity));
   return {
@@ -157,7 +169,8 @@ function buildPlan({ config, dataset, model, masks, devices, layout, microBatch 
     connected: isConnected(model, masks),
     batch: {
       global: config.training.batch,
-      perWorker: microBatch,
+      perWorker: microBatch * config.training.accumulation,
+      microBatch,
       stepsPerEpoch: Math.floor(dataset.train / config.training.batch),
     },
   };

@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { modelSpec, type DeviceSetup } from '../contract/deviceMessages.ts';
+import { modelSpec, plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
 
 import { shareOf, type RunDevice } from '../device/discover.ts';
 import { storageError } from '../data/files.ts';
@@ -168,6 +168,7 @@ function openCase(
     seed: 0,
     numWorkers: read.workers,
     microBatch: read.batch_per_worker,
+    accumulation: 1,
   };
   return Fleet.open({
     spawnDevice,
@@ -182,6 +183,7 @@ function openCase(
       model: spec,
       masks,
       microBatch: read.batch_per_worker,
+      trainingGraph: plainTraining,
       optimizer,
       training: source,
       evaluation: { source, batch: read.batch_per_worker, statisticsBatches: 0, branchScale: 1 },

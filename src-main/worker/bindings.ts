@@ -20,16 +20,28 @@ export class Bindings {
   /** Training session of one logical worker: gradients and new statistics go straight to its slab. */
   training(worker: number): SessionSpec {
     const { granularity, masking, held } = this.setup.masks;
-    const built = this.model.training({ batch: this.setup.microBatch, granularity, masking, held: held[worker]! });
+    const { microBatch: batch, trainingGraph } = this.setup;
+    const built = this.model.training({ batch, granularity, masking, held: held[worker]!, ...trainingGraph });
     const outputs = built.outputs.map((port): SessionOutput => {
-      const offset = slabOffset(this.layout.tensors[this.index(port)]!, worker);
-      if (offset === null) throw new Error(`worker ${worker} computes ${port.port} but does not hold ${port.tensor}`);
-      return { port: port.port, shape: port.shape, target: 'slab', offset };
+      return { port: port.port, shape: port.shape, target: 'slab', offset: this.offset(port, worker) };
     });
-    return this.session(built, worker, this.values(built, 'values'), [
-      ...outputs,
-      { port: 'loss', shape: [], target: 'loss' },
-    ]);
+    const carried = (built.carried ?? []).map((port): SessionInput => {
+      const { shape, rows } = port;
+      const offset = this.offset(port, worker);
+      return { port: port.port, shape, source: 'slab', tensor: this.index(port), rows: rows ?? undefined, offset };
+    });
+    const draws = (built.draws ?? []).map(({ port, shape, index, drop }): SessionInput => ({
+      port,
+      shape,
+      source: 'draw',
+      draw: { index, drop },
+    }));
+    return this.session(
+      built,
+      worker,
+      [...this.values(built, 'values'), ...carried, ...draws],
+      [...outputs, { port: 'loss', shape: [], target: 'loss' }],
+    );
   }
 
   /** Full network with the store's own statistics, or the re-estimated ones. */
@@ -73,6 +85,13 @@ export class Bindings {
       const source = this.layout.tensors[tensor]!.kind === 'buffer' ? buffers : 'values';
       return { port: port.port, shape: port.shape, source, tensor, rows: port.rows ?? undefined };
     });
+  }
+
+  /** Where a tensor lies in the slab of a worker. */
+  private offset(port: TensorPort, worker: number): number {
+    const offset = slabOffset(this.layout.tensors[this.index(port)]!, worker);
+    if (offset === null) throw new Error(`${port.port} is for worker ${worker}, which does not hold ${port.tensor}`);
+    return offset;
   }
 
   private index(port: TensorPort): number {

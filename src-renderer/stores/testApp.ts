@@ -71,7 +71,7 @@ export function detailOf(id: string, columns: StepColumns, changes: Partial<RunD
     workers: [],
     devices: [],
     connected: true,
-    batch: { global: 128, perWorker: 64, stepsPerEpoch: 1 },
+    batch: { global: 128, perWorker: 64, microBatch: 64, stepsPerEpoch: 1 },
   };
   const summary = summaryOf(id, { step: (columns.step.at(-1) ?? -1) + 1 });
   return { summary, config: minimalConfig, plan, columns, ...empty, ...changes };
