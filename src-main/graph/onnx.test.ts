@@ -104,6 +104,7 @@ describe('toOnnx', () => {
               },
             },
           ],
+          "value_info": [],
         },
         "ir_version": 10,
         "opset_import": [

@@ -11,7 +11,12 @@ export interface TestTensor {
 
 /** Outputs by name. */
 export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTensor>): Promise<Map<string, TestTensor>> {
-  const session = await InferenceSession.create(toOnnx(graph), { intraOpNumThreads: 1, logSeverityLevel: 3 });
+  const session = await InferenceSession.create(toOnnx(graph), {
+    intraOpNumThreads: 1,
+    logSeverityLevel: 3,
+    // As in native/core/src/runtime.rs.
+    extra: { optimization: { disable_specified_optimizers: 'ReshapeFusion' } },
+  });
   try {
     const tensors = graph.inputs.map((input) => {
       const feed = feeds.get(input.name);

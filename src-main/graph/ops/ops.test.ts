@@ -18,6 +18,7 @@ import { gather, pick, scatterAdd } from './indexing.ts';
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
+import { after } from './ordering.ts';
 import { maxPool } from './pool.ts';
 import * as reduction from './reduction.ts';
 
@@ -98,6 +99,12 @@ const entries: Entry[] = [
   { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x) },
   { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x) },
   { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x) },
+  {
+    ops: ['Size', 'Max'],
+    what: 'in a value that waits for two others',
+    inputs: [[2, 3], [4], []],
+    build: (g, x, a, b) => after(g, x!, [a!, b!]),
+  },
   { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
   {
     ops: ['HardSigmoid'],

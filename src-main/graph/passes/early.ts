@@ -1,4 +1,4 @@
-// Moves what only outputs depend on, such as weight gradients, to directly behind the last thing that it needs.
+// Moves what one output alone depends on, such as a weight gradient, to directly behind the last thing that it needs.
 //
 // Picks of rows end up behind everything else when a graph is built (narrow); there they would keep alive all that they read. The first
 // `fixed` nodes stay; of the others, only those that read one of them move, so that nothing is computed before its turn.
@@ -18,13 +18,10 @@ export function placeEarly(graph: Graph, fixed: number): Graph {
       needs.get(node)!.add(producer);
     }
   }
-  const sinks = new Set<Node>();
-  for (const node of [...rest].reverse()) {
-    if ([...readers.get(node)!].every((reader) => sinks.has(reader))) sinks.add(node);
-  }
-  /** Nodes that could run before all others: they wait for their first reader. */
+  const sinks = sinksOf(rest, readers, graph);
+  /** Of these, what needs nothing but fixed nodes: it waits for its first reader. */
   const idle = new Set<Node>();
-  for (const node of rest) if ([...needs.get(node)!].every((need) => idle.has(need))) idle.add(node);
+  for (const node of rest) if (sinks.has(node) && [...needs.get(node)!].every((need) => idle.has(need))) idle.add(node);
 
   const placed = new Set<Node>();
   const order = graph.nodes.slice(0, fixed);
@@ -44,4 +41,17 @@ export function placeEarly(graph: Graph, fixed: number): Graph {
   rest.filter((node) => !sinks.has(node)).forEach(place);
   rest.forEach(place);
   return { ...graph, nodes: order };
+}
+
+/** Nodes on which one output depends and no other. */
+function sinksOf(nodes: readonly Node[], readers: ReadonlyMap<Node, ReadonlySet<Node>>, graph: Graph): Set<Node> {
+  const outputs = new Set(graph.outputs.map(({ value }) => value));
+  /** The one output that a node leads to; null: several. */
+  const leadsTo = new Map<Node, Value | null>();
+  for (const node of [...nodes].reverse()) {
+    const reached = new Set<Value | null>(node.outputs.filter((output) => outputs.has(output)));
+    for (const reader of readers.get(node)!) reached.add(leadsTo.get(reader)!);
+    leadsTo.set(node, reached.size === 1 ? [...reached][0]! : null);
+  }
+  return new Set(nodes.filter((node) => leadsTo.get(node) !== null));
 }

@@ -8,6 +8,7 @@
 
 import { GraphBuilder, type Graph, type Node, type Value } from '../graph.ts';
 import { after } from '../ops/ordering.ts';
+import { removeCommonSubexpressions } from './commonSubexpression.ts';
 import { removeDeadCode } from './deadCode.ts';
 import { placeEarly } from './early.ts';
 
@@ -16,7 +17,8 @@ export function recomputeBlocks(graph: Graph, loss: Value, blocks: readonly stri
   const numForward = 1 + graph.nodes.findIndex((node) => node.outputs.includes(loss));
   if (numForward === 0) throw new Error(`no node computes the loss ${loss.name}`);
   const ordered = placeEarly(graph, numForward);
-  return removeDeadCode(new Recomputation(ordered, numForward, loss, blockOf(blocks)).run());
+  const recomputed = new Recomputation(ordered, numForward, loss, blockOf(blocks)).run();
+  return removeDeadCode(removeCommonSubexpressions(recomputed));
 }
 
 type BlockOf = (node: Node) => string | null;

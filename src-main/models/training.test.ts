@@ -1,0 +1,152 @@
+// Options of training graphs that are the same for all families: what they add to a graph, and that gradients are what they must be.
+
+import { describe, expect, it } from 'vitest';
+import type { ModelSpec } from '../contract/deviceMessages.ts';
+import { liveness } from '../graph/liveness.ts';
+import { randomSource, randomTensor } from '../testing/random.ts';
+import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
+import { createModel } from './index.ts';
+import { trainingGraph } from './training.ts';
+import type { Granularity, Held, Masking, ModelGraph, TrainingOptions } from './model.ts';
+
+const spec: ModelSpec = {
+  family: 'resnet',
+  layers: [1, 2],
+  width: 4,
+  stem: 'cifar',
+  channels: 2,
+  image: [8, 8],
+  classes: 5,
+};
+const model = createModel(spec);
+const batch = 6;
+const whole: Held = { blocks: model.blocks, neurons: {} };
+const some: Held = {
+  blocks: [model.blocks[0]!, model.blocks[2]!],
+  neurons: Object.fromEntries(
+    model.groups.map(({ id, size }) => [id, Array.from({ length: size / 2 }, (_, i) => 2 * i)]),
+  ),
+};
+
+const training = (options: Partial<TrainingOptions> = {}): ModelGraph =>
+  model.training({ batch, granularity: 'block', masking: 'forward', held: whole, ...options });
+
+/** The same numbers for the same name; factors and accumulated gradients as given. */
+function feedsOf({ graph }: ModelGraph, given: (port: string, size: number) => number[] | undefined = () => undefined) {
+  return new Map(
+    graph.inputs.map((input): [string, TestTensor] => {
+      const seed = [...input.name].reduce((sum, letter) => 31 * sum + letter.charCodeAt(0), 7) % 2 ** 31;
+      const random = randomTensor(randomSource(seed), input.shape);
+      const size = random.data.length;
+      const data = given(input.name, size) ?? Array.from(random.data);
+      if (input.name === 'label')
+        return [input.name, { shape: input.shape, data: Array.from({ length: size }, (_, i) => i % 5) }];
+      return [input.name, { shape: input.shape, data: input.name.endsWith('var') ? data.map(Math.abs) : data }];
+    }),
+  );
+}
+
+/** Every other sample or feature is dropped. */
+const halves = (port: string, size: number) =>
+  /^(depth|dropout)/.test(port) ? Array.from({ length: size }, (_, i) => 2 * (i % 2)) : undefined;
+const ones = (port: string, size: number) =>
+  /^(depth|dropout)/.test(port) ? new Array<number>(size).fill(1) : undefined;
+
+describe('draws', () => {
+  it('drop block l of L with p l / L, sample by sample, and every feature with the same p', () => {
+    const { draws } = training({ dropout: 0.3, stochasticDepth: 0.6 });
+    expect(draws).toEqual([
+      { key: 'stochasticDepth', port: 'depth/layer1.0/0', index: 1, drop: 0.6 / 3, shape: [batch, 1, 1, 1] },
+      { key: 'stochasticDepth', port: 'depth/layer2.0/0', index: 9, drop: (0.6 * 2) / 3, shape: [batch, 1, 1, 1] },
+      { key: 'stochasticDepth', port: 'depth/layer2.1/0', index: 17, drop: 0.6, shape: [batch, 1, 1, 1] },
+      { key: 'dropout', port: 'dropout', index: 0, drop: 0.3, shape: [batch, 8] },
+    ]);
+    expect(training().draws).toEqual([]);
+  });
+
+  it('are the same for the blocks that a subnetwork holds', () => {
+    const { draws } = training({ stochasticDepth: 0.6, held: some });
+    expect(draws!.map(({ port, index }) => [port, index])).toEqual([
+      ['depth/layer1.0/0', 1],
+      ['depth/layer2.1/0', 17],
+    ]);
+  });
+
+  it('change nothing where nothing is dropped', async () => {
+    const dropping = training({ dropout: 0.3, stochasticDepth: 0.6 });
+    const plain = await runOnnx(training().graph, feedsOf(training()));
+    expect(await runOnnx(dropping.graph, feedsOf(dropping, ones))).toEqual(plain);
+  });
+
+  it('leave no gradient to a branch that is dropped for all samples, and are not in other graphs', async () => {
+    const dropping = training({ stochasticDepth: 0.6 });
+    const given = (port: string, size: number) =>
+      port === 'depth/layer2.1/0' ? new Array<number>(size).fill(0) : ones(port, size);
+    const outputs = await runOnnx(dropping.graph, feedsOf(dropping, given));
+    const largest = (name: string) => Math.max(...Array.from(outputs.get(`grad/${name}`)!.data, Math.abs));
+    expect(largest('layer2.1.conv1.weight')).toBe(0);
+    expect(largest('layer2.0.conv1.weight')).toBeGreaterThan(0);
+    const evaluation = model.evaluation({ batch, granularity: 'block', branchScale: 1 });
+    expect(evaluation.graph.inputs.filter(({ name }) => /^(depth|dropout)/.test(name))).toEqual([]);
+  });
+});
+
+const regimes: [Granularity, Masking][] = [
+  ['block', 'forward'],
+  ['block', 'backward'],
+  ['neuron', 'forward'],
+  ['neuron', 'backward'],
+];
+
+describe.each(regimes)('%s-%s', (granularity, masking) => {
+  const options = { granularity, masking, held: some, dropout: 0.2, stochasticDepth: 0.5 };
+
+  it('has the same outputs bit for bit when blocks are recomputed', async () => {
+    const [plain, recomputing] = [training(options), training({ ...options, recompute: true })];
+    const feeds = feedsOf(plain, halves);
+    expect(recomputing.graph.nodes.length).toBeGreaterThan(plain.graph.nodes.length);
+    expect(await runOnnx(recomputing.graph, feeds)).toEqual(await runOnnx(plain.graph, feeds));
+  });
+
+  it('adds gradients to those before, and reads statistics where they were left', async () => {
+    const [plain, summing] = [training(options), training({ ...options, accumulate: true, recompute: true })];
+    const expected = await runOnnx(plain.graph, feedsOf(plain, ones));
+    const outputs = await runOnnx(summing.graph, feedsOf(summing, ones));
+    const carried = new Set(summing.carried!.map(({ port }) => port));
+    for (const { port, tensor } of plain.outputs) {
+      const before = port.startsWith('grad/') ? feedsOf(summing).get(`accumulated/${tensor}`)! : undefined;
+      expect(carried.has(before ? `accumulated/${tensor}` : tensor)).toBe(true);
+      const sum = Array.from(expected.get(port)!.data, (x, i) => Math.fround((before?.data[i] ?? 0) + x));
+      const error = Math.max(...sum.map((x, i) => Math.abs(x - outputs.get(port)!.data[i]!)));
+      expect(error, port).toBeLessThan(1e-5);
+    }
+    expect(summing.inputs.some(({ tensor }) => /running/.test(tensor))).toBe(false);
+  });
+});
+
+it('keeps less alive in a deep network whose blocks are recomputed', () => {
+  const deep = createModel({ ...spec, layers: [6, 2], image: [12, 12] });
+  const peakBytes = (recompute: boolean) =>
+    liveness(
+      deep.training({
+        batch,
+        granularity: 'block',
+        masking: 'forward',
+        held: { blocks: deep.blocks, neurons: {} },
+        recompute,
+      }).graph,
+    ).peakBytes;
+  expect(peakBytes(true)).toBeLessThan(0.5 * peakBytes(false));
+});
+
+it('says so where a family drops nothing', () => {
+  const family = {
+    ...model,
+    training: (options: TrainingOptions) => ({ ...model.training(options), draws: undefined }),
+  };
+  const options = { batch, granularity: 'block', masking: 'forward', held: whole } as const;
+  expect(() => trainingGraph(family, { ...options, dropout: 0.5 })).toThrow(
+    'training.dropout is not available for models of the family resnet',
+  );
+  expect(() => trainingGraph(family, options)).not.toThrow();
+});
