@@ -41,6 +41,36 @@ const broken: [string, object, string, string][] = [
     'training.batch must be divisible by 4 workers, got 30',
   ],
   [
+    'micro-batches that do not divide',
+    { ...good, training: { batch: 32, accumulation: 3 } },
+    'training.batch',
+    'training.batch must be divisible by 4 workers times 3 micro-batches, got 32',
+  ],
+  [
+    'no micro-batch at all',
+    { ...good, training: { accumulation: 0 } },
+    'training.accumulation',
+    'training.accumulation must be at least 1, got 0',
+  ],
+  [
+    'recomputation of something unknown',
+    { ...good, training: { recompute: 'all' } },
+    'training.recompute',
+    'training.recompute must be none or block, got "all"',
+  ],
+  [
+    'dropping everything',
+    { ...good, training: { dropout: 1 } },
+    'training.dropout',
+    'training.dropout must be below 1, got 1',
+  ],
+  [
+    'a negative probability',
+    { ...good, training: { stochasticDepth: -0.1 } },
+    'training.stochasticDepth',
+    'training.stochasticDepth must be at least 0, got -0.1',
+  ],
+  [
     'an unknown key',
     { ...good, training: { stepz: 1 } },
     'training.stepz',
