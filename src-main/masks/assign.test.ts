@@ -50,17 +50,15 @@ describe.each(['count', 'cost', 'cyclic'] as const)('masks by %s', (assignment) 
     it.each([1, 2, 3, 4, 5, 6, 7, 8])(
       'hold every unit exactly k = %i times, the same for the same seed',
       (coverage) => {
-        for (const model of [resnet18, uneven]) {
-          for (const numWorkers of [coverage, 8, 11].filter((count) => count >= coverage)) {
-            for (const seed of seeds) {
-              const options = { assignment, granularity, coverage, numWorkers, seed };
-              const masks = assign(model, options);
-              for (const holders of unitHolders(model, masks)) expect(new Set(holders).size).toBe(coverage);
-              expect(masks.held).toHaveLength(numWorkers);
-              expect(assign(model, options)).toEqual(masks);
-            }
+        for (const model of [resnet18, uneven])
+          for (const numWorkers of new Set([coverage, 8, 11])) {
+            const options = { assignment, granularity, coverage, numWorkers };
+            const drawn = seeds.map((seed) => assign(model, { ...options, seed }));
+            const counts = drawn.flatMap((masks) => unitHolders(model, masks).map((holders) => new Set(holders).size));
+            expect(new Set(counts)).toEqual(new Set([coverage]));
+            expect(new Set(drawn.map((masks) => masks.held.length))).toEqual(new Set([numWorkers]));
+            expect(assign(model, { ...options, seed: 3 })).toEqual(drawn[3]);
           }
-        }
       },
     );
   });
