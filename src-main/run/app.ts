@@ -7,13 +7,13 @@ import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
+import { misfitOf, type Plan } from '../contract/plan.ts';
 import { isActive, type ExportFormat, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
-import { misfitOf } from '../contract/plan.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset } from '../data/import.ts';
-import { ensureSample } from '../data/samples.ts';
+import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
@@ -38,6 +38,7 @@ export interface StartOptions {
 
 /** What the command line uses beyond the contract. */
 export interface App extends AppHost {
+  plan(config: RunConfig): Promise<Plan>;
   /** Starts a run of a checked configuration; its id. */
   start(config: RunConfig, options?: StartOptions): Promise<string>;
   resume(runId: string, options?: StartOptions): Promise<RunSummary>;
@@ -57,6 +58,7 @@ export async function createApp(host: RunHost): Promise<App> {
   return {
     handlers: lab.handlers(),
     events: lab.events,
+    plan: (config) => lab.plan(config),
     start: (config, options) => lab.start(config, options),
     resume: (runId, options) => lab.resume(runId, options),
     stop: (runId) => lab.stop(runId),
@@ -81,9 +83,9 @@ class Lab {
         const [{ datasets }, runs] = await Promise.all([listDatasets(home), this.summaries()]);
         return { version: appVersion, sequence, devices: listDevices(), datasets, runs, samples: [...samples] };
       },
-      planRun: async ({ config }) => (await prepareFromHome(home, parseRunConfig(config))).plan,
+      planRun: ({ config }) => this.plan(parseRunConfig(config)),
       startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),
-      startSample: async ({ sampleId }) => ({ runId: await this.startSample(sampleId) }),
+      startSample: async ({ sampleId }) => ({ runId: await this.start(findSample(sampleId).config) }),
       stopRun: ({ runId }) => this.stop(runId),
       resumeRun: ({ runId }) => this.resume(runId),
       getRun: ({ runId }) => this.detail(runId),
@@ -127,18 +129,15 @@ class Lab {
     await Promise.all([...this.runs.values()].filter((run) => isActive(run.summary.state)).map((run) => run.stop()));
   }
 
-  private async startSample(sampleId: string): Promise<string> {
-    const sample = findSample(sampleId);
-    this.refuseSecond();
-    const dataset = await ensureSample(this.host.home, sample.config.data.dataset);
-    this.events.emit('datasetImported', { dataset });
-    return this.start(sample.config);
+  async plan(config: RunConfig): Promise<Plan> {
+    await this.importSample(config.data.dataset);
+    return (await prepareFromHome(this.host.home, config)).plan;
   }
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
   async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
     this.refuseSecond();
-    await this.prepareWithRoom(config, force);
+    await this.planWithRoom(config, force);
     const now = new Date();
     const id = await newRunId(this.host.home, config.name, now);
     const summary: RunSummary = {
@@ -166,16 +165,24 @@ class Lab {
     if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
     const config = await folder.readConfig();
     const step = await findCheckpoint(folder);
-    await this.prepareWithRoom(config, force);
+    await this.planWithRoom(config, force);
+    this.refuseSecond();
     const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
     return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */
-  private async prepareWithRoom(config: RunConfig, force: boolean): Promise<void> {
-    const { plan } = await prepareFromHome(this.host.home, config);
-    const misfit = force ? null : misfitOf(plan, formatBytes);
-    if (misfit) throw new UserError('configuration', misfit, { key: 'devices' });
+  private async planWithRoom(config: RunConfig, force: boolean): Promise<void> {
+    const misfit = misfitOf(await this.plan(config), formatBytes);
+    if (misfit && !force) throw new UserError('configuration', misfit, { key: 'devices' });
+  }
+
+  /** Imports a dataset that comes with the app, on first use. */
+  private async importSample(name: string): Promise<void> {
+    if (!sampleDatasets.includes(name)) return;
+    const { datasets } = await listDatasets(this.host.home);
+    if (datasets.some((dataset) => dataset.name === name)) return;
+    this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name) });
   }
 
   private launch(folder: RunFolder, config: RunConfig, exports: ExportResult[], summary: RunSummary, from: Start): Run {

@@ -322,10 +322,10 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   ConvInputGradient: convolutionInputGradient,
   ConvWeightGradient: convolutionWeightGradient,
   MaxPool: maxPool,
-  MaxPoolGradient: ([dy, indices], { shape }) => {
-    const data = new Float64Array(sizeOf(shape as number[]));
+  MaxPoolGradient: ([dy, indices, x]) => {
+    const data = new Float64Array(x!.data.length);
     Array.from(dy!.data).forEach((d, i) => (data[indices!.data[i]!]! += d));
-    return [{ shape: shape as number[], data }];
+    return [{ shape: x!.shape, data }];
   },
   BatchNormalization: batchNormalization,
   BatchNormalizationGradient: batchNormalizationGradient,

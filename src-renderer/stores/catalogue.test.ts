@@ -25,7 +25,7 @@ test('loads the snapshot and follows runs and datasets', async () => {
     }),
   });
   app.hub.emit('runChanged', { summary: summaryOf('new') });
-  app.hub.emit('stepsAppended', { runId: 'new', columns: columnsOf(1, [[3, 2]]) });
+  app.hub.emit('stepsAppended', { runId: 'new', columns: columnsOf(0, [[3, 2]]) });
   app.hub.emit('datasetImported', { dataset: datasetOf('fashion') });
   await vi.waitUntil(() => catalogue.datasets.length === 2);
   expect(runs.summaries.map(({ id, step }) => [id, step])).toEqual([

@@ -5,7 +5,7 @@ import { useConnectionStore } from './connection.ts';
 import { useDraftStore } from './draft.ts';
 import { columnsOf, detailOf, minimalConfig, testApp } from './testApp.ts';
 
-const plan = detailOf('r', columnsOf(1, [[1], [1]])).plan!;
+const plan = detailOf('r', columnsOf(0, [[1], [1]])).plan!;
 
 async function opened(handlers: Parameters<typeof testApp>[0]) {
   const app = testApp(handlers);

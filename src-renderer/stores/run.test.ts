@@ -25,7 +25,7 @@ function lossesOf(run: ReturnType<typeof useRunStore>) {
 const twoSteps = () =>
   detailOf(
     'r',
-    columnsOf(1, [
+    columnsOf(0, [
       [9, 8],
       [7, 6],
     ]),
@@ -33,8 +33,8 @@ const twoSteps = () =>
 
 test('loads a run and follows its events, not those of others', async () => {
   const { app, run } = await opened(twoSteps);
-  app.hub.emit('stepsAppended', { runId: 'other', columns: columnsOf(3, [[0], [0]]) });
-  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(3, [[5], [4]]) });
+  app.hub.emit('stepsAppended', { runId: 'other', columns: columnsOf(2, [[0], [0]]) });
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(2, [[5], [4]]) });
   app.hub.emit('checkpointWritten', { runId: 'r', step: 1 });
   app.hub.emit('checkpointWritten', { runId: 'r', step: 2 });
   app.hub.emit('checkpointWritten', { runId: 'r', step: 3 });
@@ -55,7 +55,7 @@ test('events that come while the run loads are neither lost nor applied twice', 
     getRun: async () => {
       const detail = detailOf(
         'r',
-        columnsOf(1, [
+        columnsOf(0, [
           [9, 8, 5],
           [7, 6, 4],
         ]),
@@ -69,8 +69,8 @@ test('events that come while the run loads are neither lost nor applied twice', 
   connection.start(app.connect);
   void run.open('r');
   await vi.waitUntil(() => connection.isOpen);
-  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(3, [[5], [4]]) });
-  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(4, [[2], [1]]) });
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(2, [[5], [4]]) });
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(3, [[2], [1]]) });
   release();
   await vi.waitUntil(() => run.fresh);
   expect(lossesOf(run)).toEqual([
@@ -81,7 +81,7 @@ test('events that come while the run loads are neither lost nor applied twice', 
 
 test('steps of a resumed run replace those after its checkpoint', async () => {
   const { app, run } = await opened(twoSteps);
-  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(2, [[3], [2]]) });
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(1, [[3], [2]]) });
   await vi.waitUntil(() => run.series!.loss(0)[1] === 3);
   expect(lossesOf(run)).toEqual([
     [9, 3],
@@ -90,12 +90,12 @@ test('steps of a resumed run replace those after its checkpoint', async () => {
 });
 
 test('after a lost connection the run is stale until it was asked for again', async () => {
-  let columns = columnsOf(1, [[9], [7]]);
+  let columns = columnsOf(0, [[9], [7]]);
   const { app, connection, run } = await opened(() => detailOf('r', columns));
   app.hangUp();
   await vi.waitUntil(() => !run.fresh);
   expect([connection.isOpen, run.summary?.step]).toEqual([false, 1]);
-  columns = columnsOf(1, [
+  columns = columnsOf(0, [
     [9, 8],
     [7, 6],
   ]);

@@ -92,8 +92,8 @@ export const useRunStore = defineStore('run', () => {
   function appended(columns: RunDetail['columns']): void {
     series.value?.append(columns);
     seriesVersion.value++;
-    const step = columns.step.at(-1);
-    if (step !== undefined && summary.value) summary.value = { ...summary.value, step };
+    const last = columns.step.at(-1);
+    if (last !== undefined && summary.value) summary.value = { ...summary.value, step: last + 1 };
   }
 
   /** The app keeps the newest ones only. */

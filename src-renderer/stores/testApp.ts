@@ -36,6 +36,7 @@ export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSum
   return { id, name: id, state: 'training', reason: '', step: 0, steps: 100, createdAt, accuracy: null, ...changes };
 }
 
+/** `first` is the index of the first step. */
 export function columnsOf(first: number, losses: number[][]): StepColumns {
   const step = losses[0]!.map((_, row) => first + row);
   const times = losses.map((column) => column.map(() => 5));
@@ -72,7 +73,7 @@ export function detailOf(id: string, columns: StepColumns, changes: Partial<RunD
     connected: true,
     batch: { global: 128, perWorker: 64, stepsPerEpoch: 1 },
   };
-  const summary = summaryOf(id, { step: columns.step.at(-1) ?? 0 });
+  const summary = summaryOf(id, { step: (columns.step.at(-1) ?? -1) + 1 });
   return { summary, config: minimalConfig, plan, columns, ...empty, ...changes };
 }
 

@@ -194,7 +194,8 @@ impl Engine {
         result
     }
 
-    fn record_arena_peaks(&self) {
+    /// Makes the peaks so far known to `memory`.
+    pub fn record_arena_peaks(&self) {
         let peaks = self.sessions.iter().map(|session| session.as_ref().map_or(0, Session::arena_peak_bytes)).collect();
         *lock(&self.shared.arena_peaks) = peaks;
     }

@@ -18,7 +18,7 @@ import { gather, pick, scatterAdd } from './indexing.ts';
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
-import { maxPool, maxPoolGradient } from './pool.ts';
+import { maxPool } from './pool.ts';
 import * as reduction from './reduction.ts';
 
 interface Entry {
@@ -28,6 +28,8 @@ interface Entry {
   /** Shapes of random float32 inputs. */
   inputs: Shape[];
   build(g: GraphBuilder, ...inputs: Value[]): Value;
+  /** The gradient is one of several, so finite differences do not apply. */
+  ambiguous?: boolean;
   /** Applied to the numbers of all inputs. */
   domain?: (x: number) => number;
 }
@@ -257,10 +259,18 @@ const entries: Entry[] = [
       batchNormInference(g, x, scale, mean, mean, elementwise.mul(g, root, root), 1e-3),
   },
   {
-    ops: ['MaxPoolGradient'],
-    what: 'two outputs with one maximum',
-    inputs: [[1, 1, 1, 2]],
-    build: (g, dy) => maxPoolGradient(g, dy, int64(g, [2, 2], [1, 1, 1, 2]), [1, 1, 1, 4]),
+    ops: ['MaxPool', 'MaxPoolGradient'],
+    what: 'equal maxima',
+    ambiguous: true,
+    inputs: [[1, 2, 6, 6]],
+    domain: (x) => Math.sign(x),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+  },
+  {
+    ops: ['MaxPool', 'MaxPoolGradient'],
+    what: 'a last row in no window',
+    inputs: [[2, 1, 5, 7]],
+    build: (g, x) => maxPool(g, x, { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] }),
   },
   {
     ops: ['BatchNormalizationGradient'],
@@ -336,7 +346,7 @@ describe.each(entries.map((entry) => [entry.ops[0]!, entry.what, entry] as const
     'has the gradient that finite differences measure, also when lowered',
     async () => {
       const { graph, feeds } = buildBackward(entry);
-      expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
+      if (!entry.ambiguous) expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
       const expected = interpret(graph, feeds);
       for (const provider of providers) {
         const actual = await runOnnx(verify(lower(graph, provider)), feeds);
