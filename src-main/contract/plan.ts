@@ -116,7 +116,7 @@ export function misfitOf(plan: Plan, formatBytes: (bytes: number) => string): st
   if (fitting) return `${need}; it fits with ${settingsOf(fitting)} (${formatBytes(fitting.neededBytes)})`;
   const last = plan.changes.at(-1);
   return last
-    ? `${need}; even ${settingsOf(last)} needs ${formatBytes(last.neededBytes)} on ${last.device}`
+    ? `${need}; with ${settingsOf(last)} it would still need ${formatBytes(last.neededBytes)} on ${last.device}`
     : `${need}; no smaller batch or coverage is left to try`;
 }
 
