@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { UnitHolders } from '../contract/plan.ts';
-import { UserError } from '../contract/errors.ts';
+import type { UserError } from '../contract/errors.ts';
 import { unitHolders } from './connectivity.ts';
 import { coverageOf, explicitMasks } from './explicit.ts';
 
