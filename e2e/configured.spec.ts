@@ -15,7 +15,7 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await page.getByRole('button', { name: 'Import dataset' }).click();
   await expect(page.getByRole('region', { name: 'Datasets' })).toContainText(
     '60,000 training and 10,000 test samples',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
   );
 
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'New run' }).click();
@@ -26,13 +26,21 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await field('Samples').fill('200');
   await field('Every').first().fill('0');
   const matrix = page.getByRole('region', { name: 'Mask matrix' });
+  await field('Assignment').selectOption('cost');
+  await expect(matrix.getByText('Spectral gap')).toBeVisible();
+  await field('Devices').getByRole('button', { name: 'Add device' }).click();
+  await field('Memory of device 1').fill('130MiB');
+  const misfit = page.getByRole('alert').filter({ hasText: 'The plan does not fit: cpu:0 needs' });
+  await misfit.getByRole('button', { name: /^Use training\.batch=\d+$/ }).click();
+  await expect(misfit).toHaveCount(0);
+  await field('Devices').getByRole('button', { name: 'Remove device 1' }).click();
   await field('Coverage').fill('9');
   await expect(page.getByText('must be from 1 to the number of workers, 4, got 9').first()).toBeVisible();
   await field('Coverage').fill('4');
   await expect(matrix.getByRole('rowheader', { name: /^layer/ })).toHaveCount(8);
   await page.getByRole('button', { name: 'Start run' }).click();
   await expect(page).toHaveURL(/#\/runs\//);
-  await expect(page.getByRole('status').filter({ hasText: 'Done' })).toHaveCount(1, { timeout: 120_000 });
+  await expect(page.getByRole('status').filter({ hasText: 'Done' })).toHaveCount(1, { timeout: 300_000 });
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Home' }).click();
   await expect(page.getByRole('region', { name: 'Recent runs' })).toContainText('6 of 6');
 });

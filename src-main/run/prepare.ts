@@ -2,19 +2,16 @@
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup, ModelSpec, TrainingGraph } from '../contract/deviceMessages.ts';
+import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
-import { runDevices, type RunDevice } from '../device/discover.ts';
-import { graphFlops } from '../graph/flops.ts';
-import { liveness } from '../graph/liveness.ts';
-import { assignMasks } from '../masks/assign.ts';
-import { isConnected, unitHolders } from '../masks/connectivity.ts';
-import { heldScalars, predictDevice } from '../memory/predict.ts';
+import { runDevices, type Machine, type RunDevice } from '../device/discover.ts';
+import { coverageOf, type ExplicitPlan } from '../masks/explicit.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
+import { buildPlan, runMasks } from './plan.ts';
 
 /** Folder and normalisation of a split. */
 export interface SplitSource {
@@ -35,17 +32,18 @@ export interface PreparedRun {
   plan: Plan;
 }
 
+/** `explicit`: who holds what, where a file says it. */
 export function prepareRun(
   config: RunConfig,
   dataset: Dataset,
   sources: { train: SplitSource; test: SplitSource },
-  cores: number,
+  machine: Machine,
+  explicit?: ExplicitPlan,
 ): PreparedRun {
   const { subnetworks, training, evaluation } = config;
   const spec = modelSpec(config, dataset);
   const model = createModel(spec);
-  const masks = assignMasks(model, { ...subnetworks, numWorkers: subnetworks.workers });
-  const devices = runDevices(config, cores);
+  const devices = runDevices(config, machine);
   const microBatch = training.batch / (subnetworks.workers * training.accumulation);
   if (training.batch > dataset.train) {
     throw new UserError(
@@ -54,10 +52,12 @@ export function prepareRun(
       { key: 'training.batch' },
     );
   }
-  const masked = subnetworks.masking === 'forward' && subnetworks.coverage < subnetworks.workers;
+  const masks = runMasks(model, config, microBatch * training.accumulation, explicit);
+  const coverage = coverageOf(model, masks);
+  const masked = subnetworks.masking === 'forward' && coverage.least < subnetworks.workers;
   const branchScale =
     masked && subnetworks.granularity === 'block' && evaluation.branchScale === 'auto'
-      ? subnetworks.coverage / subnetworks.workers
+      ? coverage.mean / subnetworks.workers
       : 1;
   const reestimates = evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked);
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
@@ -70,12 +70,13 @@ export function prepareRun(
   }
   const evaluationSamples = Math.min(evaluation.samples || dataset.test, dataset.test);
   const batch = Math.min(evaluation.batch, evaluationSamples);
-  const layout = storeLayout(model.tensors, masks, {
+  const layoutOptions = {
     numParticipants: devices.length,
     optimizerSlots: training.optimizer === 'adamw' ? 2 : training.momentum > 0 ? 1 : 0,
     statisticsBatches,
     evaluationBatches: Math.ceil(evaluationSamples / batch),
-  });
+  };
+  const layout = storeLayout(model.tensors, masks, layoutOptions);
   const source = (split: SplitSource) => ({
     kind: 'dataset' as const,
     ...split,
@@ -109,7 +110,18 @@ export function prepareRun(
     evaluation: { source: source(sources.test), batch, statisticsBatches, branchScale },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
-  const plan = buildPlan({ config, dataset, model, masks, devices, layout, microBatch, trainingGraph });
+  const plan = buildPlan({
+    config,
+    dataset,
+    model,
+    explicit,
+    masks,
+    devices,
+    layout,
+    layoutOptions,
+    microBatch,
+    trainingGraph,
+  });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
 }
 
@@ -117,88 +129,3 @@ function modelSpec(config: RunConfig, dataset: Dataset): ModelSpec {
   const [channels, height, width] = dataset.sample as [number, number, number];
   return { ...config.model, channels, image: [height, width], classes: dataset.classes };
 }
-
-interface PlanInput {
-  config: RunConfig;
-  dataset: Dataset;
-  model: ModelDefinition;
-  masks: Masks;
-  devices: RunDevice[];
-  layout: StoreLayout;
-  microBatch: number;
-  trainingGraph: TrainingGraph;
-}
-
-function buildPlan(input: PlanInput): Plan {
-  const { config, dataset, model, masks, devices, layout, microBatch, trainingGraph } = input;
-  const { granularity, masking } = masks;
-  const graphs = masks.held.map(
-    (held) => model.training({ batch: microBatch, granularity, masking, held, ...trainingGraph }).graph,
-  );
-  const batchBytes = microBatch * (4 * product(model.sample) + 8);
-  const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, granularity));
-  return {
-    model: {
-      family: model.family,
-      parameters: scalarsOf(model.tensors.filter((spec) => spec.kind === 'parameter')),
-      maskable: scalarsOf(maskable),
-      sample: model.sample,
-      classes: model.classes,
-    },
-    granularity,
-    masking,
-    numWorkers: config.subnetworks.workers,
-    coverage: config.subnetworks.coverage,
-    units: planUnits(model, masks),
-    workers: masks.held.map((_, worker) => ({
-      worker,
-      device: devices.find((device) => device.workers.includes(worker))!.id,
-      parameters: heldScalars({ ...layout, tensors: layout.tensors.filter((t) => t.kind === 'parameter') }, [worker]),
-      flopsPerSample: graphFlops(graphs[worker]!) / microBatch,
-    })),
-    devices: devices.map(({ id, kind, threads, workers }) => ({
-      id,
-      kind,
-      threads,
-      workers,
-      memory: predictDevice(
-        layout,
-        workers.map((worker) => ({ worker, batchBytes, activationBytes: liveness(graphs[worker]!).peakBytes })),
-      ),
-    })),
-    connected: isConnected(model, masks),
-    batch: {
-      global: config.training.batch,
-      perWorker: microBatch * config.training.accumulation,
-      microBatch,
-      stepsPerEpoch: Math.floor(dataset.train / config.training.batch),
-    },
-  };
-}
-
-function planUnits(model: ModelDefinition, masks: Masks): Plan['units'] {
-  const parameters = model.tensors.filter((spec) => spec.kind === 'parameter');
-  if (masks.granularity === 'block') {
-    const holders = unitHolders(model, masks);
-    return model.blocks.map((id, index) => ({
-      id,
-      size: 1,
-      parameters: scalarsOf(parameters.filter((spec) => spec.block === id)),
-      holders: holders[index]!,
-    }));
-  }
-  return model.groups.map(({ id, size }) => ({
-    id,
-    size,
-    parameters: scalarsOf(parameters.filter((spec) => spec.neurons?.group === id)),
-    holders: [],
-    held: masks.held.map((held) => held.neurons[id]!),
-  }));
-}
-
-function isMasked(spec: ModelDefinition['tensors'][number], granularity: Masks['granularity']): boolean {
-  return granularity === 'block' ? spec.block !== null : spec.neurons !== null;
-}
-
-const product = (shape: readonly number[]) => shape.reduce((size, extent) => size * extent, 1);
-const scalarsOf = (specs: readonly { shape: number[] }[]) => specs.reduce((sum, spec) => sum + product(spec.shape), 0);
