@@ -19,7 +19,7 @@ export function trainingGraph(family: ModelDefinition, options: TrainingOptions)
 
 function recomputing({ blocks }: ModelDefinition, { graph }: ModelGraph): ModelGraph['graph'] {
   const loss = graph.outputs.find(({ name }) => name === 'loss')!.value;
-  return verify(recomputeBlocks(graph, loss, blocks));
+  return verify(recomputeBlocks(graph, loss, (output) => output.startsWith('grad/'), blocks));
 }
 
 /** Gradients are added to those before, and running statistics are read where the micro-batch before has left them. */

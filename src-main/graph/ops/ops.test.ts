@@ -18,7 +18,7 @@ import { gather, pick, scatterAdd } from './indexing.ts';
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
-import { after } from './ordering.ts';
+import { after, moment } from './ordering.ts';
 import { maxPool } from './pool.ts';
 import * as reduction from './reduction.ts';
 
@@ -103,7 +103,7 @@ const entries: Entry[] = [
     ops: ['Size', 'Max'],
     what: 'in a value that waits for two others',
     inputs: [[2, 3], [4], []],
-    build: (g, x, a, b) => after(g, x!, [a!, b!]),
+    build: (g, x, a, b) => after(g, x!, moment(g, [a!, b!])),
   },
   { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
   {

@@ -1,6 +1,6 @@
 // Control dependencies in standard operators: a value that is there only after others are.
 //
-// The runtime chooses the order of nodes by their data alone. `after` makes the shape of a Reshape depend on the number of elements of the
+// The runtime chooses the order of nodes by their data alone. `after` makes the shape of a Reshape depend on the number of elements of
 // events, times zero: a zero keeps the extent of the operand. The result is the operand's memory seen otherwise, nothing of the size of a
 // tensor is read, and no optimisation sees through it, so that nodes over the result are not merged with nodes over the operand either.
 
@@ -38,13 +38,16 @@ const ReshapeToSame: Op<NoAttributes> = {
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
 };
 
-/** x itself, but not before the events are computed. */
-export function after(g: GraphBuilder, x: Value, events: readonly Value[]): Value {
+/** A number that is there when all the events are; see `after`. */
+export function moment(g: GraphBuilder, events: readonly Value[]): Value {
   const sizes = events.map((event) => add1(g, Size, [event], {}));
-  const largest = sizes.length === 1 ? sizes[0]! : add1(g, Max, sizes, {});
+  return sizes.length === 1 ? sizes[0]! : add1(g, Max, sizes, {});
+}
+
+/** x itself, but not before the moment. */
+export function after(g: GraphBuilder, x: Value, start: Value): Value {
   const zeros = g.constant('int64', [x.shape.length], new Array<number>(x.shape.length).fill(0));
-  // A number times a list of zeros: the list of zeros.
-  return add1(g, ReshapeToSame, [x, mul(g, largest, zeros)], {});
+  return add1(g, ReshapeToSame, [x, mul(g, start, zeros)], {});
 }
 
 export const orderingOps = [Size, Max] as Op<Attributes>[];

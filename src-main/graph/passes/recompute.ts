@@ -1,24 +1,46 @@
 // Computes the inside of each block a second time when its gradients are due, so that between the two only what enters blocks is kept.
 //
-// Works on any finished training graph: the nodes up to the loss are the forward pass, scopes tell which block a node belongs to. What the
-// backward pass of a block reads of its inside comes from copies of its forward nodes, the same operators on the same values, so gradients
-// stay equal bit for bit. The copies read what enters the block through `after`: they wait until the gradients of the blocks behind are
-// done, and can be merged with the originals neither here nor by the runtime. What leaves a block is kept, as it enters the next one.
-// (Chen, Xu, Zhang, Guestrin, 2016, "Training Deep Nets with Sublinear Memory Cost".)
+// Works on any finished training graph: what the loss depends on is the forward pass, what else gradients depend on the backward pass, and
+// scopes tell which block a node belongs to. What the backward pass of a block reads of its inside comes from copies of its forward nodes,
+// the same operators on the same values, so gradients stay equal bit for bit. The copies read what enters the block through `after`: they
+// wait until the gradients of the blocks behind are done, and can be merged with the originals neither here nor by the runtime. What leaves
+// a block is kept, as it enters the next one. (Chen, Xu, Zhang, Guestrin, 2016, "Training Deep Nets with Sublinear Memory Cost".)
 
 import { GraphBuilder, type Graph, type Node, type Value } from '../graph.ts';
-import { after } from '../ops/ordering.ts';
+import { after, moment } from '../ops/ordering.ts';
 import { removeCommonSubexpressions } from './commonSubexpression.ts';
 import { removeDeadCode } from './deadCode.ts';
 import { placeEarly } from './early.ts';
 
-/** `blocks`: scopes; a node belongs to the block that its scope is or lies in. */
-export function recomputeBlocks(graph: Graph, loss: Value, blocks: readonly string[]): Graph {
-  const numForward = 1 + graph.nodes.findIndex((node) => node.outputs.includes(loss));
-  if (numForward === 0) throw new Error(`no node computes the loss ${loss.name}`);
-  const ordered = placeEarly(graph, numForward);
-  const recomputed = new Recomputation(ordered, numForward, loss, blockOf(blocks)).run();
+/** `blocks`: scopes; a node belongs to the block that its scope is or lies in. Gradients are the outputs that `isGradient` names. */
+export function recomputeBlocks(
+  graph: Graph,
+  loss: Value,
+  isGradient: (output: string) => boolean,
+  blocks: readonly string[],
+): Graph {
+  const forward = nodesBehind(graph, [loss]);
+  const gradients = graph.outputs.filter(({ name }) => isGradient(name)).map(({ value }) => value);
+  const needed = nodesBehind(graph, gradients);
+  const isForward = (node: Node) => forward.has(node);
+  const isBackward = (node: Node) => needed.has(node) && !forward.has(node);
+  const phases = [isForward, isBackward, (node: Node) => !isForward(node) && !isBackward(node)];
+  const inPhases = { ...graph, nodes: phases.flatMap((phase) => graph.nodes.filter(phase)) };
+  const ordered = placeEarly(inPhases, forward.size);
+  const recomputed = new Recomputation(ordered, { isForward, isBackward, loss, blockOf: blockOf(blocks) }).run();
   return removeDeadCode(removeCommonSubexpressions(recomputed));
+}
+
+/** Nodes that values are computed by, from the first on. */
+function nodesBehind(graph: Graph, values: readonly Value[]): Set<Node> {
+  const wanted = new Set(values);
+  const found = new Set<Node>();
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some((output) => wanted.has(output))) continue;
+    found.add(node);
+    for (const input of node.inputs) wanted.add(input);
+  }
+  return found;
 }
 
 type BlockOf = (node: Node) => string | null;
@@ -32,6 +54,13 @@ function blockOf(blocks: readonly string[]): BlockOf {
   };
 }
 
+interface Parts {
+  isForward(node: Node): boolean;
+  isBackward(node: Node): boolean;
+  loss: Value;
+  blockOf: BlockOf;
+}
+
 class Recomputation {
   private readonly forward: readonly Node[];
   private readonly backward: readonly Node[];
@@ -40,37 +69,36 @@ class Recomputation {
   private readonly forwardNode = new Map<Value, Node>();
   /** What enters or leaves a block, or never was in one. */
   private readonly kept = new Set<Value>();
-  /** Gradients, the loss first; later ones are computed later. */
-  private readonly events: Value[];
+  private readonly constants: ReadonlySet<Value>;
+  /** The loss and gradients of parameters since the last block: what the copies of the next one wait for. */
+  private events: Value[];
 
   constructor(
     private readonly graph: Graph,
-    numForward: number,
-    loss: Value,
-    private readonly blockOf: BlockOf,
+    private readonly parts: Parts,
   ) {
-    this.forward = graph.nodes.slice(0, numForward);
-    this.backward = graph.nodes.slice(numForward);
+    this.forward = graph.nodes.filter((node) => parts.isForward(node));
+    this.backward = graph.nodes.filter((node) => parts.isBackward(node));
     this.g = new GraphBuilder(graph.name, { ...graph, outputs: [], nodes: this.forward });
-    this.events = [loss];
+    this.constants = new Set(graph.constants.map(({ value }) => value));
+    this.events = [parts.loss];
     for (const node of this.forward) node.outputs.forEach((output) => this.forwardNode.set(output, node));
     for (const reader of this.forward) {
       for (const input of reader.inputs) {
         const producer = this.forwardNode.get(input);
-        if (producer && blockOf(producer) !== blockOf(reader)) this.kept.add(input);
+        if (producer && parts.blockOf(producer) !== parts.blockOf(reader)) this.kept.add(input);
       }
     }
   }
 
   run(): Graph {
     const outputs = new Set(this.graph.outputs.map(({ value }) => value));
-    const copies = new Map<string, Map<Value, Value>>();
-    for (const node of this.backward) {
-      const block = this.blockOf(node);
+    const copies = new Map<string, ReadonlyMap<Value, Value>>();
+    for (const node of this.graph.nodes.slice(this.forward.length)) {
+      const block = this.parts.isBackward(node) ? this.parts.blockOf(node) : null;
       if (block !== null && !copies.has(block)) copies.set(block, this.copyInside(block));
-      const copy = block === null ? undefined : copies.get(block);
-      const inputs = copy ? node.inputs.map((input) => copy.get(input) ?? input) : node.inputs;
-      this.g.keep({ ...node, inputs });
+      const copyOf = block === null ? undefined : copies.get(block);
+      this.g.keep(copyOf ? { ...node, inputs: node.inputs.map((input) => copyOf.get(input) ?? input) } : node);
       this.events.push(...node.outputs.filter((output) => outputs.has(output)));
     }
     for (const { name, value } of this.graph.outputs) this.g.output(name, value);
@@ -78,26 +106,21 @@ class Recomputation {
   }
 
   /** Adds copies of all that the backward pass of a block reads of its inside; original to copy. */
-  private copyInside(block: string): Map<Value, Value> {
+  private copyInside(block: string): ReadonlyMap<Value, Value> {
     const { g } = this;
-    const readers = this.backward.filter((node) => this.blockOf(node) === block);
+    const readers = this.backward.filter((node) => this.parts.blockOf(node) === block);
     const inside = this.insideNodes(readers, block);
-    if (inside.size === 0) return new Map();
-    const waitFor = this.takeEvents(readers);
     const copies = new Map<Value, Value>();
+    if (inside.size === 0) return copies;
+    const start = moment(g, this.takeEvents(readers));
     const entering = new Map<Value, Value>();
-    const constants = new Set(this.graph.constants.map(({ value }) => value));
-    const delayed = (value: Value): Value => {
-      if (constants.has(value)) return value;
-      const known = entering.get(value);
-      if (known) return known;
-      const result = after(g, value, waitFor);
-      entering.set(value, result);
-      return result;
+    const enter = (value: Value): Value => {
+      if (!entering.has(value)) entering.set(value, this.constants.has(value) ? value : after(g, value, start));
+      return entering.get(value)!;
     };
     for (const node of this.forward.filter((candidate) => inside.has(candidate))) {
       g.scope = node.scope;
-      const inputs = node.inputs.map((input) => copies.get(input) ?? delayed(input));
+      const inputs = node.inputs.map((input) => copies.get(input) ?? enter(input));
       g.add(node.op, inputs, node.attributes).forEach((copy, i) => {
         if (!this.kept.has(node.outputs[i]!)) copies.set(node.outputs[i]!, copy);
       });
@@ -110,7 +133,7 @@ class Recomputation {
     const inside = new Set<Node>();
     const visit = (value: Value) => {
       const node = this.forwardNode.get(value);
-      if (!node || this.kept.has(value) || this.blockOf(node) !== block || inside.has(node)) return;
+      if (!node || this.kept.has(value) || this.parts.blockOf(node) !== block || inside.has(node)) return;
       inside.add(node);
       node.inputs.forEach(visit);
     };
@@ -118,13 +141,13 @@ class Recomputation {
     return inside;
   }
 
-  /** What must be computed before the copies: the gradient that enters the block, and the gradients of parameters so far. */
+  /** The events since the last block, and the gradients that enter this one. */
   private takeEvents(readers: readonly Node[]): Value[] {
-    const entering = readers
+    const gradients = readers
       .flatMap((reader) => reader.inputs)
       .filter((input) => !this.forwardNode.has(input) && this.g.producer(input));
-    const events = [...new Set([...this.events, ...entering])];
-    this.events.length = 0;
-    return events;
+    const events = new Set([...this.events, ...gradients]);
+    this.events = [];
+    return [...events];
   }
 }
