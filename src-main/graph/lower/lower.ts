@@ -7,7 +7,8 @@ import { simplify } from '../passes/simplify.ts';
 import { rewrite } from '../passes/rewrite.ts';
 import { lowerConv, lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
-import { lowerMaxPoolGradient, lowerReluGradient } from './elementwise.ts';
+import { lowerMaxPoolGradient } from './pool.ts';
+import { lowerReluGradient } from './elementwise.ts';
 import { lowerGather, lowerGatherGradient } from './rows.ts';
 import { transformerLowerings } from './transformer.ts';
 

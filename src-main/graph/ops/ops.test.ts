@@ -20,7 +20,7 @@ import { gather, gatherElements, pick, scatterAdd, scatterRows } from './indexin
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
-import { maxPool, maxPoolGradient } from './pool.ts';
+import { maxPool } from './pool.ts';
 import * as reduction from './reduction.ts';
 import { rmsNorm, SimplifiedLayerNormalization } from './rmsNorm.ts';
 import { rotary, RotaryEmbedding } from './rotary.ts';
@@ -34,6 +34,8 @@ interface Entry {
   /** Shapes of random float32 inputs. */
   inputs: Shape[];
   build(g: GraphBuilder, ...inputs: Value[]): Value;
+  /** The gradient is one of several, so finite differences do not apply. */
+  ambiguous?: boolean;
   /** Applied to the numbers of all inputs. */
   domain?: (x: number) => number;
 }
@@ -88,7 +90,7 @@ function convolutionEntries(): Entry[] {
     ops: ['Conv', 'ConvInputGradient', 'ConvWeightGradient', 'ConvTranspose'],
     what,
     inputs: [x, w],
-    build: (g, a, b) => conv.conv(g, a!, b!, attributes),
+    build: (g, a, b) => conv.conv(g, a, b, attributes),
   }));
 }
 
@@ -97,83 +99,83 @@ const baseEntries: Entry[] = [
   ...binaryEntries('Sub', elementwise.sub),
   ...binaryEntries('Mul', elementwise.mul),
   ...binaryEntries('Div', elementwise.div),
-  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x!) },
-  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x!) },
-  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x!) },
-  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x!) },
-  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x!) },
-  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x!) },
+  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x) },
+  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x) },
+  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x) },
+  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x) },
+  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x) },
+  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
   {
     ops: ['HardSigmoid'],
     what: 'any',
     inputs: [[2, 3]],
-    build: (g, x) => elementwise.hardSigmoid(g, x!, 0.5, 0.25),
+    build: (g, x) => elementwise.hardSigmoid(g, x, 0.5, 0.25),
   },
   {
     ops: ['Greater', 'Cast'],
     what: 'as numbers',
     inputs: [[2, 3], [3]],
-    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a!, b!), 'float32'),
+    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a, b), 'float32'),
   },
   {
     ops: ['Equal', 'Cast'],
     what: 'on integers',
     inputs: [[4]],
     build: (g, a) =>
-      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a!, 'int64'), g.scalar(0, 'int64')), 'float32'),
+      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a, 'int64'), g.scalar(0, 'int64')), 'float32'),
   },
   {
     ops: ['Where'],
     what: 'stretched operands',
     inputs: [[2, 3], [3], [2, 1]],
-    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c!, g.scalar(0)), a!, b!),
+    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c, g.scalar(0)), a, b),
   },
   {
     ops: ['StopGradient'],
     what: 'one of two paths',
     inputs: [[3], [3]],
-    build: (g, a, b) => elementwise.mul(g, a!, elementwise.stopGradient(g, elementwise.exp(g, b!))),
+    build: (g, a, b) => elementwise.mul(g, a, elementwise.stopGradient(g, elementwise.exp(g, b))),
   },
   {
     ops: ['ReduceSum'],
     what: 'inner and outer axis',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x!, [0, 2], false),
+    build: (g, x) => reduction.reduceSum(g, x, [0, 2], false),
   },
   {
     ops: ['ReduceSum'],
     what: 'kept axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x!, [1], true),
+    build: (g, x) => reduction.reduceSum(g, x, [1], true),
   },
   {
     ops: ['ReduceMean'],
     what: 'to a scalar',
     inputs: [[2, 3]],
-    build: (g, x) => reduction.reduceMean(g, x!, [0, 1], false),
+    build: (g, x) => reduction.reduceMean(g, x, [0, 1], false),
   },
   {
     ops: ['ReduceMean'],
     what: 'images',
     inputs: [[2, 3, 4, 5]],
-    build: (g, x) => reduction.reduceMean(g, x!, [2, 3], false),
+    build: (g, x) => reduction.reduceMean(g, x, [2, 3], false),
   },
-  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x!, [1], true) },
-  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x!, [6, 4]) },
+  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x, [1], true) },
+  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x, [6, 4]) },
   {
     ops: ['Transpose'],
     what: 'three axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => movement.transpose(g, x!, [2, 0, 1]),
+    build: (g, x) => movement.transpose(g, x, [2, 0, 1]),
   },
-  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x!, [2, 3, 4]) },
-  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x!, [3, 4]) },
-  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x!, [1, 0, 0, 2]) },
+  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x, [2, 3, 4]) },
+  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x, [3, 4]) },
+  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x, [1, 0, 0, 2]) },
   {
     ops: ['Slice', 'Pad'],
     what: 'two axes',
     inputs: [[4, 5]],
-    build: (g, x) => movement.slice(g, x!, [0, 1], [1, 0], [3, 4]),
+    build: (g, x) => movement.slice(g, x, [0, 1], [1, 0], [3, 4]),
   },
   {
     ops: ['Concat', 'Slice'],
@@ -195,15 +197,21 @@ const baseEntries: Entry[] = [
     ops: ['Gather'],
     what: 'columns by a matrix',
     inputs: [[2, 4]],
-    build: (g, x) => gather(g, x!, int64(g, [3, 1, 0, 2], [2, 2]), 1),
+    build: (g, x) => gather(g, x, int64(g, [3, 1, 0, 2], [2, 2]), 1),
   },
-  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x!, [0, 2, 3], 1) },
-  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x!, [1, 2], 1) },
+  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [0, 2, 3], 1) },
+  {
+    ops: ['Gather'],
+    what: 'picked blocks',
+    inputs: [[2, 8, 3]],
+    build: (g, x) => pick(g, x, [0, 1, 4, 5, 6, 7], 1),
+  },
+  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [1, 2], 1) },
   {
     ops: ['ScatterElements'],
     what: 'repeated indices',
     inputs: [[5], [4]],
-    build: (g, data, updates) => scatterAdd(g, data!, int64(g, [1, 3, 1, 0]), updates!, 0),
+    build: (g, data, updates) => scatterAdd(g, data, int64(g, [1, 3, 1, 0]), updates, 0),
   },
   {
     ops: ['MatMul'],
@@ -212,7 +220,7 @@ const baseEntries: Entry[] = [
       [2, 3],
       [3, 4],
     ],
-    build: (g, a, b) => matMul(g, a!, b!),
+    build: (g, a, b) => matMul(g, a, b),
   },
   {
     ops: ['MatMul'],
@@ -221,13 +229,13 @@ const baseEntries: Entry[] = [
       [5, 1, 2, 3],
       [4, 3, 2],
     ],
-    build: (g, a, b) => matMul(g, a!, b!),
+    build: (g, a, b) => matMul(g, a, b),
   },
   ...[0, 1, 2, 3].map((flags): Entry => ({
     ops: ['Gemm'],
     what: `transposition ${flags}`,
     inputs: [flags & 1 ? [3, 2] : [2, 3], flags & 2 ? [4, 3] : [3, 4], [4]],
-    build: (g, a, b, c) => gemm(g, a!, b!, { transA: flags & 1, transB: flags >> 1 }, c),
+    build: (g, a, b, c) => gemm(g, a, b, { transA: flags & 1, transB: flags >> 1 }, c),
   })),
   ...convolutionEntries(),
   {
@@ -237,27 +245,27 @@ const baseEntries: Entry[] = [
       [2, 3, 3, 4],
       [3, 2, 3, 3],
     ],
-    build: (g, x, w) => conv.convTranspose(g, x!, w!, { ...square(2, 1), output_padding: [1, 0] }),
+    build: (g, x, w) => conv.convTranspose(g, x, w, { ...square(2, 1), output_padding: [1, 0] }),
   },
   {
     ops: ['MaxPool', 'MaxPoolGradient', 'ScatterElements'],
     what: 'overlapping windows with padding',
     inputs: [[2, 3, 7, 6]],
-    build: (g, x) => maxPool(g, x!, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
   },
   {
     ops: ['BatchNormalization', 'BatchNormalizationGradient'],
     what: 'of the batch',
     inputs: [[3, 2, 4, 5], [2], [2]],
-    build: (g, x, scale, bias) => batchNormTraining(g, x!, scale!, bias!, 1e-5).y,
+    build: (g, x, scale, bias) => batchNormTraining(g, x, scale, bias, 1e-5).y,
   },
   {
     ops: ['BatchNormalization'],
     what: 'statistics',
     inputs: [[3, 2, 4, 5], [2], [2]],
     build(g, x, scale, bias) {
-      const { mean, variance } = batchNormTraining(g, x!, scale!, bias!, 1e-5);
-      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale!], 0);
+      const { mean, variance } = batchNormTraining(g, x, scale, bias, 1e-5);
+      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale], 0);
     },
   },
   {
@@ -265,20 +273,28 @@ const baseEntries: Entry[] = [
     what: 'with given statistics',
     inputs: [[3, 2, 4], [2], [2], [2]],
     build: (g, x, scale, mean, root) =>
-      batchNormInference(g, x!, scale!, mean!, mean!, elementwise.mul(g, root!, root!), 1e-3),
+      batchNormInference(g, x, scale, mean, mean, elementwise.mul(g, root, root), 1e-3),
   },
   {
-    ops: ['MaxPoolGradient'],
-    what: 'two outputs with one maximum',
-    inputs: [[1, 1, 1, 2]],
-    build: (g, dy) => maxPoolGradient(g, dy!, int64(g, [2, 2], [1, 1, 1, 2]), [1, 1, 1, 4]),
+    ops: ['MaxPool', 'MaxPoolGradient'],
+    what: 'equal maxima',
+    ambiguous: true,
+    inputs: [[1, 2, 6, 6]],
+    domain: (x) => Math.sign(x),
+    build: (g, x) => maxPool(g, x!, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+  },
+  {
+    ops: ['MaxPool', 'MaxPoolGradient'],
+    what: 'a last row in no window',
+    inputs: [[2, 1, 5, 7]],
+    build: (g, x) => maxPool(g, x!, { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] }),
   },
   {
     ops: ['BatchNormalizationGradient'],
     what: 'all outputs',
     inputs: [[3, 2, 4], [3, 2, 4], [2], [2], [2]],
     build(g, dy, x, scale, mean, root) {
-      const operands = [dy!, x!, scale!, mean!, elementwise.mul(g, root!, root!)];
+      const operands = [dy, x, scale, mean, elementwise.mul(g, root, root)];
       const [dx, dscale, dbias] = g.add(BatchNormalizationGradient, operands, { epsilon: 1e-5 });
       return elementwise.mul(g, dx!, movement.reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
     },
@@ -445,7 +461,7 @@ function dependsSmoothly(g: GraphBuilder, y: Value, input: Value): boolean {
 
 const providers: ExecutionProvider[] = ['cpu', 'webgpu'];
 /** Entries of an operator with a gradient rule that does not hold for them. */
-const withoutGradient = new Set(['with given statistics', 'columns by a matrix', 'picked']);
+const withoutGradient = new Set(['with given statistics', 'columns by a matrix', 'picked', 'picked blocks']);
 
 describe.each(entries.map((entry) => [entry.ops[0]!, entry.what, entry] as const))('%s, %s', (type, _, entry) => {
   it.each(providers)('gives what the interpreter gives when lowered for %s', async (provider) => {
@@ -460,7 +476,7 @@ describe.each(entries.map((entry) => [entry.ops[0]!, entry.what, entry] as const
   const hasGradient = op.gradient !== undefined && !withoutGradient.has(entry.what);
   it.runIf(hasGradient)('has the gradient that finite differences measure, also when lowered', async () => {
     const { graph, feeds } = buildBackward(entry);
-    expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
+    if (!entry.ambiguous) expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
     const expected = interpret(graph, feeds);
     for (const provider of providers) {
       const actual = await runOnnx(verify(lower(graph, provider)), feeds);
