@@ -135,6 +135,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     seed: 0,
     numWorkers: 1,
     microBatch: batch,
+    sequence: 0,
   };
   const optimizer = {
     kind: 'sgd' as const,

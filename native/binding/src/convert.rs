@@ -343,6 +343,7 @@ pub struct WriteOptions {
     pub statistics: bool,
     pub int64: HashMap<String, i64>,
     pub metadata: HashMap<String, String>,
+    pub tensors: Option<Vec<String>>,
 }
 
 impl From<WriteOptions> for state::WriteOptions {
@@ -352,6 +353,7 @@ impl From<WriteOptions> for state::WriteOptions {
             statistics: options.statistics,
             int64: options.int64.into_iter().collect(),
             metadata: options.metadata.into_iter().collect(),
+            tensors: options.tensors,
         }
     }
 }
