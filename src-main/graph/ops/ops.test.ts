@@ -281,13 +281,13 @@ const baseEntries: Entry[] = [
     ambiguous: true,
     inputs: [[1, 2, 6, 6]],
     domain: (x) => Math.sign(x),
-    build: (g, x) => maxPool(g, x!, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
   },
   {
     ops: ['MaxPool', 'MaxPoolGradient'],
     what: 'a last row in no window',
     inputs: [[2, 1, 5, 7]],
-    build: (g, x) => maxPool(g, x!, { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] }),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] }),
   },
   {
     ops: ['BatchNormalizationGradient'],
