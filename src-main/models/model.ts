@@ -22,11 +22,14 @@ export interface TensorSpec {
   init: Initializer;
   /** The block whose unit it belongs to under block granularity; null: shared by all workers. */
   block: string | null;
-  /** The neuron group that masks it along `axis` (library layout) under neuron granularity; null: shared by all workers. */
-  neurons: { group: string; axis: number } | null;
+  /**
+   * The neuron group that masks it along `axis` (library layout) under neuron granularity; null: shared by all workers. Unit u is the
+   * rows [u span, (u + 1) span) of the axis; `span` is 1 where it is not given.
+   */
+  neurons: { group: string; axis: number; span?: number } | null;
 }
 
-/** `id` is `<block>/channels` (inner channels); `size` the number of its units. */
+/** `id` is `<block>/channels` (inner channels), `<block>/mlp` (hidden units) or `<block>/heads`; `size` the number of its units. */
 export interface NeuronGroup {
   id: string;
   size: number;
@@ -57,7 +60,10 @@ export interface TensorPort {
   shape: number[];
 }
 
-/** A graph with everything needed to bind it. All graphs read `input` [B,C,H,W] float32 and, but for `inference`, `label` [B] int64. */
+/**
+ * A graph with everything needed to bind it. All graphs read `input`, images [B,C,H,W] (float32) or tokens [B,T] (int64), and, but for
+ * `inference` and `statistics`, `label`: the class [B] or the next token [B,T] (int64).
+ */
 export interface ModelGraph {
   graph: Graph;
   batch: number;
@@ -87,7 +93,7 @@ export interface ModelDefinition {
   tensors: TensorSpec[];
   blocks: string[];
   groups: NeuronGroup[];
-  /** Shape of one sample, and the number of classes. */
+  /** Shape of one sample, and the number of classes (of tokens: the vocabulary). */
   sample: number[];
   classes: number;
   /** Tensors to scale by coverage when residual branches are scaled after forward masking (the last affine of each branch, in block order). */
@@ -97,9 +103,12 @@ export interface ModelDefinition {
    * Outputs: `loss` [] float32, `grad/<parameter>` and `stat/<buffer>` (the updated running statistic) of what is held.
    */
   training(options: TrainingOptions): ModelGraph;
-  /** Full network with given statistics. Outputs: `loss` [B] (per sample; 0 where the label is negative) and `logits` [B,K]. */
+  /** Full network with given statistics. Outputs: `loss` [L] (per label; 0 where it is negative) and `logits` [L,K]. */
   evaluation(options: FullNetworkOptions): ModelGraph;
-  /** Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read. */
+  /**
+   * Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read.
+   * Not to be asked of a model without buffers.
+   */
   statistics(options: FullNetworkOptions): ModelGraph;
   /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
   inference(): ModelGraph;
@@ -108,4 +117,14 @@ export interface ModelDefinition {
 /** Axis that comes first in the store, or null where the store has the library's layout. */
 export function storeAxis(spec: TensorSpec, granularity: Granularity): number | null {
   return granularity === 'neuron' && spec.neurons !== null ? spec.neurons.axis : null;
+}
+
+/** Rows of a tensor's store layout (of its masked axis) that are held, ascending; null: all of it; empty: nothing. */
+export function heldRows(spec: TensorSpec, granularity: Granularity, held: Held): number[] | null {
+  if (granularity === 'block') return spec.block === null || held.blocks.includes(spec.block) ? null : [];
+  const units = spec.neurons === null ? undefined : held.neurons[spec.neurons.group];
+  if (!spec.neurons || !units) return null;
+  const { axis, span = 1 } = spec.neurons;
+  if (units.length * span === spec.shape[axis]) return null;
+  return units.flatMap((unit) => Array.from({ length: span }, (_, row) => unit * span + row));
 }

@@ -5,14 +5,13 @@
 
 import { differentiate } from '../graph/autodiff.ts';
 import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
-import { lower, type ExecutionProvider } from '../graph/lower/lower.ts';
 import { mul } from '../graph/ops/elementwise.ts';
-import { pick } from '../graph/ops/indexing.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
-import { narrow } from '../graph/passes/narrow.ts';
 import { verify } from '../graph/verify.ts';
 import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
+import { finish, pickHeld } from './finish.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
+import { heldRows } from './model.ts';
 import type {
   FullNetworkOptions,
   Granularity,
@@ -25,7 +24,7 @@ import type {
   TensorSpec,
   TrainingOptions,
 } from './model.ts';
-import { outputPort, Ports, type Rows } from './ports.ts';
+import { outputPort, Ports } from './ports.ts';
 import { resnetLogits, type Layers } from './resnetForward.ts';
 import { resnetBlocks, resnetTensors, type ResNetSpec } from './resnetTensors.ts';
 
@@ -166,14 +165,6 @@ class ResNet {
   }
 }
 
-/** Rows of a tensor's store layout that are held; null: all of it; empty: nothing. */
-function heldRows(tensor: TensorSpec, granularity: Granularity, held: Held): Rows {
-  if (granularity === 'block') return tensor.block === null || held.blocks.includes(tensor.block) ? null : [];
-  if (tensor.neurons === null) return null;
-  const rows = held.neurons[tensor.neurons.group];
-  return rows && rows.length < tensor.shape[tensor.neurons.axis]! ? rows : null;
-}
-
 function innerChannels(
   block: string,
   granularity: Granularity,
@@ -187,19 +178,12 @@ function innerChannels(
   return heldRows(conv1, granularity, held)?.length ?? conv1.shape[0]!;
 }
 
-/** Under backward masking, the held rows of a value that covers all; under forward masking there are no others. */
-const pickHeld = (g: GraphBuilder, value: Value, rows: Rows, masking: Masking): Value =>
-  masking === 'backward' && rows ? pick(g, value, rows, 0) : value;
-
 function batchStatistic(statistics: ReadonlyMap<string, LayerStatistics>, buffer: string): Value {
   const [layer, kind] = [buffer.slice(0, buffer.lastIndexOf('.')), buffer.slice(buffer.lastIndexOf('.') + 1)];
   const found = statistics.get(layer);
   if (!found) throw new Error(`${layer} was not normalised`);
   return kind === 'running_mean' ? found.mean : found.variance;
 }
-
-const finish = (graph: Graph, provider: ExecutionProvider = 'cpu'): Graph =>
-  verify(lower(removeDeadCode(narrow(verify(graph))), provider));
 
 /** Drops inputs that nothing reads (the classifier, where only statistics are asked for). */
 function pruneInputs(graph: Graph, ports: TensorPort[]): { graph: Graph; inputs: TensorPort[] } {

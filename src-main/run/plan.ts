@@ -1,10 +1,10 @@
 // The plan of a run, from its model and masks: who holds what, what it costs every worker, what every device needs and whether it has it.
 
-import type { Dataset } from '../contract/commands.ts';
 import type { Plan, PlanChange } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { PlannedDevice } from '../device/discover.ts';
 import { graphFlops } from '../graph/flops.ts';
+import { bytesOf } from '../graph/graph.ts';
 import { liveness } from '../graph/liveness.ts';
 import { assignMasks } from '../masks/assign.ts';
 import { isConnected, unitHolders } from '../masks/connectivity.ts';
@@ -18,7 +18,8 @@ import type { Masks, ModelDefinition } from '../models/model.ts';
 
 export interface PlanInput {
   config: RunConfig;
-  dataset: Dataset;
+  /** Training samples of the dataset. */
+  trainSamples: number;
   model: ModelDefinition;
   /** Who holds what, where a file says it. */
   explicit: ExplicitPlan | undefined;
@@ -43,9 +44,9 @@ export function runMasks(
 }
 
 export function buildPlan(input: PlanInput): Plan {
-  const { config, dataset, model, explicit, masks, devices, layout, microBatch } = input;
+  const { config, trainSamples, model, explicit, masks, devices, layout, microBatch } = input;
   const workers = workerCosts(model, masks, microBatch);
-  const needs = deviceMemory(input, layout, workers);
+  const needs = deviceMemory(devices, layout, workers);
   const coverage = coverageOf(model, masks);
   const parameters = { ...layout, tensors: layout.tensors.filter((tensor) => tensor.kind === 'parameter') };
   const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, masks.granularity));
@@ -88,7 +89,7 @@ export function buildPlan(input: PlanInput): Plan {
     batch: {
       global: config.training.batch,
       perWorker: microBatch,
-      stepsPerEpoch: Math.floor(dataset.train / config.training.batch),
+      stepsPerEpoch: Math.floor(trainSamples / config.training.batch),
     },
   };
 }
@@ -96,6 +97,8 @@ export function buildPlan(input: PlanInput): Plan {
 interface WorkerCost {
   flopsPerSample: number;
   activationBytes: number;
+  /** One micro-batch: input and labels. */
+  batchBytes: number;
 }
 
 /** From each worker's training graph; workers that hold the same have the same graph. */
@@ -107,22 +110,26 @@ function workerCosts(model: ModelDefinition, masks: Masks, microBatch: number): 
     const found = known.get(key);
     if (found) return found;
     const { graph } = model.training({ batch: microBatch, granularity, masking, held });
-    const cost = { flopsPerSample: graphFlops(graph) / microBatch, activationBytes: liveness(graph).peakBytes };
+    const feeds = graph.inputs.filter(({ name }) => name === 'input' || name === 'label');
+    const cost = {
+      flopsPerSample: graphFlops(graph) / microBatch,
+      activationBytes: liveness(graph).peakBytes,
+      batchBytes: feeds.reduce((sum, feed) => sum + bytesOf(feed), 0),
+    };
     known.set(key, cost);
     return cost;
   });
 }
 
 function deviceMemory(
-  { model, devices, microBatch }: Pick<PlanInput, 'model' | 'devices' | 'microBatch'>,
+  devices: readonly PlannedDevice[],
   layout: StoreLayout,
   costs: readonly WorkerCost[],
 ): Plan['devices'][number]['memory'][] {
-  const batchBytes = microBatch * (4 * product(model.sample) + 8);
   return devices.map(({ workers }) =>
     predictDevice(
       layout,
-      workers.map((worker) => ({ worker, batchBytes, activationBytes: costs[worker]!.activationBytes })),
+      workers.map((worker) => ({ worker, ...costs[worker]! })),
     ),
   );
 }
@@ -142,7 +149,7 @@ function changesThatFit(input: PlanInput): PlanChange[] {
     const masks = runMasks(model, { subnetworks }, setting.microBatch, explicit);
     const costs = workerCosts(model, masks, setting.microBatch);
     const layout = storeLayout(model.tensors, masks, layoutOptions);
-    const memory = deviceMemory({ ...input, microBatch: setting.microBatch }, layout, costs);
+    const memory = deviceMemory(devices, layout, costs);
     return devices.map((device, index) => needOf(device, memory[index]!.total));
   };
   const from = { microBatch: input.microBatch, coverage };

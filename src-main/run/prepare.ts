@@ -2,7 +2,7 @@
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
@@ -12,6 +12,7 @@ import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { buildPlan, runMasks } from './plan.ts';
+import { resolveModel } from './resolveModel.ts';
 
 /** Folder and normalisation of a split. */
 export interface SplitSource {
@@ -41,14 +42,14 @@ export function prepareRun(
   explicit?: ExplicitPlan,
 ): PreparedRun {
   const { subnetworks, training, evaluation } = config;
-  const spec = modelSpec(config, dataset);
-  const model = createModel(spec);
+  const resolved = resolveModel(config, dataset);
+  const model = createModel(resolved.spec);
   const devices = runDevices(config, machine);
   const microBatch = training.batch / subnetworks.workers;
-  if (training.batch > dataset.train) {
+  if (training.batch > resolved.train) {
     throw new UserError(
       'configuration',
-      `training.batch must be at most the ${dataset.train} training samples of ${dataset.name}, got ${training.batch}`,
+      `training.batch must be at most the ${resolved.train} training samples of ${dataset.name}, got ${training.batch}`,
       { key: 'training.batch' },
     );
   }
@@ -59,17 +60,20 @@ export function prepareRun(
     masked && subnetworks.granularity === 'block' && evaluation.branchScale === 'auto'
       ? coverage.mean / subnetworks.workers
       : 1;
-  const reestimates = evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked);
+  const hasStatistics = model.tensors.some((spec) => spec.kind === 'buffer');
+  const reestimates =
+    hasStatistics && (evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked));
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
-  if (statisticsBatches * microBatch > dataset.train) {
+  if (statisticsBatches * microBatch > resolved.train) {
     throw new UserError(
       'configuration',
-      `evaluation.statisticsBatches must be at most ${Math.floor(dataset.train / microBatch)} with ${dataset.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
+      `evaluation.statisticsBatches must be at most ${Math.floor(resolved.train / microBatch)} with ${resolved.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
       { key: 'evaluation.statisticsBatches' },
     );
   }
-  const evaluationSamples = Math.min(evaluation.samples || dataset.test, dataset.test);
-  const batch = Math.min(evaluation.batch, evaluationSamples);
+  const evaluationSamples = Math.min(evaluation.samples || resolved.test, resolved.test);
+  const largestBatch = resolved.kind === 'tokens' ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
+  const batch = Math.min(largestBatch, evaluationSamples);
   const layoutOptions = {
     numParticipants: devices.length,
     optimizerSlots: training.optimizer === 'adamw' ? 2 : training.momentum > 0 ? 1 : 0,
@@ -78,14 +82,15 @@ export function prepareRun(
   };
   const layout = storeLayout(model.tensors, masks, layoutOptions);
   const source = (split: SplitSource) => ({
-    kind: 'dataset' as const,
+    kind: resolved.kind,
+    sequence: resolved.sequence,
     ...split,
     seed: training.seed,
     numWorkers: subnetworks.workers,
     microBatch,
   });
   const setup = {
-    model: spec,
+    model: resolved.spec,
     masks,
     microBatch,
     optimizer: {
@@ -102,11 +107,7 @@ export function prepareRun(
     evaluation: { source: source(sources.test), batch, statisticsBatches, branchScale },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
-  const plan = buildPlan({ config, dataset, model, explicit, masks, devices, layout, layoutOptions, microBatch });
+  const trainSamples = resolved.train;
+  const plan = buildPlan({ config, trainSamples, model, explicit, masks, devices, layout, layoutOptions, microBatch });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
-}
-
-function modelSpec(config: RunConfig, dataset: Dataset): ModelSpec {
-  const [channels, height, width] = dataset.sample as [number, number, number];
-  return { ...config.model, channels, image: [height, width], classes: dataset.classes };
 }

@@ -15,6 +15,11 @@ const cases = [
   'resnet-block-backward',
   'resnet-neuron-forward',
   'resnet-neuron-backward',
+  'llama-ddp',
+  'llama-block-forward',
+  'llama-block-backward',
+  'llama-neuron-forward',
+  'llama-neuron-backward',
 ];
 const tolerance = 1e-4;
 

@@ -7,7 +7,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { modelSpec, type DeviceSetup } from '../contract/deviceMessages.ts';
+import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
 
 import { shareOf, type RunDevice } from '../device/discover.ts';
 import { storageError } from '../data/files.ts';
@@ -20,16 +20,30 @@ import { Fleet } from './fleet.ts';
 
 const count = z.int().min(1);
 
+const resnetCase = z.object({
+  family: z.literal('resnet'),
+  layers: z.array(count).min(1),
+  width: count,
+  stem: z.enum(['cifar', 'imagenet']),
+  channels: count,
+  image: z.union([count, z.tuple([count, count])]),
+  classes: count,
+});
+
+const llamaCase = z.object({
+  family: z.literal('llama'),
+  vocab: count,
+  hidden: count,
+  ff: count,
+  layers: count,
+  heads: count,
+  kv_heads: count,
+  seq: count,
+  tied: z.boolean(),
+});
+
 const caseFile = z.object({
-  model: z.object({
-    family: z.literal('resnet'),
-    layers: z.array(count).min(1),
-    width: count,
-    stem: z.enum(['cifar', 'imagenet']),
-    channels: count,
-    image: z.union([count, z.tuple([count, count])]),
-    classes: count,
-  }),
+  model: z.discriminatedUnion('family', [resnetCase, llamaCase]),
   regime: z.enum(['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward']),
   workers: count,
   batch_per_worker: count,
@@ -100,8 +114,8 @@ export async function replayCase({
       int64: {},
       metadata: {},
     });
-    const { lossSum, samples } = await fleet.evaluate(read.batch_per_worker);
-    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / samples };
+    const { lossSum, labels } = await fleet.evaluate(read.batch_per_worker);
+    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / labels };
     await writeFile(join(out, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
     return result;
   } catch (error) {
@@ -151,8 +165,7 @@ function openCase(
   spawnDevice: SpawnDevice,
   onRecords: (records: StepRecords) => void,
 ): Promise<Fleet> {
-  const { image } = read.model;
-  const spec = modelSpec.parse({ ...read.model, image: typeof image === 'number' ? [image, image] : image });
+  const spec = caseModel(read.model);
   const model = createModel(spec);
   const masks: Masks = {
     granularity: read.regime.startsWith('neuron') ? 'neuron' : 'block',
@@ -168,6 +181,7 @@ function openCase(
     seed: 0,
     numWorkers: read.workers,
     microBatch: read.batch_per_worker,
+    sequence: 0,
   };
   return Fleet.open({
     spawnDevice,
@@ -189,6 +203,12 @@ function openCase(
     fill: (store) => store.readValues(join(folder, 'init.safetensors')),
     onRecords,
   });
+}
+
+function caseModel(model: Case['model']): ModelSpec {
+  if (model.family === 'llama') return { ...model, kvHeads: model.kv_heads };
+  const { image } = model;
+  return { ...model, image: typeof image === 'number' ? [image, image] : image };
 }
 
 function caseOptimizer({ optimizer, clip_global_norm }: Case): DeviceSetup['optimizer'] {

@@ -3,6 +3,7 @@
 import type { Attributes, Graph, Node, Shape } from '../graph/graph.ts';
 import { sizeOf } from '../graph/graph.ts';
 import type { TestTensor } from './runOnnx.ts';
+import { transformerKernels } from './transformerKernels.ts';
 
 type Kernel = (inputs: readonly TestTensor[], attributes: Attributes, node: Node) => TestTensor[];
 
@@ -329,4 +330,5 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   },
   BatchNormalization: batchNormalization,
   BatchNormalizationGradient: batchNormalizationGradient,
+  ...transformerKernels,
 };

@@ -1,13 +1,19 @@
 // All operators. ops.test.ts fails for one that lacks a gradient rule (or a reason) or a test entry.
 
+import { attentionOps } from './attention.ts';
 import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
+import { gatingOps } from './gating.ts';
 import { indexingOps } from './indexing.ts';
 import { linalgOps } from './linalg.ts';
 import { movementOps } from './movement.ts';
 import { normOps } from './norm.ts';
 import { poolOps } from './pool.ts';
 import { reductionOps } from './reduction.ts';
+import { rmsNormOps } from './rmsNorm.ts';
+import { rotaryOps } from './rotary.ts';
+import { softmaxOps } from './softmax.ts';
+import { tokenLossOps } from './tokenLoss.ts';
 import type { Op } from '../graph.ts';
 
 export const allOps: readonly Op[] = [
@@ -19,4 +25,10 @@ export const allOps: readonly Op[] = [
   ...convOps,
   ...poolOps,
   ...normOps,
+  ...softmaxOps,
+  ...rmsNormOps,
+  ...rotaryOps,
+  ...attentionOps,
+  ...gatingOps,
+  ...tokenLossOps,
 ];
