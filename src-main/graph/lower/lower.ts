@@ -7,6 +7,9 @@ import { simplify } from '../passes/simplify.ts';
 import { rewrite } from '../passes/rewrite.ts';
 import { lowerConv, lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
+import { lowerGelu, lowerGeluGradient } from './gelu.ts';
+import { lowerLayerNormalizationGradient } from './layerNorm.ts';
+import { lowerTake } from './take.ts';
 import { lowerMaxPoolGradient, lowerReluGradient } from './elementwise.ts';
 
 export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
@@ -23,6 +26,10 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   ConvWeightGradient: lowerConvWeightGradient,
   BatchNormalization: lowerBatchNormalization,
   BatchNormalizationGradient: lowerBatchNormalizationGradient,
+  LayerNormalizationGradient: lowerLayerNormalizationGradient,
+  Gelu: lowerGelu,
+  GeluGradient: lowerGeluGradient,
+  Take: lowerTake,
 };
 
 /** A graph of standard operators only, cleaned up: ready to plan, write and run. */

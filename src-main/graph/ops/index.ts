@@ -2,12 +2,15 @@
 
 import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
+import { geluOps } from './gelu.ts';
 import { indexingOps } from './indexing.ts';
+import { layerNormOps } from './layerNorm.ts';
 import { linalgOps } from './linalg.ts';
 import { movementOps } from './movement.ts';
 import { normOps } from './norm.ts';
 import { poolOps } from './pool.ts';
 import { reductionOps } from './reduction.ts';
+import { takeOps } from './take.ts';
 import type { Op } from '../graph.ts';
 
 export const allOps: readonly Op[] = [
@@ -19,4 +22,7 @@ export const allOps: readonly Op[] = [
   ...convOps,
   ...poolOps,
   ...normOps,
+  ...layerNormOps,
+  ...geluOps,
+  ...takeOps,
 ];

@@ -14,12 +14,15 @@ import { verify } from '../verify.ts';
 import * as conv from './conv.ts';
 import * as elementwise from './elementwise.ts';
 import { allOps } from './index.ts';
+import { gelu } from './gelu.ts';
 import { gather, pick, scatterAdd } from './indexing.ts';
+import { layerNorm, LayerNormalizationGradient } from './layerNorm.ts';
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
 import { maxPool, maxPoolGradient } from './pool.ts';
 import * as reduction from './reduction.ts';
+import { take } from './take.ts';
 
 interface Entry {
   /** Operators that the entry tests. */
@@ -272,6 +275,53 @@ const entries: Entry[] = [
       return elementwise.mul(g, dx!, movement.reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
     },
   },
+  { ops: ['Erf'], what: 'any', inputs: [[3, 4]], build: (g, x) => elementwise.erf(g, x!) },
+  { ops: ['Gelu', 'GeluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => gelu(g, x!) },
+  {
+    ops: ['Gelu', 'GeluGradient'],
+    what: 'far from zero',
+    inputs: [[40]],
+    domain: (x) => 4 * x,
+    build: (g, x) => gelu(g, x!),
+  },
+  {
+    ops: ['LayerNormalization', 'LayerNormalizationGradient'],
+    what: 'rows of three axes',
+    inputs: [[2, 3, 5], [5], [5]],
+    build: (g, x, scale, bias) => layerNorm(g, x!, scale!, bias!, 1e-5),
+  },
+  {
+    ops: ['LayerNormalizationGradient'],
+    what: 'all outputs',
+    inputs: [[4, 3], [4, 3], [3], [4, 1], [4, 1]],
+    build(g, dy, x, scale, mean, inverse) {
+      const [dx, dscale, dbias] = g.add(LayerNormalizationGradient, [dy!, x!, scale!, mean!, inverse!], {});
+      return elementwise.mul(g, dx!, elementwise.add(g, dscale!, dbias!));
+    },
+  },
+  { ops: ['Take'], what: 'a permutation', inputs: [[2, 4, 3]], build: (g, x) => take(g, x!, [2, 0, 3, 1], 1) },
+  {
+    ops: ['Take'],
+    what: 'repeated, left out and zero',
+    inputs: [[4, 3]],
+    build: (g, x) => take(g, x!, [3, -1, 3, 1], 0),
+  },
+  { ops: ['Take'], what: 'the last axis', inputs: [[2, 3]], build: (g, x) => take(g, x!, [2, 2, -1, 2, 0], 1) },
+  {
+    ops: ['Split', 'Concat'],
+    what: 'uneven parts',
+    inputs: [[2, 6]],
+    build(g, x) {
+      const [a, b, c] = movement.split(g, x!, 1, [2, 3, 1]);
+      return elementwise.mul(g, elementwise.add(g, a!, c!), movement.slice(g, b!, [1], [1], [3]));
+    },
+  },
+  {
+    ops: ['Split', 'Concat'],
+    what: 'a part that nothing reads',
+    inputs: [[4, 2]],
+    build: (g, x) => movement.split(g, x!, 0, [1, 3])[1]!,
+  },
 ];
 
 interface Built {
@@ -383,6 +433,9 @@ describe('operands that do not fit', () => {
     ['Slice: range outside', () => movement.slice(g, a, [1], [1], [4])],
     ['Gather: bad indices', () => gather(g, a, b, 0)],
     ['ScatterElements: indices and updates differ', () => scatterAdd(g, a, indices, b, 0)],
+    ['Take: bad indices', () => take(g, a, [3], 1)],
+    ['Split: parts do not add up', () => movement.split(g, a, 1, [1, 1])[0]!],
+    ['LayerNormalization: takes one entry', () => layerNorm(g, a, a, a, 1e-5)],
     ['MatMul: inner extents differ', () => matMul(g, a, b)],
     ['Gemm: inner extents differ', () => gemm(g, a, b, { transA: 0, transB: 1 })],
     ['Conv: weight or attributes do not fit', () => conv.conv(g, a, b, square(1, 1))],
