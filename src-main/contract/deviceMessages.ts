@@ -1,7 +1,6 @@
 // Commands between the main process and a device process, and the events that the latter sends. Same transport as the app's own contract.
 
 import { z } from 'zod';
-import { runConfig } from './runConfig.ts';
 
 const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
 export const masks = z.object({
@@ -31,16 +30,29 @@ const optimizer = z.object({
   clipGlobalNorm: z.number(),
 });
 
+const extents = z.tuple([z.number(), z.number()]);
+const imageModel = { channels: z.number(), image: extents, classes: z.number() };
+
 /** Model with everything inferred from the data. */
-export const modelSpec = z.object({
-  family: z.literal('resnet'),
-  layers: runConfig.shape.model.shape.layers.unwrap(),
-  width: z.number(),
-  stem: z.enum(['cifar', 'imagenet']),
-  channels: z.number(),
-  image: z.tuple([z.number(), z.number()]),
-  classes: z.number(),
-});
+export const modelSpec = z.discriminatedUnion('family', [
+  z.object({
+    family: z.literal('resnet'),
+    layers: z.array(z.number()),
+    width: z.number(),
+    stem: z.enum(['cifar', 'imagenet']),
+    ...imageModel,
+  }),
+  z.object({
+    family: z.literal('swin'),
+    patch: extents,
+    window: extents,
+    embed: z.number(),
+    depths: z.array(z.number()),
+    heads: z.array(z.number()),
+    mlpRatio: z.number(),
+    ...imageModel,
+  }),
+]);
 export type ModelSpec = z.infer<typeof modelSpec>;
 
 /** What every device process of a run is told; the same for all but `participant`, `device` and `workers`. */

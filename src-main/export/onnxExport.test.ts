@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelDefinition } from '../models/model.ts';
-import { createResNet } from '../models/resnet.ts';
 import { readCase } from '../testing/cases.ts';
 import type { TestTensor } from '../testing/runOnnx.ts';
 import { exportOnnx } from './onnxExport.ts';
@@ -24,7 +23,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sdp-export-'));
   weights = join(folder, 'final.safetensors');
   const reference = await readCase('resnet-ddp');
-  model = createResNet(reference.model);
+  model = reference.model;
   expectedLoss = reference.evaluationLoss;
   const final = [...reference.expect].filter(([name]) => name.startsWith('final/'));
   await writeSafetensors(weights, new Map(final.map(([name, tensor]) => [name.slice(6), float32(tensor)])));

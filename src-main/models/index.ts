@@ -3,7 +3,13 @@
 import type { ModelSpec } from '../contract/deviceMessages.ts';
 import type { ModelDefinition } from './model.ts';
 import { createResNet } from './resnet.ts';
+import { createSwin } from './swin.ts';
 
 export function createModel(spec: ModelSpec): ModelDefinition {
-  return createResNet(spec);
+  switch (spec.family) {
+    case 'resnet':
+      return createResNet(spec);
+    case 'swin':
+      return createSwin(spec);
+  }
 }

@@ -10,6 +10,7 @@ import { movementOps } from './movement.ts';
 import { normOps } from './norm.ts';
 import { poolOps } from './pool.ts';
 import { reductionOps } from './reduction.ts';
+import { softmaxOps } from './softmax.ts';
 import { takeOps } from './take.ts';
 import type { Op } from '../graph.ts';
 
@@ -24,5 +25,6 @@ export const allOps: readonly Op[] = [
   ...normOps,
   ...layerNormOps,
   ...geluOps,
+  ...softmaxOps,
   ...takeOps,
 ];

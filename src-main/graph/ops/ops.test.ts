@@ -22,6 +22,7 @@ import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
 import { maxPool, maxPoolGradient } from './pool.ts';
 import * as reduction from './reduction.ts';
+import { softmax } from './softmax.ts';
 import { take } from './take.ts';
 
 interface Entry {
@@ -299,6 +300,7 @@ const entries: Entry[] = [
       return elementwise.mul(g, dx!, elementwise.add(g, dscale!, dbias!));
     },
   },
+  { ops: ['Softmax'], what: 'rows of three axes', inputs: [[2, 3, 4]], build: (g, x) => softmax(g, x!) },
   { ops: ['Take'], what: 'a permutation', inputs: [[2, 4, 3]], build: (g, x) => take(g, x!, [2, 0, 3, 1], 1) },
   {
     ops: ['Take'],

@@ -1,19 +1,13 @@
-// ResNet graphs in ONNX Runtime against the reference cases: losses and averaged gradients of step 0, statistics, evaluation loss.
+// Graphs of every family in ONNX Runtime against the reference cases: losses and averaged gradients of step 0, statistics, evaluation loss.
 
 import { describe, expect, it } from 'vitest';
 import { axisFirst, relativeError, takeRows } from '../testing/arrays.ts';
 import { readCase, type ReferenceCase } from '../testing/cases.ts';
 import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
 import { storeAxis, type Granularity, type ModelDefinition, type ModelGraph } from './model.ts';
-import { createResNet } from './resnet.ts';
 
-const names = [
-  'resnet-ddp',
-  'resnet-block-forward',
-  'resnet-block-backward',
-  'resnet-neuron-forward',
-  'resnet-neuron-backward',
-];
+const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
+const names = ['resnet', 'swin'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
 const tolerance = 1e-4;
 
 /** Values of a graph's ports, from tensors in library layout. */
@@ -65,8 +59,7 @@ class Average {
 async function firstStep(
   reference: ReferenceCase,
 ): Promise<{ losses: number[]; average: Average; model: ModelDefinition }> {
-  const { masks, batch } = reference;
-  const model = createResNet(reference.model);
+  const { model, masks, batch } = reference;
   const average = new Average();
   const losses: number[] = [];
   for (const [worker, held] of masks.held.entries()) {
@@ -107,8 +100,8 @@ describe.each(names)('%s', (name) => {
 
   it('gives the evaluation loss of the reference for its final weights', async () => {
     const reference = await readCase(name);
+    const { model } = reference;
     const { granularity } = reference.masks;
-    const model = createResNet(reference.model);
     const built = model.evaluation({ batch: reference.batch, granularity, branchScale: 1 });
     const final = new Map(
       [...reference.expect].filter(([k]) => k.startsWith('final/')).map(([k, v]) => [k.slice(6), v]),
