@@ -6,6 +6,7 @@ import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/r
 import { readNormalisedImages } from '../data/images.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits } from '../export/verify.ts';
+import type { Int64Tensor } from '../native.ts';
 import { findCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
 import { openFleet, prepareFromHome, type RunHost } from './openFleet.ts';
@@ -51,7 +52,7 @@ export async function exportRun(
       await fleet.store.writeValues(weights, {
         scales: prepared.scales,
         statistics: evaluation.statisticsBatches > 0,
-        int64: batchCounts(prepared, step),
+        int64: libraryIntegers(prepared, step),
         metadata: { format: 'pt', step: String(step), model: JSON.stringify(model) },
       });
       if (format === 'onnx') await exportOnnx({ model: prepared.model, weights, out: file });
@@ -77,10 +78,17 @@ export async function exportRun(
   });
 }
 
-/** torchvision's BatchNorm counters: the optimizer steps done. */
-function batchCounts(prepared: PreparedRun, step: number): Record<string, number> {
-  const means = prepared.model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
-  return Object.fromEntries(means.map((spec) => [spec.name.replace('running_mean', 'num_batches_tracked'), step]));
+/** Integers of the library's state dict: BatchNorm counters, which are the optimizer steps done, and constants. */
+function libraryIntegers({ model }: PreparedRun, step: number): Int64Tensor[] {
+  const means = model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
+  return [
+    ...means.map(({ name }) => ({
+      name: name.replace('running_mean', 'num_batches_tracked'),
+      shape: [],
+      values: [step],
+    })),
+    ...model.constants.map(({ name, values }) => ({ name, shape: [values.length], values })),
+  ];
 }
 
 async function withCheckpoint<T>(

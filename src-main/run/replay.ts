@@ -57,7 +57,7 @@ export async function replayCase({
     await fleet.store.writeValues(join(out, 'final.safetensors'), {
       scales: {},
       statistics: false,
-      int64: {},
+      int64: [],
       metadata: {},
     });
     const { lossSum, samples } = await fleet.evaluate(read.batch_per_worker);
