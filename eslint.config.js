@@ -16,7 +16,7 @@ export default defineConfig(
   {
     languageOptions: {
       parserOptions: {
-        project: ['tsconfig.json', 'tsconfig.app.json', 'tsconfig.web.json'],
+        project: ['tsconfig.json', 'tsconfig.app.json', 'tsconfig.web.json', 'tsconfig.e2e.json'],
         tsconfigRootDir: import.meta.dirname,
         extraFileExtensions: ['.vue'],
       },

@@ -27,6 +27,7 @@ export const checks = {
   'types of the pure layers': types('pure.', tsc),
   'types under Node': types('', tsc),
   'types under Electron': types('app.', tsc),
+  'types of the end-to-end tests': types('e2e.', tsc),
   'types of the page': types('web.', 'node_modules/vue-tsc/bin/vue-tsc.js'),
   lint: script(
     'node_modules/eslint/bin/eslint.js',

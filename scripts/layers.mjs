@@ -22,7 +22,7 @@ const allowed = {
   export: ['contract', 'graph', 'models', 'memory', 'data', node, 'onnxruntime-node', 'protobufjs', 'zod'],
   device: ['contract', 'native.ts', node],
   transport: ['contract', 'run/deviceProcess.ts', node, 'ws', 'zod'],
-  run: [...engine, 'transport', node, 'yaml', 'zod'],
+  run: [...engine, 'transport', 'resources', node, 'yaml', 'zod'],
   worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node],
   serve: ['contract', 'transport', node, 'ws'],
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],

@@ -1,7 +1,7 @@
 // How this page reaches its app, and when it is worth trying again at once: the network is back, the page is looked at, or its address
 // was opened anew with another key.
 
-import { pageTransport, type PageWindow } from '../src-main/transport/page.ts';
+import { pageTransport } from '../src-main/transport/page.ts';
 import { useConnectionStore } from './stores/connection.ts';
 
 export function openConnection(): void {
@@ -12,5 +12,5 @@ export function openConnection(): void {
   window.addEventListener('online', retry);
   window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
-  connection.start(() => pageTransport(window as unknown as PageWindow));
+  connection.start(() => pageTransport(window));
 }

@@ -45,7 +45,11 @@ export function installedBinary() {
 /** Runs the app to its end; false where Electron could not start (its libraries or its sandbox are missing, for instance). */
 export async function runElectron(binary, args, say) {
   const start = Date.now();
+  // Ctrl-C reaches Electron as well, which saves the active run before it ends; this script waits for that.
+  const wait = () => undefined;
+  process.on('SIGINT', wait);
   const { code } = await run(binary, [root, ...args]);
+  process.off('SIGINT', wait);
   if (code === 0) return true;
   const failedAtOnce = Date.now() - start < 10_000;
   if (failedAtOnce) say(`Electron ended with code ${code} while starting; opening the page on loopback instead.`);

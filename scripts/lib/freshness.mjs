@@ -9,7 +9,15 @@ const file = join(root, 'out/setup.json');
 
 const builds = {
   app: {
-    sources: ['src-main', 'src-renderer', 'electron.vite.config.ts', 'package.json', 'tsconfig.base.json'],
+    sources: [
+      'src-main',
+      'src-renderer',
+      'resources',
+      'electron.vite.config.ts',
+      'package.json',
+      'package-lock.json',
+      'tsconfig.base.json',
+    ],
     skip: /\.test\.ts$/,
     products: [
       'out/main/app.js',
@@ -42,7 +50,7 @@ export async function buildOnce(name, build) {
 
 function fingerprint(name) {
   const { sources, skip } = builds[name];
-  const hash = createHash('sha256').update(process.versions.node.split('.')[0]);
+  const hash = createHash('sha256');
   for (const path of sources.flatMap((source) => filesUnder(source, skip))) {
     hash
       .update(path)

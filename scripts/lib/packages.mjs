@@ -1,6 +1,6 @@
 // Whether node_modules holds what package-lock.json asks for: compares it with the list that npm keeps of what it installed.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './processes.mjs';
 
@@ -10,7 +10,7 @@ export function packagesInstalled() {
   if (!wanted || !there) return false;
   return Object.entries(wanted).every(([path, { version, optional, link }]) => {
     if (path === '' || link) return true;
-    return there[path] ? there[path].version === version : optional === true;
+    return there[path] ? there[path].version === version && existsSync(join(root, path)) : optional === true;
   });
 }
 

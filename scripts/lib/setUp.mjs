@@ -33,7 +33,11 @@ export async function setUp({ say, retryDownloads = false }) {
 
 async function installPackages() {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  await must('npm packages could not be installed', npm(args, { stdio: 'capture' }));
+  const { code, output } = await npm(args, { stdio: 'capture' });
+  const errors = output.split('\n').filter((line) => line.startsWith('npm error') && line.trim() !== 'npm error');
+  if (code === 127) throw new SetupError('npm was not found; it comes with Node, from https://nodejs.org.');
+  if (code !== 0)
+    throw new SetupError(`npm packages could not be installed:\n${errors.slice(0, 12).join('\n') || tail(output)}`);
 }
 
 async function fetchCuda(say) {

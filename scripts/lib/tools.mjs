@@ -43,7 +43,8 @@ function compilerRemedy() {
   return "Install gcc or clang with your distribution's package manager.";
 }
 
-function isOlder(found, wanted) {
+/** Whether version `found` is below `wanted`; major and minor count. */
+export function isOlder(found, wanted) {
   const [foundMajor, foundMinor] = found.split('.').map(Number);
   const [major, minor] = wanted.split('.').map(Number);
   return foundMajor < major || (foundMajor === major && foundMinor < minor);

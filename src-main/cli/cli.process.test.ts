@@ -1,8 +1,9 @@
 // The built command as a user runs it: exit codes, sentences, and what is left on disk.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cp, mkdir, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { cliPath, newHome, smallConfig } from '../testing/lab.ts';
@@ -157,6 +158,25 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
     stdout: expect.stringContaining('agrees with the engine') as string,
   });
   expect(await readdir(out)).toEqual(['model.onnx']);
+});
+
+it('Ctrl-C, delivered twice as under npm, ends the run at a step boundary with a checkpoint', async () => {
+  const child = spawn(process.execPath, [cliPath, 'train', config, '--set', 'training.steps=100000', '--json'], {
+    env: { ...process.env, SDP_HOME: home },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  let last: { event: string; summary?: { id: string; state: string; step: number } } | undefined;
+  for await (const line of createInterface(child.stdout)) {
+    const event = JSON.parse(line) as NonNullable<typeof last>;
+    if (event.event === 'stepsAppended') for (const _ of [1, 2]) child.kill('SIGINT');
+    if (event.summary) last = event;
+  }
+  expect(await ended).toBe(0);
+  const { id, state, step } = last!.summary!;
+  expect(state).toBe('stopped');
+  const checkpoint = `step-${String(step).padStart(8, '0')}`;
+  expect(await readdir(join(home, 'runs', id, 'checkpoints'))).toEqual([checkpoint]);
 });
 
 it('plan gives the same JSON for the same seed, with every unit on k workers', async () => {

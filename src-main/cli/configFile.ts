@@ -51,7 +51,7 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
     const next = Object.hasOwn(section, name) ? section[name] : undefined;
     if (next !== undefined && !isMapping(next))
       throw new UserError('configuration', `--set ${key}: ${name} is not a section`, { key });
-    section = section[name] = (next as Record<string, unknown> | undefined) ?? {};
+    section = section[name] = next ?? {};
   }
   section[path.at(-1)!] = parseValue(key, value!);
 }

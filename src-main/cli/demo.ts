@@ -1,17 +1,14 @@
 // `sdp demo`: the sample run in the terminal, from import to exported checkpoint.
 
-import { ensureSample } from '../data/samples.ts';
 import { samples } from '../run/samples.ts';
 import { overridden } from './configFile.ts';
 import { followRun } from './follow.ts';
-import { sdpHome } from '../run/home.ts';
 import { openApp } from './home.ts';
 import { printEnd, printJson } from './output.ts';
 
 export async function runDemo(overrides: readonly string[], json: boolean): Promise<void> {
   const sample = samples[0]!;
   const config = overridden(sample.config, overrides);
-  await ensureSample(sdpHome(), config.data.dataset);
   const app = await openApp();
   if (!json) console.log(`${sample.title}: ${sample.description}`);
   const summary = await followRun(app, json, () => app.start(config));

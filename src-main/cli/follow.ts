@@ -4,6 +4,7 @@
 import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
 import type { App } from '../run/app.ts';
+import { onInterrupt } from './interrupt.ts';
 import { printJson, ProgressLine, type Progress } from './output.ts';
 
 /** Events that `--json` prints, one object per line with its `event`. */
@@ -13,20 +14,18 @@ const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', '
 export async function followRun(app: App, json: boolean, start: () => Promise<string>): Promise<RunSummary> {
   const stopFollowing = json ? followAsJson(app) : followAsLine(app);
   let runId: string | undefined;
-  const onInterrupt = () => {
+  const stopListening = onInterrupt(() => {
     if (runId === undefined) process.exit(1);
-    process.once('SIGINT', () => process.exit(1));
     if (!json) console.error('\nending the run at the next step with a checkpoint (Ctrl-C again to end at once)');
     app.stop(runId).catch((error: unknown) => console.error(`sdp: ${(error as Error).message}`));
-  };
-  process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt);
+  });
   try {
     runId = await start();
     const summary = await app.whenEnded(runId);
     if (summary.state === 'failed') throw new UserError('device', summary.reason);
     return summary;
   } finally {
-    process.removeListener('SIGINT', onInterrupt).removeListener('SIGTERM', onInterrupt);
+    stopListening();
     stopFollowing();
   }
 }

@@ -6,7 +6,6 @@ import { importDataset } from '../data/import.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion } from '../run/app.ts';
-import { prepareFromHome } from '../run/openFleet.ts';
 import { replayCase } from '../run/replay.ts';
 import { listRuns } from '../run/runFolder.ts';
 import { readConfigFile } from './configFile.ts';
@@ -107,7 +106,7 @@ function addRunCommands(program: Command): void {
     .addOption(setOption())
     .addOption(jsonOption())
     .action(async (path: string, { set, json }: Json & { set: string[] }) => {
-      const { plan } = await prepareFromHome(home, await readConfigFile(path, set));
+      const plan = await (await openApp()).plan(await readConfigFile(path, set));
       if (json) printJson(plan);
       else printPlan(plan);
     });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { samples } from '../run/samples.ts';
 import { startServer } from '../serve/server.ts';
 import { openApp } from './home.ts';
+import { onInterrupt } from './interrupt.ts';
 import { printJson } from './output.ts';
 
 export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
@@ -13,7 +14,15 @@ export async function serveApp({ port, demo, json }: { port: number; demo?: bool
     await app.close();
     await server.close();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void close());
+  onInterrupt(() => {
+    close().then(
+      () => process.exit(),
+      (error: unknown) => {
+        console.error(`sdp: ${(error as Error).message}`);
+        process.exit(1);
+      },
+    );
+  });
   if (json) printJson({ url: server.url });
   else console.log(`SDP Lab is at ${server.url}\nCtrl-C ends it; an active run is saved first.`);
   if (demo) await app.handlers.startSample({ sampleId: samples[0]!.id }, { signal: new AbortController().signal });

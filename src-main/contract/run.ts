@@ -37,6 +37,7 @@ export type RunSummary = z.infer<typeof runSummary>;
 
 /** Step records as columns; a row per step. A loss that is not finite is null: JSON has no NaN, and the screen marks it. */
 export const stepColumns = z.object({
+  /** Index of the step, from 0; evaluations, checkpoints and summaries count the steps done. */
   step: z.array(z.number()),
   /** loss[w][row] of worker w. */
   loss: z.array(z.array(z.number().nullable())),

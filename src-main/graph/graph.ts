@@ -165,7 +165,7 @@ export class GraphBuilder {
     const types = op.infer(inputs, attributes);
     const prefix = this.scope === '' ? '' : `${this.scope}:`;
     const outputs = types.map((type): Value => ({ name: `${prefix}${op.type}_${this.nextId++}`, ...type }));
-    this.keep({ op: op as unknown as Op, inputs: [...inputs], outputs, attributes, scope: this.scope });
+    this.keep({ op: op, inputs: [...inputs], outputs, attributes, scope: this.scope });
     return outputs;
   }
 

@@ -78,18 +78,19 @@ let root: protobuf.Root | undefined;
 
 function messages(): protobuf.Root {
   if (root) return root;
-  const nested = Object.entries(onnxSchema).map(([message, fields]) => [
-    message,
-    {
-      fields: Object.fromEntries(
-        Object.entries(fields as Record<string, readonly [string, number, 'repeated'?]>).map(
-          ([name, [type, id, rule]]) => [name, { type, id, ...(rule && { rule }) }],
-        ),
-      ),
-    },
-  ]);
-  root = protobuf.Root.fromJSON({ nested: Object.fromEntries(nested) });
+  const nested: Record<string, protobuf.IType> = {};
+  for (const [message, fields] of Object.entries(onnxSchema)) nested[message] = { fields: messageFields(fields) };
+  root = protobuf.Root.fromJSON({ nested });
   return root;
+}
+
+type FieldSchema = readonly [type: string, id: number, rule?: 'repeated'];
+
+function messageFields(fields: Readonly<Record<string, FieldSchema>>): Record<string, protobuf.IField> {
+  const entries = Object.entries(fields).map(
+    ([name, [type, id, rule]]) => [name, { type, id, ...(rule && { rule }) }] as const,
+  );
+  return Object.fromEntries(entries);
 }
 
 function encode(message: string, content: object): Uint8Array {

@@ -104,6 +104,14 @@ export function slabOffset(tensor: StoreTensor, worker: number): number | null {
   return null;
 }
 
+/** Bytes of the store, but for its control block and small tables. */
+export function storeBytes(layout: StoreLayout): number {
+  const buffers = layout.valuesSize - layout.parameterSize;
+  const slabs = layout.slabSizes.reduce((total, size) => total + size, 0);
+  const optimizer = layout.optimizerSlots * layout.parameterSize;
+  return 4 * (layout.valuesSize + optimizer + slabs + (1 + layout.statisticsBatches) * buffers);
+}
+
 /** Groups rows by holders and advances the slab sizes of the holders. */
 function placeRuns(spec: TensorSpec, masks: Masks, rows: number, rowSize: number, slabSizes: number[]): StoreRun[] {
   const holdersOfRow: number[][] = Array.from({ length: rows }, () => []);

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { graphFlops } from '../graph/flops.ts';
+import { relativeError } from '../testing/arrays.ts';
+import { slopeError } from '../testing/finiteDifferences.ts';
+import { interpret } from '../testing/interpreter.ts';
+import { randomSource } from '../testing/random.ts';
+import { randomFeeds } from '../testing/randomFeeds.ts';
+import { runOnnx } from '../testing/runOnnx.ts';
 import { unitRows, type Held, type ModelDefinition } from './model.ts';
 import { checkWindow, createSwin, type SwinSpec } from './swin.ts';
 
@@ -67,6 +73,55 @@ describe('a Swin Transformer', () => {
     expect(flops('backward', 'block', oneBlock)).toBeLessThan(whole);
     expect(flops('forward', 'neuron', fewUnits)).toBeLessThan(flops('backward', 'neuron', fewUnits));
     expect(flops('backward', 'neuron', fewUnits)).toBeLessThan(whole);
+  });
+
+  it.each<[string, Partial<SwinSpec>, Partial<Held>]>([
+    ['windows that need padding, an odd image', { window: [3, 2], image: [7, 11], mlpRatio: 1.5 }, {}],
+    ['windows larger than the image, one stage', { window: [5, 2], image: [6, 6], depths: [2], heads: [2] }, {}],
+    ['no block held', {}, { blocks: [] }],
+    [
+      'blocks of which no head or hidden unit is held',
+      {},
+      {
+        neurons: {
+          'features.1.0/heads': [],
+          'features.1.1/mlp': [],
+          'features.1.1/heads': [1],
+          'features.3.0/mlp': [0, 5],
+        },
+      },
+    ],
+  ])('has gradients that match finite differences and ONNX Runtime: %s', async (_, change, held) => {
+    const model = createSwin({ ...small, window: [3, 3], image: [10, 10], ...change });
+    const granularity = held.neurons ? 'neuron' : 'block';
+    const built = model.training({ batch: 2, granularity, masking: 'forward', held: holding(model, held) });
+    const feeds = randomFeeds(built, small.classes);
+    // Parameters that the subnetwork has no use for are no inputs; their gradient is zero.
+    for (const { tensor, shape } of built.outputs)
+      if (!feeds.has(tensor)) feeds.set(tensor, { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
+    expect(slopeError(built.graph, feeds, randomSource(3))).toBeLessThan(1e-4);
+    const expected = interpret(built.graph, feeds);
+    for (const [name, value] of await runOnnx(built.graph, feeds))
+      expect(relativeError(value.data, expected.get(name)!.data), name).toBeLessThan(1e-4);
+  });
+
+  it('scales both residual branches, and infers what it evaluates', async () => {
+    const model = createSwin(small);
+    const full = { batch: 1, granularity: 'block', branchScale: 1 } as const;
+    const built = model.evaluation({ ...full, branchScale: 0.5 });
+    const feeds = randomFeeds(built, small.classes);
+    const halved = new Map(feeds);
+    for (const name of model.branchOutputs) {
+      const { shape, data } = feeds.get(name)!;
+      halved.set(name, { shape, data: Array.from(data, (x) => x / 2) });
+    }
+    const logits = (await runOnnx(built.graph, feeds)).get('logits')!.data;
+    expect(
+      relativeError(logits, (await runOnnx(model.evaluation(full).graph, halved)).get('logits')!.data),
+    ).toBeLessThan(1e-5);
+    expect(relativeError(logits, (await runOnnx(model.inference().graph, halved)).get('logits')!.data)).toBeLessThan(
+      1e-5,
+    );
   });
 
   it.each<[Partial<SwinSpec>, string]>([

@@ -5,8 +5,6 @@
 
 import { GraphBuilder, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
-import { removeDeadCode } from '../graph/passes/deadCode.ts';
-import { verify } from '../graph/verify.ts';
 import { finish, gradientOutputs } from './backward.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
 import {

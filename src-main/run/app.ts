@@ -6,12 +6,13 @@ import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
+import type { Plan } from '../contract/plan.ts';
 import { isActive, type ExportFormat, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset } from '../data/import.ts';
-import { ensureSample } from '../data/samples.ts';
+import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
@@ -31,6 +32,7 @@ export const appVersion = '0.1.0';
 
 /** What the command line uses beyond the contract. */
 export interface App extends AppHost {
+  plan(config: RunConfig): Promise<Plan>;
   /** Starts a run of a checked configuration; its id. */
   start(config: RunConfig): Promise<string>;
   resume(runId: string): Promise<RunSummary>;
@@ -50,6 +52,7 @@ export async function createApp(host: RunHost): Promise<App> {
   return {
     handlers: lab.handlers(),
     events: lab.events,
+    plan: (config) => lab.plan(config),
     start: (config) => lab.start(config),
     resume: (runId) => lab.resume(runId),
     stop: (runId) => lab.stop(runId),
@@ -74,9 +77,9 @@ class Lab {
         const [{ datasets }, runs] = await Promise.all([listDatasets(home), this.summaries()]);
         return { version: appVersion, sequence, devices: listDevices(), datasets, runs, samples: [...samples] };
       },
-      planRun: async ({ config }) => (await prepareFromHome(home, parseRunConfig(config))).plan,
+      planRun: ({ config }) => this.plan(parseRunConfig(config)),
       startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),
-      startSample: async ({ sampleId }) => ({ runId: await this.startSample(sampleId) }),
+      startSample: async ({ sampleId }) => ({ runId: await this.start(findSample(sampleId).config) }),
       stopRun: ({ runId }) => this.stop(runId),
       resumeRun: ({ runId }) => this.resume(runId),
       getRun: ({ runId }) => this.detail(runId),
@@ -120,18 +123,15 @@ class Lab {
     await Promise.all([...this.runs.values()].filter((run) => isActive(run.summary.state)).map((run) => run.stop()));
   }
 
-  private async startSample(sampleId: string): Promise<string> {
-    const sample = findSample(sampleId);
-    this.refuseSecond();
-    const dataset = await ensureSample(this.host.home, sample.config.data.dataset);
-    this.events.emit('datasetImported', { dataset });
-    return this.start(sample.config);
+  async plan(config: RunConfig): Promise<Plan> {
+    await this.importSample(config.data.dataset);
+    return (await prepareFromHome(this.host.home, config)).plan;
   }
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
   async start(config: RunConfig): Promise<string> {
     this.refuseSecond();
-    await prepareFromHome(this.host.home, config);
+    await this.plan(config);
     const now = new Date();
     const id = await newRunId(this.host.home, config.name, now);
     const summary: RunSummary = {
@@ -161,6 +161,14 @@ class Lab {
     const step = await findCheckpoint(folder);
     const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
     return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
+  }
+
+  /** Imports a dataset that comes with the app, on first use. */
+  private async importSample(name: string): Promise<void> {
+    if (!sampleDatasets.includes(name)) return;
+    const { datasets } = await listDatasets(this.host.home);
+    if (datasets.some((dataset) => dataset.name === name)) return;
+    this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name) });
   }
 
   private launch(folder: RunFolder, config: RunConfig, exports: ExportResult[], summary: RunSummary, from: Start): Run {

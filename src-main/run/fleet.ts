@@ -4,15 +4,14 @@
 // call in flight fails with the device, its process and the cause. After that only close() is of use.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deviceContract } from '../contract/contracts.ts';
 import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { RunDevice } from '../device/discover.ts';
-import type { StoreLayout } from '../memory/storeLayout.ts';
+import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { isAlive } from './isAlive.ts';
@@ -52,7 +51,8 @@ export class Fleet {
 
   /** Creates the store, starts and prepares every device. On failure nothing is left running. */
   static async open(options: FleetOptions): Promise<Fleet> {
-    const storePath = join(storeFolder(), `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`);
+    const folder = await storeFolder(storeBytes(options.layout));
+    const storePath = join(folder, `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`);
     const layout = JSON.stringify(options.layout);
     const store = native().createStore(storePath, layout);
     const fleet = new Fleet(store, []);
@@ -154,9 +154,15 @@ export class Fleet {
   }
 }
 
-/** A memory file system where there is one: the store never goes to a disk. */
-function storeFolder(): string {
-  return existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const memoryFolder = '/dev/shm';
+
+/** The memory file system where there is one with room (containers often have a small one), else the folder for temporary files. */
+async function storeFolder(bytes: number): Promise<string> {
+  const room = await statfs(memoryFolder).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  );
+  return room > bytes ? memoryFolder : tmpdir();
 }
 
 /** Asks a process to end, and ends it where it does not within two seconds. */
@@ -175,8 +181,10 @@ function lastLine(text: string): string {
 
 /** Removes the stores of processes that ended without closing them. */
 export async function removeStaleStores(): Promise<void> {
-  for (const name of await readdir(storeFolder())) {
-    const pid = /^sdp-lab-(\d+)-[0-9a-f]+\.store$/.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(storeFolder(), name), { force: true });
+  for (const folder of [memoryFolder, tmpdir()]) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      const pid = /^sdp-lab-(\d+)-[0-9a-f]+\.store$/.exec(name)?.[1];
+      if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true });
+    }
   }
 }

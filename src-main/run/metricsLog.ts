@@ -1,6 +1,6 @@
 // Metrics of a run on disk: metrics.jsonl (a line per step or evaluation) and TensorBoard scalars.
 //
-// Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
+// TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
 // {"evaluation": {"step", "loss", "accuracy", "samples", "seconds"}}. Writes are queued in order; a resumed run first drops the lines of
 // the steps that it will do again, and a last line that was cut short.
 
@@ -14,7 +14,7 @@ import { emptyColumns } from './stepMerger.ts';
 const workerSeries = ['loss', 'computeMs', 'syncMs', 'dataMs'] as const;
 const stepSeries = ['gradNorm', 'learningRate', 'stepMs'] as const;
 
-type StepLine = { step: number } & Record<(typeof workerSeries)[number], number[]> &
+type StepLine = { step: number } & Record<(typeof workerSeries)[number], (number | null)[]> &
   Record<(typeof stepSeries)[number], number>;
 
 export class MetricsLog {
@@ -29,7 +29,7 @@ export class MetricsLog {
   static async open(folder: string, path: string, from: number): Promise<MetricsLog> {
     try {
       await dropFrom(path, from);
-      return new MetricsLog(path, await ScalarLog.open(folder));
+      return new MetricsLog(path, await ScalarLog.open(folder, from + 1));
     } catch (error) {
       throw storageError(error, path);
     }
@@ -40,10 +40,10 @@ export class MetricsLog {
     this.append(lines, () => {
       columns.step.forEach((step, row) => {
         const losses = columns.loss.map((series) => series[row] ?? NaN);
-        this.scalars.add('train/loss', step, losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
-        this.scalars.add('train/learning_rate', step, columns.learningRate[row]!);
-        this.scalars.add('train/grad_norm', step, columns.gradNorm[row] ?? NaN);
-        this.scalars.add('time/step_ms', step, columns.stepMs[row]!);
+        this.scalars.add('train/loss', step + 1, losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+        this.scalars.add('train/learning_rate', step + 1, columns.learningRate[row]!);
+        this.scalars.add('train/grad_norm', step + 1, columns.gradNorm[row] ?? NaN);
+        this.scalars.add('time/step_ms', step + 1, columns.stepMs[row]!);
       });
     });
   }
@@ -83,7 +83,7 @@ export class MetricsLog {
   }
 }
 
-/** What is on disk, with at most `maxRows` evenly spaced steps. */
+/** What is on disk, with at most `maxRows` evenly spaced steps and every step whose loss is not finite. */
 export async function readMetrics(
   path: string,
   numWorkers: number,
@@ -98,7 +98,7 @@ export async function readMetrics(
   const stride = Math.max(1, Math.ceil(steps.length / maxRows));
   const columns = emptyColumns(numWorkers);
   steps.forEach((line, index) => {
-    if (index % stride === 0 || index === steps.length - 1) addLine(columns, line);
+    if (index % stride === 0 || index === steps.length - 1 || line.loss.includes(null)) addLine(columns, line);
   });
   return { columns, evaluations };
 }
@@ -106,13 +106,15 @@ export async function readMetrics(
 function lineOf(columns: StepColumns, row: number): object {
   const ofWorkers = workerSeries.map((name) => [name, columns[name].map((series) => series[row])]);
   const ofStep = stepSeries.map((name) => [name, columns[name][row]]);
-  return { step: columns.step[row], ...Object.fromEntries([...ofWorkers, ...ofStep]) };
+  return { step: columns.step[row], ...(Object.fromEntries([...ofWorkers, ...ofStep]) as object) };
 }
 
 function addLine(columns: StepColumns, line: StepLine): void {
   columns.step.push(line.step);
   for (const name of stepSeries) columns[name].push(line[name]);
-  for (const name of workerSeries) columns[name].forEach((series, worker) => series.push(line[name][worker] ?? 0));
+  for (const name of workerSeries) {
+    columns[name].forEach((series: (number | null)[], worker) => series.push(line[name][worker] ?? null));
+  }
 }
 
 async function readLines(path: string): Promise<object[]> {

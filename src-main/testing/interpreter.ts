@@ -205,7 +205,7 @@ const batchNormalizationGradient: Kernel = ([dy, x, scale, mean, variance], attr
   const meanDy = channelMeans(dy!, (d) => d);
   const meanDyXhat = channelMeans(dy!, (d, c, i) => d * xhat(x!.data[i]!, c));
   const image = sizeOf(x!.shape.slice(2));
-  const dx = Float64Array.from(dy!.data as ArrayLike<number>, (d, i) => {
+  const dx = Float64Array.from(dy!.data, (d, i) => {
     const c = Math.floor(i / image) % channels[0]!;
     return (scale!.data[c]! / s[c]!) * (d - meanDy[c]! - xhat(x!.data[i]!, c) * meanDyXhat[c]!);
   });
@@ -334,32 +334,32 @@ const concat: Kernel = (inputs, attributes, node) => {
 };
 
 export const kernels: Readonly<Record<string, Kernel>> = {
-  Add: elementwise((a, b) => a! + b!),
-  Sub: elementwise((a, b) => a! - b!),
-  Mul: elementwise((a, b) => a! * b!),
-  Div: elementwise((a, b) => a! / b!),
-  Neg: elementwise((a) => -a!),
-  Exp: elementwise((a) => Math.exp(a!)),
-  Log: elementwise((a) => Math.log(a!)),
-  Sqrt: elementwise((a) => Math.sqrt(a!)),
-  Erf: elementwise((a) => erf(a!)),
-  Gelu: elementwise((a) => a! * normalDistribution(a!)),
-  GeluGradient: elementwise((dy, a) => dy! * (normalDistribution(a!) + a! * normalDensity(a!))),
-  Relu: elementwise((a) => Math.max(a!, 0)),
+  Add: elementwise((a, b) => a + b),
+  Sub: elementwise((a, b) => a - b),
+  Mul: elementwise((a, b) => a * b),
+  Div: elementwise((a, b) => a / b),
+  Neg: elementwise((a) => -a),
+  Exp: elementwise((a) => Math.exp(a)),
+  Log: elementwise((a) => Math.log(a)),
+  Sqrt: elementwise((a) => Math.sqrt(a)),
+  Erf: elementwise((a) => erf(a)),
+  Gelu: elementwise((a) => a * normalDistribution(a)),
+  GeluGradient: elementwise((dy, a) => dy * (normalDistribution(a) + a * normalDensity(a))),
+  Relu: elementwise((a) => Math.max(a, 0)),
   HardSigmoid: (inputs, attributes, node) =>
-    elementwise((a) => Math.min(1, Math.max(0, (attributes.alpha as number) * a! + (attributes.beta as number))))(
+    elementwise((a) => Math.min(1, Math.max(0, (attributes.alpha as number) * a + (attributes.beta as number))))(
       inputs,
       attributes,
       node,
     ),
-  Greater: elementwise((a, b) => Number(a! > b!)),
-  Equal: elementwise((a, b) => Number(a! === b!)),
-  Where: elementwise((condition, a, b) => (condition ? a! : b!)),
-  ReluGradient: elementwise((dy, y) => (y! > 0 ? dy! : 0)),
+  Greater: elementwise((a, b) => Number(a > b)),
+  Equal: elementwise((a, b) => Number(a === b)),
+  Where: elementwise((condition, a, b) => (condition ? a : b)),
+  ReluGradient: elementwise((dy, y) => (y > 0 ? dy : 0)),
   Identity: copy,
   StopGradient: copy,
   Cast: (inputs, attributes, node) =>
-    elementwise((a) => (node.outputs[0]!.dtype.startsWith('int') ? Math.trunc(a!) : a!))(inputs, attributes, node),
+    elementwise((a) => (node.outputs[0]!.dtype.startsWith('int') ? Math.trunc(a) : a))(inputs, attributes, node),
   ReduceSum: reduction(
     0,
     (sum, x) => sum + x,
@@ -414,10 +414,10 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   ConvInputGradient: convolutionInputGradient,
   ConvWeightGradient: convolutionWeightGradient,
   MaxPool: maxPool,
-  MaxPoolGradient: ([dy, indices], { shape }) => {
-    const data = new Float64Array(sizeOf(shape as number[]));
+  MaxPoolGradient: ([dy, indices, x]) => {
+    const data = new Float64Array(x!.data.length);
     Array.from(dy!.data).forEach((d, i) => (data[indices!.data[i]!]! += d));
-    return [{ shape: shape as number[], data }];
+    return [{ shape: x!.shape, data }];
   },
   BatchNormalization: batchNormalization,
   BatchNormalizationGradient: batchNormalizationGradient,

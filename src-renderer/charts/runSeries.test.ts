@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { StepColumns } from '../../src-main/contract/run.ts';
 import { RunSeries } from './runSeries.ts';
 
+/** `first` is the index of the first step. */
 function batch(first: number, losses: (number | null)[][]): StepColumns {
   const rows = losses[0]!.length;
   const each = (value: number) => Array<number>(rows).fill(value);
@@ -37,7 +38,7 @@ test('keeps losses by worker and means of the newest steps', () => {
   ]);
 });
 
-test('a loss that is not finite is marked with its step and worker', () => {
+test('a loss that is not finite is marked with its step, counted from 1, and worker', () => {
   const series = new RunSeries(2);
   series.append(
     batch(7, [
@@ -46,9 +47,9 @@ test('a loss that is not finite is marked with its step and worker', () => {
     ]),
   );
   expect(series.nonFinite).toEqual([
-    { step: 7, worker: 1 },
-    { step: 8, worker: 0 },
     { step: 8, worker: 1 },
+    { step: 9, worker: 0 },
+    { step: 9, worker: 1 },
   ]);
   expect(series.loss(0)[1]).toBeNaN();
 });

@@ -1,9 +1,10 @@
 // The step records of one run: losses and times by worker, and where a loss was not finite. Fed with batches of columns, in order of step.
+// Records carry the index of a step, from 0; here and on the screen a step is counted as done, from 1, like evaluations and checkpoints.
 
 import type { StepColumns } from '../../src-main/contract/run.ts';
 import { SeriesBuffer } from './seriesBuffer.ts';
 
-/** A loss that was not finite. */
+/** A loss that was not finite; `step` counts from 1. */
 export interface NonFinite {
   step: number;
   worker: number;
@@ -25,9 +26,9 @@ export class RunSeries {
 
   append(batch: StepColumns): void {
     const first = batch.step[0];
-    if (first !== undefined && first <= this.buffer.lastStep)
-      this.nonFinite = this.nonFinite.filter(({ step }) => step < first);
-    batch.step.forEach((step, row) => this.appendRow(batch, step, row));
+    if (first !== undefined && first < this.buffer.lastStep)
+      this.nonFinite = this.nonFinite.filter(({ step }) => step <= first);
+    batch.step.forEach((index, row) => this.appendRow(batch, index + 1, row));
   }
 
   get length(): number {

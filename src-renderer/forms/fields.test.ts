@@ -55,8 +55,9 @@ test('an empty control means the default, text that is no number is named', () =
   expect(() => parseRunConfig(rawConfig({ ...values, 'training.batch': '12x' }))).toThrow(/^training\.batch .*12x/);
 });
 
-test('layers are read with commas or spaces', () => {
+test('layers are read with commas or spaces, or as the name of a preset', () => {
   expect(rawConfig({ ...formValues(), 'model.layers': '3 4, 6,3' }).model).toMatchObject({ layers: [3, 4, 6, 3] });
+  expect(rawConfig({ ...formValues(), 'model.layers': 'resnet34' }).model).toMatchObject({ layers: 'resnet34' });
 });
 
 test('keys of one choice are relevant under it only', () => {

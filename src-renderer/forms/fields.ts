@@ -31,8 +31,8 @@ export interface FormField {
 
 interface Schema {
   type?: string;
-  const?: unknown;
-  enum?: unknown[];
+  const?: string;
+  enum?: string[];
   default?: unknown;
   description?: string;
   properties?: Record<string, Schema>;
@@ -73,7 +73,7 @@ function field(section: string, key: string, name: string, schema: Schema): Form
     label: humanise(name),
     description: schema.description ?? '',
     kind: kindOf(key, schema),
-    choices: schema.const !== undefined ? [String(schema.const)] : (schema.enum ?? []).map(String),
+    choices: schema.const !== undefined ? [schema.const] : (schema.enum ?? []),
     fallback: schema.default === undefined ? '' : asText(schema.default),
     integer: schema.type === 'integer',
     min: bound(schema.minimum),
@@ -156,12 +156,18 @@ function configValue({ kind }: FormField, value: FieldValue): unknown {
   const text = value.trim();
   if (text === '') return undefined;
   if (kind === 'number') return numberOrText(text);
-  if (kind === 'numbers') return text.split(/[\s,]+/).map(numberOrText);
+  if (kind === 'numbers') return numbersOrName(text);
   return text;
 }
 
 function deviceConfig({ id, threads }: DeviceRow): unknown {
   return threads.trim() === '' ? id.trim() : { id: id.trim(), threads: numberOrText(threads.trim()) };
+}
+
+/** A list of numbers, or one name that stands for such a list. */
+function numbersOrName(text: string): unknown {
+  const parts = text.split(/[\s,]+/).map(numberOrText);
+  return parts.length === 1 && typeof parts[0] === 'string' ? parts[0] : parts;
 }
 
 /** Text that is no number stays text, so that the check can name it. */

@@ -67,10 +67,10 @@ export const useConnectionStore = defineStore('connection', () => {
       next.on(name, (payload, sequence) => received({ name, payload, sequence } as AppEvent));
     next.onClose(lost);
     if (status.value !== 'connecting') return;
-    status.value = 'open';
+    epoch.value++;
     wasOpen.value = true;
     problem.value = '';
-    epoch.value++;
+    status.value = 'open';
   }
 
   function lost(): void {

@@ -37,8 +37,8 @@ test('every state has its line', () => {
 });
 
 test('reason and accuracy are part of the line', () => {
-  expect(stateLine(summary({ state: 'failed', reason: 'device cpu:1 was lost' }), live)).toBe(
-    'Failed after step 12 of 1,300: device cpu:1 was lost',
+  expect(stateLine(summary({ state: 'stopped', reason: 'the window was closed' }), live)).toBe(
+    'Stopped after step 12 of 1,300: the window was closed',
   );
   expect(plain(stateLine(summary({ state: 'done', step: 1300, accuracy: 0.9731 }), live))).toBe(
     'Done after 1,300 steps, accuracy 97.31 %',

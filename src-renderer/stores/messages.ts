@@ -30,7 +30,7 @@ export interface Observed {
   silentSecs: number;
 }
 
-/** One line that says what the run does now, from facts alone. Without a connection it says what was last known. */
+/** One line that says what the run does now, from facts alone; why it failed is shown beside it. Without a connection it says what was last known. */
 export function stateLine(summary: RunSummary, { connected, stopping, silentSecs }: Observed): string {
   const line = plainState(summary);
   if (!isActive(summary.state)) return line;
@@ -57,7 +57,7 @@ function plainState({ state, step, steps, reason, accuracy }: RunSummary): strin
     case 'stopped':
       return `Stopped after ${at}${because}`;
     case 'failed':
-      return `Failed after ${at}${because}`;
+      return `Failed after ${at}`;
     case 'interrupted':
       return `Interrupted after ${at}${because || ': the app ended while it ran'}`;
   }

@@ -1,7 +1,7 @@
 // The run that is open: loaded with getRun, kept up by its events, asked for again after a reconnect. It holds no truth of its own.
 
 import { defineStore } from 'pinia';
-import { computed, markRaw, ref, shallowRef, triggerRef, watch } from 'vue';
+import { computed, markRaw, ref, shallowRef, watch } from 'vue';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import {
   isActive,
@@ -36,8 +36,10 @@ export const useRunStore = defineStore('run', () => {
   const memory = shallowRef<DeviceMemory[]>([]);
   const checkpoints = shallowRef<number[]>([]);
   const exports = shallowRef<ExportResult[]>([]);
-  const pending = shallowRef(new Set<RunAction>());
+  const pending = shallowRef<ReadonlySet<RunAction>>(new Set());
   const actionError = ref('');
+  /** Whether what is here is what the app last said: false from a lost connection until the run was asked for again. */
+  const fresh = ref(false);
   /** When the last event of this run came, by the page's clock. */
   const lastNewsAt = ref(0);
 
@@ -57,6 +59,7 @@ export const useRunStore = defineStore('run', () => {
     checkpoints.value = detail.checkpoints;
     exports.value = detail.exports;
     lastNewsAt.value = Date.now();
+    fresh.value = true;
   }
 
   function apply(event: AppEvent): void {
@@ -76,6 +79,8 @@ export const useRunStore = defineStore('run', () => {
         return checkpointed(event.payload.step);
       case 'exportWritten':
         return exported(event.payload.export);
+      case 'datasetImported':
+        return;
     }
   }
 
@@ -87,8 +92,8 @@ export const useRunStore = defineStore('run', () => {
   function appended(columns: RunDetail['columns']): void {
     series.value?.append(columns);
     seriesVersion.value++;
-    const step = columns.step.at(-1);
-    if (step !== undefined && summary.value) summary.value = { ...summary.value, step };
+    const last = columns.step.at(-1);
+    if (last !== undefined && summary.value) summary.value = { ...summary.value, step: last + 1 };
   }
 
   /** The app keeps the newest ones only. */
@@ -152,17 +157,18 @@ export const useRunStore = defineStore('run', () => {
   }
 
   function mark(action: RunAction, on: boolean): void {
-    if (on) pending.value.add(action);
-    else pending.value.delete(action);
-    triggerRef(pending);
+    const others = [...pending.value].filter((one) => one !== action);
+    pending.value = new Set(on ? [...others, action] : others);
   }
 
   connection.onEvent(feed.receive);
   watch(
-    () => connection.epoch,
+    () => [connection.isOpen, connection.epoch],
     () => {
-      if (runId.value) void load();
+      fresh.value = false;
+      if (runId.value && connection.isOpen) void load();
     },
+    { flush: 'sync' },
   );
 
   return {
@@ -180,6 +186,7 @@ export const useRunStore = defineStore('run', () => {
     exports,
     pending,
     actionError,
+    fresh,
     lastNewsAt,
     active,
     open,

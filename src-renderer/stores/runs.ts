@@ -22,9 +22,10 @@ export const useRunsStore = defineStore('runs', () => {
       const { summary } = event.payload;
       replace([...summaries.value.filter(({ id }) => id !== summary.id), summary]);
     } else if (event.name === 'stepsAppended') {
-      const step = event.payload.columns.step.at(-1);
+      const last = event.payload.columns.step.at(-1);
       const known = summaries.value.find(({ id }) => id === event.payload.runId);
-      if (known && step !== undefined) replace(summaries.value.map((one) => (one === known ? { ...one, step } : one)));
+      if (!known || last === undefined) return;
+      replace(summaries.value.map((one) => (one === known ? { ...one, step: last + 1 } : one)));
     }
   }
 

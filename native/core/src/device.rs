@@ -85,7 +85,9 @@ impl Device {
         };
         let (calls, thread) = start(engine)?;
         let (calls, thread) = (Mutex::new(Some(calls)), Mutex::new(Some(thread)));
-        Ok(Self { calls, thread, shared, store_path: options.store_path.clone(), run_options })
+        // As the system lists it among the mappings of this process.
+        let store_path = options.store_path.canonicalize().unwrap_or_else(|_| options.store_path.clone());
+        Ok(Self { calls, thread, shared, store_path, run_options })
     }
 
     /// Does `work` on the device's thread and hands its result to `done` there; after `close`, hands an error to `done` at once.
@@ -192,7 +194,8 @@ impl Engine {
         result
     }
 
-    fn record_arena_peaks(&self) {
+    /// Makes the peaks so far known to `memory`.
+    pub fn record_arena_peaks(&self) {
         let peaks = self.sessions.iter().map(|session| session.as_ref().map_or(0, Session::arena_peak_bytes)).collect();
         *lock(&self.shared.arena_peaks) = peaks;
     }

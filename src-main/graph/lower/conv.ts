@@ -48,9 +48,10 @@ export const lowerConvInputGradient: Lowering = (g, { inputs: [dy, w], attribute
   return [convTranspose(g, dy!, w!, { strides: geometry.strides, pads: geometry.pads, output_padding })];
 };
 
-export const lowerConvWeightGradient: Lowering = (g, { inputs: [x, dy], attributes }) => [
-  imagesAsChannels(g, x!, dy!, readGeometry(attributes), attributes.kernel as readonly number[]),
-];
+export const lowerConvWeightGradient: Lowering = (g, { inputs: [x, dy], attributes }, provider) => {
+  const groups = provider === 'cpu' ? groupsOf(dy!) : 1;
+  return [imagesAsChannels(g, x!, dy!, readGeometry(attributes), attributes.kernel as readonly number[], groups)];
+};
 
 function readGeometry(attributes: object): Geometry {
   const { strides, pads } = attributes as Geometry;
@@ -163,8 +164,11 @@ function inputGradientByColumns(
   return channelsFirst(g, reduceSum(g, contributions, [1], false), n, image);
 }
 
-/** Large images are split in two groups for the sake of threads, a fixed number so that results do not depend on how many there are. */
-const groupsOf = (batch: number, image: readonly number[]) => (batch % 2 === 0 && !isSmall(image) ? 2 : 1);
+/**
+ * Large images are split in two groups for the sake of threads, a fixed number so that results do not depend on how many there are.
+ * WebGPU has no 3-D convolution in groups.
+ */
+const groupsOf = (dy: Value) => (dy.shape[0]! % 2 === 0 && !isSmall(dy.shape.slice(2)) ? 2 : 1);
 
 /**
  * One 3-D convolution: the images as channels of a single image [1,N,H,W,C], the output gradient as its kernel [K,N,Ho,Wo,1], the
@@ -176,11 +180,11 @@ function imagesAsChannels(
   dy: Value,
   { strides, pads }: Geometry,
   kernel: readonly number[],
+  groups: number,
 ): Value {
   const [n, c, h, w] = x.shape as [number, number, number, number];
   const [, k, ho, wo] = dy.shape as [number, number, number, number];
   const [r, s] = kernel as [number, number];
-  const groups = groupsOf(n, [ho, wo]);
   // Padding after the image so that the result has exactly r by s entries; rows that no kernel position reaches are cut off.
   const after = [(ho - 1) * strides[0]! + r - h - pads[0]!, (wo - 1) * strides[1]! + s - w - pads[1]!] as const;
   const reached = after.some((e) => e < 0)

@@ -10,7 +10,8 @@ import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm
 import { lowerGelu, lowerGeluGradient } from './gelu.ts';
 import { lowerLayerNormalizationGradient } from './layerNorm.ts';
 import { lowerTake } from './take.ts';
-import { lowerMaxPoolGradient, lowerReluGradient } from './elementwise.ts';
+import { lowerMaxPoolGradient } from './pool.ts';
+import { lowerReluGradient } from './elementwise.ts';
 
 export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
 

@@ -20,7 +20,7 @@ import { layerNorm, LayerNormalizationGradient } from './layerNorm.ts';
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
-import { maxPool, maxPoolGradient } from './pool.ts';
+import { maxPool } from './pool.ts';
 import * as reduction from './reduction.ts';
 import { softmax } from './softmax.ts';
 import { take } from './take.ts';
@@ -32,6 +32,8 @@ interface Entry {
   /** Shapes of random float32 inputs. */
   inputs: Shape[];
   build(g: GraphBuilder, ...inputs: Value[]): Value;
+  /** The gradient is one of several, so finite differences do not apply. */
+  ambiguous?: boolean;
   /** Applied to the numbers of all inputs. */
   domain?: (x: number) => number;
 }
@@ -86,7 +88,7 @@ function convolutionEntries(): Entry[] {
     ops: ['Conv', 'ConvInputGradient', 'ConvWeightGradient', 'ConvTranspose'],
     what,
     inputs: [x, w],
-    build: (g, a, b) => conv.conv(g, a!, b!, attributes),
+    build: (g, a, b) => conv.conv(g, a, b, attributes),
   }));
 }
 
@@ -95,83 +97,83 @@ const entries: Entry[] = [
   ...binaryEntries('Sub', elementwise.sub),
   ...binaryEntries('Mul', elementwise.mul),
   ...binaryEntries('Div', elementwise.div),
-  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x!) },
-  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x!) },
-  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x!) },
-  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x!) },
-  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x!) },
-  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x!) },
+  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x) },
+  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x) },
+  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x) },
+  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x) },
+  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x) },
+  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
   {
     ops: ['HardSigmoid'],
     what: 'any',
     inputs: [[2, 3]],
-    build: (g, x) => elementwise.hardSigmoid(g, x!, 0.5, 0.25),
+    build: (g, x) => elementwise.hardSigmoid(g, x, 0.5, 0.25),
   },
   {
     ops: ['Greater', 'Cast'],
     what: 'as numbers',
     inputs: [[2, 3], [3]],
-    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a!, b!), 'float32'),
+    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a, b), 'float32'),
   },
   {
     ops: ['Equal', 'Cast'],
     what: 'on integers',
     inputs: [[4]],
     build: (g, a) =>
-      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a!, 'int64'), g.scalar(0, 'int64')), 'float32'),
+      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a, 'int64'), g.scalar(0, 'int64')), 'float32'),
   },
   {
     ops: ['Where'],
     what: 'stretched operands',
     inputs: [[2, 3], [3], [2, 1]],
-    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c!, g.scalar(0)), a!, b!),
+    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c, g.scalar(0)), a, b),
   },
   {
     ops: ['StopGradient'],
     what: 'one of two paths',
     inputs: [[3], [3]],
-    build: (g, a, b) => elementwise.mul(g, a!, elementwise.stopGradient(g, elementwise.exp(g, b!))),
+    build: (g, a, b) => elementwise.mul(g, a, elementwise.stopGradient(g, elementwise.exp(g, b))),
   },
   {
     ops: ['ReduceSum'],
     what: 'inner and outer axis',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x!, [0, 2], false),
+    build: (g, x) => reduction.reduceSum(g, x, [0, 2], false),
   },
   {
     ops: ['ReduceSum'],
     what: 'kept axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x!, [1], true),
+    build: (g, x) => reduction.reduceSum(g, x, [1], true),
   },
   {
     ops: ['ReduceMean'],
     what: 'to a scalar',
     inputs: [[2, 3]],
-    build: (g, x) => reduction.reduceMean(g, x!, [0, 1], false),
+    build: (g, x) => reduction.reduceMean(g, x, [0, 1], false),
   },
   {
     ops: ['ReduceMean'],
     what: 'images',
     inputs: [[2, 3, 4, 5]],
-    build: (g, x) => reduction.reduceMean(g, x!, [2, 3], false),
+    build: (g, x) => reduction.reduceMean(g, x, [2, 3], false),
   },
-  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x!, [1], true) },
-  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x!, [6, 4]) },
+  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x, [1], true) },
+  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x, [6, 4]) },
   {
     ops: ['Transpose'],
     what: 'three axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => movement.transpose(g, x!, [2, 0, 1]),
+    build: (g, x) => movement.transpose(g, x, [2, 0, 1]),
   },
-  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x!, [2, 3, 4]) },
-  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x!, [3, 4]) },
-  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x!, [1, 0, 0, 2]) },
+  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x, [2, 3, 4]) },
+  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x, [3, 4]) },
+  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x, [1, 0, 0, 2]) },
   {
     ops: ['Slice', 'Pad'],
     what: 'two axes',
     inputs: [[4, 5]],
-    build: (g, x) => movement.slice(g, x!, [0, 1], [1, 0], [3, 4]),
+    build: (g, x) => movement.slice(g, x, [0, 1], [1, 0], [3, 4]),
   },
   {
     ops: ['Concat', 'Slice'],
@@ -183,20 +185,20 @@ const entries: Entry[] = [
     ],
     build: (g, ...parts) => movement.concat(g, parts, 1),
   },
-  { ops: ['Gather'], what: 'rows', inputs: [[4, 3]], build: (g, x) => gather(g, x!, int64(g, [3, 1, 1]), 0) },
+  { ops: ['Gather'], what: 'rows', inputs: [[4, 3]], build: (g, x) => gather(g, x, int64(g, [3, 1, 1]), 0) },
   {
     ops: ['Gather'],
     what: 'columns by a matrix',
     inputs: [[2, 4]],
-    build: (g, x) => gather(g, x!, int64(g, [3, 1, 0, 2], [2, 2]), 1),
+    build: (g, x) => gather(g, x, int64(g, [3, 1, 0, 2], [2, 2]), 1),
   },
-  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x!, [0, 2, 3], 1) },
-  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x!, [1, 2], 1) },
+  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [0, 2, 3], 1) },
+  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [1, 2], 1) },
   {
     ops: ['ScatterElements'],
     what: 'repeated indices',
     inputs: [[5], [4]],
-    build: (g, data, updates) => scatterAdd(g, data!, int64(g, [1, 3, 1, 0]), updates!, 0),
+    build: (g, data, updates) => scatterAdd(g, data, int64(g, [1, 3, 1, 0]), updates, 0),
   },
   {
     ops: ['MatMul'],
@@ -205,7 +207,7 @@ const entries: Entry[] = [
       [2, 3],
       [3, 4],
     ],
-    build: (g, a, b) => matMul(g, a!, b!),
+    build: (g, a, b) => matMul(g, a, b),
   },
   {
     ops: ['MatMul'],
@@ -214,13 +216,13 @@ const entries: Entry[] = [
       [5, 1, 2, 3],
       [4, 3, 2],
     ],
-    build: (g, a, b) => matMul(g, a!, b!),
+    build: (g, a, b) => matMul(g, a, b),
   },
   ...[0, 1, 2, 3].map((flags): Entry => ({
     ops: ['Gemm'],
     what: `transposition ${flags}`,
     inputs: [flags & 1 ? [3, 2] : [2, 3], flags & 2 ? [4, 3] : [3, 4], [4]],
-    build: (g, a, b, c) => gemm(g, a!, b!, { transA: flags & 1, transB: flags >> 1 }, c),
+    build: (g, a, b, c) => gemm(g, a, b, { transA: flags & 1, transB: flags >> 1 }, c),
   })),
   ...convolutionEntries(),
   {
@@ -230,27 +232,27 @@ const entries: Entry[] = [
       [2, 3, 3, 4],
       [3, 2, 3, 3],
     ],
-    build: (g, x, w) => conv.convTranspose(g, x!, w!, { ...square(2, 1), output_padding: [1, 0] }),
+    build: (g, x, w) => conv.convTranspose(g, x, w, { ...square(2, 1), output_padding: [1, 0] }),
   },
   {
     ops: ['MaxPool', 'MaxPoolGradient', 'ScatterElements'],
     what: 'overlapping windows with padding',
     inputs: [[2, 3, 7, 6]],
-    build: (g, x) => maxPool(g, x!, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
   },
   {
     ops: ['BatchNormalization', 'BatchNormalizationGradient'],
     what: 'of the batch',
     inputs: [[3, 2, 4, 5], [2], [2]],
-    build: (g, x, scale, bias) => batchNormTraining(g, x!, scale!, bias!, 1e-5).y,
+    build: (g, x, scale, bias) => batchNormTraining(g, x, scale, bias, 1e-5).y,
   },
   {
     ops: ['BatchNormalization'],
     what: 'statistics',
     inputs: [[3, 2, 4, 5], [2], [2]],
     build(g, x, scale, bias) {
-      const { mean, variance } = batchNormTraining(g, x!, scale!, bias!, 1e-5);
-      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale!], 0);
+      const { mean, variance } = batchNormTraining(g, x, scale, bias, 1e-5);
+      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale], 0);
     },
   },
   {
@@ -258,63 +260,71 @@ const entries: Entry[] = [
     what: 'with given statistics',
     inputs: [[3, 2, 4], [2], [2], [2]],
     build: (g, x, scale, mean, root) =>
-      batchNormInference(g, x!, scale!, mean!, mean!, elementwise.mul(g, root!, root!), 1e-3),
+      batchNormInference(g, x, scale, mean, mean, elementwise.mul(g, root, root), 1e-3),
   },
   {
-    ops: ['MaxPoolGradient'],
-    what: 'two outputs with one maximum',
-    inputs: [[1, 1, 1, 2]],
-    build: (g, dy) => maxPoolGradient(g, dy!, int64(g, [2, 2], [1, 1, 1, 2]), [1, 1, 1, 4]),
+    ops: ['MaxPool', 'MaxPoolGradient'],
+    what: 'equal maxima',
+    ambiguous: true,
+    inputs: [[1, 2, 6, 6]],
+    domain: (x) => Math.sign(x),
+    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
+  },
+  {
+    ops: ['MaxPool', 'MaxPoolGradient'],
+    what: 'a last row in no window',
+    inputs: [[2, 1, 5, 7]],
+    build: (g, x) => maxPool(g, x, { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] }),
   },
   {
     ops: ['BatchNormalizationGradient'],
     what: 'all outputs',
     inputs: [[3, 2, 4], [3, 2, 4], [2], [2], [2]],
     build(g, dy, x, scale, mean, root) {
-      const operands = [dy!, x!, scale!, mean!, elementwise.mul(g, root!, root!)];
+      const operands = [dy, x, scale, mean, elementwise.mul(g, root, root)];
       const [dx, dscale, dbias] = g.add(BatchNormalizationGradient, operands, { epsilon: 1e-5 });
       return elementwise.mul(g, dx!, movement.reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
     },
   },
-  { ops: ['Erf'], what: 'any', inputs: [[3, 4]], build: (g, x) => elementwise.erf(g, x!) },
-  { ops: ['Gelu', 'GeluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => gelu(g, x!) },
+  { ops: ['Erf'], what: 'any', inputs: [[3, 4]], build: (g, x) => elementwise.erf(g, x) },
+  { ops: ['Gelu', 'GeluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => gelu(g, x) },
   {
     ops: ['Gelu', 'GeluGradient'],
     what: 'far from zero',
     inputs: [[40]],
     domain: (x) => 4 * x,
-    build: (g, x) => gelu(g, x!),
+    build: (g, x) => gelu(g, x),
   },
   {
     ops: ['LayerNormalization', 'LayerNormalizationGradient'],
     what: 'rows of three axes',
     inputs: [[2, 3, 5], [5], [5]],
-    build: (g, x, scale, bias) => layerNorm(g, x!, scale!, bias!, 1e-5),
+    build: (g, x, scale, bias) => layerNorm(g, x, scale, bias, 1e-5),
   },
   {
     ops: ['LayerNormalizationGradient'],
     what: 'all outputs',
     inputs: [[4, 3], [4, 3], [3], [4, 1], [4, 1]],
     build(g, dy, x, scale, mean, inverse) {
-      const [dx, dscale, dbias] = g.add(LayerNormalizationGradient, [dy!, x!, scale!, mean!, inverse!], {});
+      const [dx, dscale, dbias] = g.add(LayerNormalizationGradient, [dy, x, scale, mean, inverse], {});
       return elementwise.mul(g, dx!, elementwise.add(g, dscale!, dbias!));
     },
   },
-  { ops: ['Softmax'], what: 'rows of three axes', inputs: [[2, 3, 4]], build: (g, x) => softmax(g, x!) },
-  { ops: ['Take'], what: 'a permutation', inputs: [[2, 4, 3]], build: (g, x) => take(g, x!, [2, 0, 3, 1], 1) },
+  { ops: ['Softmax'], what: 'rows of three axes', inputs: [[2, 3, 4]], build: (g, x) => softmax(g, x) },
+  { ops: ['Take'], what: 'a permutation', inputs: [[2, 4, 3]], build: (g, x) => take(g, x, [2, 0, 3, 1], 1) },
   {
     ops: ['Take'],
     what: 'repeated, left out and zero',
     inputs: [[4, 3]],
-    build: (g, x) => take(g, x!, [3, -1, 3, 1], 0),
+    build: (g, x) => take(g, x, [3, -1, 3, 1], 0),
   },
-  { ops: ['Take'], what: 'the last axis', inputs: [[2, 3]], build: (g, x) => take(g, x!, [2, 2, -1, 2, 0], 1) },
+  { ops: ['Take'], what: 'the last axis', inputs: [[2, 3]], build: (g, x) => take(g, x, [2, 2, -1, 2, 0], 1) },
   {
     ops: ['Split', 'Concat'],
     what: 'uneven parts',
     inputs: [[2, 6]],
     build(g, x) {
-      const [a, b, c] = movement.split(g, x!, 1, [2, 3, 1]);
+      const [a, b, c] = movement.split(g, x, 1, [2, 3, 1]);
       return elementwise.mul(g, elementwise.add(g, a!, c!), movement.slice(g, b!, [1], [1], [3]));
     },
   },
@@ -322,7 +332,7 @@ const entries: Entry[] = [
     ops: ['Split', 'Concat'],
     what: 'a part that nothing reads',
     inputs: [[4, 2]],
-    build: (g, x) => movement.split(g, x!, 0, [1, 3])[1]!,
+    build: (g, x) => movement.split(g, x, 0, [1, 3])[1]!,
   },
 ];
 
@@ -388,7 +398,7 @@ describe.each(entries.map((entry) => [entry.ops[0]!, entry.what, entry] as const
     'has the gradient that finite differences measure, also when lowered',
     async () => {
       const { graph, feeds } = buildBackward(entry);
-      expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
+      if (!entry.ambiguous) expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
       const expected = interpret(graph, feeds);
       for (const provider of providers) {
         const actual = await runOnnx(verify(lower(graph, provider)), feeds);

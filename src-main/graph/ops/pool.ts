@@ -2,17 +2,21 @@
 
 import {
   add1,
+  sameShape,
   shapeError,
   sizeOf,
   type Attributes,
   type GraphBuilder,
   type Op,
-  type Shape,
   type Value,
 } from '../graph.ts';
 import { convExtent } from './conv.ts';
 
-type MaxPoolAttributes = { kernel_shape: readonly number[]; strides: readonly number[]; pads: readonly number[] };
+export type MaxPoolAttributes = {
+  kernel_shape: readonly number[];
+  strides: readonly number[];
+  pads: readonly number[];
+};
 
 /** Input [N,C,H,W]; outputs: the maxima, and the index of each in the flattened input (the first where several are equal). */
 export const MaxPool: Op<MaxPoolAttributes> = {
@@ -35,21 +39,32 @@ export const MaxPool: Op<MaxPoolAttributes> = {
     ];
   },
   flops: ({ outputs, attributes }) => sizeOf(outputs[0]!.shape) * sizeOf(attributes.kernel_shape),
-  gradient: ({ g, inputs, outputs, outputGradients }) => [
-    maxPoolGradient(g, outputGradients[0]!, outputs[1]!, inputs[0]!.shape),
+  gradient: ({ g, inputs, outputs, attributes, outputGradients }) => [
+    maxPoolGradient(g, outputGradients[0]!, outputs[1]!, inputs[0]!, outputs[0]!, attributes),
   ],
 };
 
-/** Composite. Inputs: dy, indices of MaxPool. Output of shape `shape`: each gradient added where its maximum was. */
-export const MaxPoolGradient: Op<{ shape: readonly number[] }> = {
+/** Composite. Inputs: dy, then indices, x and y of the MaxPool. Output: each gradient added where its maximum was. */
+export const MaxPoolGradient: Op<MaxPoolAttributes> = {
   type: 'MaxPoolGradient',
   kind: 'composite',
   notDifferentiable: 'second derivatives are not built',
-  infer: (inputs, { shape }) => [{ dtype: inputs[0]!.dtype, shape }],
+  infer(inputs, attributes) {
+    const [dy, indices, x, y] = inputs;
+    if (!sameShape(dy!.shape, y!.shape) || !sameShape(indices!.shape, y!.shape))
+      throw shapeError('MaxPoolGradient', 'gradient, indices and maxima differ', inputs, attributes);
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
 };
 
 export const maxPool = (g: GraphBuilder, x: Value, attributes: MaxPoolAttributes) => add1(g, MaxPool, [x], attributes);
-export const maxPoolGradient = (g: GraphBuilder, dy: Value, indices: Value, shape: Shape) =>
-  add1(g, MaxPoolGradient, [dy, indices], { shape });
+export const maxPoolGradient = (
+  g: GraphBuilder,
+  dy: Value,
+  indices: Value,
+  x: Value,
+  y: Value,
+  attributes: MaxPoolAttributes,
+) => add1(g, MaxPoolGradient, [dy, indices, x, y], attributes);
 
 export const poolOps = [MaxPool, MaxPoolGradient] as Op<Attributes>[];

@@ -27,12 +27,11 @@ pub struct Mapping {
 impl Mapping {
     /// Creates the file, reserves its space for real, and maps it, filled with zeros. Fails where space is lacking, and leaves no file.
     pub fn create(path: &Path, len: usize) -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(|e| Error::storage(format!("creating {}", path.display()), &e))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).map_err(|e| Error::storage(format!("creating {}", path.display()), &e))?;
         let mapping = reserve(&file, path, len).and_then(|()| Self::map(&file, path));
         if mapping.is_err() {
             drop(file);

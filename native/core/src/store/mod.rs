@@ -21,7 +21,7 @@ const MAGIC: &[u8; 8] = b"SDPSTORE";
 const VERSION: u64 = 1;
 const LAYOUT_OFFSET: usize = PAGE + size_of::<Control>().next_multiple_of(PAGE);
 
-/// A range of float areas of the store.
+/// A float area of the store.
 #[derive(Debug, Clone, Copy)]
 pub enum Area {
     /// Parameters, then running statistics.

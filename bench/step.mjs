@@ -1,0 +1,7 @@
+// Usage: node bench/step.mjs [--threads N] [--steps N] [--batch N] [--python PATH] - times of the ResNet-18 training step (see step.ts).
+
+import { join } from 'node:path';
+import { runnerImport } from 'vite';
+
+const { module } = await runnerImport(join(import.meta.dirname, 'step.ts'), { logLevel: 'error' });
+await module.main(process.argv.slice(2));

@@ -1,0 +1,44 @@
+// A run that the user configures: plan preview, errors at their field, start, end, and the list of runs.
+
+import { samplePath } from '../src-main/data/samples.ts';
+import { expect, test } from './lab.ts';
+
+test('a dataset is imported by path, a changed plan is previewed, refused where it is wrong, and runs to its end', async ({
+  lab,
+}) => {
+  const { page } = lab;
+  await page.getByLabel('Path').fill('/nowhere/at/all');
+  await page.getByRole('button', { name: 'Import dataset' }).click();
+  await expect(page.getByText('/nowhere/at/all does not exist')).toBeVisible();
+  await page.getByLabel('Path').fill(samplePath('mnist'));
+  await page.getByLabel('Name').fill('digits');
+  await page.getByRole('button', { name: 'Import dataset' }).click();
+  await expect(page.getByRole('region', { name: 'Datasets' })).toContainText(
+    '60,000 training and 10,000 test samples',
+    { timeout: 60_000 },
+  );
+
+  await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'New run' }).click();
+  const field = (name: string) => page.getByRole('form', { name: 'Configuration' }).getByLabel(name, { exact: true });
+  await field('Dataset').selectOption('digits');
+  await field('Width').fill('4');
+  await field('Steps').fill('6');
+  await field('Samples').fill('200');
+  await field('Every').first().fill('0');
+  const matrix = page.getByRole('region', { name: 'Mask matrix' });
+  await field('Coverage').fill('9');
+  await expect(page.getByText('must be from 1 to the number of workers, 4, got 9').first()).toBeVisible();
+  await field('Coverage').fill('4');
+  await expect(matrix.getByRole('rowheader', { name: /^layer/ })).toHaveCount(8);
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await expect(page).toHaveURL(/#\/runs\//);
+  await expect(page.getByRole('status').filter({ hasText: 'Done' })).toHaveCount(1, { timeout: 120_000 });
+  await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Home' }).click();
+  await expect(page.getByRole('region', { name: 'Recent runs' })).toContainText('6 of 6');
+});
+
+test('an address of no run says so', async ({ lab }) => {
+  await expect(lab.page.getByRole('heading', { name: 'Home' })).toBeAttached();
+  await lab.page.evaluate(() => (location.hash = '#/runs/never'));
+  await expect(lab.page.getByRole('heading', { name: 'This run cannot be shown' })).toBeVisible();
+});

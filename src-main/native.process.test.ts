@@ -1,0 +1,211 @@
+// The Rust addon as JavaScript sees it: one tiny model over a real store, errors as user errors, and ends of processes and handles.
+// What the engine computes is tested in native/core/tests.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { UserError } from './contract/errors.ts';
+import { GraphBuilder } from './graph/graph.ts';
+import { toOnnx } from './graph/onnx.ts';
+import { mul } from './graph/ops/elementwise.ts';
+import { reshape } from './graph/ops/movement.ts';
+import { reduceMean } from './graph/ops/reduction.ts';
+import type { StoreLayout } from './memory/storeLayout.ts';
+import { native, type BatchSource, type NativeDevice, type SessionSpec, type TrainSpec } from './native.ts';
+import { runtimeLibrary } from './worker/runtimeLibrary.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sdp-native-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const source: BatchSource = {
+  kind: 'dataset',
+  path: folder,
+  mean: [0],
+  std: [1],
+  seed: 1,
+  numWorkers: 1,
+  microBatch: 2,
+};
+writeFileSync(join(folder, 'images.npy'), npy('|u1', '4, 1, 1, 2', Buffer.alloc(8, 51)));
+writeFileSync(join(folder, 'labels.npy'), npy('<i8', '4,', Buffer.alloc(32)));
+
+/** One parameter `w`; loss = w * mean(input), where every pixel is 0.2: each step takes learningRate * 0.2 off `w`. */
+const layout: StoreLayout = {
+  version: 1,
+  numWorkers: 1,
+  numParticipants: 1,
+  optimizerSlots: 0,
+  tensors: [
+    {
+      name: 'w',
+      kind: 'parameter',
+      shape: [1],
+      axis: null,
+      offset: 0,
+      rows: 1,
+      rowSize: 1,
+      decays: false,
+      runs: [{ row: 0, rows: 1, holders: [0], slabOffsets: [0] }],
+    },
+  ],
+  valuesSize: 16,
+  parameterSize: 16,
+  slabSizes: [16],
+  statisticsBatches: 0,
+  evaluationBatches: 0,
+};
+
+function session(): SessionSpec {
+  const g = new GraphBuilder('tiny');
+  const mean = reduceMean(g, g.input('input', 'float32', [2, 1, 1, 2]), [0, 1, 2, 3], false);
+  g.output('loss', mul(g, mean, reshape(g, g.input('w', 'float32', [1]), [])));
+  g.output('grad/w', reshape(g, mean, [1]));
+  return {
+    onnx: toOnnx(g.build()),
+    worker: 0,
+    batch: 2,
+    inputs: [
+      { port: 'input', shape: [2, 1, 1, 2], source: 'input' },
+      { port: 'w', shape: [1], source: 'values', tensor: 0 },
+    ],
+    outputs: [
+      { port: 'loss', shape: [], target: 'loss' },
+      { port: 'grad/w', shape: [1], target: 'slab', offset: 0 },
+    ],
+  };
+}
+
+function training(steps: number): TrainSpec {
+  return {
+    sessions: [0],
+    from: 0,
+    to: steps,
+    learningRates: new Array<number>(steps).fill(0.5),
+    optimizer: {
+      kind: 'sgd',
+      momentum: 0,
+      nesterov: false,
+      weightDecay: 0,
+      beta1: 0,
+      beta2: 0,
+      eps: 0,
+      clipGlobalNorm: 0,
+    },
+    source,
+  };
+}
+
+const deviceOptions = (storePath: string) => ({
+  runtimeLibrary: runtimeLibrary(),
+  storePath,
+  participant: 0,
+  kind: 'cpu' as const,
+  index: 0,
+  threads: 1,
+});
+
+it('trains, records and writes a tiny model while JavaScript goes on', async () => {
+  const path = join(folder, 'store');
+  const store = native().createStore(path, JSON.stringify(layout));
+  store.initialise([{ kind: 'constant', value: 1 }], 3);
+  const device = await native().openDevice(deviceOptions(path));
+  expect(await device.addSession(session())).toBe(0);
+  let ticks = 0;
+  const timer = setInterval(() => (ticks += 1), 1);
+  expect(await device.train(training(5000))).toEqual({ step: 5000, stopped: false });
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThan(5);
+  const { step, loss, gradNorm, computeMs } = device.drainRecords();
+  expect(step).toEqual(Array.from({ length: 5000 }, (_, index) => index));
+  expect(loss.slice(0, 3).map((x) => x.toFixed(6))).toEqual(['0.200000', '0.180000', '0.160000']);
+  expect(gradNorm[0]).toBeCloseTo(0.2);
+  expect(Math.min(...computeMs)).toBeGreaterThan(0);
+  const memory = device.memory();
+  expect(memory.arenaPeakBytes).toHaveLength(1);
+  expect(memory.residentBytes).toBeGreaterThan(memory.sharedBytes);
+
+  const file = join(folder, 'w.safetensors');
+  await store.writeValues(file, {
+    scales: {},
+    statistics: false,
+    int64: [{ name: 'count', shape: [], values: [5] }],
+    metadata: { format: 'pt' },
+  });
+  const header = readFileSync(file).subarray(8).toString('latin1').split('   ')[0];
+  expect(header).toContain('"w":{"data_offsets":[8,12],"dtype":"F32","shape":[1]}');
+  device.close();
+  device.close();
+  await expect(device.train(training(1))).rejects.toThrow('the device is closed');
+  store.close();
+  expect(existsSync(path)).toBe(false);
+  expect(() => store.requestStop()).toThrow('the store is closed');
+});
+
+it('reports what a user can mend as user errors', async () => {
+  const code = (error: unknown) => (error instanceof UserError ? error.code : String(error));
+  const path = join(folder, 'errors');
+  expect(() => native().createStore(join(folder, 'none', 'store'), JSON.stringify(layout))).toThrow(UserError);
+  const store = native().createStore(path, JSON.stringify(layout));
+  expect(await store.readValues(join(folder, 'none')).catch(code)).toBe('checkpoint');
+  const options = deviceOptions(path);
+  expect(
+    await native()
+      .openDevice({ ...options, kind: 'cuda' })
+      .catch(code),
+  ).toBe('device');
+  expect(
+    await native()
+      .openDevice({ ...options, storePath: folder })
+      .catch(code),
+  ).toBe('storage');
+  const device = await native().openDevice(options);
+  await device.addSession(session());
+  const spec = training(1);
+  expect(await device.train({ ...spec, source: { ...source, path: 'none' } }).catch(code)).toBe('data');
+  device.close();
+  store.close();
+});
+
+it('settles a call in progress when the device is closed', async () => {
+  const { device, close } = await openTraining('closing');
+  const running = device.train(training(1_000_000));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  device.close();
+  await expect(running).rejects.toThrow('the device was closed');
+  close();
+});
+
+it('lets a process end while it trains, with its own exit code', async () => {
+  const path = join(folder, 'ending');
+  const store = native().createStore(path, JSON.stringify(layout));
+  const { onnx, ...rest } = session();
+  const script = `
+    const addon = require(${JSON.stringify(join(import.meta.dirname, '../native/binding/sdp.node'))});
+    addon.openDevice(${JSON.stringify(deviceOptions(path))}).then(async (device) => {
+      const onnx = Buffer.from('${Buffer.from(onnx).toString('base64')}', 'base64');
+      await device.addSession({ ...${JSON.stringify(rest)}, onnx });
+      device.train({ ...${JSON.stringify(training(1))}, to: 1e6, learningRates: new Array(1e6).fill(0.1) });
+      setTimeout(() => process.exit(7), 100);
+    });`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' });
+  expect(await once(child, 'exit')).toEqual([7, null]);
+  store.close();
+});
+
+async function openTraining(name: string): Promise<{ device: NativeDevice; close: () => void }> {
+  const path = join(folder, name);
+  const store = native().createStore(path, JSON.stringify(layout));
+  const device = await native().openDevice(deviceOptions(path));
+  await device.addSession(session());
+  return { device, close: () => store.close() };
+}
+
+function npy(descr: string, shape: string, data: Buffer): Buffer {
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape}), }`;
+  const header = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`;
+  const start = Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 0xff, header.length >> 8]);
+  return Buffer.concat([start, Buffer.from(header, 'latin1'), data]);
+}

@@ -1,0 +1,60 @@
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { StepColumns } from '../contract/run.ts';
+import { MetricsLog, readMetrics } from './metricsLog.ts';
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sdp-metrics-'));
+  path = join(folder, 'metrics.jsonl');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const steps = (from: number, losses: (number | null)[]): StepColumns => ({
+  step: losses.map((_, row) => from + row),
+  loss: [losses, losses],
+  gradNorm: losses.map(() => 1),
+  learningRate: losses.map(() => 0.1),
+  computeMs: [losses.map(() => 5), losses.map(() => 6)],
+  syncMs: [losses.map(() => 1), losses.map(() => 1)],
+  dataMs: [losses.map(() => 0), losses.map(() => 0)],
+  stepMs: losses.map(() => 7),
+});
+
+it('reads back what it wrote, and a TensorBoard file lies beside', async () => {
+  const log = await MetricsLog.open(folder, path, 0);
+  log.appendSteps(steps(0, [3, 2]));
+  log.appendEvaluation({ step: 2, loss: 1.5, accuracy: 0.5, samples: 10, seconds: 1 });
+  log.appendSteps(steps(2, [1]));
+  await log.close();
+  const { columns, evaluations } = await readMetrics(path, 2, 100);
+  expect(columns).toEqual(steps(0, [3, 2, 1]));
+  expect(evaluations).toEqual([{ step: 2, loss: 1.5, accuracy: 0.5, samples: 10, seconds: 1 }]);
+  expect((await readdir(folder)).some((name) => name.startsWith('events.out.tfevents.'))).toBe(true);
+});
+
+it('a resumed run drops the steps that it will do again, and a last line that was cut short', async () => {
+  const log = await MetricsLog.open(folder, path, 0);
+  log.appendSteps(steps(0, [3, 2, 1]));
+  log.appendEvaluation({ step: 3, loss: 1, accuracy: 0.5, samples: 10, seconds: 1 });
+  await log.close();
+  await writeFile(path, `${await readFile(path, 'utf8')}{"step":3,"lo`);
+  const resumed = await MetricsLog.open(folder, path, 2);
+  resumed.appendSteps(steps(2, [9]));
+  await resumed.close();
+  const { columns, evaluations } = await readMetrics(path, 2, 100);
+  expect([columns.step, columns.loss[0], evaluations]).toEqual([[0, 1, 2], [3, 2, 9], []]);
+});
+
+it('thins long runs evenly but keeps the last step and every loss that is not finite', async () => {
+  const losses = Array.from({ length: 100 }, (_, step): number | null => (step === 33 ? null : step));
+  const log = await MetricsLog.open(folder, path, 0);
+  log.appendSteps(steps(0, losses));
+  await log.close();
+  const { columns } = await readMetrics(path, 2, 10);
+  expect(columns.step).toEqual([0, 10, 20, 30, 33, 40, 50, 60, 70, 80, 90, 99]);
+  expect(columns.loss[1]![4]).toBeNull();
+});

@@ -1,0 +1,88 @@
+import { expect, test, vi } from 'vitest';
+import { UserError } from '../../src-main/contract/errors.ts';
+import { useCatalogueStore } from './catalogue.ts';
+import { useConnectionStore } from './connection.ts';
+import { useRunsStore } from './runs.ts';
+import { columnsOf, datasetOf, summaryOf, testApp } from './testApp.ts';
+
+async function opened(handlers: Parameters<typeof testApp>[0]) {
+  const app = testApp(handlers);
+  const catalogue = useCatalogueStore();
+  useConnectionStore().start(app.connect);
+  await vi.waitUntil(() => catalogue.loaded || catalogue.problem);
+  return { app, catalogue, runs: useRunsStore() };
+}
+
+test('loads the snapshot and follows runs and datasets', async () => {
+  const { app, catalogue, runs } = await opened({
+    snapshot: () => ({
+      version: '0.1.0',
+      sequence: 0,
+      devices: [],
+      datasets: [datasetOf('mnist')],
+      runs: [summaryOf('old', { createdAt: '2026-11-20T00:00:00Z' })],
+      samples: [],
+    }),
+  });
+  app.hub.emit('runChanged', { summary: summaryOf('new') });
+  app.hub.emit('stepsAppended', { runId: 'new', columns: columnsOf(0, [[3, 2]]) });
+  app.hub.emit('datasetImported', { dataset: datasetOf('fashion') });
+  await vi.waitUntil(() => catalogue.datasets.length === 2);
+  expect(runs.summaries.map(({ id, step }) => [id, step])).toEqual([
+    ['new', 2],
+    ['old', 0],
+  ]);
+  expect(catalogue.datasets.map(({ name }) => name)).toEqual(['fashion', 'mnist']);
+});
+
+test('events that the snapshot includes are not applied again', async () => {
+  let release = () => {};
+  const waiting = new Promise<void>((resolve) => (release = resolve));
+  const app = testApp({
+    snapshot: async () => {
+      await waiting;
+      const done = summaryOf('r', { state: 'done' });
+      return { version: '1', sequence: 1, devices: [], datasets: [], runs: [done], samples: [] };
+    },
+  });
+  const catalogue = useCatalogueStore();
+  const connection = useConnectionStore();
+  connection.start(app.connect);
+  await vi.waitUntil(() => connection.isOpen);
+  app.hub.emit('runChanged', { summary: summaryOf('r', { state: 'training' }) });
+  release();
+  await vi.waitUntil(() => catalogue.loaded);
+  expect(useRunsStore().summaries.map(({ state }) => state)).toEqual(['done']);
+});
+
+test('an import adds its dataset, and a failed one says why', async () => {
+  const { catalogue } = await opened({
+    importDataset: ({ path }) => {
+      if (path === '/none') throw new UserError('data', '/none does not exist', { key: '/none' });
+      return datasetOf('fashion');
+    },
+  });
+  expect(await catalogue.importDataset('/none', '')).toBe(false);
+  expect([catalogue.importError, catalogue.importing]).toEqual(['/none does not exist.', false]);
+  expect(await catalogue.importDataset('/data', 'fashion')).toBe(true);
+  expect([catalogue.importError, catalogue.imported?.name, catalogue.datasets.length]).toEqual(['', 'fashion', 1]);
+});
+
+test('a snapshot that fails is told', async () => {
+  const { catalogue } = await opened({
+    snapshot: () => {
+      throw new UserError('storage', 'the data folder cannot be read');
+    },
+  });
+  expect([catalogue.loaded, catalogue.problem]).toEqual([false, 'the data folder cannot be read.']);
+});
+
+test('a sample that cannot start says why', async () => {
+  const { runs } = await opened({
+    startSample: () => {
+      throw new UserError('conflict', 'another run is active');
+    },
+  });
+  expect(await runs.startSample('mnist')).toBeNull();
+  expect([runs.startError, runs.starting]).toEqual(['another run is active.', null]);
+});

@@ -1,0 +1,93 @@
+// An app for tests of the stores: the real server and client over in-memory transports, with handlers and events that the test owns.
+
+import { createPinia, setActivePinia } from 'pinia';
+import type { AppCommands, Dataset } from '../../src-main/contract/commands.ts';
+import { appContract } from '../../src-main/contract/contracts.ts';
+import type { AppEvents } from '../../src-main/contract/events.ts';
+import type { Handlers } from '../../src-main/contract/rpc.ts';
+import type { RunDetail, RunSummary, StepColumns } from '../../src-main/contract/run.ts';
+import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
+import { EventHub } from '../../src-main/transport/events.ts';
+import { memoryPair } from '../../src-main/transport/memory.ts';
+import { serve } from '../../src-main/transport/server.ts';
+import type { Transport } from '../../src-main/transport/transport.ts';
+
+export function testApp(handlers: Partial<Handlers<AppCommands>>) {
+  setActivePinia(createPinia());
+  const hub = new EventHub<AppEvents>();
+  const sides: Transport[] = [];
+  const snapshot = () => ({ version: '1', sequence: hub.sequence, devices: [], datasets: [], runs: [], samples: [] });
+  return {
+    hub,
+    /** A new connection, as the page's transport would be. */
+    connect(): Transport {
+      const [page, app] = memoryPair();
+      sides.push(app);
+      serve(app, appContract, { snapshot, ...handlers } as Handlers<AppCommands>, hub);
+      return page;
+    },
+    /** As if the app had gone away. */
+    hangUp: () => sides.splice(0).forEach((side) => side.close()),
+  };
+}
+
+export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSummary {
+  const createdAt = '2026-11-21T00:00:00Z';
+  return { id, name: id, state: 'training', reason: '', step: 0, steps: 100, createdAt, accuracy: null, ...changes };
+}
+
+/** `first` is the index of the first step. */
+export function columnsOf(first: number, losses: number[][]): StepColumns {
+  const step = losses[0]!.map((_, row) => first + row);
+  const times = losses.map((column) => column.map(() => 5));
+  const each = step.map(() => 1);
+  return {
+    step,
+    loss: losses,
+    gradNorm: each,
+    learningRate: each,
+    computeMs: times,
+    syncMs: times,
+    dataMs: times,
+    stepMs: each,
+  };
+}
+
+export const minimalConfig = parseRunConfig({
+  model: { family: 'resnet' },
+  data: { dataset: 'mnist' },
+  subnetworks: { workers: 2 },
+});
+
+export function detailOf(id: string, columns: StepColumns, changes: Partial<RunDetail> = {}): RunDetail {
+  const empty = { evaluations: [], memory: [], checkpoints: [], exports: [] };
+  const plan = {
+    model: { family: 'resnet', parameters: 1, maskable: 1, sample: [1, 28, 28], classes: 10 },
+    granularity: 'block' as const,
+    masking: 'forward' as const,
+    numWorkers: 2,
+    coverage: 2,
+    units: [],
+    workers: [],
+    devices: [],
+    connected: true,
+    batch: { global: 128, perWorker: 64, stepsPerEpoch: 1 },
+  };
+  const summary = summaryOf(id, { step: (columns.step.at(-1) ?? -1) + 1 });
+  return { summary, config: minimalConfig, plan, columns, ...empty, ...changes };
+}
+
+export function datasetOf(name: string): Dataset {
+  return {
+    name,
+    kind: 'images',
+    classes: 10,
+    classNames: [],
+    sample: [1, 28, 28],
+    train: 60000,
+    test: 10000,
+    source: '',
+    fingerprint: '',
+    bytes: 1,
+  };
+}
