@@ -26,7 +26,7 @@ export interface OnnxOptions {
 
 /** Bytes of the ONNX file. */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
-  const direct = nameOutputsApart(graph);
+  const direct = nameOutputsApart(options.dynamicAxis ? keepFirstAxis(graph) : graph);
   const names = valueNames(direct);
   const initializers = options.initializers ?? new Map<string, Uint8Array>();
   const extra: object[] = [];
@@ -34,11 +34,12 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   const dynamic = dynamicValues(direct, options.dynamicAxis?.ports ?? []);
   const nodes = direct.nodes.map((node, index) => nodeProto(anyExtent(node, dynamic), index, names, read, extra));
   const embedded = direct.inputs.filter((input) => initializers.has(input.name));
+  const domains = new Set(direct.nodes.flatMap((node) => node.op.domain ?? []));
   const port = (name: string, value: Value) => valueInfo(name, value, options.dynamicAxis);
   return encode('ModelProto', {
     ir_version: 10,
     producer_name: 'sdp-lab',
-    opset_import: [{ domain: '', version: 18 }],
+    opset_import: [{ domain: '', version: 18 }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
     graph: {
       name: direct.name,
       node: nodes,
@@ -110,6 +111,16 @@ function nameOutputsApart(graph: Graph): Graph {
   return g.build();
 }
 
+/** Writes the first extent of a Reshape that keeps it as 0, which takes it from the operand: it may then be any. */
+function keepFirstAxis(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node) => {
+    const shape = node.op.type === Reshape.type ? (node.attributes.shape as readonly number[]) : [];
+    const keeps = shape.length > 0 && shape[0] === node.inputs[0]!.shape[0];
+    return keeps ? { ...node, attributes: { ...node.attributes, shape: [0, ...shape.slice(1)] } } : node;
+  });
+  return { ...graph, nodes };
+}
+
 function valueNames(graph: Graph): Map<Value, string> {
   return new Map(graph.outputs.map(({ name, value }) => [value, name]));
 }
@@ -162,6 +173,7 @@ function nodeProto(
     output: node.outputs.slice(0, needed + 1).map(name),
     name: id,
     op_type: op.type,
+    ...(op.domain && { domain: op.domain }),
     attribute: kept.map(([key, value]) => attributeProto(key, value!, op.floatAttributes?.includes(key) ?? false)),
   };
 }

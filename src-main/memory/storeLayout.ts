@@ -117,9 +117,8 @@ function placeRuns(spec: TensorSpec, masks: Masks, rows: number, rowSize: number
   const holdersOfRow: number[][] = Array.from({ length: rows }, () => []);
   const starts = slabSizes.slice();
   const taken = slabSizes.map(() => 0);
-  const all = Array.from({ length: rows }, (_, row) => row);
-  masks.held.forEach((_, worker) => {
-    const held = heldRows(spec, masks.granularity, masks.held[worker]!) ?? all;
+  masks.held.forEach((of, worker) => {
+    const held = heldRows(spec, masks.granularity, of) ?? [...holdersOfRow.keys()];
     for (const row of held) holdersOfRow[row]!.push(worker);
     slabSizes[worker]! += align(held.length * rowSize);
   });

@@ -1,15 +1,11 @@
-// The backward half of a training graph, the same for every family: gradients of what a worker holds, and the passes that finish a graph.
+// The backward half of a training graph: gradients of what a worker holds.
 
 import { differentiate } from '../graph/autodiff.ts';
-import type { Graph, GraphBuilder, Value } from '../graph/graph.ts';
-import { lower, type ExecutionProvider } from '../graph/lower/lower.ts';
-import { pick } from '../graph/ops/indexing.ts';
+import type { GraphBuilder, Value } from '../graph/graph.ts';
 import { expand } from '../graph/ops/movement.ts';
-import { removeDeadCode } from '../graph/passes/deadCode.ts';
-import { narrow } from '../graph/passes/narrow.ts';
-import { verify } from '../graph/verify.ts';
-import { heldRows, type Masking, type TensorPort, type TensorSpec, type TrainingOptions } from './model.ts';
-import { outputPort, storeShape, type Ports, type Rows } from './ports.ts';
+import { pickHeld } from './finish.ts';
+import { heldRows, type TensorPort, type TensorSpec, type TrainingOptions } from './model.ts';
+import { outputPort, storeShape, type Ports } from './ports.ts';
 
 /**
  * Names the loss, and the gradient of every parameter in the rows that are held, as outputs. A shared parameter that a subnetwork has
@@ -41,11 +37,3 @@ export function gradientOutputs(
     return outputPort(g, `grad/${tensor.name}`, tensor, rows, value);
   });
 }
-
-/** Under backward masking, the held rows of a value that covers all; under forward masking there are no others. */
-export const pickHeld = (g: GraphBuilder, value: Value, rows: Rows, masking: Masking): Value =>
-  masking === 'backward' && rows ? pick(g, value, rows, 0) : value;
-
-/** A graph ready to plan, write and run. */
-export const finish = (graph: Graph, provider: ExecutionProvider = 'cpu'): Graph =>
-  verify(lower(removeDeadCode(narrow(verify(graph))), provider));

@@ -75,7 +75,10 @@ export interface LibraryConstant {
   values: number[];
 }
 
-/** A graph with everything needed to bind it. All graphs read `input` [B,C,H,W] float32 and, but for `inference`, `label` [B] int64. */
+/**
+ * A graph with everything needed to bind it. All graphs read `input`, images [B,C,H,W] (float32) or tokens [B,T] (int64), and, but for
+ * `inference` and `statistics`, `label`: the class [B] or the next token [B,T] (int64).
+ */
 export interface ModelGraph {
   graph: Graph;
   batch: number;
@@ -106,7 +109,7 @@ export interface ModelDefinition {
   constants: LibraryConstant[];
   blocks: string[];
   groups: NeuronGroup[];
-  /** Shape of one sample, and the number of classes. */
+  /** Shape of one sample, and the number of classes (of tokens: the vocabulary). */
   sample: number[];
   classes: number;
   /** Tensors to scale by coverage when residual branches are scaled after forward masking (the last affine of each branch, in block order). */
@@ -116,9 +119,12 @@ export interface ModelDefinition {
    * Outputs: `loss` [] float32, `grad/<parameter>` and `stat/<buffer>` (the updated running statistic) of what is held.
    */
   training(options: TrainingOptions): ModelGraph;
-  /** Full network with given statistics. Outputs: `loss` [B] (per sample; 0 where the label is negative) and `logits` [B,K]. */
+  /** Full network with given statistics. Outputs: `loss` [L] (per label; 0 where it is negative) and `logits` [L,K]. */
   evaluation(options: FullNetworkOptions): ModelGraph;
-  /** Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read. */
+  /**
+   * Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read.
+   * Not to be asked of a model without buffers.
+   */
   statistics(options: FullNetworkOptions): ModelGraph;
   /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
   inference(): ModelGraph;

@@ -7,8 +7,9 @@ import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { verify } from '../graph/verify.ts';
-import { finish, gradientOutputs, pickHeld } from './backward.ts';
+import { gradientOutputs } from './backward.ts';
 import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
+import { finish, pickHeld } from './finish.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
 import {
   heldRows,

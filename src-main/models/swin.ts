@@ -5,7 +5,8 @@
 
 import { GraphBuilder, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
-import { finish, gradientOutputs } from './backward.ts';
+import { gradientOutputs } from './backward.ts';
+import { finish } from './finish.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
 import {
   heldRows,
@@ -41,9 +42,6 @@ export function createSwin(spec: SwinSpec): ModelDefinition {
     inference: () => model.inference(),
   };
 }
-
-/** The CPU provider's convolutions of small images depend on the batch size. */
-const portable = 'webgpu';
 
 class Swin {
   readonly tensors: TensorSpec[];
@@ -102,7 +100,7 @@ class Swin {
     const ports = new Ports(g, this.tensors, 'block', () => null);
     const images = g.input('input', 'float32', [1, ...this.sample]);
     g.output('logits', swinLogits(this.spec, this.layers(g, ports, 1), images));
-    return { graph: finish(g.build(), portable), batch: 1, inputs: ports.inputs, outputs: [] };
+    return { graph: finish(g.build(), 'any'), batch: 1, inputs: ports.inputs, outputs: [] };
   }
 
   private feeds(g: GraphBuilder, batch: number): [Value, Value] {

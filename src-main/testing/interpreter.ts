@@ -3,6 +3,7 @@
 import type { Attributes, Graph, Node, Shape } from '../graph/graph.ts';
 import { sizeOf } from '../graph/graph.ts';
 import type { TestTensor } from './runOnnx.ts';
+import { transformerKernels } from './transformerKernels.ts';
 
 type Kernel = (inputs: readonly TestTensor[], attributes: Attributes, node: Node) => TestTensor[];
 
@@ -239,15 +240,6 @@ const layerNormalization: Kernel = ([x, scale, bias], attributes, node) => {
   return [{ shape: x!.shape, data: y }, ...statistics.map((data) => ({ shape: rows, data }))];
 };
 
-const softmax: Kernel = ([x]) => {
-  const y = new Float64Array(x!.data.length);
-  eachRow(x!, (row, offset) => {
-    const exponentials = row.map((v) => Math.exp(v - Math.max(...row)));
-    exponentials.forEach((e, i) => (y[offset + i] = e / (average(exponentials) * row.length)));
-  });
-  return [{ shape: x!.shape, data: y }];
-};
-
 const layerNormalizationGradient: Kernel = ([dy, x, scale, mean, inverse]) => {
   const dx = new Float64Array(x!.data.length);
   const [dscale, dbias] = [scale!.data, scale!.data].map((entries) => new Float64Array(entries.length));
@@ -403,7 +395,6 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     return index === -1 ? null : position.map((p, i) => (i === axis ? index : p));
   }),
   Split: split,
-  Softmax: softmax,
   LayerNormalization: layerNormalization,
   LayerNormalizationGradient: layerNormalizationGradient,
   ScatterElements: scatterAdd,
@@ -421,4 +412,5 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   },
   BatchNormalization: batchNormalization,
   BatchNormalizationGradient: batchNormalizationGradient,
+  ...transformerKernels,
 };

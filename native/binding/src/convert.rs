@@ -60,6 +60,7 @@ pub struct BatchSource {
     pub seed: i64,
     pub num_workers: i64,
     pub micro_batch: i64,
+    pub sequence: i64,
 }
 
 impl TryFrom<BatchSource> for spec::BatchSource {
@@ -67,7 +68,8 @@ impl TryFrom<BatchSource> for spec::BatchSource {
 
     fn try_from(source: BatchSource) -> Result<Self> {
         let kind = match &*source.kind {
-            "dataset" => spec::SourceKind::Dataset,
+            "images" => spec::SourceKind::Images,
+            "tokens" => spec::SourceKind::Tokens,
             "case" => spec::SourceKind::Case,
             other => return unknown("source", other),
         };
@@ -79,6 +81,7 @@ impl TryFrom<BatchSource> for spec::BatchSource {
             seed: source.seed as u64,
             num_workers: index(source.num_workers)?,
             micro_batch: index(source.micro_batch)?,
+            sequence: index(source.sequence)?,
         })
     }
 }
@@ -305,11 +308,13 @@ pub struct EvaluateResult {
     pub loss_sum: f64,
     pub correct: f64,
     pub samples: f64,
+    pub labels: f64,
 }
 
 impl From<spec::EvaluateResult> for EvaluateResult {
     fn from(result: spec::EvaluateResult) -> Self {
-        Self { loss_sum: result.loss_sum, correct: result.correct as f64, samples: result.samples as f64 }
+        let spec::EvaluateResult { loss_sum, correct, samples, labels } = result;
+        Self { loss_sum, correct: correct as f64, samples: samples as f64, labels: labels as f64 }
     }
 }
 

@@ -125,15 +125,14 @@ impl Session {
         }
     }
 
-    /// Losses of the last run: one, or one per sample.
+    /// Losses of the last run: one, or one per label.
     pub fn loss(&self) -> Result<&[f32]> {
         self.loss.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no loss output".into()))
     }
 
-    /// Logits of the last run, [B, K], and K.
-    pub fn logits(&self) -> Result<(&[f32], usize)> {
-        let logits = self.logits.as_ref().ok_or_else(|| Error::Internal("the session has no logits output".into()))?;
-        Ok((logits.floats(), logits.floats().len() / self.batch.max(1)))
+    /// Logits of the last run, a row of K for each label.
+    pub fn logits(&self) -> Result<&[f32]> {
+        self.logits.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no logits output".into()))
     }
 
     /// Statistics of the last batch, laid out as the buffers of the store.

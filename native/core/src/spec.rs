@@ -6,7 +6,8 @@ use crate::optimizer::OptimizerSpec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    Dataset,
+    Images,
+    Tokens,
     Case,
 }
 
@@ -19,6 +20,7 @@ pub struct BatchSource {
     pub seed: u64,
     pub num_workers: usize,
     pub micro_batch: usize,
+    pub sequence: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,7 @@ pub struct EvaluateResult {
     pub loss_sum: f64,
     pub correct: u64,
     pub samples: u64,
+    pub labels: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

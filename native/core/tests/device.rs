@@ -70,13 +70,14 @@ fn dataset(folder: &Path) -> PathBuf {
 
 fn source(path: &Path) -> BatchSource {
     BatchSource {
-        kind: SourceKind::Dataset,
+        kind: SourceKind::Images,
         path: path.to_owned(),
         mean: vec![0.4],
         std: vec![0.3],
         seed: 5,
         num_workers: WORKERS,
         micro_batch: BATCH,
+        sequence: 0,
     }
 }
 

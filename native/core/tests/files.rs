@@ -153,11 +153,11 @@ fn dataset(folder: &Path, count: usize, labels: &[i64]) -> BatchSource {
     let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
     std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{count}, 2, 1, 2"), &images)).unwrap();
     std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{},", labels.len() / 8), &labels)).unwrap();
-    source(SourceKind::Dataset, folder.to_owned())
+    source(SourceKind::Images, folder.to_owned())
 }
 
 fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
-    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2 }
+    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2, sequence: 0 }
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn bad_datasets_are_refused_in_one_sentence() {
     let text = small.statistics_batch(1, 2).unwrap_err().to_string();
     assert_eq!(text, format!("data: re-estimating statistics takes 4 samples, but {name} has 3"));
     std::fs::write(folder.path().join("images.npy"), npy("|u1", "3, 4", &[0; 12])).unwrap();
-    let flat = source(SourceKind::Dataset, folder.path().to_owned());
+    let flat = source(SourceKind::Images, folder.path().to_owned());
     assert_eq!(refusal(&flat), format!("data: images.npy in {name} must have the shape [n, C, H, W], found [3, 4]"));
 }
 
@@ -218,4 +218,25 @@ fn recorded_batches_are_found_by_step_and_worker() {
     assert_eq!(loader.ordered_batch(2, 2, 5).unwrap(), Batch { labels: vec![1, -1], ..expected });
     let text = loader.micro_batch(2, 1).unwrap_err().to_string();
     assert_eq!(text, format!("data: {} has no tensor step2.worker1.input", path.display()));
+}
+
+#[test]
+fn tokens_are_cut_into_sequences_with_the_next_token_as_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_type = |descr: &str, width: usize| {
+        let tokens: Vec<u8> = (0..12u32).flat_map(|token| (token * 7000).to_le_bytes()[..width].to_vec()).collect();
+        std::fs::write(folder.path().join("tokens.npy"), npy(descr, "12,", &tokens)).unwrap();
+        BatchSource { sequence: 3, ..source(SourceKind::Tokens, folder.path().to_owned()) }
+    };
+    let mut wide = Loader::open(&of_type("<u4", 4)).unwrap();
+    let samples = Samples::I64(vec![42000, 49000, 56000, 0, 0, 0]);
+    assert_eq!(wide.ordered_batch(1, 2, 3).unwrap(), Batch { samples, labels: vec![49000, 56000, 63000, -1, -1, -1] });
+    let mut narrow = Loader::open(&of_type("<u2", 2)).unwrap();
+    let samples = Samples::I64(vec![0, 7000, 14000]);
+    assert_eq!(narrow.ordered_batch(0, 1, 1).unwrap(), Batch { samples, labels: vec![7000, 14000, 21000] });
+    let text = narrow.micro_batch(0, 0).unwrap_err().to_string();
+    assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {} has 3", folder.path().display()));
+    std::fs::write(folder.path().join("tokens.npy"), npy("<i8", "1,", &[0; 8])).unwrap();
+    let text = Loader::open(&source(SourceKind::Tokens, folder.path().to_owned())).err().unwrap().to_string();
+    assert_eq!(text, format!("data: {}/tokens.npy must have the element type <u2 or <u4, found <i8", folder.path().display()));
 }

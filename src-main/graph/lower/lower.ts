@@ -12,8 +12,11 @@ import { lowerLayerNormalizationGradient } from './layerNorm.ts';
 import { lowerTake } from './take.ts';
 import { lowerMaxPoolGradient } from './pool.ts';
 import { lowerReluGradient } from './elementwise.ts';
+import { lowerGather, lowerGatherGradient } from './rows.ts';
+import { transformerLowerings } from './transformer.ts';
 
-export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
+/** What a graph is to run on; `any`: standard ONNX operators only, for files that leave the app. */
+export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda' | 'any';
 
 /** Values that stand for the outputs of the node, or null to keep it. */
 export type Lowering = (g: GraphBuilder, node: Node, provider: ExecutionProvider) => readonly Value[] | null;
@@ -31,6 +34,9 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   Gelu: lowerGelu,
   GeluGradient: lowerGeluGradient,
   Take: lowerTake,
+  Gather: lowerGather,
+  GatherGradient: lowerGatherGradient,
+  ...transformerLowerings,
 };
 
 /** A graph of standard operators only, cleaned up: ready to plan, write and run. */
