@@ -132,6 +132,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     path: join(folder, 'batches.safetensors'),
     mean: [],
     std: [],
+    sequence: 0,
     seed: 0,
     numWorkers: 1,
     microBatch: batch,

@@ -21,13 +21,14 @@ const folder = mkdtempSync(join(tmpdir(), 'sdp-native-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const source: BatchSource = {
-  kind: 'dataset',
+  kind: 'images',
   path: folder,
   mean: [0],
   std: [1],
   seed: 1,
   numWorkers: 1,
   microBatch: 2,
+  sequence: 0,
 };
 writeFileSync(join(folder, 'images.npy'), npy('|u1', '4, 1, 1, 2', Buffer.alloc(8, 51)));
 writeFileSync(join(folder, 'labels.npy'), npy('<i8', '4,', Buffer.alloc(32)));

@@ -24,11 +24,11 @@ export interface OptimizerSpec {
 
 /** Where micro-batches come from. */
 export interface BatchSource {
-  /** `dataset`: arrays of a data folder; `case`: batches.safetensors of a reference case (`step{t}.worker{w}.input` and `.label`). */
-  kind: 'dataset' | 'case';
-  /** Folder of the split (images.npy: uint8 [n,C,H,W]; labels.npy: int64 [n]) or the safetensors file. */
+  /** `images`, `tokens`: arrays of a data folder; `case`: batches.safetensors of a reference case (`step{t}.worker{w}.input` and `.label`). */
+  kind: 'images' | 'tokens' | 'case';
+  /** Folder of the split (images.npy: uint8 [n,C,H,W] and labels.npy: int64 [n]; tokens.npy: uint16 or uint32 [n]) or the safetensors file. */
   path: string;
-  /** Per channel; input = (pixel / 255 - mean) / std. Empty for a case. */
+  /** Images, per channel: input = (pixel / 255 - mean) / std. Empty for others. */
   mean: number[];
   std: number[];
   /** Seed of the sampling order: a permutation per epoch, keyed by (seed, epoch); the last incomplete global batch of an epoch is left out. */
@@ -36,6 +36,8 @@ export interface BatchSource {
   numWorkers: number;
   /** Samples per worker and step. */
   microBatch: number;
+  /** Tokens: length T of a sample, which is the tokens [iT, iT + T) with the tokens one further as labels. 0 for others. */
+  sequence: number;
 }
 
 /** Initial content of one tensor, library layout, drawn from a generator keyed by (seed, tensor index): independent of layout and masks. */
@@ -67,7 +69,7 @@ export interface SessionInput {
 export interface SessionOutput {
   port: string;
   shape: number[];
-  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [B]; `logits`: [B,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
+  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [L] for L labels; `logits`: [L,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
   target: 'slab' | 'loss' | 'logits' | 'statistics';
   offset?: number;
   tensor?: number;
@@ -135,10 +137,11 @@ export interface EvaluateSpec {
 }
 
 export interface EvaluateResult {
-  /** Sum of per-sample losses and number of right answers, summed in batch order: the same for any number of devices. */
+  /** Sum of losses and number of right answers over all labels, summed in batch order: the same for any number of devices. */
   lossSum: number;
   correct: number;
   samples: number;
+  labels: number;
 }
 
 /** Bytes of this process by category; measured, not predicted. `resident` is that of the whole process, `shared` what of the store it maps. */
@@ -187,7 +190,7 @@ export interface NativeDevice {
   train(spec: TrainSpec): Promise<TrainResult>;
   drainRecords(): StepRecords;
   evaluate(spec: EvaluateSpec): Promise<EvaluateResult>;
-  /** Logits of samples [0, count) of the source under the statistics of the last evaluate (running ones if `session` binds values); row-major [count, K]. */
+  /** Logits of samples [0, count) of the source under the statistics of the last evaluate (running ones if `session` binds values); row-major [L, K] with the labels of these samples. */
   logits(session: number, source: BatchSource, count: number): Promise<Float32Array>;
   memory(): MemorySample;
   close(): void;
@@ -203,7 +206,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 1;
+export const nativeVersion = 2;
 
 let addon: NativeAddon | undefined;
 

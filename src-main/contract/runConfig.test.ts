@@ -14,7 +14,8 @@ it('fills everything but model family and dataset with defaults', () => {
 });
 
 it('takes presets by name', () => {
-  const layers = (name: string) => parseRunConfig({ ...good, model: { family: 'resnet', layers: name } }).model.layers;
+  const layers = (name: string) =>
+    (parseRunConfig({ ...good, model: { family: 'resnet', layers: name } }).model as { layers: number[] }).layers;
   expect([layers('resnet18'), layers('resnet34')]).toEqual([
     [2, 2, 2, 2],
     [3, 4, 6, 3],

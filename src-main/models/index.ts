@@ -1,6 +1,7 @@
 // Model families by name.
 
 import type { ModelSpec } from '../contract/deviceMessages.ts';
+import { createLlama } from './llama.ts';
 import type { ModelDefinition } from './model.ts';
 import { createResNet } from './resnet.ts';
 import { createSwin } from './swin.ts';
@@ -11,5 +12,7 @@ export function createModel(spec: ModelSpec): ModelDefinition {
       return createResNet(spec);
     case 'swin':
       return createSwin(spec);
+    case 'llama':
+      return createLlama(spec);
   }
 }

@@ -21,8 +21,8 @@ export interface LlamaSpec {
   tied: boolean;
 }
 
-/** As Hugging Face's LlamaConfig has them by default. */
-export const normEpsilon = 1e-6;
+/** As in LLaMA 2 and in the reference cases; exports name both. */
+export const normEpsilon = 1e-5;
 export const rotaryBase = 10000;
 const initialStd = 0.02;
 

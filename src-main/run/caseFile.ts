@@ -31,9 +31,20 @@ const swin = z.object({
   mlp_ratio: z.number(),
   ...images,
 });
+const llama = z.object({
+  family: z.literal('llama'),
+  vocab: count,
+  hidden: count,
+  ff: count,
+  layers: count,
+  heads: count,
+  kv_heads: count,
+  seq: count,
+  tied: z.boolean(),
+});
 
 const caseFile = z.object({
-  model: z.discriminatedUnion('family', [resnet, swin]),
+  model: z.discriminatedUnion('family', [resnet, swin, llama]),
   regime: z.enum(['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward']),
   workers: count,
   batch_per_worker: count,
@@ -90,10 +101,20 @@ export async function readCaseFile(folder: string): Promise<Case> {
   return { ...parsed.data, model: modelOf(parsed.data), masks: masksOf(parsed.data) };
 }
 
+/** In the spelling of the code. */
 function modelOf({ model }: CaseFile): ModelSpec {
-  if (model.family === 'resnet') return model;
-  const { mlp_ratio: mlpRatio, ...rest } = model;
-  return { ...rest, mlpRatio };
+  switch (model.family) {
+    case 'resnet':
+      return model;
+    case 'swin': {
+      const { mlp_ratio: mlpRatio, ...rest } = model;
+      return { ...rest, mlpRatio };
+    }
+    case 'llama': {
+      const { kv_heads: kvHeads, ...rest } = model;
+      return { ...rest, kvHeads };
+    }
+  }
 }
 
 function masksOf({ regime, held_blocks, held_neurons }: CaseFile): Masks {

@@ -43,7 +43,7 @@ export async function exportRun(
     const { evaluation, model } = prepared.setup;
     const samples = Math.min(evaluation.batch, prepared.evaluationSamples);
     await fleet.evaluate(samples);
-    const expected = await fleet.logits(samples);
+    const expected = await fleet.logits(samples, 1);
     const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
     await mkdir(out, { recursive: true });
     const weights = join(out, format === 'safetensors' ? 'model.safetensors' : '.weights.partial');

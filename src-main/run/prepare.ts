@@ -5,6 +5,7 @@ import type { Dataset } from '../contract/commands.ts';
 import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
+import type { SwinConfig } from '../contract/modelConfig.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { runDevices, type RunDevice } from '../device/discover.ts';
 import { graphFlops } from '../graph/flops.ts';
@@ -15,6 +16,7 @@ import { heldScalars, predictDevice } from '../memory/predict.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
+import { checkWindow } from '../models/swin.ts';
 
 /** Folder and normalisation of a split. */
 export interface SplitSource {
@@ -59,7 +61,9 @@ export function prepareRun(
     masked && subnetworks.granularity === 'block' && evaluation.branchScale === 'auto'
       ? subnetworks.coverage / subnetworks.workers
       : 1;
-  const reestimates = evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked);
+  const hasStatistics = model.tensors.some((tensor) => tensor.kind === 'buffer');
+  const reestimates =
+    hasStatistics && (evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked));
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
   if (statisticsBatches * microBatch > dataset.train) {
     throw new UserError(
@@ -77,7 +81,8 @@ export function prepareRun(
     evaluationBatches: Math.ceil(evaluationSamples / batch),
   });
   const source = (split: SplitSource) => ({
-    kind: 'dataset' as const,
+    kind: 'images' as const,
+    sequence: 0,
     ...split,
     seed: training.seed,
     numWorkers: subnetworks.workers,
@@ -105,9 +110,27 @@ export function prepareRun(
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
 }
 
-function modelSpec(config: RunConfig, dataset: Dataset): ModelSpec {
+function modelSpec({ model }: RunConfig, dataset: Dataset): ModelSpec {
   const [channels, height, width] = dataset.sample as [number, number, number];
-  return { ...config.model, channels, image: [height, width], classes: dataset.classes };
+  const images = { channels, image: [height, width] as [number, number], classes: dataset.classes };
+  switch (model.family) {
+    case 'resnet':
+      return { ...model, ...images };
+    case 'swin':
+      return swinSpec(model, images);
+    case 'llama':
+      throw new UserError('configuration', 'model.family llama cannot be trained on images', { key: 'model.family' });
+  }
+}
+
+function swinSpec(
+  { patch, window, preset: _, ...sizes }: SwinConfig,
+  images: { channels: number; image: [number, number]; classes: number },
+): ModelSpec {
+  const square = (extent: number): [number, number] => [extent, extent];
+  const spec = { ...sizes, patch: square(patch), window: square(window), ...images };
+  checkWindow(spec);
+  return spec;
 }
 
 interface PlanInput {

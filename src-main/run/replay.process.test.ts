@@ -10,7 +10,7 @@ import { builtWorker } from '../testing/lab.ts';
 import { replayCase, type ReplayResult } from './replay.ts';
 
 const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
-const cases = ['resnet', 'swin'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
+const cases = ['resnet', 'swin', 'llama'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
 const tolerance = 1e-4;
 
 describe.each(cases)('%s', (name) => {

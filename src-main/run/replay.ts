@@ -60,8 +60,8 @@ export async function replayCase({
       int64: [],
       metadata: {},
     });
-    const { lossSum, samples } = await fleet.evaluate(read.batch_per_worker);
-    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / samples };
+    const { lossSum, labels } = await fleet.evaluate(read.batch_per_worker);
+    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / labels };
     await writeFile(join(out, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
     return result;
   } catch (error) {
@@ -100,6 +100,7 @@ function openCase(
     seed: 0,
     numWorkers: read.workers,
     microBatch: read.batch_per_worker,
+    sequence: 0,
   };
   return Fleet.open({
     spawnDevice,
