@@ -15,7 +15,7 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await page.getByRole('button', { name: 'Import dataset' }).click();
   await expect(page.getByRole('region', { name: 'Datasets' })).toContainText(
     '60,000 training and 10,000 test samples',
-    { timeout: 60_000 },
+    { timeout: 180_000 },
   );
 
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'New run' }).click();
@@ -32,7 +32,7 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await expect(matrix.getByRole('rowheader', { name: /^layer/ })).toHaveCount(8);
   await page.getByRole('button', { name: 'Start run' }).click();
   await expect(page).toHaveURL(/#\/runs\//);
-  await expect(page.getByRole('status').filter({ hasText: 'Done' })).toHaveCount(1, { timeout: 120_000 });
+  await expect(page.getByRole('status').filter({ hasText: 'Done' })).toHaveCount(1, { timeout: 300_000 });
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Home' }).click();
   await expect(page.getByRole('region', { name: 'Recent runs' })).toContainText('6 of 6');
 });

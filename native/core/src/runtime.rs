@@ -282,6 +282,7 @@ fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &st
     Ok((index, tensor, area, tensor.offset - start))
 }
 
+/// Threads of a run wait for their next piece of work awake, which makes a step about a tenth faster, and sleep once it is done.
 fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<ort::session::Session> {
     ort::session::Session::builder(environment)?
         .with_optimization_level(OPTIMIZATION_LEVEL)?
@@ -289,7 +290,8 @@ fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
         .with_memory_pattern(true)?
-        .with_intra_op_spinning(false)?
+        .with_intra_op_spinning(threads > 1)?
+        .with_config_entry("session.force_spinning_stop", "1")?
         .with_log_level(LogLevel::Error)?
         .commit_from_memory(onnx)
 }
