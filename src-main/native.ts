@@ -159,7 +159,7 @@ export interface NativeStore {
   initialise(inits: InitSpec[], seed: number): void;
   /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. */
   readValues(path: string): Promise<void>;
-  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. */
+  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. `tensors`: only these; absent: all. */
   writeValues(
     path: string,
     options: {
@@ -167,6 +167,7 @@ export interface NativeStore {
       statistics: boolean;
       int64: Int64Tensor[];
       metadata: Record<string, string>;
+      tensors?: string[];
     },
   ): Promise<void>;
   /** Averaged gradient of the last step, before clipping, in library layout. Call while no step runs. */

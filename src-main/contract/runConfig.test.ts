@@ -69,7 +69,12 @@ const broken: [string, object, string, string][] = [
     'subnetworks.granularity',
     'subnetworks.granularity must be block or neuron, got "layer"',
   ],
-  ['another family', { ...good, model: { family: 'vgg' } }, 'model.family', 'model.family must be resnet, got "vgg"'],
+  [
+    'another family',
+    { ...good, model: { family: 'vgg' } },
+    'model.family',
+    'model.family must be resnet or swin or llama, got "vgg"',
+  ],
   ['a device of no kind', { ...good, devices: ['gpu'] }, 'devices.0', 'devices.0 must look like cpu:0, got "gpu"'],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
   ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],

@@ -153,6 +153,14 @@ function refused(key: string, problem: string): UserError {
 
 function configurationError(issue: z.core.$ZodIssue): UserError {
   const section = issue.path.map(String).join('.');
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
+    const found = (issue.input as Record<string, unknown> | undefined)?.[issue.discriminator];
+    const families = modelConfig.options.map((option) => option.shape.family.value).join(' or ');
+    return refused(
+      `${section}`,
+      found === undefined ? 'is missing' : `must be ${families}, got ${JSON.stringify(found)}`,
+    );
+  }
   if (issue.code === 'unrecognized_keys') {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');
     return new UserError('configuration', `${key} is not a key of the run configuration`, { key });
@@ -173,7 +181,6 @@ function problemOf(issue: z.core.$ZodIssue): string {
     case 'too_big':
       return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}, got ${found}`;
     case 'invalid_union':
-      if (issue.path[0] === 'model') return `must be resnet, swin or llama, got ${found}`;
       return `must be auto or a list of devices such as cpu:0, got ${found}`;
     default:
       return `${issue.message}, got ${found}`;

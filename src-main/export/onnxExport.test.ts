@@ -57,8 +57,8 @@ describe.each(['resnet-ddp', 'swin-ddp'])('export of %s', (name) => {
   it("gives PyTorch's loss from either file, with the same logits", async () => {
     const out = join(folder, 'model.onnx');
     await exportOnnx({ model, weights, out });
-    const ofOnnx = await logitsOfOnnx(out, images, shape);
-    const ofSafetensors = await logitsOfSafetensors(model, weights, images, shape);
+    const ofOnnx = await logitsOfOnnx(out, { data: images, shape });
+    const ofSafetensors = await logitsOfSafetensors(model, [weights], { data: images, shape });
     expect(lossOf(ofOnnx)).toBeCloseTo(expectedLoss, 4);
     expect(lossOf(ofSafetensors)).toBeCloseTo(expectedLoss, 4);
     expect(verifyLogits(out, ofOnnx, ofSafetensors)).toBeLessThan(1e-5);
@@ -67,9 +67,12 @@ describe.each(['resnet-ddp', 'swin-ddp'])('export of %s', (name) => {
   it('accepts any batch', async () => {
     const out = join(folder, 'batch.onnx');
     await exportOnnx({ model, weights, out });
-    const all = await logitsOfOnnx(out, images, shape);
+    const all = await logitsOfOnnx(out, { data: images, shape });
     const sample = images.length / shape[0]!;
-    const three = await logitsOfOnnx(out, images.subarray(0, 3 * sample), [3, ...shape.slice(1)]);
+    const three = await logitsOfOnnx(out, {
+      data: images.subarray(0, 3 * sample),
+      shape: [3, ...shape.slice(1)],
+    });
     expect(compareLogits(all.subarray(0, three.length), three)).toBeLessThan(1e-5);
   });
 });

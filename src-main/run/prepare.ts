@@ -2,13 +2,13 @@
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
-import type { SwinConfig } from '../contract/modelConfig.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { runDevices, type RunDevice } from '../device/discover.ts';
 import { graphFlops } from '../graph/flops.ts';
+import { bytesOf } from '../graph/graph.ts';
 import { liveness } from '../graph/liveness.ts';
 import { assignMasks } from '../masks/assign.ts';
 import { isConnected, unitHolders } from '../masks/connectivity.ts';
@@ -16,7 +16,7 @@ import { heldScalars, predictDevice } from '../memory/predict.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
-import { checkWindow } from '../models/swin.ts';
+import { fit } from './fit.ts';
 
 /** Folder and normalisation of a split. */
 export interface SplitSource {
@@ -44,15 +44,15 @@ export function prepareRun(
   cores: number,
 ): PreparedRun {
   const { subnetworks, training, evaluation } = config;
-  const spec = modelSpec(config, dataset);
-  const model = createModel(spec);
+  const fitted = fit(config, dataset);
+  const model = createModel(fitted.spec);
   const masks = assignMasks(model, { ...subnetworks, numWorkers: subnetworks.workers });
   const devices = runDevices(config, cores);
   const microBatch = training.batch / subnetworks.workers;
-  if (training.batch > dataset.train) {
+  if (training.batch > fitted.train) {
     throw new UserError(
       'configuration',
-      `training.batch must be at most the ${dataset.train} training samples of ${dataset.name}, got ${training.batch}`,
+      `training.batch must be at most the ${fitted.train} training samples of ${dataset.name}, got ${training.batch}`,
       { key: 'training.batch' },
     );
   }
@@ -61,19 +61,20 @@ export function prepareRun(
     masked && subnetworks.granularity === 'block' && evaluation.branchScale === 'auto'
       ? subnetworks.coverage / subnetworks.workers
       : 1;
-  const hasStatistics = model.tensors.some((tensor) => tensor.kind === 'buffer');
+  const hasStatistics = model.tensors.some((spec) => spec.kind === 'buffer');
   const reestimates =
     hasStatistics && (evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked));
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
-  if (statisticsBatches * microBatch > dataset.train) {
+  if (statisticsBatches * microBatch > fitted.train) {
     throw new UserError(
       'configuration',
-      `evaluation.statisticsBatches must be at most ${Math.floor(dataset.train / microBatch)} with ${dataset.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
+      `evaluation.statisticsBatches must be at most ${Math.floor(fitted.train / microBatch)} with ${fitted.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
       { key: 'evaluation.statisticsBatches' },
     );
   }
-  const evaluationSamples = Math.min(evaluation.samples || dataset.test, dataset.test);
-  const batch = Math.min(evaluation.batch, evaluationSamples);
+  const evaluationSamples = Math.min(evaluation.samples || fitted.test, fitted.test);
+  const largestBatch = fitted.kind === 'tokens' ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
+  const batch = Math.min(largestBatch, evaluationSamples);
   const layout = storeLayout(model.tensors, masks, {
     numParticipants: devices.length,
     optimizerSlots: training.optimizer === 'adamw' ? 2 : training.momentum > 0 ? 1 : 0,
@@ -81,15 +82,15 @@ export function prepareRun(
     evaluationBatches: Math.ceil(evaluationSamples / batch),
   });
   const source = (split: SplitSource) => ({
-    kind: 'images' as const,
-    sequence: 0,
+    kind: fitted.kind,
+    sequence: fitted.sequence,
     ...split,
     seed: training.seed,
     numWorkers: subnetworks.workers,
     microBatch,
   });
   const setup = {
-    model: spec,
+    model: fitted.spec,
     masks,
     microBatch,
     optimizer: {
@@ -106,36 +107,13 @@ export function prepareRun(
     evaluation: { source: source(sources.test), batch, statisticsBatches, branchScale },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
-  const plan = buildPlan({ config, dataset, model, masks, devices, layout, microBatch });
+  const plan = buildPlan({ config, trainSamples: fitted.train, model, masks, devices, layout, microBatch });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
-}
-
-function modelSpec({ model }: RunConfig, dataset: Dataset): ModelSpec {
-  const [channels, height, width] = dataset.sample as [number, number, number];
-  const images = { channels, image: [height, width] as [number, number], classes: dataset.classes };
-  switch (model.family) {
-    case 'resnet':
-      return { ...model, ...images };
-    case 'swin':
-      return swinSpec(model, images);
-    case 'llama':
-      throw new UserError('configuration', 'model.family llama cannot be trained on images', { key: 'model.family' });
-  }
-}
-
-function swinSpec(
-  { patch, window, preset: _, ...sizes }: SwinConfig,
-  images: { channels: number; image: [number, number]; classes: number },
-): ModelSpec {
-  const square = (extent: number): [number, number] => [extent, extent];
-  const spec = { ...sizes, patch: square(patch), window: square(window), ...images };
-  checkWindow(spec);
-  return spec;
 }
 
 interface PlanInput {
   config: RunConfig;
-  dataset: Dataset;
+  trainSamples: number;
   model: ModelDefinition;
   masks: Masks;
   devices: RunDevice[];
@@ -143,10 +121,11 @@ interface PlanInput {
   microBatch: number;
 }
 
-function buildPlan({ config, dataset, model, masks, devices, layout, microBatch }: PlanInput): Plan {
+function buildPlan({ config, trainSamples, model, masks, devices, layout, microBatch }: PlanInput): Plan {
   const { granularity, masking } = masks;
   const graphs = masks.held.map((held) => model.training({ batch: microBatch, granularity, masking, held }).graph);
-  const batchBytes = microBatch * (4 * product(model.sample) + 8);
+  const feeds = graphs[0]!.inputs.filter(({ name }) => name === 'input' || name === 'label');
+  const batchBytes = feeds.reduce((sum, feed) => sum + bytesOf(feed), 0);
   const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, granularity));
   return {
     model: {
@@ -181,7 +160,7 @@ function buildPlan({ config, dataset, model, masks, devices, layout, microBatch 
     batch: {
       global: config.training.batch,
       perWorker: microBatch,
-      stepsPerEpoch: Math.floor(dataset.train / config.training.batch),
+      stepsPerEpoch: Math.floor(trainSamples / config.training.batch),
     },
   };
 }

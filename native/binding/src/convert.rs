@@ -356,6 +356,7 @@ pub struct WriteOptions {
     pub statistics: bool,
     pub int64: Vec<Int64Tensor>,
     pub metadata: HashMap<String, String>,
+    pub tensors: Option<Vec<String>>,
 }
 
 impl From<WriteOptions> for state::WriteOptions {
@@ -365,6 +366,7 @@ impl From<WriteOptions> for state::WriteOptions {
             statistics: options.statistics,
             int64: options.int64.into_iter().map(Into::into).collect(),
             metadata: options.metadata.into_iter().collect(),
+            tensors: options.tensors,
         }
     }
 }

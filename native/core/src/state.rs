@@ -24,6 +24,8 @@ pub struct WriteOptions {
     pub statistics: bool,
     pub int64: Vec<Int64Tensor>,
     pub metadata: BTreeMap<String, String>,
+    /// Only these tensors; `None`: all.
+    pub tensors: Option<Vec<String>>,
 }
 
 /// An integer tensor that a file carries beside those of the store.
@@ -72,7 +74,8 @@ pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -
         };
         Entry { name: tensor.name.clone(), tensor, fill: Box::new(fill) }
     };
-    write(path, &layout.tensors.iter().map(entry).collect::<Vec<_>>(), &options.int64, &options.metadata)
+    let wanted = |tensor: &&Tensor| options.tensors.as_ref().is_none_or(|names| names.contains(&tensor.name));
+    write(path, &layout.tensors.iter().filter(wanted).map(entry).collect::<Vec<_>>(), &options.int64, &options.metadata)
 }
 
 pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<()> {
