@@ -76,7 +76,9 @@ function checkSizes({ depths, heads, embed, mlpRatio, patch, image }: SwinSpec):
 }
 
 /** Windows larger than the image work as in torchvision, by padding, but a configuration that asks for them is a mistake. */
-export function checkWindow({ window, image, patch }: SwinSpec): void {
+export function checkWindow(spec: SwinSpec): void {
+  checkSizes(spec);
+  const { window, image, patch } = spec;
   const tokens = image.map((extent, i) => Math.floor(extent / patch[i]!));
   if (window.some((extent, i) => extent > tokens[i]!))
     throw refused('window', `must be at most the image of ${tokens.join('x')} patches, got ${window.join('x')}`);
