@@ -93,7 +93,7 @@ function addDataCommands(program: Command): void {
       const dataset = await importDataset({ path, ...flags, home: sdpHome() });
       if (options.json) return printJson(dataset);
       console.log(
-        `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${dataset.kind}, ${contentOf(dataset)}`,
+        `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${dataset.kind === 'images' ? 'samples' : 'tokens'}, ${contentOf(dataset)}`,
       );
     });
   program

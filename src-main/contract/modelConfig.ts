@@ -81,8 +81,11 @@ const swinSizes: Record<Exclude<SwinConfig['preset'], 'custom'>, SwinSizes> = {
 
 const sizesByName: Record<string, Record<string, object>> = { llama: llamaSizes, swin: swinSizes };
 
-/** Keys of a model section that a preset of it gives; the form leaves them out. */
-export const presetKeys: readonly string[] = [...Object.keys(llamaSizes['15M']), ...Object.keys(swinSizes.swin_t)];
+/** Keys of a model section that a preset of the family gives; the form leaves them out. */
+export const presetKeys: Readonly<Record<string, readonly string[]>> = {
+  llama: Object.keys(llamaSizes['15M']),
+  swin: Object.keys(swinSizes.swin_t),
+};
 
 /** Puts sizes in the place of names. Keys that are given count; where one differs from the preset's, the sizes are custom. */
 export function withPresets(model: unknown): unknown {

@@ -22,6 +22,13 @@ it('takes presets by name', () => {
   ]);
 });
 
+it('takes a Swin Transformer by name, and calls it custom where a size differs', () => {
+  const model = (of: object) => parseRunConfig({ ...good, model: { family: 'swin', ...of } }).model;
+  expect(model({ preset: 'swin_b' })).toMatchObject({ preset: 'swin_b', embed: 128, heads: [4, 8, 16, 32] });
+  expect(model({ preset: 'swin_t', window: 4 })).toMatchObject({ preset: 'custom', embed: 96, window: 4 });
+});
+
+const swin = { family: 'swin', embed: 24, depths: [2, 2] };
 const broken: [string, object, string, string][] = [
   [
     'coverage 0',
@@ -74,6 +81,18 @@ const broken: [string, object, string, string][] = [
     { ...good, model: { family: 'vgg' } },
     'model.family',
     'model.family must be resnet or swin or llama, got "vgg"',
+  ],
+  [
+    'heads that do not divide',
+    { ...good, model: { ...swin, heads: [3, 5] } },
+    'model.heads.1',
+    'model.heads.1 must divide the 48 channels of its stage, got 5',
+  ],
+  [
+    'heads for other stages',
+    { ...good, model: { ...swin, heads: [3] } },
+    'model.heads',
+    'model.heads must have an entry for each of the 2 stages of model.depths, got 1',
   ],
   ['a device of no kind', { ...good, devices: ['gpu'] }, 'devices.0', 'devices.0 must look like cpu:0, got "gpu"'],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],

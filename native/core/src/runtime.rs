@@ -282,9 +282,10 @@ fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &st
     Ok((index, tensor, area, tensor.offset - start))
 }
 
-/// Threads of a run wait for their next piece of work awake, which makes a step about a tenth faster, and sleep once it is done.
 /// Denormal numbers count as zero, in the session and on the thread that makes it: exponentials of masked scores end there, and would
 /// take eight times as long.
+///
+/// Threads of a run wait for their next piece of work awake, which makes a step about a tenth faster, and sleep once it is done.
 fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<ort::session::Session> {
     ort::session::Session::builder(environment)?
         .with_optimization_level(OPTIMIZATION_LEVEL)?
