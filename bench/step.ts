@@ -170,7 +170,7 @@ async function openEngine(folder: string, spec: ModelSpec, batch: number, thread
     model.tensors.map(({ init }): InitSpec => initSpec(init)),
     1,
   );
-  await store.writeValues(join(folder, 'init.safetensors'), { scales: {}, statistics: false, int64: {}, metadata: {} });
+  await store.writeValues(join(folder, 'init.safetensors'), { scales: {}, statistics: false, int64: [], metadata: {} });
   const source = {
     kind: 'case' as const,
     path: join(folder, 'batches.safetensors'),

@@ -129,7 +129,12 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(memory.residentBytes).toBeGreaterThan(memory.sharedBytes);
 
   const file = join(folder, 'w.safetensors');
-  await store.writeValues(file, { scales: {}, statistics: false, int64: { count: 5 }, metadata: { format: 'pt' } });
+  await store.writeValues(file, {
+    scales: {},
+    statistics: false,
+    int64: [{ name: 'count', shape: [], values: [5] }],
+    metadata: { format: 'pt' },
+  });
   const header = readFileSync(file).subarray(8).toString('latin1').split('   ')[0];
   expect(header).toContain('"w":{"data_offsets":[8,12],"dtype":"F32","shape":[1]}');
   device.close();

@@ -47,6 +47,13 @@ export interface InitSpec {
   value: number;
 }
 
+/** Row-major; an empty shape is a scalar. */
+export interface Int64Tensor {
+  name: string;
+  shape: number[];
+  values: number[];
+}
+
 export interface SessionInput {
   /** Name of the graph input. */
   port: string;
@@ -152,13 +159,13 @@ export interface NativeStore {
   initialise(inits: InitSpec[], seed: number): void;
   /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. */
   readValues(path: string): Promise<void>;
-  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. Also writes the scalars `int64`. `tensors`: only these; absent: all. */
+  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. `tensors`: only these; absent: all. */
   writeValues(
     path: string,
     options: {
       scales: Record<string, number>;
       statistics: boolean;
-      int64: Record<string, number>;
+      int64: Int64Tensor[];
       metadata: Record<string, string>;
       tensors?: string[];
     },

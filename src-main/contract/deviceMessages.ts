@@ -42,6 +42,21 @@ const resnetSpec = z.object({
   classes: z.number(),
 });
 
+const extents = z.tuple([z.number(), z.number()]);
+
+const swinSpec = z.object({
+  family: z.literal('swin'),
+  patch: extents,
+  window: extents,
+  embed: z.number(),
+  depths: z.array(z.number()),
+  heads: z.array(z.number()),
+  mlpRatio: z.number(),
+  channels: z.number(),
+  image: extents,
+  classes: z.number(),
+});
+
 const llamaSpec = z.object({
   family: z.literal('llama'),
   vocab: z.number(),
@@ -55,7 +70,7 @@ const llamaSpec = z.object({
 });
 
 /** Model with everything inferred from the data. */
-export const modelSpec = z.discriminatedUnion('family', [resnetSpec, llamaSpec]);
+export const modelSpec = z.discriminatedUnion('family', [resnetSpec, swinSpec, llamaSpec]);
 export type ModelSpec = z.infer<typeof modelSpec>;
 
 /** What every device process of a run is told; the same for all but `participant`, `device` and `workers`. */

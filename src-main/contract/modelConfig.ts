@@ -23,6 +23,22 @@ export const resnetConfig = z.strictObject({
 });
 
 const count = positiveInt.max(1e6);
+const perStage = (values: number[]) => z.array(count).min(1).max(8).default(values);
+
+export const swinConfig = z.strictObject({
+  family: z.literal('swin').describe("Model family; torchvision's Swin Transformer"),
+  preset: z
+    .enum(['custom', 'swin_t', 'swin_s', 'swin_b'])
+    .default('custom')
+    .describe('Sizes by name; custom: the sizes below'),
+  patch: count.default(4).describe('Height and width of a patch, in pixels'),
+  window: count.default(7).describe('Height and width of a window of attention, in patches'),
+  embed: count.default(96).describe('Channels of the first stage; every further stage has twice as many'),
+  depths: perStage([2, 2, 6, 2]).describe('Blocks per stage'),
+  heads: perStage([3, 6, 12, 24]).describe('Attention heads per stage; they divide its channels'),
+  mlpRatio: z.number().gt(0).max(64).default(4).describe('Hidden units of each MLP per channel'),
+});
+export type SwinConfig = z.infer<typeof swinConfig>;
 
 export const llamaConfig = z.strictObject({
   family: z.literal('llama').describe('Model family; language model as LlamaForCausalLM'),
@@ -41,7 +57,7 @@ export const llamaConfig = z.strictObject({
 });
 export type LlamaConfig = z.infer<typeof llamaConfig>;
 
-export const modelConfig = z.discriminatedUnion('family', [resnetConfig, llamaConfig]);
+export const modelConfig = z.discriminatedUnion('family', [resnetConfig, swinConfig, llamaConfig]);
 export type ModelConfig = z.infer<typeof modelConfig>;
 
 const stages: Record<string, number[]> = { resnet18: [2, 2, 2, 2], resnet34: [3, 4, 6, 3] };
@@ -55,24 +71,38 @@ const llamaSizes: Record<Exclude<LlamaConfig['preset'], 'custom'>, Sizes> = {
   '1B': { hidden: 2048, ff: 8192, layers: 16, heads: 32, kvHeads: 8, tied: true },
 };
 
-/** Keys of a model section that a preset of it gives; the form leaves them out. */
-export const presetKeys: readonly string[] = Object.keys(llamaSizes['15M']);
+type SwinSizes = Omit<SwinConfig, 'family' | 'preset'>;
+
+const swinSizes: Record<Exclude<SwinConfig['preset'], 'custom'>, SwinSizes> = {
+  swin_t: { patch: 4, window: 7, embed: 96, depths: [2, 2, 6, 2], heads: [3, 6, 12, 24], mlpRatio: 4 },
+  swin_s: { patch: 4, window: 7, embed: 96, depths: [2, 2, 18, 2], heads: [3, 6, 12, 24], mlpRatio: 4 },
+  swin_b: { patch: 4, window: 7, embed: 128, depths: [2, 2, 18, 2], heads: [4, 8, 16, 32], mlpRatio: 4 },
+};
+
+const sizesByName: Record<string, Record<string, object>> = { llama: llamaSizes, swin: swinSizes };
+
+/** Keys of a model section that a preset of the family gives; the form leaves them out. */
+export const presetKeys: Readonly<Record<string, readonly string[]>> = {
+  llama: Object.keys(llamaSizes['15M']),
+  swin: Object.keys(swinSizes.swin_t),
+};
 
 /** Puts sizes in the place of names. Keys that are given count; where one differs from the preset's, the sizes are custom. */
 export function withPresets(model: unknown): unknown {
   if (typeof model !== 'object' || model === null) return model;
   const { family, layers, preset } = model as Record<string, unknown>;
   if (family === 'resnet' && typeof layers === 'string' && stages[layers]) return { ...model, layers: stages[layers] };
-  if (family !== 'llama' || typeof preset !== 'string' || !Object.hasOwn(llamaSizes, preset)) return model;
-  const sizes = llamaSizes[preset as keyof typeof llamaSizes];
-  const merged = { ...sizes, ...model };
-  const asNamed = Object.entries(sizes).every(([key, value]) => merged[key as keyof Sizes] === value);
+  const sizes = new Map(Object.entries(sizesByName[String(family)] ?? {})).get(String(preset));
+  if (!sizes) return model;
+  const merged: Record<string, unknown> = { ...sizes, ...model };
+  const asNamed = Object.entries(sizes).every(([key, value]) => JSON.stringify(merged[key]) === JSON.stringify(value));
   return asNamed ? merged : { ...merged, preset: 'custom' };
 }
 
 /** What is wrong with a combination of keys, and the key to name; null where nothing is. */
 export function modelProblem(model: ModelConfig): { key: string; problem: string } | null {
-  if (model.family !== 'llama') return null;
+  if (model.family === 'swin') return swinProblem(model);
+  if (model.family === 'resnet') return null;
   const { hidden, heads, kvHeads } = model;
   if (hidden % heads !== 0) return { key: 'model.heads', problem: `must divide model.hidden, ${hidden}, got ${heads}` };
   if ((hidden / heads) % 2 !== 0)
@@ -83,4 +113,18 @@ export function modelProblem(model: ModelConfig): { key: string; problem: string
   if (heads % kvHeads !== 0)
     return { key: 'model.kvHeads', problem: `must divide model.heads, ${heads}, got ${kvHeads}` };
   return null;
+}
+
+function swinProblem({ depths, heads, embed }: SwinConfig): { key: string; problem: string } | null {
+  if (heads.length !== depths.length)
+    return {
+      key: 'model.heads',
+      problem: `must have an entry for each of the ${depths.length} stages of model.depths, got ${heads.length}`,
+    };
+  const stage = heads.findIndex((count, index) => (embed * 2 ** index) % count !== 0);
+  if (stage < 0) return null;
+  return {
+    key: `model.heads.${stage}`,
+    problem: `must divide the ${embed * 2 ** stage} channels of its stage, got ${heads[stage]}`,
+  };
 }

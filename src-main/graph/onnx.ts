@@ -18,7 +18,7 @@ import { Reshape } from './ops/movement.ts';
 import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
 
 export interface OnnxOptions {
-  /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there. */
+  /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there; in between, every Reshape must keep it on axis 0. */
   dynamicAxis?: { name: string; ports: readonly string[] };
   /** Raw little-endian bytes for inputs that become initializers of the file and are no longer inputs. */
   initializers?: ReadonlyMap<string, Uint8Array>;
@@ -31,7 +31,8 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   const initializers = options.initializers ?? new Map<string, Uint8Array>();
   const extra: object[] = [];
   const read = readValues(direct);
-  const nodes = direct.nodes.map((node, index) => nodeProto(node, index, names, read, extra));
+  const dynamic = dynamicValues(direct, options.dynamicAxis?.ports ?? []);
+  const nodes = direct.nodes.map((node, index) => nodeProto(anyExtent(node, dynamic), index, names, read, extra));
   const embedded = direct.inputs.filter((input) => initializers.has(input.name));
   const domains = new Set(direct.nodes.flatMap((node) => node.op.domain ?? []));
   const port = (name: string, value: Value) => valueInfo(name, value, options.dynamicAxis);
@@ -126,6 +127,22 @@ function valueNames(graph: Graph): Map<Value, string> {
 
 function readValues(graph: Graph): Set<Value> {
   return new Set([...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.map((output) => output.value)]);
+}
+
+/** Inputs with a dynamic axis and what is computed from them. */
+function dynamicValues(graph: Graph, ports: readonly string[]): Set<Value> {
+  const dynamic = new Set(graph.inputs.filter((input) => ports.includes(input.name)));
+  for (const node of graph.nodes) {
+    if (node.inputs.some((input) => dynamic.has(input))) node.outputs.forEach((output) => dynamic.add(output));
+  }
+  return dynamic;
+}
+
+/** A Reshape of a dynamic value with its axis 0, which is where graphs keep what belongs to the batch, left to the runtime. */
+function anyExtent(node: Node, dynamic: ReadonlySet<Value>): Node {
+  if (node.op.type !== Reshape.type || !dynamic.has(node.inputs[0]!)) return node;
+  const [, ...shape] = node.attributes.shape as readonly number[];
+  return { ...node, attributes: { shape: [-1, ...shape] } };
 }
 
 function nodeProto(

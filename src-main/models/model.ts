@@ -22,11 +22,20 @@ export interface TensorSpec {
   init: Initializer;
   /** The block whose unit it belongs to under block granularity; null: shared by all workers. */
   block: string | null;
-  /**
-   * The neuron group that masks it along `axis` (library layout) under neuron granularity; null: shared by all workers. Unit u is the
-   * rows [u span, (u + 1) span) of the axis; `span` is 1 where it is not given.
-   */
-  neurons: { group: string; axis: number; span?: number } | null;
+  /** The neuron group that masks it under neuron granularity; null: shared by all workers. */
+  neurons: NeuronAxis | null;
+}
+
+/**
+ * How the units of a group lie along an axis (library layout): the axis has `parts` equal parts, and in each of them unit u has the
+ * `span` rows from u * span on. A query, key and value projection of heads has 3 parts and the head's extent as span.
+ */
+export interface NeuronAxis {
+  group: string;
+  axis: number;
+  /** Default 1, both. */
+  span?: number;
+  parts?: number;
 }
 
 /** `id` is `<block>/channels` (inner channels), `<block>/mlp` (hidden units) or `<block>/heads`; `size` the number of its units. */
@@ -60,6 +69,12 @@ export interface TensorPort {
   shape: number[];
 }
 
+/** An int64 vector of the library's state dict that never changes and no graph reads; exports carry it. */
+export interface LibraryConstant {
+  name: string;
+  values: number[];
+}
+
 /**
  * A graph with everything needed to bind it. All graphs read `input`, images [B,C,H,W] (float32) or tokens [B,T] (int64), and, but for
  * `inference` and `statistics`, `label`: the class [B] or the next token [B,T] (int64).
@@ -91,6 +106,7 @@ export interface ModelDefinition {
   family: string;
   /** Parameters first, then buffers, each in the library's state-dict order. */
   tensors: TensorSpec[];
+  constants: LibraryConstant[];
   blocks: string[];
   groups: NeuronGroup[];
   /** Shape of one sample, and the number of classes (of tokens: the vocabulary). */
@@ -119,12 +135,21 @@ export function storeAxis(spec: TensorSpec, granularity: Granularity): number | 
   return granularity === 'neuron' && spec.neurons !== null ? spec.neurons.axis : null;
 }
 
-/** Rows of a tensor's store layout (of its masked axis) that are held, ascending; null: all of it; empty: nothing. */
+/** Rows of the masked axis that belong to units (ascending), ascending. */
+export function unitRows({ name, shape, neurons }: TensorSpec, units: readonly number[]): number[] {
+  if (!neurons) throw new Error(`${name} is in no group of neurons`);
+  const { axis, span = 1, parts = 1 } = neurons;
+  const partSize = shape[axis]! / parts;
+  return Array.from({ length: parts }, (_, part) =>
+    units.flatMap((unit) => Array.from({ length: span }, (_, i) => part * partSize + unit * span + i)),
+  ).flat();
+}
+
+/** Rows of a tensor's store layout that are held; null: all of it; empty: nothing. */
 export function heldRows(spec: TensorSpec, granularity: Granularity, held: Held): number[] | null {
   if (granularity === 'block') return spec.block === null || held.blocks.includes(spec.block) ? null : [];
-  const units = spec.neurons === null ? undefined : held.neurons[spec.neurons.group];
-  if (!spec.neurons || !units) return null;
-  const { axis, span = 1 } = spec.neurons;
-  if (units.length * span === spec.shape[axis]) return null;
-  return units.flatMap((unit) => Array.from({ length: span }, (_, row) => unit * span + row));
+  const units = spec.neurons && held.neurons[spec.neurons.group];
+  if (!units) return null;
+  const rows = unitRows(spec, units);
+  return rows.length < spec.shape[spec.neurons!.axis]! ? rows : null;
 }

@@ -3,26 +3,26 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes gradients and
 // new statistics of what is held. Checked against the resnet-* reference cases in resnet.test.ts.
 
-import { differentiate } from '../graph/autodiff.ts';
 import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { verify } from '../graph/verify.ts';
+import { gradientOutputs } from './backward.ts';
 import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
 import { finish, pickHeld } from './finish.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
-import { heldRows } from './model.ts';
-import type {
-  FullNetworkOptions,
-  Granularity,
-  Held,
-  Masking,
-  ModelDefinition,
-  ModelGraph,
-  NeuronGroup,
-  TensorPort,
-  TensorSpec,
-  TrainingOptions,
+import {
+  heldRows,
+  type FullNetworkOptions,
+  type Granularity,
+  type Held,
+  type Masking,
+  type ModelDefinition,
+  type ModelGraph,
+  type NeuronGroup,
+  type TensorPort,
+  type TensorSpec,
+  type TrainingOptions,
 } from './model.ts';
 import { outputPort, Ports } from './ports.ts';
 import { resnetLogits, type Layers } from './resnetForward.ts';
@@ -39,6 +39,7 @@ export function createResNet(spec: ResNetSpec): ModelDefinition {
     groups: model.groups,
     sample: model.sample,
     classes: spec.classes,
+    constants: [],
     branchOutputs: model.blocks.flatMap((block) => [`${block}.bn2.weight`, `${block}.bn2.bias`]),
     training: (options) => model.training(options),
     evaluation: (options) => model.evaluation(options),
@@ -77,24 +78,10 @@ class ResNet {
     layers.innerChannels = (block) => innerChannels(block, granularity, masking, held, ports);
     const loss = meanLoss(g, resnetLogits(this.spec, layers, images), label);
 
-    const present = this.tensors.filter((tensor) => heldOf(tensor)?.length !== 0);
-    const parameters = present.filter((tensor) => tensor.kind === 'parameter');
-    const gradients = differentiate(
-      g,
-      loss,
-      parameters.map((tensor) => ports.input(tensor.name)),
-    );
-    g.output('loss', loss);
-    const heldPart = (tensor: TensorSpec, value: Value) => pickHeld(g, value, heldOf(tensor), masking);
-    const outputs = parameters.map((tensor, i) =>
-      outputPort(g, `grad/${tensor.name}`, tensor, heldOf(tensor), heldPart(tensor, gradients[i]!)),
-    );
-    for (const tensor of present.filter((t) => t.kind === 'buffer')) {
-      const updated = updateRunning(
-        g,
-        ports.input(tensor.name),
-        heldPart(tensor, batchStatistic(statistics, tensor.name)),
-      );
+    const outputs = gradientOutputs(g, ports, loss, this.tensors, { granularity, masking, held });
+    for (const tensor of this.tensors.filter((t) => t.kind === 'buffer' && heldOf(t)?.length !== 0)) {
+      const statistic = pickHeld(g, batchStatistic(statistics, tensor.name), heldOf(tensor), masking);
+      const updated = updateRunning(g, ports.input(tensor.name), statistic);
       outputs.push(outputPort(g, `stat/${tensor.name}`, tensor, heldOf(tensor), updated));
     }
     return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs };

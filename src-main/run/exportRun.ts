@@ -10,6 +10,7 @@ import { readSequences } from '../data/sequences.ts';
 import { weightFiles, writeLlamaFolder, type WeightFile } from '../export/huggingFace.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
+import type { Int64Tensor } from '../native.ts';
 import type { Fleet } from './fleet.ts';
 import type { PreparedRun } from './prepare.ts';
 
@@ -103,7 +104,7 @@ async function writeWeights(
   await fleet.store.writeValues(path, {
     scales: prepared.scales,
     statistics: prepared.setup.evaluation.statisticsBatches > 0,
-    int64: first ? batchCounts(prepared, step) : {},
+    int64: first ? libraryIntegers(prepared, step) : [],
     metadata: { format: 'pt', step: String(step), model: JSON.stringify(prepared.setup.model) },
     tensors: file.tensors,
   });
@@ -119,8 +120,15 @@ async function firstSamples(source: DeviceSetup['training'], prepared: PreparedR
   return { data, shape: [samples, ...prepared.model.sample] };
 }
 
-/** torchvision's BatchNorm counters: the optimizer steps done. */
-function batchCounts(prepared: PreparedRun, step: number): Record<string, number> {
-  const means = prepared.model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
-  return Object.fromEntries(means.map((spec) => [spec.name.replace('running_mean', 'num_batches_tracked'), step]));
+/** Integers of the library's state dict: BatchNorm counters, which are the optimizer steps done, and constants. */
+function libraryIntegers({ model }: PreparedRun, step: number): Int64Tensor[] {
+  const means = model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
+  return [
+    ...means.map(({ name }) => ({
+      name: name.replace('running_mean', 'num_batches_tracked'),
+      shape: [],
+      values: [step],
+    })),
+    ...model.constants.map(({ name, values }) => ({ name, shape: [values.length], values })),
+  ];
 }

@@ -3,7 +3,9 @@
 import type { Dataset } from '../contract/commands.ts';
 import type { ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
+import type { SwinConfig } from '../contract/modelConfig.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
+import { checkWindow, type SwinSpec } from '../models/swin.ts';
 
 export interface ResolvedModel {
   spec: ModelSpec;
@@ -22,8 +24,18 @@ export function resolveModel({ model, data }: RunConfig, dataset: Dataset): Reso
   }
   if (dataset.kind !== 'images') throw wrongKind(model.family, 'images', data.dataset, dataset.kind);
   const [channels, height, width] = dataset.sample as [number, number, number];
-  const spec = { ...model, channels, image: [height, width] as [number, number], classes: dataset.classes };
+  const images: Images = { channels, image: [height, width], classes: dataset.classes };
+  const spec = model.family === 'swin' ? fitSwin(model, images) : { ...model, ...images };
   return { spec, train: dataset.train, test: dataset.test, kind: 'images', sequence: 0 };
+}
+
+type Images = Pick<SwinSpec, 'channels' | 'classes'> & { image: [number, number] };
+
+function fitSwin({ preset: _, patch, window, ...sizes }: SwinConfig, images: Images): ModelSpec {
+  const square = (extent: number): [number, number] => [extent, extent];
+  const spec = { ...sizes, ...images, patch: square(patch), window: square(window) };
+  checkWindow(spec);
+  return spec;
 }
 
 /** A split of n tokens has as many whole sequences as fit before its last token, which is a label only. */

@@ -105,4 +105,14 @@ describe('model families', () => {
     expect(config.model).toMatchObject({ preset: '134M', hidden: 768, layers: 12 });
     expect(parseRunConfig(rawConfig(formValues(config)))).toEqual(config);
   });
+
+  test('each preset hides the sizes of its own family', () => {
+    const swin = { ...formValues(), 'data.dataset': 'mnist', 'model.family': 'swin' };
+    expect(shown(swin)).toEqual(expect.arrayContaining(['swin:model.depths', 'swin:model.heads', 'swin:model.window']));
+    const lists = { ...swin, 'swin:model.depths': '2, 2', 'swin:model.heads': '2 4' };
+    expect(parseRunConfig(rawConfig(lists)).model).toMatchObject({ depths: [2, 2], heads: [2, 4] });
+    const named = { ...swin, 'swin:model.preset': 'swin_s' };
+    expect(shown(named)).toEqual(['model.family', 'swin:model.preset']);
+    expect(parseRunConfig(rawConfig(named)).model).toMatchObject({ preset: 'swin_s', depths: [2, 2, 18, 2] });
+  });
 });

@@ -62,7 +62,6 @@ const onlyFor: Record<string, { key: string; value: string }> = {
 };
 
 const familyKey = 'model.family';
-const presetControl = 'llama:model.preset';
 
 export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) => {
   if (schema.oneOf) return modelFields(key, schema.oneOf);
@@ -145,8 +144,9 @@ export function isRelevant(one: FormField, values: FormValues): boolean {
 /** Whether the configuration has the key: those of other families it has not, and a preset takes the place of its own. */
 function isPart({ key, family }: FormField, values: FormValues): boolean {
   if (family !== undefined && values[familyKey] !== family) return false;
-  const named = family === 'llama' && values[presetControl] !== 'custom';
-  return !(named && presetKeys.includes(key.slice('model.'.length)));
+  if (family === undefined || !presetKeys[family]) return true;
+  const named = values[`${family}:model.preset`] !== 'custom';
+  return !(named && presetKeys[family].includes(key.slice('model.'.length)));
 }
 
 /** Values of the controls for a configuration, or for none: the defaults. */

@@ -102,9 +102,14 @@ export function describeConfig(config: RunConfig, plan: Plan | null): string {
 }
 
 function describeModel(model: RunConfig['model']): string {
-  return model.family === 'resnet'
-    ? `ResNet ${model.layers.join('-')}, width ${model.width}`
-    : `LLaMA of ${model.layers} layers, width ${model.hidden}, sequences of ${model.seq}`;
+  switch (model.family) {
+    case 'resnet':
+      return `ResNet ${model.layers.join('-')}, width ${model.width}`;
+    case 'swin':
+      return `Swin ${model.depths.join('-')}, width ${model.embed}, windows of ${model.window}`;
+    case 'llama':
+      return `LLaMA of ${model.layers} layers, width ${model.hidden}, sequences of ${model.seq}`;
+  }
 }
 
 /** Seconds without news of a run in this state, where that is longer than its steps explain; else 0. */

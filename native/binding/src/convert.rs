@@ -338,10 +338,23 @@ impl From<device::MemorySample> for MemorySample {
 }
 
 #[napi(object)]
+pub struct Int64Tensor {
+    pub name: String,
+    pub shape: Vec<u32>,
+    pub values: Vec<i64>,
+}
+
+impl From<Int64Tensor> for state::Int64Tensor {
+    fn from(tensor: Int64Tensor) -> Self {
+        Self { name: tensor.name, shape: tensor.shape.into_iter().map(|extent| extent as usize).collect(), values: tensor.values }
+    }
+}
+
+#[napi(object)]
 pub struct WriteOptions {
     pub scales: HashMap<String, f64>,
     pub statistics: bool,
-    pub int64: HashMap<String, i64>,
+    pub int64: Vec<Int64Tensor>,
     pub metadata: HashMap<String, String>,
     pub tensors: Option<Vec<String>>,
 }
@@ -351,7 +364,7 @@ impl From<WriteOptions> for state::WriteOptions {
         Self {
             scales: options.scales,
             statistics: options.statistics,
-            int64: options.int64.into_iter().collect(),
+            int64: options.int64.into_iter().map(Into::into).collect(),
             metadata: options.metadata.into_iter().collect(),
             tensors: options.tensors,
         }

@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use sdp_core::error::Error;
 use sdp_core::loader::{Batch, Loader, Samples};
 use sdp_core::spec::{BatchSource, SourceKind};
-use sdp_core::state::{self, WriteOptions};
+use sdp_core::state::{self, Int64Tensor, WriteOptions};
 use sdp_core::store::{Area, Store};
 
 fn store(folder: &Path, name: &str, masked: bool) -> Store {
@@ -85,7 +85,10 @@ fn exports_carry_scales_statistics_scalars_and_metadata() {
     let options = WriteOptions {
         scales: HashMap::from([("bias".into(), 0.5)]),
         statistics: true,
-        int64: BTreeMap::from([("num_batches_tracked".into(), 7)]),
+        int64: vec![
+            Int64Tensor { name: "num_batches_tracked".into(), shape: vec![], values: vec![7] },
+            Int64Tensor { name: "index".into(), shape: vec![3], values: vec![2, 0, -1] },
+        ],
         metadata: BTreeMap::from([("format".into(), "pt".into())]),
     };
     state::write_values(&store, &path, &options).unwrap();
@@ -97,6 +100,8 @@ fn exports_carry_scales_statistics_scalars_and_metadata() {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let scalar = file.tensor("num_batches_tracked").unwrap();
     assert_eq!((scalar.shape(), scalar.data()), (&[][..], &7i64.to_le_bytes()[..]));
+    let vector = file.tensor("index").unwrap();
+    assert_eq!((vector.shape(), vector.data()), (&[3][..], &[2i64, 0, -1].map(i64::to_le_bytes).concat()[..]));
 }
 
 #[test]

@@ -7,6 +7,9 @@ import { simplify } from '../passes/simplify.ts';
 import { rewrite } from '../passes/rewrite.ts';
 import { lowerConv, lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
+import { lowerGelu, lowerGeluGradient } from './gelu.ts';
+import { lowerLayerNormalizationGradient } from './layerNorm.ts';
+import { lowerTake } from './take.ts';
 import { lowerMaxPoolGradient } from './pool.ts';
 import { lowerReluGradient } from './elementwise.ts';
 import { lowerGather, lowerGatherGradient } from './rows.ts';
@@ -27,6 +30,10 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   ConvWeightGradient: lowerConvWeightGradient,
   BatchNormalization: lowerBatchNormalization,
   BatchNormalizationGradient: lowerBatchNormalizationGradient,
+  LayerNormalizationGradient: lowerLayerNormalizationGradient,
+  Gelu: lowerGelu,
+  GeluGradient: lowerGeluGradient,
+  Take: lowerTake,
   Gather: lowerGather,
   GatherGradient: lowerGatherGradient,
   ...transformerLowerings,

@@ -4,7 +4,9 @@ import { attentionOps } from './attention.ts';
 import { convOps } from './conv.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { gatingOps } from './gating.ts';
+import { geluOps } from './gelu.ts';
 import { indexingOps } from './indexing.ts';
+import { layerNormOps } from './layerNorm.ts';
 import { linalgOps } from './linalg.ts';
 import { movementOps } from './movement.ts';
 import { normOps } from './norm.ts';
@@ -13,6 +15,7 @@ import { reductionOps } from './reduction.ts';
 import { rmsNormOps } from './rmsNorm.ts';
 import { rotaryOps } from './rotary.ts';
 import { softmaxOps } from './softmax.ts';
+import { takeOps } from './take.ts';
 import { tokenLossOps } from './tokenLoss.ts';
 import type { Op } from '../graph.ts';
 
@@ -25,6 +28,9 @@ export const allOps: readonly Op[] = [
   ...convOps,
   ...poolOps,
   ...normOps,
+  ...layerNormOps,
+  ...geluOps,
+  ...takeOps,
   ...softmaxOps,
   ...rmsNormOps,
   ...rotaryOps,

@@ -16,7 +16,9 @@ import * as elementwise from './elementwise.ts';
 import { allOps } from './index.ts';
 import { causalAttention } from './attention.ts';
 import { quickGelu, sigmoid, swiGlu } from './gating.ts';
+import { gelu } from './gelu.ts';
 import { gather, gatherElements, pick, scatterAdd, scatterRows } from './indexing.ts';
+import { layerNorm, LayerNormalizationGradient } from './layerNorm.ts';
 import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
@@ -25,6 +27,7 @@ import * as reduction from './reduction.ts';
 import { rmsNorm, SimplifiedLayerNormalization } from './rmsNorm.ts';
 import { rotary, RotaryEmbedding } from './rotary.ts';
 import { logSoftmax, softmax } from './softmax.ts';
+import { take } from './take.ts';
 import { linearCrossEntropy } from './tokenLoss.ts';
 
 interface Entry {
@@ -191,7 +194,7 @@ const baseEntries: Entry[] = [
     ops: ['Gather', 'GatherGradient'],
     what: 'rows',
     inputs: [[4, 3]],
-    build: (g, x) => gather(g, x!, int64(g, [3, 1, 1]), 0),
+    build: (g, x) => gather(g, x, int64(g, [3, 1, 1]), 0),
   },
   {
     ops: ['Gather'],
@@ -299,29 +302,76 @@ const baseEntries: Entry[] = [
       return elementwise.mul(g, dx!, movement.reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
     },
   },
+  { ops: ['Erf'], what: 'any', inputs: [[3, 4]], build: (g, x) => elementwise.erf(g, x) },
+  { ops: ['Gelu', 'GeluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => gelu(g, x) },
+  {
+    ops: ['Gelu', 'GeluGradient'],
+    what: 'far from zero',
+    inputs: [[40]],
+    domain: (x) => 4 * x,
+    build: (g, x) => gelu(g, x),
+  },
+  {
+    ops: ['LayerNormalization', 'LayerNormalizationGradient'],
+    what: 'rows of three axes',
+    inputs: [[2, 3, 5], [5], [5]],
+    build: (g, x, scale, bias) => layerNorm(g, x, scale, bias, 1e-5),
+  },
+  {
+    ops: ['LayerNormalizationGradient'],
+    what: 'all outputs',
+    inputs: [[4, 3], [4, 3], [3], [4, 1], [4, 1]],
+    build(g, dy, x, scale, mean, inverse) {
+      const [dx, dscale, dbias] = g.add(LayerNormalizationGradient, [dy, x, scale, mean, inverse], {});
+      return elementwise.mul(g, dx!, elementwise.add(g, dscale!, dbias!));
+    },
+  },
+  { ops: ['Take'], what: 'a permutation', inputs: [[2, 4, 3]], build: (g, x) => take(g, x, [2, 0, 3, 1], 1) },
+  {
+    ops: ['Take'],
+    what: 'repeated, left out and zero',
+    inputs: [[4, 3]],
+    build: (g, x) => take(g, x, [3, -1, 3, 1], 0),
+  },
+  { ops: ['Take'], what: 'the last axis', inputs: [[2, 3]], build: (g, x) => take(g, x, [2, 2, -1, 2, 0], 1) },
+  {
+    ops: ['Split', 'Concat'],
+    what: 'uneven parts',
+    inputs: [[2, 6]],
+    build(g, x) {
+      const [a, b, c] = movement.split(g, x, 1, [2, 3, 1]);
+      return elementwise.mul(g, elementwise.add(g, a!, c!), movement.slice(g, b!, [1], [1], [3]));
+    },
+  },
+  {
+    ops: ['Split', 'Concat'],
+    what: 'a part that nothing reads',
+    inputs: [[4, 2]],
+    build: (g, x) => movement.split(g, x, 0, [1, 3])[1]!,
+  },
 ];
 
 const transformerEntries: Entry[] = [
-  { ops: ['Softmax'], what: 'last axis', inputs: [[2, 3, 5]], build: (g, x) => softmax(g, x!) },
-  { ops: ['LogSoftmax'], what: 'last axis', inputs: [[3, 5]], build: (g, x) => logSoftmax(g, x!) },
+  { ops: ['Softmax'], what: 'last axis', inputs: [[2, 3, 5]], build: (g, x) => softmax(g, x) },
+  { ops: ['LogSoftmax'], what: 'last axis', inputs: [[3, 5]], build: (g, x) => logSoftmax(g, x) },
   {
     ops: ['RmsNorm', 'RmsNormGradient', 'SimplifiedLayerNormalization'],
     what: 'three axes',
     inputs: [[2, 3, 8], [8]],
-    build: (g, x, w) => rmsNorm(g, x!, w!, 1e-3),
+    build: (g, x, w) => rmsNorm(g, x, w, 1e-3),
   },
   {
     ops: ['RmsNorm', 'RmsNormGradient'],
     what: 'a large epsilon, odd width',
     inputs: [[4, 5], [5]],
-    build: (g, x, w) => rmsNorm(g, x!, w!, 0.5),
+    build: (g, x, w) => rmsNorm(g, x, w, 0.5),
   },
   {
     ops: ['SimplifiedLayerNormalization'],
     what: 'both outputs',
     inputs: [[3, 8], [8]],
     build(g, x, w) {
-      const [y, r] = g.add(SimplifiedLayerNormalization, [x!, w!], { epsilon: 1e-3, axis: -1 });
+      const [y, r] = g.add(SimplifiedLayerNormalization, [x, w], { epsilon: 1e-3, axis: -1 });
       return elementwise.mul(g, y!, r!);
     },
   },
@@ -332,10 +382,10 @@ const transformerEntries: Entry[] = [
       [3, 5],
       [3, 5],
     ],
-    build: (g, gate, up) => swiGlu(g, gate!, up!),
+    build: (g, gate, up) => swiGlu(g, gate, up),
   },
-  { ops: ['Sigmoid'], what: 'any', inputs: [[3, 5]], build: (g, x) => sigmoid(g, x!) },
-  { ops: ['QuickGelu'], what: 'two slopes', inputs: [[3, 5]], build: (g, x) => quickGelu(g, x!, 1.5) },
+  { ops: ['Sigmoid'], what: 'any', inputs: [[3, 5]], build: (g, x) => sigmoid(g, x) },
+  { ops: ['QuickGelu'], what: 'two slopes', inputs: [[3, 5]], build: (g, x) => quickGelu(g, x, 1.5) },
   ...[
     [2, 3, 4, 8],
     [2, 2, 3, 4, 6],
@@ -344,13 +394,13 @@ const transformerEntries: Entry[] = [
     ops: ['Rotary', 'RotaryEmbedding'],
     what: `heads of ${shape.join(' x ')}`,
     inputs: [shape],
-    build: (g, x) => rotary(g, x!, ...angles(g, shape.at(-2)!, shape.at(-1)!)),
+    build: (g, x) => rotary(g, x, ...angles(g, shape.at(-2)!, shape.at(-1)!)),
   })),
   {
     ops: ['RotaryEmbedding'],
     what: 'heads',
     inputs: [[2, 3, 4, 8]],
-    build: (g, x) => g.add(RotaryEmbedding, [x!, int64(g, [0]), ...angles(g, 4, 8)], { interleaved: 0 })[0]!,
+    build: (g, x) => g.add(RotaryEmbedding, [x, int64(g, [0]), ...angles(g, 4, 8)], { interleaved: 0 })[0]!,
   },
   ...[
     [1, 1],
@@ -366,7 +416,7 @@ const transformerEntries: Entry[] = [
       [2, 2, 5, 4],
       [2, 2, 5, 4],
     ],
-    build: (g, q, k, v) => causalAttention(g, q!, k!, v!, chunks!),
+    build: (g, q, k, v) => causalAttention(g, q, k, v, chunks!),
   })),
   {
     ops: ['LinearCrossEntropy', 'LinearCrossEntropyGradient'],
@@ -375,19 +425,19 @@ const transformerEntries: Entry[] = [
       [4, 3],
       [5, 3],
     ],
-    build: (g, h, w) => linearCrossEntropy(g, h!, w!, int64(g, [1, 4, 1, 0])),
+    build: (g, h, w) => linearCrossEntropy(g, h, w, int64(g, [1, 4, 1, 0])),
   },
   {
     ops: ['Gather', 'GatherGradient', 'ScatterND'],
     what: 'repeated rows of a matrix of indices',
     inputs: [[5, 3]],
-    build: (g, x) => gather(g, x!, int64(g, [3, 1, 1, 4, 3, 3], [2, 3]), 0),
+    build: (g, x) => gather(g, x, int64(g, [3, 1, 1, 4, 3, 3], [2, 3]), 0),
   },
   {
     ops: ['GatherElements'],
     what: 'columns',
     inputs: [[3, 5]],
-    build: (g, x) => gatherElements(g, x!, int64(g, [4, 0, 2], [3, 1]), 1),
+    build: (g, x) => gatherElements(g, x, int64(g, [4, 0, 2], [3, 1]), 1),
   },
   {
     ops: ['ScatterND'],
@@ -396,7 +446,7 @@ const transformerEntries: Entry[] = [
       [4, 3],
       [3, 3],
     ],
-    build: (g, data, updates) => scatterRows(g, data!, int64(g, [2, 0, 2], [3, 1]), updates!),
+    build: (g, data, updates) => scatterRows(g, data, int64(g, [2, 0, 2], [3, 1]), updates),
   },
 ];
 
@@ -530,6 +580,9 @@ describe('operands that do not fit', () => {
     ['CausalAttention: queries, keys and values do not fit', () => causalAttention(g, a, a, a, 1)],
     ['LinearCrossEntropy: rows, weight or labels do not fit', () => linearCrossEntropy(g, a, b, indices)],
     ['ScatterElements: indices and updates differ', () => scatterAdd(g, a, indices, b, 0)],
+    ['Take: bad indices', () => take(g, a, [3], 1)],
+    ['Split: parts do not add up', () => movement.split(g, a, 1, [1, 1])[0]!],
+    ['LayerNormalization: takes one entry', () => layerNorm(g, a, a, a, 1e-5)],
     ['MatMul: inner extents differ', () => matMul(g, a, b)],
     ['Gemm: inner extents differ', () => gemm(g, a, b, { transA: 0, transB: 1 })],
     ['Conv: weight or attributes do not fit', () => conv.conv(g, a, b, square(1, 1))],
