@@ -21,6 +21,29 @@ it('takes presets by name', () => {
   ]);
 });
 
+describe('a language model', () => {
+  const text = { data: { dataset: 'text' } };
+  const modelOf = (model: object) => parseRunConfig({ ...text, model: { family: 'llama', ...model } }).model;
+
+  it('takes sizes from a preset, and calls them custom where one differs', () => {
+    expect(modelOf({ preset: '1B', seq: 128 })).toMatchObject({ preset: '1B', hidden: 2048, kvHeads: 8, seq: 128 });
+    expect(modelOf({ preset: '15M', layers: 3 })).toMatchObject({ preset: 'custom', hidden: 288, layers: 3 });
+    expect(modelOf(modelOf({ preset: '500M' }))).toEqual(modelOf({ preset: '500M' }));
+  });
+
+  it.each([
+    [{ heads: 5 }, 'model.heads must divide model.hidden, 256, got 5'],
+    [{ hidden: 24, heads: 8 }, 'model.heads must leave heads of even size, but 24 / 8 is 3'],
+    [{ kvHeads: 3 }, 'model.kvHeads must divide model.heads, 8, got 3'],
+    [{ family: 'vit' }, 'model.family must be resnet or llama, got "vit"'],
+    [{ family: undefined }, 'model.family is missing'],
+    [{ preset: '7B' }, 'model.preset must be custom or 15M or 134M or 500M or 1B, got "7B"'],
+    [{ width: 3 }, 'model.width is not a key of the run configuration'],
+  ])('is refused with %o', (model, message) => {
+    expect(() => modelOf(model)).toThrow(message);
+  });
+});
+
 const broken: [string, object, string, string][] = [
   [
     'coverage 0',
@@ -68,7 +91,12 @@ const broken: [string, object, string, string][] = [
     'subnetworks.granularity',
     'subnetworks.granularity must be block or neuron, got "layer"',
   ],
-  ['another family', { ...good, model: { family: 'vgg' } }, 'model.family', 'model.family must be resnet, got "vgg"'],
+  [
+    'another family',
+    { ...good, model: { family: 'vgg' } },
+    'model.family',
+    'model.family must be resnet or llama, got "vgg"',
+  ],
   ['a device of no kind', { ...good, devices: ['gpu'] }, 'devices.0', 'devices.0 must look like cpu:0, got "gpu"'],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
   ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],
