@@ -107,6 +107,18 @@ const broken: [string, object, string, string][] = [
     'devices must be at most one per worker, 1, got 2',
   ],
   [
+    'a memory limit that is no size',
+    { ...good, devices: ['cpu:0', { id: 'cpu:1', memory: '2 gigs' }] },
+    'devices.1.memory',
+    'devices.1.memory must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes, got "2 gigs"',
+  ],
+  [
+    'an unknown assignment',
+    { ...good, subnetworks: { assignment: 'best' } },
+    'subnetworks.assignment',
+    'subnetworks.assignment must be count or cost or cyclic, got "best"',
+  ],
+  [
     'nesterov without momentum',
     { ...good, training: { nesterov: true, momentum: 0 } },
     'training.nesterov',

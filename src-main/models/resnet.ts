@@ -4,7 +4,7 @@
 // new statistics of what is held. Checked against the resnet-* reference cases in resnet.test.ts.
 
 import { differentiate } from '../graph/autodiff.ts';
-import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
+import { GraphBuilder, sizeOf, type Graph, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { verify } from '../graph/verify.ts';
@@ -39,6 +39,7 @@ export function createResNet(spec: ResNetSpec): ModelDefinition {
     groups: model.groups,
     sample: model.sample,
     classes: spec.classes,
+    sampleBytes: 4 * sizeOf(model.sample) + 8,
     branchOutputs: model.blocks.flatMap((block) => [`${block}.bn2.weight`, `${block}.bn2.bias`]),
     training: (options) => model.training(options),
     evaluation: (options) => model.evaluation(options),

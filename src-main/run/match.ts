@@ -5,7 +5,7 @@ import type { ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 
-export interface Fit {
+export interface Match {
   spec: ModelSpec;
   /** Samples of each split. */
   train: number;
@@ -15,7 +15,7 @@ export interface Fit {
   sequence: number;
 }
 
-export function fit({ model, data }: RunConfig, dataset: Dataset): Fit {
+export function matchData({ model, data }: RunConfig, dataset: Dataset): Match {
   if (model.family === 'llama') {
     if (dataset.kind !== 'tokens') throw wrongKind(model.family, 'tokens', data.dataset, dataset.kind);
     return fitTokens(model, dataset);
@@ -30,7 +30,7 @@ export function fit({ model, data }: RunConfig, dataset: Dataset): Fit {
 function fitTokens(
   model: Extract<RunConfig['model'], { family: 'llama' }>,
   dataset: Extract<Dataset, { kind: 'tokens' }>,
-): Fit {
+): Match {
   const { preset: _, vocab = dataset.vocabulary, ...sizes } = model;
   if (dataset.vocabulary > vocab) {
     const { token, file, position } = dataset.largest;
