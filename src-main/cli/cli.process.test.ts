@@ -179,23 +179,93 @@ it('Ctrl-C, delivered twice as under npm, ends the run at a step boundary with a
   expect(await readdir(join(home, 'runs', id, 'checkpoints'))).toEqual([checkpoint]);
 });
 
-it('plan gives the same JSON for the same seed, with every unit on k workers', async () => {
-  const args = [
-    'plan',
-    config,
-    '--set',
-    'subnetworks.workers=8',
-    '--set',
-    'subnetworks.coverage=3',
-    '--set',
-    'training.batch=64',
-    '--json',
-  ];
-  const [first, second] = [await sdp(args), await sdp(args)];
-  expect(second).toEqual(first);
-  const plan = JSON.parse(first.stdout) as { units: { holders: number[] }[]; devices: { memory: { total: number } }[] };
-  expect(plan.units.every((unit) => unit.holders.length === 3)).toBe(true);
-  expect(plan.devices.every((device) => device.memory.total > 0)).toBe(true);
+describe('plan', () => {
+  const resnet18 = ['model.layers=resnet18', 'model.width=64', 'subnetworks.workers=8', 'training.batch=64'];
+  interface Planned {
+    units: { id: string; holders: number[] }[];
+    workers: { flopsPerSample: number }[];
+    devices: { memory: { total: number } }[];
+    connected: boolean;
+    spectralGap: number;
+  }
+
+  async function planned(...overrides: string[]): Promise<{ text: string; plan: Planned }> {
+    const ended = await sdp(['plan', config, ...overrides.flatMap((set) => ['--set', set]), '--json']);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    return { text: ended.stdout, plan: JSON.parse(ended.stdout) as Planned };
+  }
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('of ResNet-18 for 8 workers puts every unit on k = %i of them', async (k) => {
+    const overrides = [...resnet18, `subnetworks.coverage=${k}`, 'subnetworks.assignment=cost'];
+    const { text, plan } = await planned(...overrides);
+    expect((await planned(...overrides)).text).toBe(text);
+    expect(plan.units.map((unit) => new Set(unit.holders).size)).toEqual(new Array(8).fill(k));
+    expect(plan.devices.every((device) => device.memory.total > 0)).toBe(true);
+    expect(plan.connected).toBe(k > 1);
+    const flops = plan.workers.map((worker) => worker.flopsPerSample);
+    const mean = flops.reduce((sum, value) => sum + value, 0) / flops.length;
+    if (k >= 3) expect(Math.max(...flops)).toBeLessThanOrEqual(1.1 * mean);
+    if (k === 8) expect(plan.spectralGap).toBeCloseTo(1, 9);
+  });
+
+  it('as JSON is itself a file that says who holds what, from the folder of the configuration', async () => {
+    const drawn = await planned('subnetworks.seed=5');
+    await writeFile(join(home, 'who.json'), drawn.text);
+    const fromFile = join(home, 'fromFile.yaml');
+    await writeFile(fromFile, stringify(smallConfig({ subnetworks: { plan: 'who.json', coverage: 1 } })));
+    const ended = await sdp(['plan', fromFile, '--json']);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ assignment: 'file', coverage: 2, units: drawn.plan.units });
+  });
+
+  it('from a file that leaves a unit without holder is refused', async () => {
+    const path = join(home, 'who.yaml');
+    await writeFile(path, 'units:\n  - { id: layer1.0, holders: [0, 1] }\n');
+    expect(await sdp(['plan', config, '--set', `subnetworks.plan=${path}`])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `sdp: the plan ${path} leaves the unit layer2.0 without a holder\n`,
+    });
+    expect(await sdp(['plan', config, '--set', `subnetworks.plan=${path}x`])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `sdp: cannot read the plan ${path}x: there is no such file\n`,
+    });
+  });
+});
+
+describe('a limit on the memory of a device', () => {
+  const limited = (memory: string) => ['--set', `devices=[{id: cpu:0, memory: ${memory}}]`];
+  const wide = ['--set', 'model.width=32', '--set', 'training.batch=256', '--set', 'training.steps=1'];
+
+  it('that the plan meets is reported and no obstacle', async () => {
+    const ended = await sdp(['plan', config, ...limited('2GiB')]);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toMatch(/cpu:0 .* 2\.0 GiB +fits\n/);
+  });
+
+  it('that it does not meet: plan says what would fit, and that fits; train refuses, unless forced', async () => {
+    const plan = await sdp(['plan', config, ...wide, ...limited('180MiB')]);
+    expect(plan).toMatchObject({ code: 0, stderr: '' });
+    const [, sentence, batch] =
+      /It does not fit: (cpu:0 needs .* of memory and has 180\.0 MiB; it fits with training\.batch=(\d+) \(.*\))\.\n/.exec(
+        plan.stdout,
+      ) ?? [];
+    const changed = await sdp(['plan', config, ...wide, ...limited('180MiB'), '--set', `training.batch=${batch}`]);
+    expect(changed.stdout).not.toContain('does not fit');
+
+    const before = await readdir(join(home, 'runs')).catch(() => []);
+    const refused = await sdp(['train', config, ...wide, ...limited('180MiB')]);
+    expect(refused).toEqual({ code: 2, stdout: '', stderr: `sdp: ${sentence}\n` });
+    expect(await readdir(join(home, 'runs')).catch(() => [])).toEqual(before);
+    expect(await sdp(['train', config, ...wide, ...limited('180MiB'), '--force'])).toMatchObject({ code: 0 });
+  });
+
+  it('that nothing meets is said so', async () => {
+    const { stdout } = await sdp(['plan', config, ...limited('1MiB')]);
+    expect(stdout).toMatch(
+      /has 1\.0 MiB; with training\.batch=4 and subnetworks\.coverage=1 it would still need .* on cpu:0\.\n/,
+    );
+  });
 });
 
 it('a disk that fills up while a checkpoint is written ends the run, and the last checkpoint stays whole', async (context) => {

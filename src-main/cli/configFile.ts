@@ -1,20 +1,31 @@
 // Reads a run configuration: a YAML file with `--set key=value` on top.
+//
+// subnetworks.plan is a path: in the file from the file's folder, in `--set` from the current one.
 
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { LineCounter, parse, parseDocument } from 'yaml';
 import { UserError } from '../contract/errors.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 
 /** Fails with one sentence that names the file and line, or the key. */
 export async function readConfigFile(path: string, overrides: readonly string[]): Promise<RunConfig> {
-  return overridden(parseYaml(path, await readText(path)), overrides);
+  const raw = parseYaml(path, await readText(path));
+  resolvePlan(raw, dirname(path));
+  return overridden(raw, overrides);
 }
 
 /** A configuration with `--set` arguments on top, checked. */
 export function overridden(config: object, overrides: readonly string[]): RunConfig {
   const raw = structuredClone(config) as Record<string, unknown>;
   for (const override of overrides) applyOverride(raw, override);
+  resolvePlan(raw, '.');
   return parseRunConfig(raw);
+}
+
+function resolvePlan({ subnetworks }: Record<string, unknown>, folder: string): void {
+  if (isMapping(subnetworks) && typeof subnetworks.plan === 'string')
+    subnetworks.plan = resolve(folder, subnetworks.plan);
 }
 
 async function readText(path: string): Promise<string> {

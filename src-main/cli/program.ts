@@ -1,12 +1,13 @@
 // The commands of `sdp`, with their arguments; each handler is a few lines over the app.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { formatBytes } from '../contract/bytes.ts';
 import type { Dataset } from '../contract/commands.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
 import { importDataset, type ImportOptions } from '../data/import.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { listDevices } from '../device/discover.ts';
-import { appVersion } from '../run/app.ts';
+import { appVersion, type StartOptions } from '../run/app.ts';
 import { replayCase } from '../run/replay.ts';
 import { listRuns } from '../run/runFolder.ts';
 import { readConfigFile } from './configFile.ts';
@@ -14,7 +15,7 @@ import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
 import { sdpHome } from '../run/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
-import { formatBytes, metricOf, printEnd, printJson, printTable } from './output.ts';
+import { metricOf, printEnd, printJson, printTable } from './output.ts';
 import { printPlan } from './printPlan.ts';
 import { serveApp } from './serve.ts';
 
@@ -41,6 +42,8 @@ const contentOf = (dataset: Dataset): string =>
   dataset.kind === 'images'
     ? `${dataset.classes} classes of ${dataset.sample.join(' x ')}`
     : `vocabulary ${dataset.vocabulary}`;
+
+const forceOption = () => new Option('--force', 'train even where a device has no room for what is predicted');
 
 const collect = (value: string, values: string[]) => [...values, value];
 
@@ -130,20 +133,22 @@ function addRunCommands(program: Command): void {
     .description('train: progress on a terminal, JSON lines with --json')
     .argument('<config>', 'YAML file')
     .addOption(setOption())
+    .addOption(forceOption())
     .addOption(jsonOption())
-    .action(async (path: string, { set, json = false }: Json & { set: string[] }) => {
+    .action(async (path: string, { set, force, json = false }: Json & StartOptions & { set: string[] }) => {
       const config = await readConfigFile(path, set);
       const app = await openApp();
-      printEnd(await followRun(app, json, () => app.start(config)), json);
+      printEnd(await followRun(app, json, () => app.start(config, { force })), json);
     });
   program
     .command('resume')
     .description('continue a run from its newest checkpoint')
     .argument('<run>')
+    .addOption(forceOption())
     .addOption(jsonOption())
-    .action(async (runId: string, { json = false }: Json) => {
+    .action(async (runId: string, { force, json = false }: Json & StartOptions) => {
       const app = await openApp();
-      printEnd(await followRun(app, json, async () => (await app.resume(runId)).id), json);
+      printEnd(await followRun(app, json, async () => (await app.resume(runId, { force })).id), json);
     });
   program
     .command('runs')

@@ -29,6 +29,30 @@ it('takes a Swin Transformer by name, and calls it custom where a size differs',
 });
 
 const swin = { family: 'swin', embed: 24, depths: [2, 2] };
+
+describe('a language model', () => {
+  const text = { data: { dataset: 'text' } };
+  const modelOf = (model: object) => parseRunConfig({ ...text, model: { family: 'llama', ...model } }).model;
+
+  it('takes sizes from a preset, and calls them custom where one differs', () => {
+    expect(modelOf({ preset: '1B', seq: 128 })).toMatchObject({ preset: '1B', hidden: 2048, kvHeads: 8, seq: 128 });
+    expect(modelOf({ preset: '15M', layers: 3 })).toMatchObject({ preset: 'custom', hidden: 288, layers: 3 });
+    expect(modelOf(modelOf({ preset: '500M' }))).toEqual(modelOf({ preset: '500M' }));
+  });
+
+  it.each([
+    [{ heads: 5 }, 'model.heads must divide model.hidden, 256, got 5'],
+    [{ hidden: 24, heads: 8 }, 'model.heads must leave heads of even size, but 24 / 8 is 3'],
+    [{ kvHeads: 3 }, 'model.kvHeads must divide model.heads, 8, got 3'],
+    [{ family: 'vit' }, 'model.family must be resnet or swin or llama, got "vit"'],
+    [{ family: undefined }, 'model.family is missing'],
+    [{ preset: '7B' }, 'model.preset must be custom or 15M or 134M or 500M or 1B, got "7B"'],
+    [{ width: 3 }, 'model.width is not a key of the run configuration'],
+  ])('is refused with %o', (model, message) => {
+    expect(() => modelOf(model)).toThrow(message);
+  });
+});
+
 const broken: [string, object, string, string][] = [
   [
     'coverage 0',
@@ -102,6 +126,18 @@ const broken: [string, object, string, string][] = [
     { ...good, subnetworks: { workers: 1, coverage: 1 }, devices: ['cpu:0', 'cpu:1'] },
     'devices',
     'devices must be at most one per worker, 1, got 2',
+  ],
+  [
+    'a memory limit that is no size',
+    { ...good, devices: ['cpu:0', { id: 'cpu:1', memory: '2 gigs' }] },
+    'devices.1.memory',
+    'devices.1.memory must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes, got "2 gigs"',
+  ],
+  [
+    'an unknown assignment',
+    { ...good, subnetworks: { assignment: 'best' } },
+    'subnetworks.assignment',
+    'subnetworks.assignment must be count or cost or cyclic, got "best"',
   ],
   [
     'nesterov without momentum',

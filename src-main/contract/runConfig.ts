@@ -3,6 +3,7 @@
 // Cross-field rules (a batch that divides, coverage within the number of workers) are in checkRunConfig, so that every message names its key.
 
 import { z } from 'zod';
+import { parseBytes } from './bytes.ts';
 import { UserError } from './errors.ts';
 import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
 
@@ -24,7 +25,18 @@ export const subnetworksConfig = z.strictObject({
     .enum(['forward', 'backward'])
     .default('forward')
     .describe('forward: units not held are absent; backward: only their weight gradients are'),
+  assignment: z
+    .enum(['count', 'cost', 'cyclic'])
+    .default('count')
+    .describe(
+      'How units are shared out: count evens out their number, cost the FLOPs and memory of the workers, cyclic goes round',
+    ),
   seed: z.int().min(0).default(0).describe('Seed of the mask assignment'),
+  plan: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File that says who holds what, such as the plan.json of a run; in the place of coverage and assignment'),
 });
 
 export const deviceConfig = z.strictObject({
@@ -33,7 +45,13 @@ export const deviceConfig = z.strictObject({
     .regex(/^(cpu|webgpu|cuda):\d+$/, 'must look like cpu:0')
     .describe('Device, as `sdp devices` lists it; cpu:0, cpu:1, ... share the cores'),
   threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: the cores shared out evenly'),
+  memory: z
+    .union([z.string(), z.number()])
+    .refine((size) => parseBytes(size) !== null, 'must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes')
+    .optional()
+    .describe('Memory that the device may use; default: an even part of what the machine has'),
 });
+export type DeviceEntry = z.infer<typeof deviceConfig>;
 
 export const trainingConfig = z.strictObject({
   steps: positiveInt.max(1e9).default(300).describe('Optimizer steps'),
@@ -141,7 +159,7 @@ function checkRunConfig(config: RunConfig): void {
 }
 
 /** Devices that the configuration names; empty for `auto`. */
-export function deviceEntries(config: RunConfig): { id: string; threads?: number }[] {
+export function deviceEntries(config: RunConfig): DeviceEntry[] {
   return config.devices === 'auto'
     ? []
     : config.devices.map((device) => (typeof device === 'string' ? { id: device } : device));

@@ -184,7 +184,7 @@ describe('importDataset', () => {
   it('refuses an unknown kind', async () => {
     await expect(importDataset({ path: folder, home, as: 'parquet' })).rejects.toMatchObject({
       code: 'usage',
-      message: '"parquet" is not a kind of dataset that can be imported; known: idx',
+      message: '"parquet" is not a kind of dataset that can be imported; known: idx, tokens',
     });
   });
 
@@ -307,7 +307,7 @@ describe('importDataset says what is wrong, and leaves nothing behind, where', (
     });
     expect(await caught(importDataset({ path: folder, home }))).toMatchObject({
       code: 'data',
-      message: `${folder} holds no dataset that can be imported; expected MNIST-family IDX files (train-images-idx3-ubyte, t10k-labels-idx1-ubyte and their like, plain or .gz)`,
+      message: `${folder} holds no dataset that can be imported; expected MNIST-family IDX files (train-images-idx3-ubyte, t10k-labels-idx1-ubyte and their like, plain or .gz); tokens as .npy or .bin files of uint16 or uint32 (one file, or a folder with train and val)`,
     });
   });
 
@@ -357,7 +357,7 @@ describe('the catalogue', () => {
       `dataset bare is damaged: manifest.json cannot be read (ENOENT); ${remedy}`,
       `dataset cut is damaged: its arrays have 419 bytes, expected 554; ${remedy}`,
       `dataset nojson is damaged: manifest.json is not JSON; ${remedy}`,
-      `dataset odd is damaged: manifest.json: name: Invalid input: expected string, received undefined; ${remedy}`,
+      `dataset odd is damaged: manifest.json: kind: Invalid discriminator value. Expected 'images' | 'tokens'; ${remedy}`,
     ]);
     expect(await caught(getDataset(home, 'absent'))).toMatchObject({
       message:

@@ -2,6 +2,7 @@
 //
 // CPU devices are shares of the machine's cores: cpu:0 is always there, and a run may name cpu:1, cpu:2, ... to get more processes.
 
+import { parseBytes } from '../contract/bytes.ts';
 import type { Device } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
@@ -15,6 +16,22 @@ export interface RunDevice {
   threads: number;
   /** Logical workers that it runs in turn, ascending. */
   workers: number[];
+}
+
+export interface PlannedDevice extends RunDevice {
+  /** What it may use: its limit in the configuration, else an even part of the machine's memory. */
+  capacityBytes: number;
+}
+
+/** What CPU devices share. */
+export interface Machine {
+  cores: number;
+  memoryBytes: number;
+}
+
+export function thisMachine(): Machine {
+  const { logicalCores, memoryBytes } = native().describeCpu();
+  return { cores: logicalCores, memoryBytes };
 }
 
 export function listDevices(): Device[] {
@@ -32,7 +49,7 @@ export function listDevices(): Device[] {
 }
 
 /** Devices of a run with the workers shared out in order, as evenly as they can be. `auto`: a CPU device per core, at most one per worker. */
-export function runDevices(config: RunConfig, cores: number): RunDevice[] {
+export function runDevices(config: RunConfig, { cores, memoryBytes }: Machine): PlannedDevice[] {
   const numWorkers = config.subnetworks.workers;
   const entries = deviceEntries(config);
   if (entries.length === 0) {
@@ -54,6 +71,7 @@ export function runDevices(config: RunConfig, cores: number): RunDevice[] {
       index: Number(index),
       threads: entry.threads ?? Math.max(1, Math.floor(cores / entries.length)),
       workers: shareOf(numWorkers, position, entries.length),
+      capacityBytes: parseBytes(entry.memory ?? '') ?? Math.floor(memoryBytes / entries.length),
     };
   });
 }

@@ -1,14 +1,19 @@
-// Masks by count: every unit is held by exactly k workers, and the numbers of units per worker differ by at most one.
+// Masks: which worker holds which unit. Every unit is held by exactly k workers.
 //
-// Units are taken in random order; each goes to the k workers that hold fewest so far, ties broken at random. Giving to the least
-// loaded keeps the loads within one of each other. Under neuron granularity every group is assigned so by itself, so that every layer
-// of a worker is narrowed alike. Draws are keyed by (seed, attempt): the same seed gives the same masks.
+// `count`: units in random order, each to the k workers that hold fewest so far; the numbers of units per worker differ by at most one.
+// `cost`: FLOPs and peak memory of the workers as even as can be (balance.ts). `cyclic`: unit u on workers u .. u+k-1 modulo N.
+// Under neuron granularity every group is assigned so by itself, so that every layer of a worker is narrowed alike; `count` and `cost` then
+// give every worker of a group as many neurons but for one, and `cost` chooses who gets the one more, over all groups together.
+// Draws are keyed by (seed, attempt): the same seed gives the same masks. Of several draws, those are preferred that connect all workers.
 
-import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { RandomGenerator } from 'pure-rand/types/RandomGenerator';
 import type { Granularity, Held, Masking, Masks, ModelDefinition } from '../models/model.ts';
+import { balanceByCost, type Cost } from './balance.ts';
 import { isConnected } from './connectivity.ts';
+import { shuffled } from './random.ts';
+
+export type Units = Pick<ModelDefinition, 'blocks' | 'groups'>;
 
 export interface MaskOptions {
   numWorkers: number;
@@ -16,59 +21,130 @@ export interface MaskOptions {
   coverage: number;
   granularity: Granularity;
   masking: Masking;
+  assignment: 'count' | 'cost' | 'cyclic';
   seed: number;
 }
 
-/** Draws at most so many times for masks whose graph of workers and units is connected; with one holder per unit none is. */
+/** Costs of the blocks, or of one neuron of each group (costs.ts); asked for only where they make a difference. */
+export type UnitCosts = () => readonly Cost[];
+
+/** Draws at most so many times for masks that connect all workers; with one holder per unit none do. */
 const attempts = 64;
+/** Draws of `cost`, of which the best is taken. */
+const costAttempts = 8;
+/** Weight of mixing in `cost`: on ResNet-18 it costs at most two points of balance, and k = N/2 no longer splits the workers in halves. */
+const mixing = 0.001;
 
-export function assignMasks(model: Pick<ModelDefinition, 'blocks' | 'groups'>, options: MaskOptions): Masks {
-  let first: Masks | undefined;
-  const draws = options.coverage === 1 ? 1 : attempts;
+/** Holders of every block, or of every neuron of each group; `score` is smaller for a better draw. */
+interface Draw {
+  holders: number[][][];
+  score: number;
+}
+
+export function assignMasks(model: Units, options: MaskOptions, unitCosts: UnitCosts): Masks {
+  if (options.assignment === 'cyclic') return masksOf(model, options, cyclicHolders(model, options));
+  const costs = options.assignment === 'cost' && costsMatter(model, options) ? unitCosts() : null;
+  const draws = costs ? costAttempts : options.coverage === 1 ? 1 : attempts;
+  let best: { masks: Masks; connected: boolean; score: number } | undefined;
   for (let attempt = 0; attempt < draws; attempt += 1) {
-    const masks = drawMasks(model, options, attempt);
-    first ??= masks;
-    if (isConnected(model, masks)) return masks;
+    const random = xoroshiro128plus(options.seed * attempts + attempt);
+    const { holders, score } = costs ? drawByCost(model, options, costs, random) : drawByCount(model, options, random);
+    const masks = masksOf(model, options, holders);
+    const connected = isConnected(model, masks);
+    const better = !best || (connected !== best.connected ? connected : score < best.score - 1e-12);
+    if (better) best = { masks, connected, score };
+    if (!costs && connected) break;
   }
-  return first!;
+  return best!.masks;
 }
 
-function drawMasks(model: Pick<ModelDefinition, 'blocks' | 'groups'>, options: MaskOptions, attempt: number): Masks {
-  const random = xoroshiro128plus(options.seed * attempts + attempt);
-  const held: Held[] = Array.from({ length: options.numWorkers }, () => ({ blocks: [], neurons: {} }));
+/** False where the workers' costs come out the same whoever holds what. */
+const costsMatter = (model: Units, options: MaskOptions): boolean =>
+  options.granularity === 'block'
+    ? options.coverage < options.numWorkers
+    : model.groups.some(({ size }) => remainder(size, options) > 0);
+
+/** How many workers hold one neuron more of a group of this size than the others. */
+const remainder = (size: number, { coverage, numWorkers }: MaskOptions): number => (size * coverage) % numWorkers;
+
+/** Number of units of each part that is assigned by itself: all blocks together, or each group. */
+const partSizes = (model: Units, { granularity }: MaskOptions): number[] =>
+  granularity === 'block' ? [model.blocks.length] : model.groups.map((group) => group.size);
+
+function cyclicHolders(model: Units, options: MaskOptions): number[][][] {
+  const { numWorkers, coverage } = options;
+  return partSizes(model, options).map((size) =>
+    Array.from({ length: size }, (_, unit) =>
+      Array.from({ length: coverage }, (_, next) => (unit + next) % numWorkers).sort((a, b) => a - b),
+    ),
+  );
+}
+
+function drawByCount(model: Units, options: MaskOptions, random: RandomGenerator): Draw {
+  const even = new Array<number>(options.numWorkers).fill(0);
+  return { holders: partSizes(model, options).map((size) => drawHolders(size, options, even, random)), score: 0 };
+}
+
+function drawByCost(model: Units, options: MaskOptions, costs: readonly Cost[], random: RandomGenerator): Draw {
+  const { numWorkers, coverage } = options;
   if (options.granularity === 'block') {
-    const holders = holdersOfUnits(model.blocks.length, options, random);
-    held.forEach((of, worker) => (of.blocks = model.blocks.filter((_, unit) => holders[unit]!.includes(worker))));
-  } else {
-    for (const of of held) of.blocks = [...model.blocks];
-    for (const group of model.groups) {
-      const holders = holdersOfUnits(group.size, options, random);
-      held.forEach((of, worker) => {
-        of.neurons[group.id] = holders.flatMap((workers, unit) => (workers.includes(worker) ? [unit] : []));
-      });
-    }
+    const worker = meanWorker(costs, coverage / numWorkers);
+    const units = costs.map(([flops, bytes]) => ({
+      cost: [flops / worker[0], bytes / worker[1]] as const,
+      numHolders: coverage,
+    }));
+    const { holders, score } = balanceByCost(units, { numWorkers, mixing, connect: coverage > 1 }, random);
+    return { holders: [holders], score };
   }
-  return { granularity: options.granularity, masking: options.masking, held };
+  // All that there is to balance is who holds a neuron more, where a group does not come out even.
+  const sizes = partSizes(model, options);
+  const rest = sizes.map((size, group) => ({ cost: costs[group]!, numHolders: remainder(size, options) }));
+  const { holders: ahead, score } = balanceByCost(rest, { numWorkers, mixing: 0, connect: false }, random);
+  const holders = sizes.map((size, group) => {
+    const start = Array.from({ length: numWorkers }, (_, worker) => (ahead[group]!.includes(worker) ? -1 : 0));
+    return drawHolders(size, options, start, random);
+  });
+  return { holders, score };
 }
 
-/** Holders of each of `count` units. */
-function holdersOfUnits(count: number, options: MaskOptions, random: RandomGenerator): number[][] {
-  const loads = Array.from({ length: options.numWorkers }, () => 0);
+/** Costs of a worker that holds the given share of every unit, as a share of the full network's. */
+const meanWorker = (costs: readonly Cost[], share: number): Cost => [
+  1 - (1 - share) * costs.reduce((sum, [flops]) => sum + flops, 0),
+  1 - (1 - share) * costs.reduce((sum, [, bytes]) => sum + bytes, 0),
+];
+
+/**
+ * Holders of each of `count` units. Each goes to the k workers with least; those that start with -1 end with one more than the others
+ * where count * k leaves as many over.
+ */
+function drawHolders(
+  count: number,
+  { numWorkers, coverage }: MaskOptions,
+  start: readonly number[],
+  random: RandomGenerator,
+): number[][] {
+  const loads = [...start];
   const holders: number[][] = Array.from({ length: count }, () => []);
   for (const unit of shuffled(count, random)) {
-    const order = shuffled(options.numWorkers, random).sort((a, b) => loads[a]! - loads[b]!);
-    holders[unit] = order.slice(0, options.coverage).sort((a, b) => a - b);
+    const order = shuffled(numWorkers, random).sort((a, b) => loads[a]! - loads[b]!);
+    holders[unit] = order.slice(0, coverage).sort((a, b) => a - b);
     for (const worker of holders[unit]) loads[worker]! += 1;
   }
   return holders;
 }
 
-/** 0 .. count-1 in random order (Fisher-Yates). */
-function shuffled(count: number, random: RandomGenerator): number[] {
-  const order = Array.from({ length: count }, (_, index) => index);
-  for (let last = count - 1; last > 0; last -= 1) {
-    const other = uniformInt(random, 0, last);
-    [order[last], order[other]] = [order[other]!, order[last]!];
-  }
-  return order;
+/** Masks from the holders of every unit of every part. */
+export function masksOf(
+  model: Units,
+  { granularity, masking, numWorkers }: Pick<MaskOptions, 'granularity' | 'masking' | 'numWorkers'>,
+  holders: readonly (readonly (readonly number[])[])[],
+): Masks {
+  const unitsOf = (part: number, worker: number) =>
+    holders[part]!.flatMap((workers, unit) => (workers.includes(worker) ? [unit] : []));
+  const held = Array.from({ length: numWorkers }, (_, worker): Held => {
+    if (granularity === 'block') return { blocks: unitsOf(0, worker).map((unit) => model.blocks[unit]!), neurons: {} };
+    const neurons = model.groups.map((group, part) => [group.id, unitsOf(part, worker)] as const);
+    return { blocks: [...model.blocks], neurons: Object.fromEntries(neurons) };
+  });
+  return { granularity, masking, held };
 }

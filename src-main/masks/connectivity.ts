@@ -3,13 +3,16 @@
 import type { Masks, ModelDefinition } from '../models/model.ts';
 
 export function isConnected(model: Pick<ModelDefinition, 'blocks' | 'groups'>, masks: Masks): boolean {
-  const parent = masks.held.map((_, worker) => worker);
+  return numComponents(unitHolders(model, masks), masks.held.length) === 1;
+}
+
+/** Number of sets of workers that share units, if only through others. */
+export function numComponents(holdersOfUnits: readonly (readonly number[])[], numWorkers: number): number {
+  const parent = Array.from({ length: numWorkers }, (_, worker) => worker);
   const root = (worker: number): number =>
     parent[worker] === worker ? worker : (parent[worker] = root(parent[worker]!));
-  for (const holders of unitHolders(model, masks)) {
-    for (const worker of holders) parent[root(worker)] = root(holders[0]!);
-  }
-  return parent.every((_, worker) => root(worker) === root(0));
+  for (const holders of holdersOfUnits) for (const worker of holders) parent[root(worker)] = root(holders[0]!);
+  return parent.filter((above, worker) => above === worker).length;
 }
 
 /** Holders of every unit, in the order of blocks or of groups and their neurons. */

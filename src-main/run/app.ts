@@ -2,11 +2,12 @@
 //
 // One run is active at a time: its device processes take the machine. Everything about runs that are not active is read from disk.
 
+import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
-import type { Plan } from '../contract/plan.ts';
+import { misfitOf, type Plan } from '../contract/plan.ts';
 import { isActive, type ExportFormat, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
@@ -30,12 +31,17 @@ const maxRows = 4000;
 
 export const appVersion = '0.1.0';
 
+export interface StartOptions {
+  /** Starts a run even where a device has no room for it. */
+  force?: boolean;
+}
+
 /** What the command line uses beyond the contract. */
 export interface App extends AppHost {
   plan(config: RunConfig): Promise<Plan>;
   /** Starts a run of a checked configuration; its id. */
-  start(config: RunConfig): Promise<string>;
-  resume(runId: string): Promise<RunSummary>;
+  start(config: RunConfig, options?: StartOptions): Promise<string>;
+  resume(runId: string, options?: StartOptions): Promise<RunSummary>;
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
@@ -53,8 +59,8 @@ export async function createApp(host: RunHost): Promise<App> {
     handlers: lab.handlers(),
     events: lab.events,
     plan: (config) => lab.plan(config),
-    start: (config) => lab.start(config),
-    resume: (runId) => lab.resume(runId),
+    start: (config, options) => lab.start(config, options),
+    resume: (runId, options) => lab.resume(runId, options),
     stop: (runId) => lab.stop(runId),
     evaluate: (runId, step) => evaluateRun(host, lab.folder(runId), step),
     export: (runId, format, options) => lab.export(runId, format, options),
@@ -129,9 +135,9 @@ class Lab {
   }
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
-  async start(config: RunConfig): Promise<string> {
+  async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
     this.refuseSecond();
-    await this.plan(config);
+    await this.planWithRoom(config, force);
     const now = new Date();
     const id = await newRunId(this.host.home, config.name, now);
     const summary: RunSummary = {
@@ -148,11 +154,11 @@ class Lab {
     const folder = this.folder(id);
     this.refuseSecond();
     await folder.create(config);
-    this.launch(folder, config, [], summary, { kind: 'fresh', seed: config.training.seed });
+    this.launch(folder, await folder.readConfig(), [], summary, { kind: 'fresh', seed: config.training.seed });
     return id;
   }
 
-  async resume(runId: string): Promise<RunSummary> {
+  async resume(runId: string, { force = false }: StartOptions = {}): Promise<RunSummary> {
     this.refuseSecond();
     const folder = this.folder(runId);
     const { summary, exports } = await folder.readState();
@@ -160,8 +166,16 @@ class Lab {
     if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
     const config = await folder.readConfig();
     const step = await findCheckpoint(folder);
+    await this.planWithRoom(config, force);
+    this.refuseSecond();
     const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
     return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
+  }
+
+  /** Fails where the run cannot be prepared, or a device has no room for it. */
+  private async planWithRoom(config: RunConfig, force: boolean): Promise<void> {
+    const misfit = misfitOf(await this.plan(config), formatBytes);
+    if (misfit && !force) throw new UserError('configuration', misfit, { key: 'devices' });
   }
 
   /** Imports a dataset that comes with the app, on first use. */

@@ -2,11 +2,13 @@
 
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset, datasetSource } from '../data/catalogue.ts';
-import { native, type InitSpec } from '../native.ts';
+import { thisMachine } from '../device/discover.ts';
+import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
 import { readCheckpoint } from './checkpoint.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
+import { readPlanFile } from './planFile.ts';
 import { prepareRun, type PreparedRun } from './prepare.ts';
 import type { RunFolder } from './runFolder.ts';
 
@@ -23,7 +25,7 @@ export async function prepareFromHome(home: string, config: RunConfig): Promise<
     train: await datasetSource(home, dataset.name, 'train'),
     test: await datasetSource(home, dataset.name, 'test'),
   };
-  return prepareRun(config, dataset, sources, native().describeCpu().logicalCores);
+  return prepareRun(config, dataset, sources, thisMachine(), await readPlanFile(config.subnetworks.plan));
 }
 
 export type Start =

@@ -169,3 +169,43 @@ it('tells an unknown dataset before any run folder exists', async () => {
   });
   expect(await readdir(join(home, 'runs'))).toEqual(before);
 });
+
+it('a run with a plan from a file keeps a copy of it, and resumes by that', async () => {
+  const lab = await openLab(home);
+  const plan = join(home, 'who.json');
+  const units = [
+    { id: 'layer1.0', holders: [0, 1, 2] },
+    { id: 'layer2.0', holders: [3] },
+  ];
+  await writeFile(plan, JSON.stringify({ units }));
+  const runId = await lab.app.start(smallConfig({ subnetworks: { plan }, training: { steps: 100_000 } }));
+  await nextEvent(lab, 'stepsAppended');
+  await lab.app.stop(runId);
+  await rm(plan);
+  const folder = new RunFolder(home, runId);
+  expect(await folder.readPlan()).toMatchObject({ units, assignment: 'file', coverage: 2, coverageRange: [1, 3] });
+  expect((await folder.readConfig()).subnetworks.plan).toBe(folder.file('units.yaml'));
+  await lab.app.resume(runId);
+  await nextEvent(lab, 'stepsAppended');
+  expect(await lab.app.stop(runId)).toMatchObject({ state: 'stopped' });
+});
+
+it('a run that a device has no room for is refused at start and at resume, unless it is forced', async () => {
+  const lab = await openLab(home);
+  const devices = [{ id: 'cpu:0', memory: '64MiB' }];
+  const config = smallConfig({ devices, training: { steps: 100_000 } });
+  const refusal = {
+    code: 'configuration',
+    key: 'devices',
+    message: expect.stringMatching(/^cpu:0 needs .* of memory and has 64\.0 MiB; with training\.batch=4 /) as string,
+  };
+  const before = await readdir(join(home, 'runs'));
+  await expect(lab.app.start(config)).rejects.toMatchObject(refusal);
+  expect(await readdir(join(home, 'runs'))).toEqual(before);
+  const runId = await lab.app.start(config, { force: true });
+  await nextEvent(lab, 'stepsAppended');
+  await lab.app.stop(runId);
+  await expect(lab.app.resume(runId)).rejects.toMatchObject(refusal);
+  await lab.app.resume(runId, { force: true });
+  expect(await lab.app.stop(runId)).toMatchObject({ state: 'stopped' });
+});

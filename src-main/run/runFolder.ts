@@ -1,9 +1,9 @@
-// Folder of a run, HOME/runs/ID: config.yaml, plan.json, state.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
+// Folder of a run, HOME/runs/ID: config.yaml, plan.json, units.yaml (the explicit plan that it was given), state.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
 //
 // state.json is replaced as a whole; a run whose process is gone while its state says it works is interrupted.
 
-import { appendFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, copyFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
@@ -38,23 +38,28 @@ export class RunFolder {
   async create(config: RunConfig): Promise<void> {
     try {
       await mkdir(join(this.path, 'checkpoints'), { recursive: true });
-      await writeFile(this.file('config.yaml'), stringify(config));
+      await writeFile(this.file('config.yaml'), stringify(await this.keepPlanFile(config)));
     } catch (error) {
       throw storageError(error, this.path);
     }
   }
 
   async readConfig(): Promise<RunConfig> {
-    return parseRunConfig(parse(await this.read('config.yaml')));
+    const config = parseRunConfig(parse(await this.read('config.yaml')));
+    const { plan } = config.subnetworks;
+    return plan === undefined
+      ? config
+      : { ...config, subnetworks: { ...config.subnetworks, plan: resolve(this.path, plan) } };
   }
 
   async writePlan(value: Plan): Promise<void> {
     await this.replace('plan.json', JSON.stringify(value));
   }
 
+  /** Null before there is one, and where an older version of the app wrote it. */
   async readPlan(): Promise<Plan | null> {
     const text = await readFile(this.file('plan.json'), 'utf8').catch(() => null);
-    return text === null ? null : plan.parse(JSON.parse(text));
+    return text === null ? null : (plan.safeParse(JSON.parse(text)).data ?? null);
   }
 
   async writeState(summary: RunSummary, exports: ExportResult[]): Promise<void> {
@@ -95,6 +100,14 @@ export class RunFolder {
 
   async log(line: string): Promise<void> {
     await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${line}\n`).catch(() => undefined);
+  }
+
+  /** Copies the file of an explicit plan, so that the run does not change with it. */
+  private async keepPlanFile(config: RunConfig): Promise<RunConfig> {
+    const { plan } = config.subnetworks;
+    if (plan === undefined) return config;
+    await copyFile(plan, this.file('units.yaml'));
+    return { ...config, subnetworks: { ...config.subnetworks, plan: 'units.yaml' } };
   }
 
   private async read(name: string): Promise<string> {

@@ -40,7 +40,7 @@ test('a configuration survives the way through the form', () => {
   const config = parseRunConfig({
     ...minimal,
     name: 'a name',
-    devices: ['cpu:0', { id: 'cpu:1', threads: 2 }],
+    devices: ['cpu:0', { id: 'cpu:1', threads: 2, memory: '2GiB' }, { id: 'cpu:2', memory: 2e9 }],
     training: { nesterov: true, learningRate: 1e-5 },
   });
   expect(parseRunConfig(rawConfig(formValues(config)))).toEqual(config);

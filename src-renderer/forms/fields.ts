@@ -4,12 +4,13 @@
 
 import { z } from 'zod';
 import { presetKeys } from '../../src-main/contract/modelConfig.ts';
-import { runConfig, type RunConfig } from '../../src-main/contract/runConfig.ts';
+import { runConfig, type DeviceEntry, type RunConfig } from '../../src-main/contract/runConfig.ts';
 
 export interface DeviceRow {
   id: string;
   /** Empty: the default. */
   threads: string;
+  memory: string;
 }
 
 export type FieldValue = string | boolean | DeviceRow[];
@@ -169,10 +170,9 @@ function controlValue({ kind, fallback, choices }: FormField, value: unknown): F
   return kind === 'choice' ? fallback || (choices[0] ?? '') : fallback;
 }
 
-function deviceRow(device: string | { id: string; threads?: number }): DeviceRow {
-  return typeof device === 'string'
-    ? { id: device, threads: '' }
-    : { id: device.id, threads: device.threads === undefined ? '' : String(device.threads) };
+function deviceRow(device: string | DeviceEntry): DeviceRow {
+  const { id, threads = '', memory = '' } = typeof device === 'string' ? { id: device } : device;
+  return { id, threads: String(threads), memory: String(memory) };
 }
 
 /** The configuration as the controls have it, still to be checked by parseRunConfig. */
@@ -201,8 +201,10 @@ function configValue({ kind }: FormField, value: FieldValue): unknown {
   return text;
 }
 
-function deviceConfig({ id, threads }: DeviceRow): unknown {
-  return threads.trim() === '' ? id.trim() : { id: id.trim(), threads: numberOrText(threads.trim()) };
+function deviceConfig(row: DeviceRow): unknown {
+  const [id, threads, memory] = [row.id.trim(), row.threads.trim(), row.memory.trim()];
+  if (threads === '' && memory === '') return id;
+  return { id, ...(threads && { threads: numberOrText(threads) }), ...(memory && { memory: numberOrText(memory) }) };
 }
 
 /** A list of numbers, or one name that stands for such a list. */

@@ -77,11 +77,16 @@ export function detailOf(id: string, columns: StepColumns, changes: Partial<RunD
     granularity: 'block' as const,
     masking: 'forward' as const,
     numWorkers: 2,
+    assignment: 'count' as const,
     coverage: 2,
+    coverageRange: [2, 2] as [number, number],
     units: [],
     workers: [],
     devices: [],
     connected: true,
+    spectralGap: 1,
+    fits: true,
+    changes: [],
     batch: { global: 128, perWorker: 64, stepsPerEpoch: 1 },
   };
   const summary = summaryOf(id, { step: (columns.step.at(-1) ?? -1) + 1 });

@@ -1,0 +1,197 @@
+// The plan of a run, from its model and masks: who holds what, what it costs every worker, what every device needs and whether it has it.
+
+import type { Plan, PlanChange } from '../contract/plan.ts';
+import type { RunConfig } from '../contract/runConfig.ts';
+import type { PlannedDevice } from '../device/discover.ts';
+import { graphFlops } from '../graph/flops.ts';
+import { liveness } from '../graph/liveness.ts';
+import { assignMasks } from '../masks/assign.ts';
+import { isConnected, unitHolders } from '../masks/connectivity.ts';
+import { unitCosts } from '../masks/costs.ts';
+import { coverageOf, explicitMasks, type ExplicitPlan } from '../masks/explicit.ts';
+import { spectralGap, type WeightedUnit } from '../masks/spectralGap.ts';
+import { hasRoom, tryChanges, type Need, type Setting } from '../memory/fit.ts';
+import { heldScalars, predictDevice } from '../memory/predict.ts';
+import { storeLayout, type LayoutOptions, type StoreLayout } from '../memory/storeLayout.ts';
+import type { Masks, ModelDefinition } from '../models/model.ts';
+
+export interface PlanInput {
+  config: RunConfig;
+  /** Samples of the training split. */
+  trainSamples: number;
+  model: ModelDefinition;
+  /** Who holds what, where a file says it. */
+  explicit: ExplicitPlan | undefined;
+  masks: Masks;
+  devices: PlannedDevice[];
+  layout: StoreLayout;
+  layoutOptions: LayoutOptions;
+  microBatch: number;
+}
+
+/** Masks as the configuration asks for them, or as a file has them. */
+export function runMasks(
+  model: ModelDefinition,
+  { subnetworks }: Pick<RunConfig, 'subnetworks'>,
+  microBatch: number,
+  explicit?: ExplicitPlan,
+): Masks {
+  const { workers: numWorkers, granularity, masking } = subnetworks;
+  if (explicit) return explicitMasks(model, { numWorkers, granularity, masking }, explicit);
+  const costs = () => unitCosts(model, { granularity, masking, batch: microBatch });
+  return assignMasks(model, { ...subnetworks, numWorkers }, costs);
+}
+
+export function buildPlan(input: PlanInput): Plan {
+  const { config, trainSamples, model, explicit, masks, devices, layout, microBatch } = input;
+  const workers = workerCosts(model, masks, microBatch);
+  const needs = deviceMemory(input, layout, workers);
+  const coverage = coverageOf(model, masks);
+  const parameters = { ...layout, tensors: layout.tensors.filter((tensor) => tensor.kind === 'parameter') };
+  const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, masks.granularity));
+  const sized = {
+    family: model.family,
+    parameters: scalarsOf(model.tensors.filter((spec) => spec.kind === 'parameter')),
+    maskable: scalarsOf(maskable),
+    sample: model.sample,
+    classes: model.classes,
+  };
+  const units = planUnits(model, masks);
+  const fits = devices.every((device, index) => hasRoom(needOf(device, needs[index]!.total)));
+  return {
+    model: sized,
+    granularity: masks.granularity,
+    masking: masks.masking,
+    numWorkers: config.subnetworks.workers,
+    assignment: explicit ? 'file' : config.subnetworks.assignment,
+    coverage: coverage.mean,
+    coverageRange: [coverage.least, coverage.most],
+    units,
+    workers: workers.map((cost, worker) => ({
+      worker,
+      device: devices.find((device) => device.workers.includes(worker))!.id,
+      parameters: heldScalars(parameters, [worker]),
+      ...cost,
+    })),
+    devices: devices.map(({ id, kind, threads, workers, capacityBytes }, index) => ({
+      id,
+      kind,
+      threads,
+      workers,
+      memory: needs[index]!,
+      capacityBytes,
+    })),
+    connected: isConnected(model, masks),
+    spectralGap: spectralGap(weightedUnits(model, masks, units, sized), masks.held.length),
+    fits,
+    changes: fits ? [] : changesThatFit(input),
+    batch: {
+      global: config.training.batch,
+      perWorker: microBatch,
+      stepsPerEpoch: Math.floor(trainSamples / config.training.batch),
+    },
+  };
+}
+
+interface WorkerCost {
+  flopsPerSample: number;
+  activationBytes: number;
+}
+
+/** From each worker's training graph; workers that hold the same have the same graph. */
+function workerCosts(model: ModelDefinition, masks: Masks, microBatch: number): WorkerCost[] {
+  const { granularity, masking } = masks;
+  const known = new Map<string, WorkerCost>();
+  return masks.held.map((held) => {
+    const key = JSON.stringify(held);
+    const found = known.get(key);
+    if (found) return found;
+    const { graph } = model.training({ batch: microBatch, granularity, masking, held });
+    const cost = { flopsPerSample: graphFlops(graph) / microBatch, activationBytes: liveness(graph).peakBytes };
+    known.set(key, cost);
+    return cost;
+  });
+}
+
+function deviceMemory(
+  { model, devices, microBatch }: Pick<PlanInput, 'model' | 'devices' | 'microBatch'>,
+  layout: StoreLayout,
+  costs: readonly WorkerCost[],
+): Plan['devices'][number]['memory'][] {
+  const batchBytes = microBatch * model.sampleBytes;
+  return devices.map(({ workers }) =>
+    predictDevice(
+      layout,
+      workers.map((worker) => ({ worker, batchBytes, activationBytes: costs[worker]!.activationBytes })),
+    ),
+  );
+}
+
+const needOf = ({ id, capacityBytes }: PlannedDevice, neededBytes: number): Need => ({
+  device: id,
+  neededBytes,
+  capacityBytes,
+});
+
+/** What would fit: see memory/fit.ts. A plan from a file keeps its holders. */
+function changesThatFit(input: PlanInput): PlanChange[] {
+  const { config, model, explicit, devices, layoutOptions } = input;
+  const { workers, coverage } = config.subnetworks;
+  const predict = (setting: Setting): Need[] => {
+    const subnetworks = { ...config.subnetworks, coverage: setting.coverage };
+    const masks = runMasks(model, { subnetworks }, setting.microBatch, explicit);
+    const costs = workerCosts(model, masks, setting.microBatch);
+    const layout = storeLayout(model.tensors, masks, layoutOptions);
+    const memory = deviceMemory({ ...input, microBatch: setting.microBatch }, layout, costs);
+    return devices.map((device, index) => needOf(device, memory[index]!.total));
+  };
+  const from = { microBatch: input.microBatch, coverage };
+  const coverages = explicit ? [] : Array.from({ length: coverage - 1 }, (_, index) => coverage - 1 - index);
+  return tryChanges(from, coverages, predict).map((trial) => ({
+    set: {
+      ...(trial.microBatch !== from.microBatch && { 'training.batch': trial.microBatch * workers }),
+      ...(trial.coverage !== coverage && { 'subnetworks.coverage': trial.coverage }),
+    },
+    ...trial.need,
+    fits: trial.fits,
+  }));
+}
+
+function planUnits(model: ModelDefinition, masks: Masks): Plan['units'] {
+  const parameters = model.tensors.filter((spec) => spec.kind === 'parameter');
+  if (masks.granularity === 'block') {
+    const holders = unitHolders(model, masks);
+    return model.blocks.map((id, index) => ({
+      id,
+      size: 1,
+      parameters: scalarsOf(parameters.filter((spec) => spec.block === id)),
+      holders: holders[index]!,
+    }));
+  }
+  return model.groups.map(({ id, size }) => ({
+    id,
+    size,
+    parameters: scalarsOf(parameters.filter((spec) => spec.neurons?.group === id)),
+    holders: [],
+    held: masks.held.map((held) => held.neurons[id]!),
+  }));
+}
+
+/** Every unit with its scalars, and what is in none as a unit of all workers. */
+function weightedUnits(
+  model: ModelDefinition,
+  masks: Masks,
+  units: Plan['units'],
+  { parameters, maskable }: Plan['model'],
+): WeightedUnit[] {
+  const scalars = units.flatMap(({ parameters, size }) => new Array<number>(size).fill(parameters / size));
+  const shared = { scalars: parameters - maskable, holders: masks.held.map((_, worker) => worker) };
+  return [...unitHolders(model, masks).map((holders, unit) => ({ scalars: scalars[unit]!, holders })), shared];
+}
+
+function isMasked(spec: ModelDefinition['tensors'][number], granularity: Masks['granularity']): boolean {
+  return granularity === 'block' ? spec.block !== null : spec.neurons !== null;
+}
+
+const product = (shape: readonly number[]) => shape.reduce((size, extent) => size * extent, 1);
+const scalarsOf = (specs: readonly { shape: number[] }[]) => specs.reduce((sum, spec) => sum + product(spec.shape), 0);

@@ -1,0 +1,40 @@
+// Reads the file of an explicit plan: YAML or JSON with the list `units`, as plan.json has it.
+
+import { readFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { parse } from 'yaml';
+import { UserError } from '../contract/errors.ts';
+import { unitsFile } from '../contract/plan.ts';
+import type { ExplicitPlan } from '../masks/explicit.ts';
+
+const key = 'subnetworks.plan';
+
+/** Nothing where no file is named. Whether the units are those of the model is for masks/explicit.ts to say. */
+export async function readPlanFile(file: string | undefined): Promise<ExplicitPlan | undefined> {
+  if (file === undefined) return undefined;
+  if (!isAbsolute(file)) throw new UserError('configuration', `${key} must be an absolute path, got ${file}`, { key });
+  const parsed = unitsFile.safeParse(parseText(file, await readText(file)));
+  if (parsed.success) return { file, units: parsed.data.units };
+  const { path, message } = parsed.error.issues[0]!;
+  const where = path.length > 0 ? path.join('.') : 'the file';
+  throw new UserError('configuration', `the plan ${file} cannot be used: ${where}: ${message}`, { key });
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why = missing ? 'there is no such file' : (error as Error).message;
+    throw new UserError('configuration', `cannot read the plan ${file}: ${why}`, { key, cause: error });
+  }
+}
+
+function parseText(file: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0];
+    throw new UserError('configuration', `the plan ${file} cannot be read: ${why}`, { key, cause: error });
+  }
+}
