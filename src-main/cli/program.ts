@@ -29,8 +29,6 @@ const integer = (least: number) => (text: string) => {
   return value;
 };
 
-const forceOption = () => new Option('--force', 'train even where a device has no room for what is predicted');
-
 const share = (text: string) => {
   const value = Number(text);
   if (!(value > 0 && value < 1)) throw new InvalidArgumentError('must be a number between 0 and 1.');
@@ -44,6 +42,8 @@ const contentOf = (dataset: Dataset): string =>
   dataset.kind === 'images'
     ? `${dataset.classes} classes of ${dataset.sample.join(' x ')}`
     : `vocabulary ${dataset.vocabulary}`;
+
+const forceOption = () => new Option('--force', 'train even where a device has no room for what is predicted');
 
 const collect = (value: string, values: string[]) => [...values, value];
 

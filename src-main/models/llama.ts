@@ -41,6 +41,7 @@ export function createLlama(spec: LlamaSpec): ModelDefinition {
     sample: [spec.seq],
     classes: spec.vocab,
     constants: [],
+    sampleBytes: 2 * 8 * spec.seq,
     branchOutputs: blocks.flatMap((block) => [`${block}.self_attn.o_proj.weight`, `${block}.mlp.down_proj.weight`]),
     training: (options) => training(spec, tensors, options),
     evaluation: (options) => evaluation(spec, tensors, options),

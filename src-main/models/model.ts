@@ -112,6 +112,8 @@ export interface ModelDefinition {
   /** Shape of one sample, and the number of classes (of tokens: the vocabulary). */
   sample: number[];
   classes: number;
+  /** Bytes of one sample with its labels, as graphs read them. */
+  sampleBytes: number;
   /** Tensors to scale by coverage when residual branches are scaled after forward masking (the last affine of each branch, in block order). */
   branchOutputs: string[];
   /**

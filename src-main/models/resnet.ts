@@ -3,7 +3,7 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes gradients and
 // new statistics of what is held. Checked against the resnet-* reference cases in resnet.test.ts.
 
-import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
+import { GraphBuilder, sizeOf, type Graph, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { verify } from '../graph/verify.ts';
@@ -40,6 +40,7 @@ export function createResNet(spec: ResNetSpec): ModelDefinition {
     sample: model.sample,
     classes: spec.classes,
     constants: [],
+    sampleBytes: 4 * sizeOf(model.sample) + 8,
     branchOutputs: model.blocks.flatMap((block) => [`${block}.bn2.weight`, `${block}.bn2.bias`]),
     training: (options) => model.training(options),
     evaluation: (options) => model.evaluation(options),

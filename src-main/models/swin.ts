@@ -3,7 +3,7 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network and computes gradients of what
 // is held. There is no stochastic depth, and there are no statistics. Checked against the swin-* reference cases in swin.test.ts.
 
-import { GraphBuilder, type Value } from '../graph/graph.ts';
+import { GraphBuilder, sizeOf, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { gradientOutputs } from './backward.ts';
 import { finish } from './finish.ts';
@@ -32,6 +32,7 @@ export function createSwin(spec: SwinSpec): ModelDefinition {
     groups: model.groups,
     sample: model.sample,
     classes: spec.classes,
+    sampleBytes: 4 * sizeOf(model.sample) + 8,
     constants: swinConstants(spec),
     branchOutputs: model.branchOutputs,
     training: (options) => model.training(options),

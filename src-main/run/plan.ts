@@ -4,7 +4,6 @@ import type { Plan, PlanChange } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { PlannedDevice } from '../device/discover.ts';
 import { graphFlops } from '../graph/flops.ts';
-import { bytesOf } from '../graph/graph.ts';
 import { liveness } from '../graph/liveness.ts';
 import { assignMasks } from '../masks/assign.ts';
 import { isConnected, unitHolders } from '../masks/connectivity.ts';
@@ -18,7 +17,7 @@ import type { Masks, ModelDefinition } from '../models/model.ts';
 
 export interface PlanInput {
   config: RunConfig;
-  /** Training samples of the dataset. */
+  /** Samples of the training split. */
   trainSamples: number;
   model: ModelDefinition;
   /** Who holds what, where a file says it. */
@@ -46,7 +45,7 @@ export function runMasks(
 export function buildPlan(input: PlanInput): Plan {
   const { config, trainSamples, model, explicit, masks, devices, layout, microBatch } = input;
   const workers = workerCosts(model, masks, microBatch);
-  const needs = deviceMemory(devices, layout, workers);
+  const needs = deviceMemory(input, layout, workers);
   const coverage = coverageOf(model, masks);
   const parameters = { ...layout, tensors: layout.tensors.filter((tensor) => tensor.kind === 'parameter') };
   const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, masks.granularity));
@@ -97,8 +96,6 @@ export function buildPlan(input: PlanInput): Plan {
 interface WorkerCost {
   flopsPerSample: number;
   activationBytes: number;
-  /** One micro-batch: input and labels. */
-  batchBytes: number;
 }
 
 /** From each worker's training graph; workers that hold the same have the same graph. */
@@ -110,26 +107,22 @@ function workerCosts(model: ModelDefinition, masks: Masks, microBatch: number): 
     const found = known.get(key);
     if (found) return found;
     const { graph } = model.training({ batch: microBatch, granularity, masking, held });
-    const feeds = graph.inputs.filter(({ name }) => name === 'input' || name === 'label');
-    const cost = {
-      flopsPerSample: graphFlops(graph) / microBatch,
-      activationBytes: liveness(graph).peakBytes,
-      batchBytes: feeds.reduce((sum, feed) => sum + bytesOf(feed), 0),
-    };
+    const cost = { flopsPerSample: graphFlops(graph) / microBatch, activationBytes: liveness(graph).peakBytes };
     known.set(key, cost);
     return cost;
   });
 }
 
 function deviceMemory(
-  devices: readonly PlannedDevice[],
+  { model, devices, microBatch }: Pick<PlanInput, 'model' | 'devices' | 'microBatch'>,
   layout: StoreLayout,
   costs: readonly WorkerCost[],
 ): Plan['devices'][number]['memory'][] {
+  const batchBytes = microBatch * model.sampleBytes;
   return devices.map(({ workers }) =>
     predictDevice(
       layout,
-      workers.map((worker) => ({ worker, ...costs[worker]! })),
+      workers.map((worker) => ({ worker, batchBytes, activationBytes: costs[worker]!.activationBytes })),
     ),
   );
 }
@@ -149,7 +142,7 @@ function changesThatFit(input: PlanInput): PlanChange[] {
     const masks = runMasks(model, { subnetworks }, setting.microBatch, explicit);
     const costs = workerCosts(model, masks, setting.microBatch);
     const layout = storeLayout(model.tensors, masks, layoutOptions);
-    const memory = deviceMemory(devices, layout, costs);
+    const memory = deviceMemory({ ...input, microBatch: setting.microBatch }, layout, costs);
     return devices.map((device, index) => needOf(device, memory[index]!.total));
   };
   const from = { microBatch: input.microBatch, coverage };

@@ -11,8 +11,8 @@ import { coverageOf, type ExplicitPlan } from '../masks/explicit.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
+import { matchData } from './match.ts';
 import { buildPlan, runMasks } from './plan.ts';
-import { resolveModel } from './resolveModel.ts';
 
 /** Folder and normalisation of a split. */
 export interface SplitSource {
@@ -42,14 +42,14 @@ export function prepareRun(
   explicit?: ExplicitPlan,
 ): PreparedRun {
   const { subnetworks, training, evaluation } = config;
-  const resolved = resolveModel(config, dataset);
-  const model = createModel(resolved.spec);
+  const matched = matchData(config, dataset);
+  const model = createModel(matched.spec);
   const devices = runDevices(config, machine);
   const microBatch = training.batch / subnetworks.workers;
-  if (training.batch > resolved.train) {
+  if (training.batch > matched.train) {
     throw new UserError(
       'configuration',
-      `training.batch must be at most the ${resolved.train} training samples of ${dataset.name}, got ${training.batch}`,
+      `training.batch must be at most the ${matched.train} training samples of ${dataset.name}, got ${training.batch}`,
       { key: 'training.batch' },
     );
   }
@@ -64,15 +64,15 @@ export function prepareRun(
   const reestimates =
     hasStatistics && (evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked));
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
-  if (statisticsBatches * microBatch > resolved.train) {
+  if (statisticsBatches * microBatch > matched.train) {
     throw new UserError(
       'configuration',
-      `evaluation.statisticsBatches must be at most ${Math.floor(resolved.train / microBatch)} with ${resolved.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
+      `evaluation.statisticsBatches must be at most ${Math.floor(matched.train / microBatch)} with ${matched.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
       { key: 'evaluation.statisticsBatches' },
     );
   }
-  const evaluationSamples = Math.min(evaluation.samples || resolved.test, resolved.test);
-  const largestBatch = resolved.kind === 'tokens' ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
+  const evaluationSamples = Math.min(evaluation.samples || matched.test, matched.test);
+  const largestBatch = matched.kind === 'tokens' ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
   const batch = Math.min(largestBatch, evaluationSamples);
   const layoutOptions = {
     numParticipants: devices.length,
@@ -82,15 +82,15 @@ export function prepareRun(
   };
   const layout = storeLayout(model.tensors, masks, layoutOptions);
   const source = (split: SplitSource) => ({
-    kind: resolved.kind,
-    sequence: resolved.sequence,
+    kind: matched.kind,
+    sequence: matched.sequence,
     ...split,
     seed: training.seed,
     numWorkers: subnetworks.workers,
     microBatch,
   });
   const setup = {
-    model: resolved.spec,
+    model: matched.spec,
     masks,
     microBatch,
     optimizer: {
@@ -107,7 +107,7 @@ export function prepareRun(
     evaluation: { source: source(sources.test), batch, statisticsBatches, branchScale },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
-  const trainSamples = resolved.train;
+  const trainSamples = matched.train;
   const plan = buildPlan({ config, trainSamples, model, explicit, masks, devices, layout, layoutOptions, microBatch });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
 }

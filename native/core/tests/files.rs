@@ -90,6 +90,7 @@ fn exports_carry_scales_statistics_scalars_and_metadata() {
             Int64Tensor { name: "index".into(), shape: vec![3], values: vec![2, 0, -1] },
         ],
         metadata: BTreeMap::from([("format".into(), "pt".into())]),
+        tensors: None,
     };
     state::write_values(&store, &path, &options).unwrap();
     assert_eq!(tensor(&path, "bias").1, [8.25, 8.75, 9.25, 9.75]);

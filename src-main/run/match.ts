@@ -7,7 +7,7 @@ import type { SwinConfig } from '../contract/modelConfig.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { checkWindow, type SwinSpec } from '../models/swin.ts';
 
-export interface ResolvedModel {
+export interface Match {
   spec: ModelSpec;
   /** Samples of each split. */
   train: number;
@@ -17,7 +17,7 @@ export interface ResolvedModel {
   sequence: number;
 }
 
-export function resolveModel({ model, data }: RunConfig, dataset: Dataset): ResolvedModel {
+export function matchData({ model, data }: RunConfig, dataset: Dataset): Match {
   if (model.family === 'llama') {
     if (dataset.kind !== 'tokens') throw wrongKind(model.family, 'tokens', data.dataset, dataset.kind);
     return fitTokens(model, dataset);
@@ -42,7 +42,7 @@ function fitSwin({ preset: _, patch, window, ...sizes }: SwinConfig, images: Ima
 function fitTokens(
   model: Extract<RunConfig['model'], { family: 'llama' }>,
   dataset: Extract<Dataset, { kind: 'tokens' }>,
-): ResolvedModel {
+): Match {
   const { preset: _, vocab = dataset.vocabulary, ...sizes } = model;
   if (dataset.vocabulary > vocab) {
     const { token, file, position } = dataset.largest;
