@@ -1,4 +1,5 @@
-// Usage: node bench/step.mjs [--threads N] [--steps N] [--batch N] [--python PATH] - times of the ResNet-18 training step (see step.ts).
+// Usage: node bench/step.mjs [--model resnet|llama] [--threads N] [--steps N] [--batch N] [--python PATH] - times of a training step
+// (see step.ts).
 
 import { join } from 'node:path';
 import { runnerImport } from 'vite';

@@ -1,16 +1,16 @@
-// Time of the ResNet-18 training step (forward and backward; CIFAR stem, 32x32 images), in the real engine, and in PyTorch eager where
-// `--python` names a Python that has torch and torchvision.
+// Time of a training step (forward and backward) in the real engine, and in PyTorch eager where `--python` names a Python that has torch
+// (and torchvision): ResNet-18 with a CIFAR stem on 32x32 images, or a LLaMA of 5.8 M parameters on sequences of 256 tokens.
 //
-// Both sides get the same weights and images, and the losses are compared. They take turns, step by step, in one run, so that a busy
+// Both sides get the same weights and samples, and the losses are compared. They take turns, step by step, in one run, so that a busy
 // machine disturbs both alike; trust the ratio more than the times. Optimizer and averaging are not in the times of either side.
 
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { deviceSetup, plainTraining, type DeviceSetup } from '../src-main/contract/deviceMessages.ts';
+import { deviceSetup, plainTraining, type DeviceSetup, type ModelSpec } from '../src-main/contract/deviceMessages.ts';
 import { writeSafetensors, type SafeTensor } from '../src-main/export/safetensors.ts';
 import { storeLayout } from '../src-main/memory/storeLayout.ts';
 import { createModel } from '../src-main/models/index.ts';
@@ -20,9 +20,59 @@ import { randomSource } from '../src-main/testing/random.ts';
 import { Bindings } from '../src-main/worker/bindings.ts';
 import { runtimeLibrary } from '../src-main/worker/runtimeLibrary.ts';
 
-const spec = { family: 'resnet' as const, width: 64, stem: 'cifar' as const, channels: 3, classes: 10 };
-const image: [number, number] = [32, 32];
 const warmUpSteps = 3;
+
+interface Subject {
+  title: string;
+  spec: ModelSpec;
+  batch: number;
+  /** Input and labels of a micro-batch. */
+  samples(batch: number): { input: SafeTensor; label: SafeTensor };
+}
+
+const image: [number, number] = [32, 32];
+const [vocab, seq] = [2048, 256];
+
+const subjects: Record<string, Subject> = {
+  resnet: {
+    title: 'ResNet-18',
+    spec: {
+      family: 'resnet',
+      layers: [...resnetPresets.resnet18],
+      width: 64,
+      stem: 'cifar',
+      channels: 3,
+      classes: 10,
+      image,
+    },
+    batch: 32,
+    samples(batch) {
+      const random = randomSource(1);
+      const pixels = Float32Array.from({ length: batch * 3 * image[0] * image[1] }, () => 4 * random() - 2);
+      return {
+        input: { dtype: 'F32', shape: [batch, 3, ...image], data: new Uint8Array(pixels.buffer) },
+        label: integers([batch], () => Math.floor(random() * 10)),
+      };
+    },
+  },
+  llama: {
+    title: 'LLaMA',
+    spec: { family: 'llama', vocab, hidden: 256, ff: 688, layers: 6, heads: 8, kvHeads: 8, seq, tied: false },
+    batch: 8,
+    samples(batch) {
+      const random = randomSource(1);
+      const tokens = Array.from({ length: batch * (seq + 1) }, () => Math.floor(random() * vocab));
+      const at = (i: number, shift: number) => tokens[Math.floor(i / seq) * (seq + 1) + (i % seq) + shift]!;
+      return { input: integers([batch, seq], (i) => at(i, 0)), label: integers([batch, seq], (i) => at(i, 1)) };
+    },
+  },
+};
+
+function integers(shape: number[], value: (index: number) => number): SafeTensor {
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  const data = BigInt64Array.from({ length: size }, (_, index) => BigInt(value(index)));
+  return { dtype: 'I64', shape, data: new Uint8Array(data.buffer) };
+}
 
 /** One side of the comparison: runs a step and returns its milliseconds and loss. */
 interface Runner {
@@ -36,18 +86,22 @@ export async function main(args: string[]): Promise<void> {
     options: {
       threads: { type: 'string', default: '2' },
       steps: { type: 'string', default: '15' },
-      batch: { type: 'string', default: '32' },
+      model: { type: 'string', default: 'resnet' },
+      batch: { type: 'string' },
       python: { type: 'string' },
     },
   });
-  const [threads, steps, batch] = [Number(values.threads), Number(values.steps), Number(values.batch)];
+  const subject = subjects[values.model];
+  if (!subject) throw new Error(`--model must be ${Object.keys(subjects).join(' or ')}`);
+  const [threads, steps, batch] = [Number(values.threads), Number(values.steps), Number(values.batch ?? subject.batch)];
   const folder = await mkdtemp(join(tmpdir(), 'sdp-bench-'));
   const runners: Runner[] = [];
   try {
-    await writeBatches(folder, batch, steps + warmUpSteps);
-    runners.push(await openEngine(folder, batch, threads));
+    await writeBatches(folder, subject.samples(batch), steps + warmUpSteps);
+    await writeFile(join(folder, 'model.json'), JSON.stringify(subject.spec));
+    runners.push(await openEngine(folder, subject.spec, batch, threads));
     if (values.python) runners.push(openTorch(values.python, folder, threads));
-    report(await takeTurns(runners, steps), threads, batch);
+    report(await takeTurns(runners, steps), `${subject.title}, batch ${batch}`, threads);
   } finally {
     for (const runner of runners) await runner.close();
     await rm(folder, { recursive: true });
@@ -66,7 +120,7 @@ async function takeTurns(runners: Runner[], steps: number): Promise<{ ms: number
   return results;
 }
 
-function report(results: { ms: number[]; loss: number }[], threads: number, batch: number): void {
+function report(results: { ms: number[]; loss: number }[], title: string, threads: number): void {
   const figures = results.map(({ ms, loss }, side) => {
     const sorted = [...ms].sort((a, b) => a - b);
     return {
@@ -76,7 +130,7 @@ function report(results: { ms: number[]; loss: number }[], threads: number, batc
       loss,
     };
   });
-  console.log(`ResNet-18, batch ${batch}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, forward and backward`);
+  console.log(`${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, forward and backward`);
   for (const { side, median, least, loss } of figures) {
     console.log(`${side}: median ${median.toFixed(0)} ms, least ${least.toFixed(0)} ms, loss ${loss.toFixed(5)}`);
   }
@@ -88,28 +142,18 @@ function report(results: { ms: number[]; loss: number }[], threads: number, batc
   if (!(Math.abs(ours.loss / theirs.loss - 1) < 1e-4)) throw new Error('the two sides do not compute the same loss');
 }
 
-/** The same images and labels for every step. */
-async function writeBatches(folder: string, batch: number, steps: number): Promise<void> {
-  const random = randomSource(1);
-  const pixels = Float32Array.from({ length: batch * spec.channels * image[0] * image[1] }, () => 4 * random() - 2);
-  const labels = BigInt64Array.from({ length: batch }, () => BigInt(Math.floor(random() * spec.classes)));
-  const input: SafeTensor = {
-    dtype: 'F32',
-    shape: [batch, spec.channels, ...image],
-    data: new Uint8Array(pixels.buffer),
-  };
-  const label: SafeTensor = { dtype: 'I64', shape: [batch], data: new Uint8Array(labels.buffer) };
+/** The same samples for every step. */
+async function writeBatches(folder: string, samples: ReturnType<Subject['samples']>, steps: number): Promise<void> {
   const tensors = Array.from({ length: steps }, (_, t) => [
-    [`step${t}.worker0.input`, input] as const,
-    [`step${t}.worker0.label`, label] as const,
+    [`step${t}.worker0.input`, samples.input] as const,
+    [`step${t}.worker0.label`, samples.label] as const,
   ]);
   await writeSafetensors(join(folder, 'batches.safetensors'), new Map(tensors.flat()), {});
 }
 
 /** One worker on one CPU device, all blocks held; learning rate 0 keeps the weights that are written for PyTorch. */
-async function openEngine(folder: string, batch: number, threads: number): Promise<Runner> {
-  const modelSpec = { ...spec, layers: [...resnetPresets.resnet18], image };
-  const model = createModel(modelSpec);
+async function openEngine(folder: string, spec: ModelSpec, batch: number, threads: number): Promise<Runner> {
+  const model = createModel(spec);
   const masks: DeviceSetup['masks'] = {
     granularity: 'block',
     masking: 'forward',
@@ -126,7 +170,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     model.tensors.map(({ init }): InitSpec => initSpec(init)),
     1,
   );
-  await store.writeValues(join(folder, 'init.safetensors'), { scales: {}, statistics: false, int64: {}, metadata: {} });
+  await store.writeValues(join(folder, 'init.safetensors'), { scales: {}, statistics: false, int64: [], metadata: {} });
   const source = {
     kind: 'case' as const,
     path: join(folder, 'batches.safetensors'),
@@ -136,6 +180,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     numWorkers: 1,
     microBatch: batch,
     accumulation: 1,
+    sequence: 0,
   };
   const optimizer = {
     kind: 'sgd' as const,
@@ -152,7 +197,7 @@ async function openEngine(folder: string, batch: number, threads: number): Promi
     participant: 0,
     device: { id: 'cpu:0', kind: 'cpu', index: 0, threads },
     workers: [0],
-    model: modelSpec,
+    model: spec,
     masks,
     layout: JSON.stringify(layout),
     microBatch: batch,

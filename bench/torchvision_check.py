@@ -1,4 +1,4 @@
-"""Loads an exported ResNet in torchvision with strict=True and evaluates it on an imported dataset.
+"""Loads an exported ResNet or Swin Transformer in torchvision with strict=True and evaluates it on an imported dataset.
 
 Usage: python bench/torchvision_check.py MODEL.safetensors SDP_HOME/datasets/NAME   (needs torch, torchvision, safetensors, numpy)
 """
@@ -13,9 +13,24 @@ from safetensors import safe_open
 from torch import nn
 from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.swin_transformer import SwinTransformer
 
 
 def build(spec):
+    return {"resnet": build_resnet, "swin": build_swin}[spec["family"]](spec)
+
+
+def build_swin(spec):
+    """torchvision's SwinTransformer with the sizes of `spec`."""
+    sizes = (spec["patch"], spec["embed"], spec["depths"], spec["heads"], spec["window"])
+    model = SwinTransformer(*sizes, mlp_ratio=spec["mlpRatio"], num_classes=spec["classes"])
+    if spec["channels"] != 3:
+        patch = tuple(spec["patch"])
+        model.features[0][0] = nn.Conv2d(spec["channels"], spec["embed"], patch, stride=patch)
+    return model
+
+
+def build_resnet(spec):
     """torchvision's ResNet of basic blocks with the width and stem of `spec`; resnet18 itself where nothing differs."""
     layers, width, classes = spec["layers"], spec["width"], spec["classes"]
     if len(layers) != 4:

@@ -66,7 +66,7 @@ async function accuracyOfExport(home: string, samples: number): Promise<number> 
   const [step] = await readdir(exports);
   const { path, mean, std } = await datasetSource(home, 'mnist', 'test');
   const images = await readNormalisedImages(path, mean, std, samples);
-  const logits = await logitsOfOnnx(join(exports, step!, 'model.onnx'), images, [samples, 1, 28, 28]);
+  const logits = await logitsOfOnnx(join(exports, step!, 'model.onnx'), { data: images, shape: [samples, 1, 28, 28] });
   const labels = (await readFile(join(samplePath('mnist'), 't10k-labels-idx1-ubyte'))).subarray(8);
   const right = Array.from({ length: samples }, (_, sample) => {
     const row = [...logits.subarray(10 * sample, 10 * sample + 10)];

@@ -21,7 +21,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sdp-native-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const source: BatchSource = {
-  kind: 'dataset',
+  kind: 'images',
   path: folder,
   mean: [0],
   std: [1],
@@ -29,6 +29,7 @@ const source: BatchSource = {
   numWorkers: 1,
   microBatch: 2,
   accumulation: 1,
+  sequence: 0,
 };
 writeFileSync(join(folder, 'images.npy'), npy('|u1', '4, 1, 1, 2', Buffer.alloc(8, 51)));
 writeFileSync(join(folder, 'labels.npy'), npy('<i8', '4,', Buffer.alloc(32)));
@@ -129,7 +130,12 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(memory.residentBytes).toBeGreaterThan(memory.sharedBytes);
 
   const file = join(folder, 'w.safetensors');
-  await store.writeValues(file, { scales: {}, statistics: false, int64: { count: 5 }, metadata: { format: 'pt' } });
+  await store.writeValues(file, {
+    scales: {},
+    statistics: false,
+    int64: [{ name: 'count', shape: [], values: [5] }],
+    metadata: { format: 'pt' },
+  });
   const header = readFileSync(file).subarray(8).toString('latin1').split('   ')[0];
   expect(header).toContain('"w":{"data_offsets":[8,12],"dtype":"F32","shape":[1]}');
   device.close();

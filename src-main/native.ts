@@ -24,11 +24,11 @@ export interface OptimizerSpec {
 
 /** Where micro-batches come from. */
 export interface BatchSource {
-  /** `dataset`: arrays of a data folder; `case`: batches.safetensors of a reference case (`step{t}.worker{w}.input` and `.label`). */
-  kind: 'dataset' | 'case';
-  /** Folder of the split (images.npy: uint8 [n,C,H,W]; labels.npy: int64 [n]) or the safetensors file. */
+  /** `images`, `tokens`: arrays of a data folder; `case`: batches.safetensors of a reference case (`step{t}.worker{w}.input` and `.label`). */
+  kind: 'images' | 'tokens' | 'case';
+  /** Folder of the split (images.npy: uint8 [n,C,H,W] and labels.npy: int64 [n]; tokens.npy: uint16 or uint32 [n]) or the safetensors file. */
   path: string;
-  /** Per channel; input = (pixel / 255 - mean) / std. Empty for a case. */
+  /** Images, per channel: input = (pixel / 255 - mean) / std. Empty for others. */
   mean: number[];
   std: number[];
   /** Seed of the sampling order: a permutation per epoch, keyed by (seed, epoch); the last incomplete global batch of an epoch is left out. */
@@ -38,6 +38,8 @@ export interface BatchSource {
   microBatch: number;
   /** Micro-batches of a worker and step; 1 for a case. */
   accumulation: number;
+  /** Tokens: length T of a sample, which is the tokens [iT, iT + T) with the tokens one further as labels. 0 for others. */
+  sequence: number;
 }
 
 /** Initial content of one tensor, library layout, drawn from a generator keyed by (seed, tensor index): independent of layout and masks. */
@@ -45,6 +47,13 @@ export interface InitSpec {
   kind: 'constant' | 'normal' | 'uniform';
   /** The constant, the standard deviation, or the bound. */
   value: number;
+}
+
+/** Row-major; an empty shape is a scalar. */
+export interface Int64Tensor {
+  name: string;
+  shape: number[];
+  values: number[];
 }
 
 export interface SessionInput {
@@ -69,7 +78,7 @@ export interface SessionInput {
 export interface SessionOutput {
   port: string;
   shape: number[];
-  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [B]; `logits`: [B,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
+  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [L] for L labels; `logits`: [L,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
   target: 'slab' | 'loss' | 'logits' | 'statistics';
   offset?: number;
   tensor?: number;
@@ -139,10 +148,11 @@ export interface EvaluateSpec {
 }
 
 export interface EvaluateResult {
-  /** Sum of per-sample losses and number of right answers, summed in batch order: the same for any number of devices. */
+  /** Sum of losses and number of right answers over all labels, summed in batch order: the same for any number of devices. */
   lossSum: number;
   correct: number;
   samples: number;
+  labels: number;
 }
 
 /** Bytes of this process by category; measured, not predicted. `resident` is that of the whole process, `shared` what of the store it maps. */
@@ -160,14 +170,15 @@ export interface NativeStore {
   initialise(inits: InitSpec[], seed: number): void;
   /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. */
   readValues(path: string): Promise<void>;
-  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. Also writes int64 scalars `extra`. */
+  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. `tensors`: only these; absent: all. */
   writeValues(
     path: string,
     options: {
       scales: Record<string, number>;
       statistics: boolean;
-      int64: Record<string, number>;
+      int64: Int64Tensor[];
       metadata: Record<string, string>;
+      tensors?: string[];
     },
   ): Promise<void>;
   /** Averaged gradient of the last step, before clipping, in library layout. Call while no step runs. */
@@ -191,7 +202,7 @@ export interface NativeDevice {
   train(spec: TrainSpec): Promise<TrainResult>;
   drainRecords(): StepRecords;
   evaluate(spec: EvaluateSpec): Promise<EvaluateResult>;
-  /** Logits of samples [0, count) of the source under the statistics of the last evaluate (running ones if `session` binds values); row-major [count, K]. */
+  /** Logits of samples [0, count) of the source under the statistics of the last evaluate (running ones if `session` binds values); row-major [L, K] with the labels of these samples. */
   logits(session: number, source: BatchSource, count: number): Promise<Float32Array>;
   memory(): MemorySample;
   close(): void;

@@ -5,7 +5,7 @@ import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
 import type { App } from '../run/app.ts';
 import { onInterrupt } from './interrupt.ts';
-import { printJson, ProgressLine, type Progress } from './output.ts';
+import { metricOf, printJson, ProgressLine, type Progress } from './output.ts';
 
 /** Events that `--json` prints, one object per line with its `event`. */
 const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']);
@@ -51,9 +51,10 @@ function followAsLine(app: App): () => void {
       progress.loss = Number.isFinite(mean) ? mean : null;
       progress.summary = { ...progress.summary, step: event.payload.columns.step.at(-1)! + 1 };
     } else if (event.name === 'evaluationAppended') {
-      const { step, accuracy, samples, seconds } = event.payload.evaluation;
+      const { evaluation } = event.payload;
+      const { step, samples, seconds } = evaluation;
       line.say(
-        `step ${step}: accuracy ${accuracy.toFixed(4)} of the full network on ${samples} samples (${seconds.toFixed(1)} s)`,
+        `step ${step}: ${metricOf(evaluation)} of the full network on ${samples} samples (${seconds.toFixed(1)} s)`,
       );
     }
     if (progress) line.draw(progress);

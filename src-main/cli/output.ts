@@ -24,11 +24,19 @@ export function formatDuration(seconds: number): string {
   return hours > 0 ? `${hours}h ${minutes}m` : minutes > 0 ? `${minutes}m ${rest}s` : `${rest}s`;
 }
 
+/** The figure that an evaluation is judged by: perplexity of a language model, else accuracy; null before the first. */
+export function metricOf({ accuracy, perplexity }: Pick<RunSummary, 'accuracy' | 'perplexity'>): string | null {
+  if (perplexity !== null) return `perplexity ${perplexity.toFixed(3)}`;
+  return accuracy === null ? null : `accuracy ${accuracy.toFixed(4)}`;
+}
+
 /** The last word of a run. */
 export function printEnd(summary: RunSummary, json: boolean): void {
   if (json) return;
-  const accuracy = summary.accuracy === null ? '' : `, accuracy ${summary.accuracy.toFixed(4)}`;
-  console.log(`run ${summary.id} ${summary.state} at step ${summary.step} of ${summary.steps}${accuracy}`);
+  const metric = metricOf(summary);
+  console.log(
+    `run ${summary.id} ${summary.state} at step ${summary.step} of ${summary.steps}${metric === null ? '' : `, ${metric}`}`,
+  );
 }
 
 export interface Progress {

@@ -2,8 +2,9 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
+import type { Dataset } from '../contract/commands.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
-import { importDataset } from '../data/import.ts';
+import { importDataset, type ImportOptions } from '../data/import.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type StartOptions } from '../run/app.ts';
@@ -14,7 +15,7 @@ import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
 import { sdpHome } from '../run/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
-import { printEnd, printJson, printTable } from './output.ts';
+import { metricOf, printEnd, printJson, printTable } from './output.ts';
 import { printPlan } from './printPlan.ts';
 import { serveApp } from './serve.ts';
 
@@ -27,6 +28,20 @@ const integer = (least: number) => (text: string) => {
   if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`must be an integer from ${least}.`);
   return value;
 };
+
+const share = (text: string) => {
+  const value = Number(text);
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('must be a number between 0 and 1.');
+  return value;
+};
+
+type ImportFlags = Pick<ImportOptions, 'name' | 'as' | 'dtype' | 'validation'>;
+
+/** What samples of a dataset are. */
+const contentOf = (dataset: Dataset): string =>
+  dataset.kind === 'images'
+    ? `${dataset.classes} classes of ${dataset.sample.join(' x ')}`
+    : `vocabulary ${dataset.vocabulary}`;
 
 const forceOption = () => new Option('--force', 'train even where a device has no room for what is predicted');
 
@@ -69,12 +84,19 @@ function addDataCommands(program: Command): void {
     .argument('<path>', 'file or folder')
     .option('--name <name>', 'name in the catalogue')
     .option('--as <kind>', 'kind of dataset; recognised where it is not given')
+    .addOption(new Option('--dtype <type>', 'type of tokens in .bin files').choices(['uint16', 'uint32']))
+    .option(
+      '--validation <share>',
+      'last part of a single file of tokens that is kept for evaluation; default: 0.1',
+      share,
+    )
     .addOption(jsonOption())
-    .action(async (path: string, options: Json & { name?: string; as?: string }) => {
-      const dataset = await importDataset({ path, name: options.name, as: options.as, home: sdpHome() });
+    .action(async (path: string, options: Json & ImportFlags) => {
+      const { json: _, ...flags } = options;
+      const dataset = await importDataset({ path, ...flags, home: sdpHome() });
       if (options.json) return printJson(dataset);
       console.log(
-        `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test samples, ${dataset.classes} classes`,
+        `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${dataset.kind === 'images' ? 'samples' : 'tokens'}, ${contentOf(dataset)}`,
       );
     });
   program
@@ -87,15 +109,8 @@ function addDataCommands(program: Command): void {
       if (json) return printJson({ datasets });
       if (datasets.length === 0) return console.log('No dataset is imported yet; add one with "sdp import PATH".');
       printTable([
-        ['NAME', 'TRAIN', 'TEST', 'CLASSES', 'SAMPLE', 'SIZE'],
-        ...datasets.map((d) => [
-          d.name,
-          String(d.train),
-          String(d.test),
-          String(d.classes),
-          d.sample.join(' x '),
-          formatBytes(d.bytes),
-        ]),
+        ['NAME', 'KIND', 'TRAIN', 'TEST', 'CONTENT', 'SIZE'],
+        ...datasets.map((d) => [d.name, d.kind, String(d.train), String(d.test), contentOf(d), formatBytes(d.bytes)]),
       ]);
     });
 }
@@ -144,8 +159,8 @@ function addRunCommands(program: Command): void {
       if (json) return printJson({ runs });
       if (runs.length === 0) return console.log('There are no runs yet; start one with "sdp train CONFIG".');
       printTable([
-        ['RUN', 'STATE', 'STEP', 'ACCURACY', 'NAME'],
-        ...runs.map((r) => [r.id, r.state, `${r.step}/${r.steps}`, r.accuracy?.toFixed(4) ?? '', r.name]),
+        ['RUN', 'STATE', 'STEP', 'METRIC', 'NAME'],
+        ...runs.map((r) => [r.id, r.state, `${r.step}/${r.steps}`, metricOf(r) ?? '', r.name]),
       ]);
     });
   program
@@ -158,7 +173,7 @@ function addRunCommands(program: Command): void {
       const record = await (await openApp()).evaluate(runId, checkpoint);
       if (json) return printJson(record);
       console.log(
-        `step ${record.step}: accuracy ${record.accuracy.toFixed(4)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
+        `step ${record.step}: ${metricOf(record)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
       );
     });
   program

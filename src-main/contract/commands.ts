@@ -15,19 +15,36 @@ export const device = z.object({
 });
 export type Device = z.infer<typeof device>;
 
-export const dataset = z.object({
+const datasetFile = {
   name: z.string(),
-  kind: z.enum(['images']),
+  train: z.number().describe('images or tokens'),
+  test: z.number().describe('images or tokens'),
+  source: z.string(),
+  fingerprint: z.string(),
+  bytes: z.number(),
+};
+
+export const imagesDataset = z.object({
+  ...datasetFile,
+  kind: z.literal('images'),
   classes: z.number(),
   classNames: z.array(z.string()),
   /** [C,H,W] */
   sample: z.array(z.number()),
-  train: z.number().describe('samples'),
-  test: z.number().describe('samples'),
-  source: z.string(),
-  fingerprint: z.string(),
-  bytes: z.number(),
 });
+export type ImagesDataset = z.infer<typeof imagesDataset>;
+
+export const tokensDataset = z.object({
+  ...datasetFile,
+  kind: z.literal('tokens'),
+  /** Largest token and one. */
+  vocabulary: z.number(),
+  /** The first of the largest tokens, with its place in the file that it came from. */
+  largest: z.object({ token: z.number(), file: z.string(), position: z.number() }),
+});
+export type TokensDataset = z.infer<typeof tokensDataset>;
+
+export const dataset = z.discriminatedUnion('kind', [imagesDataset, tokensDataset]);
 export type Dataset = z.infer<typeof dataset>;
 
 /** A ready run that the first screen offers: its dataset is imported when it starts. */

@@ -1,7 +1,7 @@
 // Commands between the main process and a device process, and the events that the latter sends. Same transport as the app's own contract.
 
 import { z } from 'zod';
-import { runConfig } from './runConfig.ts';
+import { resnetConfig } from './modelConfig.ts';
 
 const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
 export const masks = z.object({
@@ -11,7 +11,7 @@ export const masks = z.object({
 });
 
 const source = z.object({
-  kind: z.enum(['dataset', 'case']),
+  kind: z.enum(['images', 'tokens', 'case']),
   path: z.string(),
   mean: z.array(z.number()),
   std: z.array(z.number()),
@@ -19,6 +19,7 @@ const source = z.object({
   numWorkers: z.number(),
   microBatch: z.number(),
   accumulation: z.number(),
+  sequence: z.number(),
 });
 
 /** What the training graphs of all workers have besides their masks; see TrainingOptions of models/model.ts. */
@@ -43,16 +44,45 @@ const optimizer = z.object({
   clipGlobalNorm: z.number(),
 });
 
-/** Model with everything inferred from the data. */
-export const modelSpec = z.object({
+const resnetSpec = z.object({
   family: z.literal('resnet'),
-  layers: runConfig.shape.model.shape.layers.unwrap(),
+  layers: resnetConfig.shape.layers.unwrap(),
   width: z.number(),
   stem: z.enum(['cifar', 'imagenet']),
   channels: z.number(),
   image: z.tuple([z.number(), z.number()]),
   classes: z.number(),
 });
+
+const extents = z.tuple([z.number(), z.number()]);
+
+const swinSpec = z.object({
+  family: z.literal('swin'),
+  patch: extents,
+  window: extents,
+  embed: z.number(),
+  depths: z.array(z.number()),
+  heads: z.array(z.number()),
+  mlpRatio: z.number(),
+  channels: z.number(),
+  image: extents,
+  classes: z.number(),
+});
+
+const llamaSpec = z.object({
+  family: z.literal('llama'),
+  vocab: z.number(),
+  hidden: z.number(),
+  ff: z.number(),
+  layers: z.number(),
+  heads: z.number(),
+  kvHeads: z.number(),
+  seq: z.number(),
+  tied: z.boolean(),
+});
+
+/** Model with everything inferred from the data. */
+export const modelSpec = z.discriminatedUnion('family', [resnetSpec, swinSpec, llamaSpec]);
 export type ModelSpec = z.infer<typeof modelSpec>;
 
 /** What every device process of a run is told; the same for all but `participant`, `device` and `workers`. */
@@ -86,6 +116,15 @@ export const memorySample = z.object({
   arenaPeakBytes: z.array(z.number()),
 });
 
+/** `labels`: what loss and right answers were summed over (images have one label, sequences one per token). */
+export const evaluationSums = z.object({
+  lossSum: z.number(),
+  correct: z.number(),
+  samples: z.number(),
+  labels: z.number(),
+});
+export type EvaluationSums = z.infer<typeof evaluationSums>;
+
 export const deviceCommands = {
   prepare: { params: deviceSetup, result: z.object({ pid: z.number() }) },
   train: {
@@ -95,10 +134,16 @@ export const deviceCommands = {
   /** All participants are asked together and give the same answer. */
   evaluate: {
     params: z.object({ samples: z.number().describe('the first so many of the evaluation source') }),
-    result: z.object({ lossSum: z.number(), correct: z.number(), samples: z.number() }),
+    result: evaluationSums,
   },
-  /** Logits of the first `count` evaluation samples as last evaluated, row-major; count <= evaluation batch. */
-  logits: { params: z.object({ count: z.number() }), result: z.object({ logits: z.array(z.number()) }) },
+  /**
+   * Logits of the first `count` evaluation samples as last evaluated, row-major; count <= evaluation batch. Of their rows (one per label)
+   * every `every`-th, from the first on.
+   */
+  logits: {
+    params: z.object({ count: z.number(), every: z.number() }),
+    result: z.object({ logits: z.array(z.number()) }),
+  },
   close: { params: z.object({}), result: z.object({}) },
 } as const;
 export type DeviceCommands = typeof deviceCommands;

@@ -32,6 +32,7 @@ export const runSummary = z.object({
   steps: z.number(),
   createdAt: z.string().describe('ISO 8601'),
   accuracy: z.number().nullable().describe('last evaluation of the full network'),
+  perplexity: z.number().nullable().default(null).describe('the same, of language models'),
 });
 export type RunSummary = z.infer<typeof runSummary>;
 
@@ -54,8 +55,11 @@ export type StepColumns = z.infer<typeof stepColumns>;
 
 export const evaluationRecord = z.object({
   step: z.number(),
+  /** Mean over labels: of a language model, per token. */
   loss: z.number().nullable(),
   accuracy: z.number(),
+  /** exp(loss) of a language model; null for others, and where it is not finite. */
+  perplexity: z.number().nullable().default(null),
   samples: z.number(),
   seconds: z.number(),
 });

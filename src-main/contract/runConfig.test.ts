@@ -14,11 +14,43 @@ it('fills everything but model family and dataset with defaults', () => {
 });
 
 it('takes presets by name', () => {
-  const layers = (name: string) => parseRunConfig({ ...good, model: { family: 'resnet', layers: name } }).model.layers;
+  const layers = (name: string) =>
+    (parseRunConfig({ ...good, model: { family: 'resnet', layers: name } }).model as { layers: number[] }).layers;
   expect([layers('resnet18'), layers('resnet34')]).toEqual([
     [2, 2, 2, 2],
     [3, 4, 6, 3],
   ]);
+});
+
+it('takes a Swin Transformer by name, and calls it custom where a size differs', () => {
+  const model = (of: object) => parseRunConfig({ ...good, model: { family: 'swin', ...of } }).model;
+  expect(model({ preset: 'swin_b' })).toMatchObject({ preset: 'swin_b', embed: 128, heads: [4, 8, 16, 32] });
+  expect(model({ preset: 'swin_t', window: 4 })).toMatchObject({ preset: 'custom', embed: 96, window: 4 });
+});
+
+const swin = { family: 'swin', embed: 24, depths: [2, 2] };
+
+describe('a language model', () => {
+  const text = { data: { dataset: 'text' } };
+  const modelOf = (model: object) => parseRunConfig({ ...text, model: { family: 'llama', ...model } }).model;
+
+  it('takes sizes from a preset, and calls them custom where one differs', () => {
+    expect(modelOf({ preset: '1B', seq: 128 })).toMatchObject({ preset: '1B', hidden: 2048, kvHeads: 8, seq: 128 });
+    expect(modelOf({ preset: '15M', layers: 3 })).toMatchObject({ preset: 'custom', hidden: 288, layers: 3 });
+    expect(modelOf(modelOf({ preset: '500M' }))).toEqual(modelOf({ preset: '500M' }));
+  });
+
+  it.each([
+    [{ heads: 5 }, 'model.heads must divide model.hidden, 256, got 5'],
+    [{ hidden: 24, heads: 8 }, 'model.heads must leave heads of even size, but 24 / 8 is 3'],
+    [{ kvHeads: 3 }, 'model.kvHeads must divide model.heads, 8, got 3'],
+    [{ family: 'vit' }, 'model.family must be resnet or swin or llama, got "vit"'],
+    [{ family: undefined }, 'model.family is missing'],
+    [{ preset: '7B' }, 'model.preset must be custom or 15M or 134M or 500M or 1B, got "7B"'],
+    [{ width: 3 }, 'model.width is not a key of the run configuration'],
+  ])('is refused with %o', (model, message) => {
+    expect(() => modelOf(model)).toThrow(message);
+  });
 });
 
 const broken: [string, object, string, string][] = [
@@ -98,7 +130,24 @@ const broken: [string, object, string, string][] = [
     'subnetworks.granularity',
     'subnetworks.granularity must be block or neuron, got "layer"',
   ],
-  ['another family', { ...good, model: { family: 'vgg' } }, 'model.family', 'model.family must be resnet, got "vgg"'],
+  [
+    'another family',
+    { ...good, model: { family: 'vgg' } },
+    'model.family',
+    'model.family must be resnet or swin or llama, got "vgg"',
+  ],
+  [
+    'heads that do not divide',
+    { ...good, model: { ...swin, heads: [3, 5] } },
+    'model.heads.1',
+    'model.heads.1 must divide the 48 channels of its stage, got 5',
+  ],
+  [
+    'heads for other stages',
+    { ...good, model: { ...swin, heads: [3] } },
+    'model.heads',
+    'model.heads must have an entry for each of the 2 stages of model.depths, got 1',
+  ],
   ['a device of no kind', { ...good, devices: ['gpu'] }, 'devices.0', 'devices.0 must look like cpu:0, got "gpu"'],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
   ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],

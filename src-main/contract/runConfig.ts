@@ -5,27 +5,10 @@
 import { z } from 'zod';
 import { parseBytes } from './bytes.ts';
 import { UserError } from './errors.ts';
+import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
 
 const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
-
-export const resnetConfig = z.strictObject({
-  family: z.literal('resnet').describe('Model family; ResNet with basic blocks'),
-  layers: z
-    .array(positiveInt)
-    .min(1)
-    .max(8)
-    .default([2, 2, 2, 2])
-    .describe('Basic blocks per stage, or resnet18 for [2,2,2,2], resnet34 for [3,4,6,3]'),
-  width: positiveInt
-    .max(4096)
-    .default(64)
-    .describe('Channels of the first stage; every further stage has twice as many'),
-  stem: z
-    .enum(['cifar', 'imagenet'])
-    .default('cifar')
-    .describe('cifar: 3x3 stride 1; imagenet: 7x7 stride 2 and max-pooling'),
-});
 
 export const dataConfig = z.strictObject({
   dataset: z.string().min(1).describe('Name in the catalogue, as `sdp datasets` lists it'),
@@ -37,7 +20,7 @@ export const subnetworksConfig = z.strictObject({
   granularity: z
     .enum(['block', 'neuron'])
     .default('block')
-    .describe('Unit of masking: residual block, or inner channel'),
+    .describe('Unit of masking: residual block, or inner channel, hidden unit and attention head'),
   masking: z
     .enum(['forward', 'backward'])
     .default('forward')
@@ -85,7 +68,9 @@ export const trainingConfig = z.strictObject({
     .describe(
       'block: what is inside a block is computed again for the backward pass, not kept; less memory, more time, same results',
     ),
-  dropout: fraction.default(0).describe('Probability of dropping a feature before the classifier'),
+  dropout: fraction
+    .default(0)
+    .describe('Probability of dropping a feature before the classifier, or before the head of a language model'),
   stochasticDepth: fraction
     .default(0)
     .describe(
@@ -128,8 +113,10 @@ export const trainingConfig = z.strictObject({
 
 export const evaluationConfig = z.strictObject({
   every: z.int().min(0).default(0).describe('Steps between evaluations; 0: at the end only'),
-  batch: positiveInt.default(100).describe('Samples per evaluation batch'),
-  samples: z.int().min(0).default(0).describe('Test samples; 0: all'),
+  batch: positiveInt
+    .default(100)
+    .describe('Samples per evaluation batch; of tokens at most as many as per worker and step'),
+  samples: z.int().min(0).default(0).describe('Test samples (images or sequences); 0: all'),
   statistics: z
     .enum(['auto', 'running', 'reestimate'])
     .default('auto')
@@ -148,7 +135,7 @@ export const checkpointConfig = z.strictObject({
 
 export const runConfig = z.strictObject({
   name: z.string().min(1).max(200).default('run').describe('Shown in lists; need not be unique'),
-  model: resnetConfig,
+  model: modelConfig,
   data: dataConfig,
   subnetworks: subnetworksConfig.prefault({}),
   devices: z
@@ -164,19 +151,15 @@ export type RunConfig = z.infer<typeof runConfig>;
 
 /** Parses and checks a configuration that was read from YAML or came over a transport. Fails with one sentence that names the key. */
 export function parseRunConfig(raw: unknown): RunConfig {
-  const parsed = runConfig.safeParse(withPresets(raw), { reportInput: true });
+  const parsed = runConfig.safeParse(resolved(raw), { reportInput: true });
   if (!parsed.success) throw configurationError(parsed.error.issues[0]!);
   checkRunConfig(parsed.data);
   return parsed.data;
 }
 
-const presets: Record<string, number[]> = { resnet18: [2, 2, 2, 2], resnet34: [3, 4, 6, 3] };
-
-/** Puts the list in the place of a preset's name in model.layers. */
-function withPresets(raw: unknown): unknown {
-  const { model } = (raw ?? {}) as { model?: { layers?: unknown } };
-  const layers = typeof model?.layers === 'string' ? presets[model.layers] : undefined;
-  return layers ? { ...(raw as object), model: { ...model, layers } } : raw;
+/** With the model's presets by name resolved. */
+function resolved(raw: unknown): unknown {
+  return typeof raw === 'object' && raw !== null && 'model' in raw ? { ...raw, model: withPresets(raw.model) } : raw;
 }
 
 function checkRunConfig(config: RunConfig): void {
@@ -190,6 +173,8 @@ function checkRunConfig(config: RunConfig): void {
   }
   if (config.training.nesterov && config.training.momentum === 0)
     throw refused('training.nesterov', 'needs training.momentum above 0');
+  const model = modelProblem(config.model);
+  if (model) throw refused(model.key, model.problem);
   const ids = deviceEntries(config).map((device) => device.id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice) throw refused('devices', `names ${twice} twice`);
@@ -209,6 +194,14 @@ function refused(key: string, problem: string): UserError {
 
 function configurationError(issue: z.core.$ZodIssue): UserError {
   const section = issue.path.map(String).join('.');
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
+    const found = (issue.input as Record<string, unknown> | undefined)?.[issue.discriminator];
+    const families = modelConfig.options.map((option) => option.shape.family.value).join(' or ');
+    return refused(
+      `${section}`,
+      found === undefined ? 'is missing' : `must be ${families}, got ${JSON.stringify(found)}`,
+    );
+  }
   if (issue.code === 'unrecognized_keys') {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');
     return new UserError('configuration', `${key} is not a key of the run configuration`, { key });

@@ -35,13 +35,14 @@ export async function getDataset(home: string, name: string): Promise<Manifest> 
   throw new UserError('data', `there is no dataset "${name}": ${there}; add one with "sdp import PATH"`, { key: name });
 }
 
-/** What the loader needs to read a split: its folder, and how pixels are normalised. */
+/** What the loader needs to read a split: its folder, and how pixels are normalised (empty for tokens). */
 export async function datasetSource(
   home: string,
   name: string,
   split: Split,
 ): Promise<{ path: string; mean: number[]; std: number[] }> {
-  const { mean, std } = await getDataset(home, name);
+  const found = await getDataset(home, name);
+  const { mean, std } = found.kind === 'images' ? found : { mean: [], std: [] };
   return { path: join(datasetsFolder(home), name, split), mean, std };
 }
 
@@ -65,7 +66,7 @@ async function readManifest(home: string, name: string): Promise<Manifest> {
     const { path, message } = parsed.error.issues[0]!;
     throw damaged(name, `manifest.json: ${path.join('.') || 'content'}: ${message}`);
   }
-  const sizes = await Promise.all(arrayFiles.map((file) => sizeOf(join(folder, file))));
+  const sizes = await Promise.all(arrayFiles(parsed.data.kind).map((file) => sizeOf(join(folder, file))));
   const found = sizes.reduce((total, size) => total + size, 0);
   if (found !== parsed.data.bytes) throw damaged(name, `its arrays have ${found} bytes, expected ${parsed.data.bytes}`);
   return { ...parsed.data, name };

@@ -5,7 +5,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { readIdxData, readIdxHeader } from './idx.ts';
-import type { Importer, SplitSource } from './importer.ts';
+import type { ImageSplit, Importer } from './importer.ts';
 
 const fileName = /^(train|t10k|test)[-.](images|labels)[-.]idx[13][-.]ubyte(\.gz)?$/i;
 const deepestLevel = 2;
@@ -24,7 +24,7 @@ export const idxImporter: Importer = {
     const folder = folders[0]!;
     const names = (await readdir(folder)).filter((name) => fileName.test(name));
     const [train, test] = [await openSplit(folder, names, 'train'), await openSplit(folder, names, 'test')];
-    return { path: folder, train, test };
+    return { kind: 'images', path: folder, train, test };
   },
 };
 
@@ -51,7 +51,7 @@ async function listFolder(folder: string): Promise<{ files: string[]; folders: s
   };
 }
 
-async function openSplit(folder: string, names: string[], split: Split): Promise<SplitSource> {
+async function openSplit(folder: string, names: string[], split: Split): Promise<ImageSplit> {
   const imagesPath = join(folder, findFile(folder, names, split, 'images'));
   const labelsPath = join(folder, findFile(folder, names, split, 'labels'));
   const imageShape = await readIdxHeader(imagesPath, 3);

@@ -8,7 +8,7 @@ import { datasetSource, getDataset, listDatasets } from './catalogue.ts';
 import { readNormalisedImages } from './images.ts';
 import { importDataset } from './import.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
-import { arrayFiles } from './manifest.ts';
+import { arrayFiles, type ImagesManifest } from './manifest.ts';
 import { ensureSample, samplePath } from './samples.ts';
 
 let folder: string;
@@ -82,7 +82,7 @@ describe('importDataset', () => {
       "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }".padEnd(117) + '\n',
     );
     expect(labels.subarray(128).toString('hex')).toBe('01000000000000000000000000000000');
-    const { mean, std, samplesPerClass, options } = await getDataset(home, 'Tiny-set-');
+    const { mean, std, samplesPerClass, options } = (await getDataset(home, 'Tiny-set-')) as ImagesManifest;
     expect({ samplesPerClass, options }).toEqual({
       samplesPerClass: { train: [1, 1], test: [0, 1] },
       options: { as: 'idx' },
@@ -95,7 +95,7 @@ describe('importDataset', () => {
 
   const fingerprint = async (name: string) => {
     const hash = createHash('sha256');
-    for (const file of arrayFiles) hash.update(await readFile(join(home, 'datasets', name, file)));
+    for (const file of arrayFiles('images')) hash.update(await readFile(join(home, 'datasets', name, file)));
     return hash.digest('hex');
   };
 
@@ -135,7 +135,7 @@ describe('importDataset', () => {
     const imported = await ensureSample(home, 'mnist', { onProgress: (...step) => progress.push(step) });
     expect(imported).toMatchObject({ name: 'mnist', classes: 10, sample: [1, 28, 28], train: 60000, test: 10000 });
     expect(progress.at(-1)).toEqual([70000, 70000]);
-    const { mean, std, samplesPerClass } = await getDataset(home, 'mnist');
+    const { mean, std, samplesPerClass } = (await getDataset(home, 'mnist')) as ImagesManifest;
     expect([mean[0]!.toFixed(4), std[0]!.toFixed(4)]).toEqual(['0.1307', '0.3081']);
     expect(samplesPerClass.test).toEqual([980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
     expect(await ensureSample(home, 'mnist')).toEqual(imported);
@@ -159,7 +159,7 @@ describe('importDataset', () => {
       'train-images-idx3-ubyte': idx([2, 2, 3], Array(12).fill(51)),
     });
     await importDataset({ path, home });
-    const { mean, std } = await getDataset(home, 'flat');
+    const { mean, std } = (await getDataset(home, 'flat')) as ImagesManifest;
     expect([mean, std]).toEqual([[0.2], [1]]);
   });
 
@@ -184,7 +184,7 @@ describe('importDataset', () => {
   it('refuses an unknown kind', async () => {
     await expect(importDataset({ path: folder, home, as: 'parquet' })).rejects.toMatchObject({
       code: 'usage',
-      message: '"parquet" is not a kind of dataset that can be imported; known: idx',
+      message: '"parquet" is not a kind of dataset that can be imported; known: idx, tokens',
     });
   });
 
@@ -307,7 +307,7 @@ describe('importDataset says what is wrong, and leaves nothing behind, where', (
     });
     expect(await caught(importDataset({ path: folder, home }))).toMatchObject({
       code: 'data',
-      message: `${folder} holds no dataset that can be imported; expected MNIST-family IDX files (train-images-idx3-ubyte, t10k-labels-idx1-ubyte and their like, plain or .gz)`,
+      message: `${folder} holds no dataset that can be imported; expected MNIST-family IDX files (train-images-idx3-ubyte, t10k-labels-idx1-ubyte and their like, plain or .gz); tokens as .npy or .bin files of uint16 or uint32 (one file, or a folder with train and val)`,
     });
   });
 
@@ -357,7 +357,7 @@ describe('the catalogue', () => {
       `dataset bare is damaged: manifest.json cannot be read (ENOENT); ${remedy}`,
       `dataset cut is damaged: its arrays have 419 bytes, expected 554; ${remedy}`,
       `dataset nojson is damaged: manifest.json is not JSON; ${remedy}`,
-      `dataset odd is damaged: manifest.json: name: Invalid input: expected string, received undefined; ${remedy}`,
+      `dataset odd is damaged: manifest.json: kind: Invalid discriminator value. Expected 'images' | 'tokens'; ${remedy}`,
     ]);
     expect(await caught(getDataset(home, 'absent'))).toMatchObject({
       message:

@@ -5,17 +5,27 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { access, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Dataset } from '../contract/commands.ts';
+import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { storageError, systemCode } from './files.ts';
 import { idxImporter } from './idxImporter.ts';
-import type { DatasetSource, Importer, SplitSource } from './importer.ts';
-import { arrayFiles, datasetName, datasetsFolder, type Manifest } from './manifest.ts';
+import type { DatasetSource, FormatOptions, ImageSource, ImageSplit, Importer, TokenSource } from './importer.ts';
+import {
+  arrayFiles,
+  datasetName,
+  datasetsFolder,
+  splits,
+  type ImagesManifest,
+  type Split,
+  type TokensManifest,
+} from './manifest.ts';
 import { pixelStatistics, writeImages, writeLabels, type WriteContext } from './splitWriter.ts';
+import { tokenImporter } from './tokenImporter.ts';
+import { writeTokens } from './tokenWriter.ts';
 
-export const importers: readonly Importer[] = [idxImporter];
+export const importers: readonly Importer[] = [idxImporter, tokenImporter];
 
-export interface ImportOptions {
+export interface ImportOptions extends FormatOptions {
   /** File or folder. */
   path: string;
   /** Name in the catalogue; default: from the folder. */
@@ -38,8 +48,8 @@ export async function importDataset(options: ImportOptions): Promise<Dataset> {
     });
   const folder = join(datasetsFolder(options.home), name);
   if (await exists(folder)) throw taken(name);
-  const source = await importer.open(path);
-  checkSameSample(source);
+  const source = await importer.open(path, options);
+  if (source.kind === 'images') checkSameSample(source);
   return await writeAndRename(folder, name, (partial) => writeDataset(partial, name, importer, source, options));
 }
 
@@ -68,7 +78,7 @@ async function defaultName(path: string): Promise<string> {
   );
 }
 
-function checkSameSample({ path, train, test }: DatasetSource): void {
+function checkSameSample({ path, train, test }: ImageSource): void {
   const [trainSize, testSize] = [train.sample.join(' x '), test.sample.join(' x ')];
   if (trainSize !== testSize)
     throw new UserError('data', `${path} has training images of ${trainSize} but test images of ${testSize}`);
@@ -97,46 +107,71 @@ async function writeDataset(
   source: DatasetSource,
   options: ImportOptions,
 ): Promise<Dataset> {
-  const { train, test } = source;
   const hash = createHash('sha256');
-  const trainPart = await writeSplit(join(folder, 'train'), train, null, contextFor(0));
-  const classes = trainPart.perClass.length;
-  const testPart = await writeSplit(join(folder, 'test'), test, classes, contextFor(train.samples));
-  const statistics = trainPart.histograms.map(pixelStatistics);
-  const sizes = await Promise.all(arrayFiles.map(async (file) => (await stat(join(folder, file))).size));
-  const dataset: Dataset = {
+  const [train, test] =
+    source.kind === 'images' ? [source.train.samples, source.test.samples] : [source.train.count, source.test.count];
+  const context = (before: number): WriteContext => ({
+    hash,
+    signal: options.signal,
+    onSamples: (samples) => options.onProgress?.(before + samples, train + test),
+  });
+  await Promise.all(splits.map((split) => mkdir(join(folder, split))));
+  const contexts = { train: context(0), test: context(train) };
+  const content =
+    source.kind === 'images'
+      ? await writeImageDataset(folder, source, contexts)
+      : await writeTokenDataset(folder, source, contexts);
+  const sizes = await Promise.all(arrayFiles(source.kind).map(async (file) => (await stat(join(folder, file))).size));
+  const manifest = {
+    version: 1 as const,
+    ...content,
     name,
-    kind: 'images',
-    classes,
-    classNames: Array.from({ length: classes }, (_, label) => String(label)),
-    sample: train.sample,
-    train: train.samples,
-    test: test.samples,
+    train,
+    test,
     source: source.path,
     fingerprint: hash.digest('hex'),
     bytes: sizes.reduce((total, size) => total + size, 0),
-  };
-  const manifest: Manifest = {
-    version: 1,
-    ...dataset,
-    mean: statistics.map(({ mean }) => mean),
-    std: statistics.map(({ std }) => std),
-    samplesPerClass: { train: trainPart.perClass, test: testPart.perClass },
     options: { as: importer.kind },
     importedAt: new Date().toISOString(),
   };
   await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
-  return dataset;
-
-  function contextFor(samplesBefore: number): WriteContext {
-    const total = train.samples + test.samples;
-    const onSamples = (samples: number) => options.onProgress?.(samplesBefore + samples, total);
-    return { hash, signal: options.signal, onSamples };
-  }
+  return dataset.parse(manifest);
 }
 
-async function writeSplit(folder: string, source: SplitSource, classes: number | null, context: WriteContext) {
-  await mkdir(folder);
+type Contexts = Record<Split, WriteContext>;
+
+async function writeImageDataset(
+  folder: string,
+  { train, test }: ImageSource,
+  contexts: Contexts,
+): Promise<Pick<ImagesManifest, 'kind' | 'classes' | 'classNames' | 'sample' | 'mean' | 'std' | 'samplesPerClass'>> {
+  const trainPart = await writeImageSplit(join(folder, 'train'), train, null, contexts.train);
+  const classes = trainPart.perClass.length;
+  const testPart = await writeImageSplit(join(folder, 'test'), test, classes, contexts.test);
+  const statistics = trainPart.histograms.map(pixelStatistics);
+  return {
+    kind: 'images',
+    classes,
+    classNames: Array.from({ length: classes }, (_, label) => String(label)),
+    sample: train.sample,
+    mean: statistics.map(({ mean }) => mean),
+    std: statistics.map(({ std }) => std),
+    samplesPerClass: { train: trainPart.perClass, test: testPart.perClass },
+  };
+}
+
+async function writeTokenDataset(
+  folder: string,
+  { train, test }: TokenSource,
+  contexts: Contexts,
+): Promise<Pick<TokensManifest, 'kind' | 'vocabulary' | 'largest'>> {
+  const ofTrain = await writeTokens(join(folder, 'train'), train, contexts.train);
+  const ofTest = await writeTokens(join(folder, 'test'), test, contexts.test);
+  const largest = ofTest.token > ofTrain.token ? ofTest : ofTrain;
+  return { kind: 'tokens', vocabulary: largest.token + 1, largest };
+}
+
+async function writeImageSplit(folder: string, source: ImageSplit, classes: number | null, context: WriteContext) {
   const perClass = await writeLabels(folder, source, classes, context);
   const histograms = await writeImages(folder, source, context);
   return { perClass, histograms };

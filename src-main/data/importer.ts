@@ -1,7 +1,9 @@
 // What an importer of one format gives to import.ts, which writes every format alike.
 
-/** One split, opened but not yet read. Both streams can be read once, labels first. */
-export interface SplitSource {
+import type { tokenTypes, TokenRange } from './tokens.ts';
+
+/** One split of images, opened but not yet read. Both streams can be read once, labels first. */
+export interface ImageSplit {
   /** [C,H,W] */
   sample: number[];
   samples: number;
@@ -13,11 +15,29 @@ export interface SplitSource {
   images: AsyncIterable<Uint8Array>;
 }
 
-export interface DatasetSource {
+export interface ImageSource {
+  kind: 'images';
   /** Folder or file that was found, absolute. */
   path: string;
-  train: SplitSource;
-  test: SplitSource;
+  train: ImageSplit;
+  test: ImageSplit;
+}
+
+export interface TokenSource {
+  kind: 'tokens';
+  path: string;
+  train: TokenRange;
+  test: TokenRange;
+}
+
+export type DatasetSource = ImageSource | TokenSource;
+
+/** What a user may say about files that do not say it themselves. */
+export interface FormatOptions {
+  /** Type of tokens in .bin files. */
+  dtype?: keyof typeof tokenTypes | undefined;
+  /** Share of a single file of tokens that becomes the validation split. */
+  validation?: number | undefined;
 }
 
 export interface Importer {
@@ -28,5 +48,5 @@ export interface Importer {
   /** Whether the path looks like this format; reads names, not contents. */
   detect(path: string): Promise<boolean>;
   /** Checks headers and counts. Fails with a `data` error that names the file. */
-  open(path: string): Promise<DatasetSource>;
+  open(path: string, options: FormatOptions): Promise<DatasetSource>;
 }

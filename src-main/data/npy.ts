@@ -7,8 +7,8 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../contract/errors.ts';
 import { readFully, systemCode } from './files.ts';
 
-/** uint8, or little-endian int64. */
-export type NpyType = '|u1' | '<i8';
+/** uint8, or little-endian int64, uint16, uint32. */
+export type NpyType = '|u1' | '<i8' | '<u2' | '<u4';
 
 export interface NpyHeader {
   type: string;
@@ -41,7 +41,7 @@ export async function withNpy<T>(
     throw damaged(path, `cannot be read (${systemCode(error)})`, error);
   });
   try {
-    const header = await readHeader(file, path);
+    const header = await readNpyHeader(file, (problem) => damaged(path, problem));
     if (header.type !== type) throw damaged(path, `holds type ${header.type}, expected ${type}`);
     return await read(file, header);
   } finally {
@@ -49,15 +49,16 @@ export async function withNpy<T>(
   }
 }
 
-async function readHeader(file: FileHandle, path: string): Promise<NpyHeader> {
+/** Header of an open file; `refuse` makes the error of one that has none. */
+export async function readNpyHeader(file: FileHandle, refuse: (problem: string) => Error): Promise<NpyHeader> {
   const prefix = Buffer.alloc(magic.length + 2);
   const found = await readFully(file, prefix, 0);
   if (found < prefix.length || !prefix.subarray(0, magic.length).equals(magic))
-    throw damaged(path, 'is not a version 1 .npy file');
+    throw refuse('is not a version 1 .npy file');
   const text = Buffer.alloc(prefix.readUInt16LE(magic.length));
   await readFully(file, text, prefix.length);
   const match = /'descr': '([^']+)', 'fortran_order': False, 'shape': \(([\d, ]*)\)/.exec(text.toString('latin1'));
-  if (!match) throw damaged(path, 'has a header that is not a C-ordered array');
+  if (!match) throw refuse('has a header that is not a C-ordered array');
   const shape = match[2]!
     .split(',')
     .filter((extent) => extent.trim() !== '')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readNormalisedImages } from './images.ts';
-import type { SplitSource } from './importer.ts';
+import type { ImageSplit } from './importer.ts';
 import { pixelStatistics, writeImages, writeLabels } from './splitWriter.ts';
 
 it('counts pixels per channel and keeps their order, however the source is cut into chunks', async () => {
@@ -32,7 +32,7 @@ it('counts pixels per channel and keeps their order, however the source is cut i
 });
 
 /** Two samples of two channels of 1 x 3. */
-function rgb(pixels: number[], chunk: number): SplitSource {
+function rgb(pixels: number[], chunk: number): ImageSplit {
   async function* images() {
     for (let at = 0; at < pixels.length; at += chunk) yield Uint8Array.from(pixels.slice(at, at + chunk));
   }

@@ -1,4 +1,4 @@
-// Writes one split of a dataset as .npy arrays while its source streams by: labels checked and counted, pixels counted by value.
+// Writes one split of a dataset of images as .npy arrays while its source streams by: labels checked and counted, pixels counted by value.
 //
 // Statistics come from a histogram per channel, so they are exact whatever the size of the data and of the chunks.
 
@@ -6,7 +6,7 @@ import type { Hash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import type { SplitSource } from './importer.ts';
+import type { ImageSplit } from './importer.ts';
 import { npyHeader, type NpyType } from './npy.ts';
 
 /** What goes through every write: the running fingerprint, a check for cancellation, and progress. */
@@ -19,7 +19,7 @@ export interface WriteContext {
 /** Writes labels.npy; returns the number of samples per class. `classes` is null for the training split, whose labels define them. */
 export async function writeLabels(
   folder: string,
-  source: SplitSource,
+  source: ImageSplit,
   classes: number | null,
   context: WriteContext,
 ): Promise<number[]> {
@@ -45,7 +45,7 @@ export async function writeLabels(
 }
 
 /** Writes images.npy; returns for each channel how often each pixel value occurs. */
-export async function writeImages(folder: string, source: SplitSource, context: WriteContext): Promise<Float64Array[]> {
+export async function writeImages(folder: string, source: ImageSplit, context: WriteContext): Promise<Float64Array[]> {
   const [channels, height, width] = source.sample as [number, number, number];
   const plane = height * width;
   const histograms = Array.from({ length: channels }, () => new Float64Array(256));
@@ -80,7 +80,8 @@ function countPixels(pixels: Uint8Array, position: number, plane: number, histog
   }
 }
 
-async function writeArray(
+/** Writes a .npy file chunk by chunk. */
+export async function writeArray(
   path: string,
   type: NpyType,
   shape: number[],

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelDefinition } from '../models/model.ts';
-import { createResNet } from '../models/resnet.ts';
 import { readCase } from '../testing/cases.ts';
 import type { TestTensor } from '../testing/runOnnx.ts';
 import { exportOnnx } from './onnxExport.ts';
@@ -22,17 +21,21 @@ let expectedLoss: number;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sdp-export-'));
-  weights = join(folder, 'final.safetensors');
-  const reference = await readCase('resnet-ddp');
-  model = createResNet(reference.model);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Network and samples of a case. */
+async function loadCase(name: string): Promise<void> {
+  weights = join(folder, `${name}.safetensors`);
+  const reference = await readCase(name);
+  model = reference.model;
   expectedLoss = reference.evaluationLoss;
   const final = [...reference.expect].filter(([name]) => name.startsWith('final/'));
   await writeSafetensors(weights, new Map(final.map(([name, tensor]) => [name.slice(6), float32(tensor)])));
   const input = reference.batches.get('step0.worker0.input')!;
   [images, shape] = [Float32Array.from(input.data), input.shape];
   labels = Array.from(reference.batches.get('step0.worker0.label')!.data);
-});
-afterAll(() => rm(folder, { recursive: true }));
+}
 
 function float32({ shape, data }: TestTensor): SafeTensor {
   return { dtype: 'F32', shape: [...shape], data: new Uint8Array(Float32Array.from(data).buffer) };
@@ -48,12 +51,14 @@ function lossOf(logits: Float32Array): number {
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 }
 
-describe('export', () => {
+describe.each(['resnet-ddp', 'swin-ddp'])('export of %s', (name) => {
+  beforeAll(() => loadCase(name));
+
   it("gives PyTorch's loss from either file, with the same logits", async () => {
     const out = join(folder, 'model.onnx');
     await exportOnnx({ model, weights, out });
-    const ofOnnx = await logitsOfOnnx(out, images, shape);
-    const ofSafetensors = await logitsOfSafetensors(model, weights, images, shape);
+    const ofOnnx = await logitsOfOnnx(out, { data: images, shape });
+    const ofSafetensors = await logitsOfSafetensors(model, [weights], { data: images, shape });
     expect(lossOf(ofOnnx)).toBeCloseTo(expectedLoss, 4);
     expect(lossOf(ofSafetensors)).toBeCloseTo(expectedLoss, 4);
     expect(verifyLogits(out, ofOnnx, ofSafetensors)).toBeLessThan(1e-5);
@@ -62,11 +67,18 @@ describe('export', () => {
   it('accepts any batch', async () => {
     const out = join(folder, 'batch.onnx');
     await exportOnnx({ model, weights, out });
-    const all = await logitsOfOnnx(out, images, shape);
+    const all = await logitsOfOnnx(out, { data: images, shape });
     const sample = images.length / shape[0]!;
-    const three = await logitsOfOnnx(out, images.subarray(0, 3 * sample), [3, ...shape.slice(1)]);
+    const three = await logitsOfOnnx(out, {
+      data: images.subarray(0, 3 * sample),
+      shape: [3, ...shape.slice(1)],
+    });
     expect(compareLogits(all.subarray(0, three.length), three)).toBeLessThan(1e-5);
   });
+});
+
+describe('export', () => {
+  beforeAll(() => loadCase('resnet-ddp'));
 
   it('is refused with what is wrong where weights do not fit, and leaves nothing behind', async () => {
     const { tensors } = await readSafetensors(weights);

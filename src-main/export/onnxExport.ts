@@ -1,4 +1,5 @@
-// Exports a checkpoint as an ONNX model for inference: `input` [batch,C,H,W] float32 -> `logits` [batch,K], any batch, weights inside.
+// Exports a checkpoint as an ONNX model for inference, with any batch and the weights inside: `input` [batch,C,H,W] (float32) ->
+// `logits` [batch,K], or `input` [batch,T] (int64) -> `logits` [batch,T,K].
 //
 // The weights come from the safetensors export, in which statistics and branch scaling of evaluation are folded already.
 
@@ -17,7 +18,7 @@ const largestWeights = 2 ** 31 - 2 ** 24;
 /** Writes `out` whole or not at all. `weights`: safetensors in library layout with every tensor of the model. */
 export async function exportOnnx(options: { model: ModelDefinition; weights: string; out: string }): Promise<void> {
   const inference = options.model.inference();
-  const initializers = await readWeights(inference, options.weights);
+  const initializers = await readWeights(inference, [options.weights]);
   const bytes = [...initializers.values()].reduce((total, { data }) => total + data.length, 0);
   if (bytes > largestWeights)
     throw new UserError(
@@ -31,9 +32,12 @@ export async function exportOnnx(options: { model: ModelDefinition; weights: str
   await replaceFile(options.out, (out) => out.writeFile(file));
 }
 
-/** The tensor of each weight input of a graph in library layout, by name of the input. Fails with a `checkpoint` error where one does not fit. */
-export async function readWeights({ inputs }: ModelGraph, path: string): Promise<Map<string, SafeTensor>> {
-  const { tensors } = await readSafetensors(path);
+/** The tensor of each weight input of a graph in library layout, by name of the input, from one or several files. Fails with a `checkpoint` error where one does not fit. */
+export async function readWeights({ inputs }: ModelGraph, paths: readonly string[]): Promise<Map<string, SafeTensor>> {
+  const tensors = new Map<string, SafeTensor>();
+  for (const path of paths)
+    for (const [name, tensor] of (await readSafetensors(path)).tensors) tensors.set(name, tensor);
+  const path = paths[0]!;
   return new Map(
     inputs.map(({ port, tensor, shape }) => {
       const found = tensors.get(tensor);

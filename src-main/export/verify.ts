@@ -13,32 +13,28 @@ import { asFloat32 } from './safetensors.ts';
 /** Largest difference that is rounding: relative to the largest absolute logit. */
 export const logitsTolerance = 1e-4;
 
-interface Feed {
-  data: Float32Array;
+/** Images [batch,C,H,W] or tokens [batch,T], row-major. */
+export interface Feed {
+  data: Float32Array | BigInt64Array;
   shape: readonly number[];
 }
 
-/** Logits [batch,K], row-major, of an ONNX file; `shape` is that of the images, [batch,C,H,W]. */
-export async function logitsOfOnnx(
-  path: string,
-  images: Float32Array,
-  shape: readonly number[],
-): Promise<Float32Array> {
-  return await runLogits(path, { input: { data: images, shape } });
+/** Logits [batch,...,K], row-major, of an ONNX file. */
+export async function logitsOfOnnx(path: string, input: Feed): Promise<Float32Array> {
+  return await runLogits(path, { input });
 }
 
-/** The same for weights in safetensors: the model's inference graph reads them from the file. */
+/** The same for weights in safetensors files: the model's inference graph reads them from there. */
 export async function logitsOfSafetensors(
   model: ModelDefinition,
-  path: string,
-  images: Float32Array,
-  shape: readonly number[],
+  paths: readonly string[],
+  input: Feed,
 ): Promise<Float32Array> {
   const inference = model.inference();
-  const weights = await readWeights(inference, path);
+  const weights = await readWeights(inference, paths);
   const feeds = [...weights].map(([port, tensor]) => [port, { data: asFloat32(tensor), shape: tensor.shape }] as const);
   const graph = toOnnx(inference.graph, { dynamicAxis: dynamicBatch });
-  return await runLogits(graph, { ...Object.fromEntries(feeds), input: { data: images, shape } });
+  return await runLogits(graph, { ...Object.fromEntries(feeds), input });
 }
 
 /** Largest absolute difference over the largest absolute expected value; infinite where a value is not finite. */
@@ -74,7 +70,10 @@ async function runLogits(model: string | Uint8Array, feeds: Record<string, Feed>
       ? await InferenceSession.create(model, options)
       : await InferenceSession.create(model, options);
   try {
-    const tensors = Object.entries(feeds).map(([name, { data, shape }]) => [name, new Tensor('float32', data, shape)]);
+    const tensors = Object.entries(feeds).map(([name, { data, shape }]) => [
+      name,
+      data instanceof Float32Array ? new Tensor('float32', data, shape) : new Tensor('int64', data, shape),
+    ]);
     const { logits } = await session.run(Object.fromEntries(tensors) as InferenceSession.OnnxValueMapType);
     if (!(logits?.data instanceof Float32Array)) throw new Error(`the graph gave ${logits?.type} logits`);
     return logits.data;

@@ -6,9 +6,18 @@
 
 import { sizeOf, type GraphBuilder, type Node, type Value } from './graph.ts';
 import { add } from './ops/elementwise.ts';
+import { expand } from './ops/movement.ts';
 
-/** Gradients of a scalar loss with respect to the parameters, in their order. A parameter that the loss does not depend on is a bug. */
-export function differentiate(g: GraphBuilder, loss: Value, parameters: readonly Value[]): Value[] {
+/**
+ * Gradients of a scalar loss with respect to the parameters, in their order. A parameter that the loss does not depend on is a bug, or has
+ * the gradient zero where `independent` says so.
+ */
+export function differentiate(
+  g: GraphBuilder,
+  loss: Value,
+  parameters: readonly Value[],
+  independent: 'bug' | 'zero' = 'bug',
+): Value[] {
   if (sizeOf(loss.shape) !== 1 || loss.dtype !== 'float32')
     throw new Error(`the loss ${loss.name} is not a float32 scalar`);
   const forward = g.nodes.slice();
@@ -21,8 +30,9 @@ export function differentiate(g: GraphBuilder, loss: Value, parameters: readonly
   g.scope = '';
   return parameters.map((parameter) => {
     const gradient = gradients.get(parameter);
-    if (!gradient) throw new Error(`the loss does not depend on ${parameter.name}`);
-    return gradient;
+    if (gradient) return gradient;
+    if (independent === 'bug') throw new Error(`the loss does not depend on ${parameter.name}`);
+    return expand(g, g.scalar(0), parameter.shape);
   });
 }
 

@@ -45,6 +45,8 @@ export interface Op<A extends Attributes = Attributes> {
   /** ONNX operator type (domain ai.onnx, opset 18), or the name of a composite. */
   readonly type: string;
   readonly kind: 'onnx' | 'composite';
+  /** Operator set of `type`; absent: ai.onnx. */
+  readonly domain?: 'com.microsoft';
   /** Types of the outputs; throws (see `shapeError`) where the inputs do not fit. */
   infer(inputs: readonly Value[], attributes: A): TensorType[];
   /** Gradients of the inputs, null where not wanted or zero. Absent where `notDifferentiable` says why. */
@@ -128,6 +130,11 @@ export class GraphBuilder {
 
   get nodes(): readonly Node[] {
     return this.nodeList;
+  }
+
+  /** The numbers of a constant, or undefined for anything else. */
+  constantData(value: Value): readonly number[] | undefined {
+    return this.constants.find((constant) => constant.value === value)?.data;
   }
 
   /** The node that produces a value, or undefined for inputs and constants. */

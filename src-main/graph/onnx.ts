@@ -14,10 +14,11 @@ import {
   type Value,
 } from './graph.ts';
 import { identity } from './ops/elementwise.ts';
+import { Reshape } from './ops/movement.ts';
 import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
 
 export interface OnnxOptions {
-  /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there. */
+  /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there; in between, every Reshape must keep it on axis 0. */
   dynamicAxis?: { name: string; ports: readonly string[] };
   /** Raw little-endian bytes for inputs that become initializers of the file and are no longer inputs. */
   initializers?: ReadonlyMap<string, Uint8Array>;
@@ -25,18 +26,20 @@ export interface OnnxOptions {
 
 /** Bytes of the ONNX file. */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
-  const direct = nameOutputsApart(graph);
+  const direct = nameOutputsApart(options.dynamicAxis ? keepFirstAxis(graph) : graph);
   const names = valueNames(direct);
   const initializers = options.initializers ?? new Map<string, Uint8Array>();
   const extra: object[] = [];
   const read = readValues(direct);
-  const nodes = direct.nodes.map((node, index) => nodeProto(node, index, names, read, extra));
+  const dynamic = dynamicValues(direct, options.dynamicAxis?.ports ?? []);
+  const nodes = direct.nodes.map((node, index) => nodeProto(anyExtent(node, dynamic), index, names, read, extra));
   const embedded = direct.inputs.filter((input) => initializers.has(input.name));
+  const domains = new Set(direct.nodes.flatMap((node) => node.op.domain ?? []));
   const port = (name: string, value: Value) => valueInfo(name, value, options.dynamicAxis);
   return encode('ModelProto', {
     ir_version: 10,
     producer_name: 'sdp-lab',
-    opset_import: [{ domain: '', version: 18 }],
+    opset_import: [{ domain: '', version: 18 }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
     graph: {
       name: direct.name,
       node: nodes,
@@ -111,12 +114,38 @@ function nameOutputsApart(graph: Graph): Graph {
   return g.build();
 }
 
+/** Writes the first extent of a Reshape that keeps it as 0, which takes it from the operand: it may then be any. */
+function keepFirstAxis(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node) => {
+    const shape = node.op.type === Reshape.type ? (node.attributes.shape as readonly number[]) : [];
+    const keeps = shape.length > 0 && shape[0] === node.inputs[0]!.shape[0];
+    return keeps ? { ...node, attributes: { ...node.attributes, shape: [0, ...shape.slice(1)] } } : node;
+  });
+  return { ...graph, nodes };
+}
+
 function valueNames(graph: Graph): Map<Value, string> {
   return new Map(graph.outputs.map(({ name, value }) => [value, name]));
 }
 
 function readValues(graph: Graph): Set<Value> {
   return new Set([...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.map((output) => output.value)]);
+}
+
+/** Inputs with a dynamic axis and what is computed from them. */
+function dynamicValues(graph: Graph, ports: readonly string[]): Set<Value> {
+  const dynamic = new Set(graph.inputs.filter((input) => ports.includes(input.name)));
+  for (const node of graph.nodes) {
+    if (node.inputs.some((input) => dynamic.has(input))) node.outputs.forEach((output) => dynamic.add(output));
+  }
+  return dynamic;
+}
+
+/** A Reshape of a dynamic value with its axis 0, which is where graphs keep what belongs to the batch, left to the runtime. */
+function anyExtent(node: Node, dynamic: ReadonlySet<Value>): Node {
+  if (node.op.type !== Reshape.type || !dynamic.has(node.inputs[0]!)) return node;
+  const [, ...shape] = node.attributes.shape as readonly number[];
+  return { ...node, attributes: { shape: [-1, ...shape] } };
 }
 
 function nodeProto(
@@ -147,6 +176,7 @@ function nodeProto(
     output: node.outputs.slice(0, needed + 1).map(name),
     name: id,
     op_type: op.type,
+    ...(op.domain && { domain: op.domain }),
     attribute: kept.map(([key, value]) => attributeProto(key, value!, op.floatAttributes?.includes(key) ?? false)),
   };
 }

@@ -30,8 +30,8 @@ export type UnitCosts = () => readonly Cost[];
 
 /** Draws at most so many times for masks that connect all workers; with one holder per unit none do. */
 const attempts = 64;
-/** Draws of `cost`, of which the best is taken. */
-const costAttempts = 8;
+/** Draws of `cost`, of which the best is taken; fewer for many workers, where each takes long and they differ little. */
+const costAttempts = (numWorkers: number) => Math.min(8, Math.ceil(128 / numWorkers));
 /** Weight of mixing in `cost`: on ResNet-18 it costs at most two points of balance, and k = N/2 no longer splits the workers in halves. */
 const mixing = 0.001;
 
@@ -44,7 +44,7 @@ interface Draw {
 export function assignMasks(model: Units, options: MaskOptions, unitCosts: UnitCosts): Masks {
   if (options.assignment === 'cyclic') return masksOf(model, options, cyclicHolders(model, options));
   const costs = options.assignment === 'cost' && costsMatter(model, options) ? unitCosts() : null;
-  const draws = costs ? costAttempts : options.coverage === 1 ? 1 : attempts;
+  const draws = costs ? costAttempts(options.numWorkers) : options.coverage === 1 ? 1 : attempts;
   let best: { masks: Masks; connected: boolean; score: number } | undefined;
   for (let attempt = 0; attempt < draws; attempt += 1) {
     const random = xoroshiro128plus(options.seed * attempts + attempt);

@@ -84,6 +84,13 @@ describe('balanceByCost', () => {
     expect(pairs).toEqual(new Set(['0,1', '0,2', '0,3', '1,2', '1,3', '2,3']));
   });
 
+  it('scores mixing by the squares of overlaps over their mean', () => {
+    // Two units on workers 0, 1 and 2 of three: all overlaps are 2, as even as can be.
+    const units = [1, 1].map((flops): CostedUnit => ({ cost: [flops, 0], numHolders: 3 }));
+    const [plain, mixed] = [0, 0.5].map((mixing) => balanceByCost(units, { ...free(3), mixing }, random()).score);
+    expect(mixed! - plain!).toBeCloseTo(0.5, 12);
+  });
+
   it('leaves the most even assignment where nothing connects all', () => {
     const units = [3, 3].map((flops): CostedUnit => ({ cost: [flops, 0], numHolders: 2 }));
     expect(balanceByCost(units, { ...free(4), connect: true }, random()).score).toBeCloseTo(3 ** 2, 12);

@@ -58,7 +58,7 @@ interface Exchange {
 }
 
 /** Differences below this are rounding. */
-const tolerance = 1e-12;
+const tolerance = 1e-8;
 
 /** Who holds what; the costs of every worker, and how many units every two workers have in common. */
 class Loads {
@@ -66,6 +66,8 @@ class Loads {
   private readonly held: boolean[][];
   private readonly sums: [number, number][];
   private readonly overlaps: number[][];
+  /** How many workers hold both of two units. */
+  private readonly shared: number[][];
   /** Weight of the squared overlap of two workers. */
   private readonly overlapWeight: number;
 
@@ -77,6 +79,7 @@ class Loads {
     this.held = Array.from({ length: numWorkers }, () => units.map(() => false));
     this.sums = Array.from({ length: numWorkers }, () => [0, 0]);
     this.overlaps = Array.from({ length: numWorkers }, () => new Array<number>(numWorkers).fill(0));
+    this.shared = units.map(() => new Array<number>(units.length).fill(0));
     const pairs = units.reduce((sum, { numHolders }) => sum + numHolders * (numHolders - 1), 0);
     // Overlaps relative to their mean, pairs / (N (N - 1)), and the mean over all pairs.
     this.overlapWeight = pairs > 0 ? (mixing * numWorkers * (numWorkers - 1)) / pairs ** 2 : 0;
@@ -92,6 +95,11 @@ class Loads {
       this.overlaps[worker]![other]! += sign;
       this.overlaps[other]![worker]! += sign;
     });
+    this.held[worker]!.forEach((held, other) => {
+      if (other === unit || !held) return;
+      this.shared[unit]![other]! += sign;
+      this.shared[other]![unit]! += sign;
+    });
   }
 
   exchange({ giver, taker, given, returned }: Exchange): void {
@@ -104,13 +112,14 @@ class Loads {
 
   /** All that `giver` can hand to `taker`. */
   exchanges(giver: number, taker: number): Exchange[] {
+    const overlapRise = this.overlapRises(giver, taker);
     const inReturn = [null, ...this.movable(taker, giver)];
     return this.movable(giver, taker).flatMap((given) =>
       inReturn.map((returned) => {
         const [gain, loss] = [this.cost(given), this.cost(returned)];
         const [flops, bytes] = [gain[0] - loss[0], gain[1] - loss[1]];
         const costs = this.costRise(taker, [flops, bytes]) + this.costRise(giver, [-flops, -bytes]);
-        return { giver, taker, given, returned, rise: costs + this.overlapRise(giver, taker, given, returned) };
+        return { giver, taker, given, returned, rise: costs + overlapRise(given, returned) };
       }),
     );
   }
@@ -131,17 +140,27 @@ class Loads {
     return this.sums.reduce((sum, costs) => sum + squares(costs), 0) / this.numWorkers + this.overlapWeight * overlaps;
   }
 
-  /** What changed overlaps of giver and taker with the others would add to the score. */
-  private overlapRise(giver: number, taker: number, given: number, returned: number | null): number {
-    if (this.overlapWeight === 0) return 0;
-    let rise = 0;
-    this.held.forEach((units, other) => {
-      if (other === giver || other === taker) return;
-      const more = Number(units[given]) - (returned === null ? 0 : Number(units[returned]));
-      if (more !== 0)
-        rise += 2 * more * (this.overlaps[taker]![other]! - this.overlaps[giver]![other]!) + 2 * more ** 2;
-    });
-    return 2 * this.overlapWeight * rise;
+  /**
+   * What the changed overlaps of giver a and taker b with the others would add to the score. For another worker x the taker's overlap
+   * rises by d(x) = [x holds given] - [x holds returned], and the giver's falls by it: squares rise by the sum over x of
+   * 2 d(x) (b's overlap - a's) + 2 d(x)^2. The first part is one sum per unit, the second follows from how many hold both.
+   */
+  private overlapRises(giver: number, taker: number): (given: number, returned: number | null) => number {
+    if (this.overlapWeight === 0) return () => 0;
+    const others = this.held.flatMap((units, other) =>
+      other === giver || other === taker
+        ? []
+        : [{ units, more: this.overlaps[taker]![other]! - this.overlaps[giver]![other]! }],
+    );
+    const pulls = this.units.map((_, unit) =>
+      others.reduce((sum, { units, more }) => (units[unit] ? sum + more : sum), 0),
+    );
+    const holders = (unit: number) => this.units[unit]!.numHolders - 1;
+    return (given, returned) => {
+      const pull = pulls[given]! - (returned === null ? 0 : pulls[returned]!);
+      const back = returned === null ? 0 : holders(returned) - 2 * this.shared[given]![returned]!;
+      return 4 * this.overlapWeight * (pull + holders(given) + back);
+    };
   }
 
   private movable(from: number, to: number): number[] {

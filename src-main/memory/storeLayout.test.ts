@@ -83,6 +83,24 @@ describe('storeLayout', () => {
     expect(slabOffset(layout.tensors[0]!, 1)).toBeNull();
   });
 
+  it('keeps the rows of a unit that spans several together', () => {
+    const spanned = tensor('q.weight', [6, 2], { block: 'a', neurons: { group: 'a/channels', axis: 0, span: 3 } });
+    const halves: Masks = {
+      ...neuron,
+      held: [
+        { blocks: ['a'], neurons: { 'a/channels': [1] } },
+        { blocks: ['a'], neurons: { 'a/channels': [0, 1] } },
+      ],
+    };
+    const layout = storeLayout([spanned], halves, options);
+    expect(layout.tensors[0]).toMatchObject({ axis: 0, rows: 6, rowSize: 2 });
+    expect(layout.tensors[0]!.runs).toEqual([
+      { row: 0, rows: 3, holders: [1], slabOffsets: [0] },
+      { row: 3, rows: 3, holders: [0, 1], slabOffsets: [0, 6] },
+    ]);
+    expect(layout.slabSizes).toEqual([16, 16]);
+  });
+
   it('refuses masks that leave a row without holder', () => {
     const gap: Masks = { ...neuron, held: [neuron.held[1]!] };
     expect(() => storeLayout(specs, gap, options)).toThrow('row 0 of conv.weight is held by no worker');

@@ -6,7 +6,7 @@
 // A worker's slab holds, in tensor order, the rows that it holds: gradients of parameters and updated values of buffers.
 // A *run* is a maximal range of rows with the same holders; it is contiguous in `values` and in every holder's slab.
 
-import { storeAxis, type Masks, type TensorSpec } from '../models/model.ts';
+import { heldRows, storeAxis, type Masks, type TensorSpec } from '../models/model.ts';
 
 export interface StoreRun {
   /** First row and number of rows. */
@@ -64,14 +64,6 @@ const alignment = 16;
 const align = (size: number) => Math.ceil(size / alignment) * alignment;
 const product = (shape: readonly number[]) => shape.reduce((size, extent) => size * extent, 1);
 
-/** Rows of a tensor that a worker holds, ascending; `rows` is their total number. */
-export function heldRows(spec: TensorSpec, masks: Masks, worker: number, rows: number): number[] {
-  const held = masks.held[worker]!;
-  const all = Array.from({ length: rows }, (_, row) => row);
-  if (masks.granularity === 'block') return spec.block === null || held.blocks.includes(spec.block) ? all : [];
-  return spec.neurons === null ? all : (held.neurons[spec.neurons.group] ?? all);
-}
-
 /** Layout for a model under masks. Fails (a bug in the masks) where a row has no holder. */
 export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options: LayoutOptions): StoreLayout {
   const slabSizes = masks.held.map(() => 0);
@@ -125,8 +117,8 @@ function placeRuns(spec: TensorSpec, masks: Masks, rows: number, rowSize: number
   const holdersOfRow: number[][] = Array.from({ length: rows }, () => []);
   const starts = slabSizes.slice();
   const taken = slabSizes.map(() => 0);
-  masks.held.forEach((_, worker) => {
-    const held = heldRows(spec, masks, worker, rows);
+  masks.held.forEach((of, worker) => {
+    const held = heldRows(spec, masks.granularity, of) ?? [...holdersOfRow.keys()];
     for (const row of held) holdersOfRow[row]!.push(worker);
     slabSizes[worker]! += align(held.length * rowSize);
   });

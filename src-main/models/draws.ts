@@ -20,13 +20,13 @@ export class Draws {
     private readonly options: Pick<TrainingOptions, 'dropout' | 'stochasticDepth'>,
   ) {}
 
-  /** The output [B,...] of a residual branch of a block; `branch` counts the branches of the block. */
-  branch(block: string, x: Value, branch = 0): Value {
+  /** The output of a residual branch of a block, as it is added to x [B,...]; `branch` counts the branches of the block. */
+  branch(block: string, x: Value, output: Value, branch = 0): Value {
     const index = this.blocks.indexOf(block);
     const drop = ((this.options.stochasticDepth ?? 0) * (index + 1)) / this.blocks.length;
     const shape = x.shape.map((extent, axis) => (axis === 0 ? extent : 1));
     return this.factors(
-      x,
+      output,
       'stochasticDepth',
       `depth/${block}/${branch}`,
       1 + index * branchesPerBlock + branch,

@@ -22,11 +22,23 @@ export interface TensorSpec {
   init: Initializer;
   /** The block whose unit it belongs to under block granularity; null: shared by all workers. */
   block: string | null;
-  /** The neuron group that masks it along `axis` (library layout) under neuron granularity; null: shared by all workers. */
-  neurons: { group: string; axis: number } | null;
+  /** The neuron group that masks it under neuron granularity; null: shared by all workers. */
+  neurons: NeuronAxis | null;
 }
 
-/** `id` is `<block>/channels` (inner channels); `size` the number of its units. */
+/**
+ * How the units of a group lie along an axis (library layout): the axis has `parts` equal parts, and in each of them unit u has the
+ * `span` rows from u * span on. A query, key and value projection of heads has 3 parts and the head's extent as span.
+ */
+export interface NeuronAxis {
+  group: string;
+  axis: number;
+  /** Default 1, both. */
+  span?: number;
+  parts?: number;
+}
+
+/** `id` is `<block>/channels` (inner channels), `<block>/mlp` (hidden units) or `<block>/heads`; `size` the number of its units. */
 export interface NeuronGroup {
   id: string;
   size: number;
@@ -57,7 +69,16 @@ export interface TensorPort {
   shape: number[];
 }
 
-/** A graph with everything needed to bind it. All graphs read `input` [B,C,H,W] float32 and, but for `inference`, `label` [B] int64. */
+/** An int64 vector of the library's state dict that never changes and no graph reads; exports carry it. */
+export interface LibraryConstant {
+  name: string;
+  values: number[];
+}
+
+/**
+ * A graph with everything needed to bind it. All graphs read `input`, images [B,C,H,W] (float32) or tokens [B,T] (int64), and, but for
+ * `inference` and `statistics`, `label`: the class [B] or the next token [B,T] (int64).
+ */
 export interface ModelGraph {
   graph: Graph;
   batch: number;
@@ -107,11 +128,14 @@ export interface ModelDefinition {
   family: string;
   /** Parameters first, then buffers, each in the library's state-dict order. */
   tensors: TensorSpec[];
+  constants: LibraryConstant[];
   blocks: string[];
   groups: NeuronGroup[];
-  /** Shape of one sample, and the number of classes. */
+  /** Shape of one sample, and the number of classes (of tokens: the vocabulary). */
   sample: number[];
   classes: number;
+  /** Bytes of one sample with its labels, as graphs read them. */
+  sampleBytes: number;
   /** Tensors to scale by coverage when residual branches are scaled after forward masking (the last affine of each branch, in block order). */
   branchOutputs: string[];
   /**
@@ -119,9 +143,12 @@ export interface ModelDefinition {
    * Outputs: `loss` [] float32, `grad/<parameter>` and `stat/<buffer>` (the updated running statistic) of what is held.
    */
   training(options: TrainingOptions): ModelGraph;
-  /** Full network with given statistics. Outputs: `loss` [B] (per sample; 0 where the label is negative) and `logits` [B,K]. */
+  /** Full network with given statistics. Outputs: `loss` [L] (per label; 0 where it is negative) and `logits` [L,K]. */
   evaluation(options: FullNetworkOptions): ModelGraph;
-  /** Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read. */
+  /**
+   * Full network in training mode. Outputs: `stat/<buffer>`, the mean and unbiased variance of this batch alone. No labels are read.
+   * Not to be asked of a model without buffers.
+   */
   statistics(options: FullNetworkOptions): ModelGraph;
   /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
   inference(): ModelGraph;
@@ -130,4 +157,23 @@ export interface ModelDefinition {
 /** Axis that comes first in the store, or null where the store has the library's layout. */
 export function storeAxis(spec: TensorSpec, granularity: Granularity): number | null {
   return granularity === 'neuron' && spec.neurons !== null ? spec.neurons.axis : null;
+}
+
+/** Rows of the masked axis that belong to units (ascending), ascending. */
+export function unitRows({ name, shape, neurons }: TensorSpec, units: readonly number[]): number[] {
+  if (!neurons) throw new Error(`${name} is in no group of neurons`);
+  const { axis, span = 1, parts = 1 } = neurons;
+  const partSize = shape[axis]! / parts;
+  return Array.from({ length: parts }, (_, part) =>
+    units.flatMap((unit) => Array.from({ length: span }, (_, i) => part * partSize + unit * span + i)),
+  ).flat();
+}
+
+/** Rows of a tensor's store layout that are held; null: all of it; empty: nothing. */
+export function heldRows(spec: TensorSpec, granularity: Granularity, held: Held): number[] | null {
+  if (granularity === 'block') return spec.block === null || held.blocks.includes(spec.block) ? null : [];
+  const units = spec.neurons && held.neurons[spec.neurons.group];
+  if (!units) return null;
+  const rows = unitRows(spec, units);
+  return rows.length < spec.shape[spec.neurons!.axis]! ? rows : null;
 }

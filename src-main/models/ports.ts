@@ -30,6 +30,11 @@ export class Ports {
     return spec;
   }
 
+  /** Whether the graph has an input for a tensor already. */
+  reads(name: string): boolean {
+    return this.stored.has(name);
+  }
+
   /** The graph input of a tensor, in store layout. */
   input(name: string): Value {
     const known = this.stored.get(name);

@@ -1,149 +1,15 @@
-// ResNet graphs in ONNX Runtime against the reference cases: losses and averaged gradients of step 0, statistics, evaluation loss.
-
 import { describe, expect, it } from 'vitest';
 import { graphFlops } from '../graph/flops.ts';
-import { axisFirst, relativeError, takeRows } from '../testing/arrays.ts';
-import { readCase, type ReferenceCase } from '../testing/cases.ts';
+import { relativeError } from '../testing/arrays.ts';
 import { slopeError } from '../testing/finiteDifferences.ts';
 import { interpret } from '../testing/interpreter.ts';
-import { randomSource, randomTensor } from '../testing/random.ts';
-import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
-import {
-  storeAxis,
-  type Granularity,
-  type Held,
-  type ModelDefinition,
-  type ModelGraph,
-  type TrainingOptions,
-} from './model.ts';
+import { randomSource } from '../testing/random.ts';
+import { randomFeeds } from '../testing/randomFeeds.ts';
+import { runOnnx } from '../testing/runOnnx.ts';
+import type { Held, ModelDefinition, TrainingOptions } from './model.ts';
 import { createResNet, resnetPresets, type ResNetSpec } from './resnet.ts';
 
-const names = [
-  'resnet-ddp',
-  'resnet-block-forward',
-  'resnet-block-backward',
-  'resnet-neuron-forward',
-  'resnet-neuron-backward',
-];
 const tolerance = 1e-4;
-
-/** Values of a graph's ports, from tensors in library layout. */
-function portFeeds(
-  model: ModelDefinition,
-  granularity: Granularity,
-  graph: ModelGraph,
-  values: Map<string, TestTensor>,
-) {
-  return graph.inputs.map(({ port, tensor, rows }): [string, TestTensor] => {
-    const axis = storeAxis(
-      model.tensors.find((t) => t.name === tensor)!,
-      granularity,
-    );
-    const stored = axis === null ? values.get(tensor)! : axisFirst(values.get(tensor)!, axis);
-    return [port, rows ? takeRows(stored, rows) : stored];
-  });
-}
-
-/** Mean over holders of what the workers output for each tensor, in store layout. */
-class Average {
-  private readonly sums = new Map<string, { sum: Float64Array; holders: Float64Array }>();
-
-  add(name: string, rows: number[] | null, numRows: number, value: TestTensor): void {
-    const rowSize = value.data.length / (rows?.length ?? numRows);
-    const entry = this.sums.get(name) ?? {
-      sum: new Float64Array(numRows * rowSize),
-      holders: new Float64Array(numRows * rowSize),
-    };
-    this.sums.set(name, entry);
-    for (let i = 0; i < value.data.length; i++) {
-      const row = Math.floor(i / rowSize);
-      const at = (rows ? rows[row]! : row) * rowSize + (i % rowSize);
-      entry.sum[at]! += value.data[i]!;
-      entry.holders[at]! += 1;
-    }
-  }
-
-  mean(name: string): Float64Array {
-    const { sum, holders } = this.sums.get(name)!;
-    return sum.map((s, i) => s / holders[i]!);
-  }
-
-  names(): string[] {
-    return [...this.sums.keys()];
-  }
-}
-
-async function firstStep(
-  reference: ReferenceCase,
-): Promise<{ losses: number[]; average: Average; model: ModelDefinition }> {
-  const { masks, batch } = reference;
-  const model = createResNet(reference.model);
-  const average = new Average();
-  const losses: number[] = [];
-  for (const [worker, held] of masks.held.entries()) {
-    const built = model.training({ batch, granularity: masks.granularity, masking: masks.masking, held });
-    const feeds = new Map(portFeeds(model, masks.granularity, built, reference.init));
-    feeds.set('input', reference.batches.get(`step0.worker${worker}.input`)!);
-    feeds.set('label', reference.batches.get(`step0.worker${worker}.label`)!);
-    const results = await runOnnx(built.graph, feeds);
-    losses.push(results.get('loss')!.data[0]!);
-    for (const { port, tensor, rows, shape } of built.outputs) {
-      const spec = model.tensors.find((t) => t.name === tensor)!;
-      const axis = storeAxis(spec, masks.granularity);
-      expect(results.get(port)!.shape).toEqual(shape);
-      average.add(port, rows, axis === null ? (rows?.length ?? shape[0]!) : spec.shape[axis]!, results.get(port)!);
-    }
-  }
-  return { losses, average, model };
-}
-
-describe.each(names)('%s', (name) => {
-  it('gives the losses and the averaged gradient of the reference at step 0', async () => {
-    const reference = await readCase(name);
-    const { losses, average, model } = await firstStep(reference);
-    expect(relativeError(losses, reference.losses[0]!)).toBeLessThan(tolerance);
-    const errors = model.tensors
-      .filter((spec) => spec.kind === 'parameter')
-      .map((spec) => {
-        const axis = storeAxis(spec, reference.masks.granularity);
-        const expected = reference.expect.get(`grad0/${spec.name}`)!;
-        const error = relativeError(
-          average.mean(`grad/${spec.name}`),
-          axis === null ? expected.data : axisFirst(expected, axis).data,
-        );
-        return [spec.name, error] as const;
-      });
-    expect(errors.filter(([, error]) => !(error < tolerance))).toEqual([]);
-  });
-
-  it('gives the evaluation loss of the reference for its final weights', async () => {
-    const reference = await readCase(name);
-    const { granularity } = reference.masks;
-    const model = createResNet(reference.model);
-    const built = model.evaluation({ batch: reference.batch, granularity, branchScale: 1 });
-    const final = new Map(
-      [...reference.expect].filter(([k]) => k.startsWith('final/')).map(([k, v]) => [k.slice(6), v]),
-    );
-    const feeds = new Map(portFeeds(model, granularity, built, final));
-    feeds.set('input', reference.batches.get('step0.worker0.input')!);
-    feeds.set('label', reference.batches.get('step0.worker0.label')!);
-    const results = await runOnnx(built.graph, feeds);
-    const loss = Array.from(results.get('loss')!.data).reduce((a, b) => a + b, 0) / reference.batch;
-    expect(Math.abs(loss / reference.evaluationLoss - 1)).toBeLessThan(tolerance);
-  });
-});
-
-/** Values for a training graph: random, but for variances (positive) and labels. */
-function randomFeeds(built: ModelGraph, classes: number): Map<string, TestTensor> {
-  const random = randomSource(17);
-  return new Map(
-    built.graph.inputs.map(({ name, shape, dtype }) => {
-      const { data } = randomTensor(random, shape);
-      if (dtype === 'int64') return [name, { shape, data: Array.from(data, () => Math.floor(random() * classes)) }];
-      return [name, { shape, data: name.endsWith('running_var') ? Array.from(data, Math.abs) : data }];
-    }),
-  );
-}
 
 const everything = (model: ModelDefinition): Held => ({ blocks: model.blocks, neurons: {} });
 

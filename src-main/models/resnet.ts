@@ -3,30 +3,29 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes gradients and
 // new statistics of what is held. Checked against the resnet-* reference cases in resnet.test.ts.
 
-import { differentiate } from '../graph/autodiff.ts';
-import { GraphBuilder, type Graph, type Value } from '../graph/graph.ts';
-import { lower, type ExecutionProvider } from '../graph/lower/lower.ts';
+import { GraphBuilder, sizeOf, type Graph, type Value } from '../graph/graph.ts';
 import { mul } from '../graph/ops/elementwise.ts';
-import { pick } from '../graph/ops/indexing.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
-import { narrow } from '../graph/passes/narrow.ts';
 import { verify } from '../graph/verify.ts';
+import { gradientOutputs } from './backward.ts';
 import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
 import { Draws } from './draws.ts';
+import { finish, pickHeld } from './finish.ts';
 import { maskedLoss, meanLoss } from './loss.ts';
-import type {
-  FullNetworkOptions,
-  Granularity,
-  Held,
-  Masking,
-  ModelDefinition,
-  ModelGraph,
-  NeuronGroup,
-  TensorPort,
-  TensorSpec,
-  TrainingOptions,
+import {
+  heldRows,
+  type FullNetworkOptions,
+  type Granularity,
+  type Held,
+  type Masking,
+  type ModelDefinition,
+  type ModelGraph,
+  type NeuronGroup,
+  type TensorPort,
+  type TensorSpec,
+  type TrainingOptions,
 } from './model.ts';
-import { outputPort, Ports, type Rows } from './ports.ts';
+import { outputPort, Ports } from './ports.ts';
 import { resnetLogits, type Layers } from './resnetForward.ts';
 import { resnetBlocks, resnetTensors, type ResNetSpec } from './resnetTensors.ts';
 
@@ -41,6 +40,8 @@ export function createResNet(spec: ResNetSpec): ModelDefinition {
     groups: model.groups,
     sample: model.sample,
     classes: spec.classes,
+    constants: [],
+    sampleBytes: 4 * sizeOf(model.sample) + 8,
     branchOutputs: model.blocks.flatMap((block) => [`${block}.bn2.weight`, `${block}.bn2.bias`]),
     training: (options) => model.training(options),
     evaluation: (options) => model.evaluation(options),
@@ -79,28 +80,14 @@ class ResNet {
       normalizeBatch(g, x, affine, (s) => statistics.set(layer, s)),
     );
     layers.innerChannels = (block) => innerChannels(block, granularity, masking, held, ports);
-    layers.branch = (block, y) => draws.branch(block, y);
+    layers.branch = (block, x, output) => draws.branch(block, x, output);
     layers.features = (x) => draws.features(x);
     const loss = meanLoss(g, resnetLogits(this.spec, layers, images), label);
 
-    const present = this.tensors.filter((tensor) => heldOf(tensor)?.length !== 0);
-    const parameters = present.filter((tensor) => tensor.kind === 'parameter');
-    const gradients = differentiate(
-      g,
-      loss,
-      parameters.map((tensor) => ports.input(tensor.name)),
-    );
-    g.output('loss', loss);
-    const heldPart = (tensor: TensorSpec, value: Value) => pickHeld(g, value, heldOf(tensor), masking);
-    const outputs = parameters.map((tensor, i) =>
-      outputPort(g, `grad/${tensor.name}`, tensor, heldOf(tensor), heldPart(tensor, gradients[i]!)),
-    );
-    for (const tensor of present.filter((t) => t.kind === 'buffer')) {
-      const updated = updateRunning(
-        g,
-        ports.input(tensor.name),
-        heldPart(tensor, batchStatistic(statistics, tensor.name)),
-      );
+    const outputs = gradientOutputs(g, ports, loss, this.tensors, { granularity, masking, held });
+    for (const tensor of this.tensors.filter((t) => t.kind === 'buffer' && heldOf(t)?.length !== 0)) {
+      const statistic = pickHeld(g, batchStatistic(statistics, tensor.name), heldOf(tensor), masking);
+      const updated = updateRunning(g, ports.input(tensor.name), statistic);
       outputs.push(outputPort(g, `stat/${tensor.name}`, tensor, heldOf(tensor), updated));
     }
     return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs, draws: draws.ports };
@@ -167,18 +154,10 @@ class ResNet {
       parameter: (name) => ports.value(name),
       normalize: (layer, x) => normalize(layer, x, affine(layer)),
       innerChannels: (block) => ports.spec(`${block}.conv1.weight`).shape[0]!,
-      branch: (_, y) => y,
+      branch: (_block, _x, output) => output,
       features: (x) => x,
     };
   }
-}
-
-/** Rows of a tensor's store layout that are held; null: all of it; empty: nothing. */
-function heldRows(tensor: TensorSpec, granularity: Granularity, held: Held): Rows {
-  if (granularity === 'block') return tensor.block === null || held.blocks.includes(tensor.block) ? null : [];
-  if (tensor.neurons === null) return null;
-  const rows = held.neurons[tensor.neurons.group];
-  return rows && rows.length < tensor.shape[tensor.neurons.axis]! ? rows : null;
 }
 
 function innerChannels(
@@ -194,19 +173,12 @@ function innerChannels(
   return heldRows(conv1, granularity, held)?.length ?? conv1.shape[0]!;
 }
 
-/** Under backward masking, the held rows of a value that covers all; under forward masking there are no others. */
-const pickHeld = (g: GraphBuilder, value: Value, rows: Rows, masking: Masking): Value =>
-  masking === 'backward' && rows ? pick(g, value, rows, 0) : value;
-
 function batchStatistic(statistics: ReadonlyMap<string, LayerStatistics>, buffer: string): Value {
   const [layer, kind] = [buffer.slice(0, buffer.lastIndexOf('.')), buffer.slice(buffer.lastIndexOf('.') + 1)];
   const found = statistics.get(layer);
   if (!found) throw new Error(`${layer} was not normalised`);
   return kind === 'running_mean' ? found.mean : found.variance;
 }
-
-const finish = (graph: Graph, provider: ExecutionProvider = 'cpu'): Graph =>
-  verify(lower(removeDeadCode(narrow(verify(graph))), provider));
 
 /** Drops inputs that nothing reads (the classifier, where only statistics are asked for). */
 function pruneInputs(graph: Graph, ports: TensorPort[]): { graph: Graph; inputs: TensorPort[] } {

@@ -18,7 +18,7 @@ export interface Layers {
   /** Inner channels of a block that the graph has; null: no residual branch at all. */
   innerChannels(block: string): number | null;
   /** The output of a block's residual branch as it is added, and the features as they are classified: places where training drops. */
-  branch(block: string, y: Value): Value;
+  branch(block: string, x: Value, output: Value): Value;
   features(x: Value): Value;
 }
 
@@ -49,7 +49,7 @@ function residualBlock(block: ResNetBlock, layers: Layers, x: Value): Value {
   const channels = layers.innerChannels(block.id);
   if (channels === null) return block.downsample ? relu(g, shortcut) : x;
   const branch = channels === 0 ? emptyBranch(block, layers, shortcut) : residualBranch(block, layers, x);
-  return relu(g, add(g, layers.branch(block.id, branch), shortcut));
+  return relu(g, add(g, layers.branch(block.id, shortcut, branch), shortcut));
 }
 
 function downsample({ id, stride }: ResNetBlock, layers: Layers, x: Value): Value {

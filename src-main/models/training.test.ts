@@ -7,7 +7,7 @@ import { randomSource, randomTensor } from '../testing/random.ts';
 import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
 import { createModel } from './index.ts';
 import { trainingGraph } from './training.ts';
-import type { Granularity, Held, Masking, ModelGraph, TrainingOptions } from './model.ts';
+import type { Granularity, Held, Masking, ModelDefinition, ModelGraph, TrainingOptions } from './model.ts';
 
 const spec: ModelSpec = {
   family: 'resnet',
@@ -18,29 +18,51 @@ const spec: ModelSpec = {
   image: [8, 8],
   classes: 5,
 };
-const model = createModel(spec);
-const batch = 6;
-const whole: Held = { blocks: model.blocks, neurons: {} };
-const some: Held = {
-  blocks: [model.blocks[0]!, model.blocks[2]!],
-  neurons: Object.fromEntries(
-    model.groups.map(({ id, size }) => [id, Array.from({ length: size / 2 }, (_, i) => 2 * i)]),
-  ),
+const swin: ModelSpec = {
+  family: 'swin',
+  patch: [2, 2],
+  window: [4, 4],
+  embed: 8,
+  depths: [2, 1],
+  heads: [2, 4],
+  mlpRatio: 2,
+  channels: 3,
+  image: [16, 16],
+  classes: 5,
 };
+const llama: ModelSpec = {
+  family: 'llama',
+  vocab: 7,
+  hidden: 8,
+  ff: 6,
+  layers: 3,
+  heads: 4,
+  kvHeads: 2,
+  seq: 5,
+  tied: true,
+};
+const batch = 6;
 
-const training = (options: Partial<TrainingOptions> = {}): ModelGraph =>
-  model.training({ batch, granularity: 'block', masking: 'forward', held: whole, ...options });
+const whole = (of: ModelDefinition): Held => ({ blocks: of.blocks, neurons: {} });
+/** All blocks but the second, and every other unit of each group. */
+const some = (of: ModelDefinition): Held => ({
+  blocks: of.blocks.filter((_, index) => index !== 1),
+  neurons: Object.fromEntries(of.groups.map(({ id, size }) => [id, Array.from({ length: size / 2 }, (_, i) => 2 * i)])),
+});
+
+const model = createModel(spec);
+const training = (options: Partial<TrainingOptions> = {}, of = model): ModelGraph =>
+  of.training({ batch, granularity: 'block', masking: 'forward', held: whole(of), ...options });
 
 /** The same numbers for the same name; factors and accumulated gradients as given. */
 function feedsOf({ graph }: ModelGraph, given: (port: string, size: number) => number[] | undefined = () => undefined) {
   return new Map(
     graph.inputs.map((input): [string, TestTensor] => {
-      const seed = [...input.name].reduce((sum, letter) => 31 * sum + letter.charCodeAt(0), 7) % 2 ** 31;
+      const seed = [...input.name].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) % 2 ** 31, 7);
       const random = randomTensor(randomSource(seed), input.shape);
       const size = random.data.length;
       const data = given(input.name, size) ?? Array.from(random.data);
-      if (input.name === 'label')
-        return [input.name, { shape: input.shape, data: Array.from({ length: size }, (_, i) => i % 5) }];
+      if (input.dtype === 'int64') return [input.name, { shape: input.shape, data: data.map((_, i) => (3 * i) % 5) }];
       return [input.name, { shape: input.shape, data: input.name.endsWith('var') ? data.map(Math.abs) : data }];
     }),
   );
@@ -65,11 +87,21 @@ describe('draws', () => {
   });
 
   it('are the same for the blocks that a subnetwork holds', () => {
-    const { draws } = training({ stochasticDepth: 0.6, held: some });
+    const { draws } = training({ stochasticDepth: 0.6, held: some(model) });
     expect(draws!.map(({ port, index }) => [port, index])).toEqual([
       ['depth/layer1.0/0', 1],
       ['depth/layer2.1/0', 17],
     ]);
+  });
+
+  it.each([swin, llama])('drop both branches of a block apart from each other ($family)', (of) => {
+    const { draws, graph } = training({ dropout: 0.3, stochasticDepth: 0.6 }, createModel(of));
+    const depth = draws!.filter(({ key }) => key === 'stochasticDepth');
+    expect(depth.map(({ index }) => index)).toEqual([1, 2, 9, 10, 17, 18]);
+    expect(depth.map(({ drop }) => drop)).toEqual([1, 1, 2, 2, 3, 3].map((block) => (0.6 * block) / 3));
+    expect(
+      draws!.every(({ port, shape }) => graph.inputs.some((input) => input.name === port && shape[0] === batch)),
+    ).toBe(true);
   });
 
   it('change nothing where nothing is dropped', async () => {
@@ -98,18 +130,21 @@ const regimes: [Granularity, Masking][] = [
   ['neuron', 'backward'],
 ];
 
-describe.each(regimes)('%s-%s', (granularity, masking) => {
-  const options = { granularity, masking, held: some, dropout: 0.2, stochasticDepth: 0.5 };
+const families = [spec, swin, llama].map((of) => [of.family, createModel(of)] as const);
+const cases = families.flatMap(([family, of]) => regimes.map((regime) => [family, ...regime, of] as const));
+
+describe.each(cases)('%s, %s-%s', (_, granularity, masking, of) => {
+  const options = { granularity, masking, held: some(of), dropout: 0.2, stochasticDepth: 0.5 };
 
   it('has the same outputs bit for bit when blocks are recomputed', async () => {
-    const [plain, recomputing] = [training(options), training({ ...options, recompute: true })];
+    const [plain, recomputing] = [training(options, of), training({ ...options, recompute: true }, of)];
     const feeds = feedsOf(plain, halves);
     expect(recomputing.graph.nodes.length).toBeGreaterThan(plain.graph.nodes.length);
     expect(await runOnnx(recomputing.graph, feeds)).toEqual(await runOnnx(plain.graph, feeds));
   });
 
   it('adds gradients to those before, and reads statistics where they were left', async () => {
-    const [plain, summing] = [training(options), training({ ...options, accumulate: true, recompute: true })];
+    const [plain, summing] = [training(options, of), training({ ...options, accumulate: true, recompute: true }, of)];
     const expected = await runOnnx(plain.graph, feedsOf(plain, ones));
     const outputs = await runOnnx(summing.graph, feedsOf(summing, ones));
     const carried = new Set(summing.carried!.map(({ port }) => port));
@@ -124,18 +159,13 @@ describe.each(regimes)('%s-%s', (granularity, masking) => {
   });
 });
 
-it('keeps less alive in a deep network whose blocks are recomputed', () => {
-  const deep = createModel({ ...spec, layers: [6, 2], image: [12, 12] });
-  const peakBytes = (recompute: boolean) =>
-    liveness(
-      deep.training({
-        batch,
-        granularity: 'block',
-        masking: 'forward',
-        held: { blocks: deep.blocks, neurons: {} },
-        recompute,
-      }).graph,
-    ).peakBytes;
+it.each<[string, ModelSpec]>([
+  ['ResNet', { ...spec, layers: [6, 2], image: [12, 12] }],
+  ['Swin Transformer', { ...swin, depths: [6, 2] }],
+  ['LLaMA', { ...llama, layers: 8 }],
+])('keeps less alive in a deep %s whose blocks are recomputed', (_, deepSpec) => {
+  const deep = createModel(deepSpec);
+  const peakBytes = (recompute: boolean) => liveness(training({ recompute }, deep).graph).peakBytes;
   expect(peakBytes(true)).toBeLessThan(0.5 * peakBytes(false));
 });
 
@@ -144,7 +174,7 @@ it('says so where a family drops nothing', () => {
     ...model,
     training: (options: TrainingOptions) => ({ ...model.training(options), draws: undefined }),
   };
-  const options = { batch, granularity: 'block', masking: 'forward', held: whole } as const;
+  const options = { batch, granularity: 'block', masking: 'forward', held: whole(model) } as const;
   expect(() => trainingGraph(family, { ...options, dropout: 0.5 })).toThrow(
     'training.dropout is not available for models of the family resnet',
   );

@@ -149,6 +149,7 @@ class Lab {
       steps: config.training.steps,
       createdAt: now.toISOString(),
       accuracy: null,
+      perplexity: null,
     };
     const folder = this.folder(id);
     this.refuseSecond();

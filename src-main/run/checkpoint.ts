@@ -22,7 +22,7 @@ export async function writeCheckpoint(
     try {
       await rm(partial, { recursive: true, force: true });
       await mkdir(partial, { recursive: true });
-      const plain = { scales: {}, statistics: false, int64: {}, metadata: { step: String(step) } };
+      const plain = { scales: {}, statistics: false, int64: [], metadata: { step: String(step) } };
       await store.writeValues(join(partial, 'values.safetensors'), plain);
       await store.writeOptimizer(join(partial, 'optimizer.safetensors'));
       await writeFile(join(partial, 'state.json'), JSON.stringify({ step }));

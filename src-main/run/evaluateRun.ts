@@ -1,13 +1,11 @@
 // Work on a checkpoint with a fleet of its own: full-network evaluation, and export.
 
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
-import { readNormalisedImages } from '../data/images.ts';
-import { exportOnnx } from '../export/onnxExport.ts';
-import { logitsOfOnnx, logitsOfSafetensors, verifyLogits } from '../export/verify.ts';
 import { findCheckpoint } from './checkpoint.ts';
+import { exportStore } from './exportRun.ts';
 import type { Fleet } from './fleet.ts';
+import { evaluationOf } from './metrics.ts';
 import { openFleet, prepareFromHome, type RunHost } from './openFleet.ts';
 import type { PreparedRun } from './prepare.ts';
 import type { RunFolder } from './runFolder.ts';
@@ -16,72 +14,22 @@ import type { RunFolder } from './runFolder.ts';
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord> {
   return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
     const startedAt = performance.now();
-    const { lossSum, correct, samples } = await fleet.evaluate(prepared.evaluationSamples);
-    const loss = lossSum / samples;
-    return {
-      step: at,
-      loss: Number.isFinite(loss) ? loss : null,
-      accuracy: correct / samples,
-      samples,
-      seconds: (performance.now() - startedAt) / 1000,
-    };
+    const tokens = prepared.setup.evaluation.source.kind === 'tokens';
+    return evaluationOf(await fleet.evaluate(prepared.evaluationSamples), { step: at, tokens, startedAt });
   });
 }
 
-/**
- * Writes the newest checkpoint (or `step`) for the ecosystem, with the statistics and branch scaling of evaluation folded in, reloads the
- * file and compares its logits with the engine's. Default folder: the run's exports/step-N. A file that does not agree is removed.
- */
+/** Exports the newest checkpoint (or `step`); default folder: the run's exports/step-N. */
 export async function exportRun(
   host: RunHost,
   folder: RunFolder,
   format: ExportFormat,
   options: { out?: string; step?: number } = {},
 ): Promise<ExportResult> {
-  return withCheckpoint(host, folder, options.step, async (fleet, prepared, step) => {
-    const { evaluation, model } = prepared.setup;
-    const samples = Math.min(evaluation.batch, prepared.evaluationSamples);
-    await fleet.evaluate(samples);
-    const expected = await fleet.logits(samples);
+  return withCheckpoint(host, folder, options.step, (fleet, prepared, step) => {
     const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
-    await mkdir(out, { recursive: true });
-    const weights = join(out, format === 'safetensors' ? 'model.safetensors' : '.weights.partial');
-    const file = join(out, `model.${format}`);
-    try {
-      await fleet.store.writeValues(weights, {
-        scales: prepared.scales,
-        statistics: evaluation.statisticsBatches > 0,
-        int64: batchCounts(prepared, step),
-        metadata: { format: 'pt', step: String(step), model: JSON.stringify(model) },
-      });
-      if (format === 'onnx') await exportOnnx({ model: prepared.model, weights, out: file });
-      const images = await readNormalisedImages(
-        evaluation.source.path,
-        evaluation.source.mean,
-        evaluation.source.std,
-        samples,
-      );
-      const shape = [samples, ...prepared.model.sample];
-      const found =
-        format === 'onnx'
-          ? await logitsOfOnnx(file, images, shape)
-          : await logitsOfSafetensors(prepared.model, file, images, shape);
-      const maxRelativeError = verifyLogits(file, expected, found);
-      return { format, step, files: [file], check: { samples, maxRelativeError, accuracy: null } };
-    } catch (error) {
-      await rm(file, { force: true });
-      throw error;
-    } finally {
-      if (weights !== file) await rm(weights, { force: true });
-    }
+    return exportStore(fleet, prepared, { format, step, out });
   });
-}
-
-/** torchvision's BatchNorm counters: the micro-batches of a worker so far. */
-function batchCounts(prepared: PreparedRun, step: number): Record<string, number> {
-  const means = prepared.model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
-  const count = step * prepared.setup.training.accumulation;
-  return Object.fromEntries(means.map((spec) => [spec.name.replace('running_mean', 'num_batches_tracked'), count]));
 }
 
 async function withCheckpoint<T>(

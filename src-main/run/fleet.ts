@@ -8,7 +8,7 @@ import { readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deviceContract } from '../contract/contracts.ts';
-import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/deviceMessages.ts';
+import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
@@ -86,13 +86,13 @@ export class Fleet {
   }
 
   /** Full network on the first `samples` of the evaluation source; the same figures for any number of devices. */
-  async evaluate(samples: number): Promise<{ lossSum: number; correct: number; samples: number }> {
+  async evaluate(samples: number): Promise<EvaluationSums> {
     return (await this.all((member) => member.client.call.evaluate({ samples })))[0]!;
   }
 
-  /** Logits [count, K] of the first evaluation samples, after evaluate. */
-  async logits(count: number): Promise<Float32Array> {
-    const { logits } = await this.orLost(this.members[0]!.client.call.logits({ count }));
+  /** Logits [L, K] of every `every`-th label of the first `count` evaluation samples, after evaluate. */
+  async logits(count: number, every: number): Promise<Float32Array> {
+    const { logits } = await this.orLost(this.members[0]!.client.call.logits({ count, every }));
     return Float32Array.from(logits);
   }
 

@@ -27,19 +27,19 @@ const steps = (from: number, losses: (number | null)[]): StepColumns => ({
 it('reads back what it wrote, and a TensorBoard file lies beside', async () => {
   const log = await MetricsLog.open(folder, path, 0);
   log.appendSteps(steps(0, [3, 2]));
-  log.appendEvaluation({ step: 2, loss: 1.5, accuracy: 0.5, samples: 10, seconds: 1 });
+  log.appendEvaluation({ step: 2, loss: 1.5, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 });
   log.appendSteps(steps(2, [1]));
   await log.close();
   const { columns, evaluations } = await readMetrics(path, 2, 100);
   expect(columns).toEqual(steps(0, [3, 2, 1]));
-  expect(evaluations).toEqual([{ step: 2, loss: 1.5, accuracy: 0.5, samples: 10, seconds: 1 }]);
+  expect(evaluations).toEqual([{ step: 2, loss: 1.5, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 }]);
   expect((await readdir(folder)).some((name) => name.startsWith('events.out.tfevents.'))).toBe(true);
 });
 
 it('a resumed run drops the steps that it will do again, and a last line that was cut short', async () => {
   const log = await MetricsLog.open(folder, path, 0);
   log.appendSteps(steps(0, [3, 2, 1]));
-  log.appendEvaluation({ step: 3, loss: 1, accuracy: 0.5, samples: 10, seconds: 1 });
+  log.appendEvaluation({ step: 3, loss: 1, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 });
   await log.close();
   await writeFile(path, `${await readFile(path, 'utf8')}{"step":3,"lo`);
   const resumed = await MetricsLog.open(folder, path, 2);

@@ -1,7 +1,7 @@
 // Metrics of a run on disk: metrics.jsonl (a line per step or evaluation) and TensorBoard scalars.
 //
 // TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
-// {"evaluation": {"step", "loss", "accuracy", "samples", "seconds"}}. Writes are queued in order; a resumed run first drops the lines of
+// {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}}. Writes are queued in order; a resumed run first drops the lines of
 // the steps that it will do again, and a last line that was cut short.
 
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
@@ -52,6 +52,8 @@ export class MetricsLog {
     this.append([JSON.stringify({ evaluation })], () => {
       this.scalars.add('evaluation/loss', evaluation.step, evaluation.loss ?? NaN);
       this.scalars.add('evaluation/accuracy', evaluation.step, evaluation.accuracy);
+      if (evaluation.perplexity !== null)
+        this.scalars.add('evaluation/perplexity', evaluation.step, evaluation.perplexity);
     });
   }
 

@@ -1,6 +1,5 @@
 // The plan of a run, from its model and masks: who holds what, what it costs every worker, what every device needs and whether it has it.
 
-import type { Dataset } from '../contract/commands.ts';
 import type { TrainingGraph } from '../contract/deviceMessages.ts';
 import type { Plan, PlanChange } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
@@ -19,7 +18,8 @@ import type { Masks, ModelDefinition } from '../models/model.ts';
 
 export interface PlanInput {
   config: RunConfig;
-  dataset: Dataset;
+  /** Samples of the training split. */
+  trainSamples: number;
   model: ModelDefinition;
   /** Who holds what, where a file says it. */
   explicit: ExplicitPlan | undefined;
@@ -45,7 +45,7 @@ export function runMasks(
 }
 
 export function buildPlan(input: PlanInput): Plan {
-  const { config, dataset, model, explicit, masks, devices, layout, microBatch, trainingGraph } = input;
+  const { config, trainSamples, model, explicit, masks, devices, layout, microBatch, trainingGraph } = input;
   const workers = workerCosts(model, masks, microBatch, trainingGraph);
   const needs = deviceMemory(input, layout, workers);
   const coverage = coverageOf(model, masks);
@@ -91,7 +91,7 @@ export function buildPlan(input: PlanInput): Plan {
       global: config.training.batch,
       perWorker: microBatch * config.training.accumulation,
       microBatch,
-      stepsPerEpoch: Math.floor(dataset.train / config.training.batch),
+      stepsPerEpoch: Math.floor(trainSamples / config.training.batch),
     },
   };
 }
@@ -121,7 +121,7 @@ function deviceMemory(
   layout: StoreLayout,
   costs: readonly WorkerCost[],
 ): Plan['devices'][number]['memory'][] {
-  const batchBytes = microBatch * (4 * product(model.sample) + 8);
+  const batchBytes = microBatch * model.sampleBytes;
   return devices.map(({ workers }) =>
     predictDevice(
       layout,

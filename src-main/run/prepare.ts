@@ -2,7 +2,7 @@
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
@@ -11,6 +11,7 @@ import { coverageOf, type ExplicitPlan } from '../masks/explicit.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
+import { matchData } from './match.ts';
 import { buildPlan, runMasks } from './plan.ts';
 
 /** Folder and normalisation of a split. */
@@ -41,14 +42,14 @@ export function prepareRun(
   explicit?: ExplicitPlan,
 ): PreparedRun {
   const { subnetworks, training, evaluation } = config;
-  const spec = modelSpec(config, dataset);
-  const model = createModel(spec);
+  const matched = matchData(config, dataset);
+  const model = createModel(matched.spec);
   const devices = runDevices(config, machine);
   const microBatch = training.batch / (subnetworks.workers * training.accumulation);
-  if (training.batch > dataset.train) {
+  if (training.batch > matched.train) {
     throw new UserError(
       'configuration',
-      `training.batch must be at most the ${dataset.train} training samples of ${dataset.name}, got ${training.batch}`,
+      `training.batch must be at most the ${matched.train} training samples of ${dataset.name}, got ${training.batch}`,
       { key: 'training.batch' },
     );
   }
@@ -59,17 +60,20 @@ export function prepareRun(
     masked && subnetworks.granularity === 'block' && evaluation.branchScale === 'auto'
       ? coverage.mean / subnetworks.workers
       : 1;
-  const reestimates = evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked);
+  const hasStatistics = model.tensors.some((spec) => spec.kind === 'buffer');
+  const reestimates =
+    hasStatistics && (evaluation.statistics === 'reestimate' || (evaluation.statistics === 'auto' && masked));
   const statisticsBatches = reestimates ? evaluation.statisticsBatches : 0;
-  if (statisticsBatches * microBatch > dataset.train) {
+  if (statisticsBatches * microBatch > matched.train) {
     throw new UserError(
       'configuration',
-      `evaluation.statisticsBatches must be at most ${Math.floor(dataset.train / microBatch)} with ${dataset.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
+      `evaluation.statisticsBatches must be at most ${Math.floor(matched.train / microBatch)} with ${matched.train} training samples and ${microBatch} per batch, got ${statisticsBatches}`,
       { key: 'evaluation.statisticsBatches' },
     );
   }
-  const evaluationSamples = Math.min(evaluation.samples || dataset.test, dataset.test);
-  const batch = Math.min(evaluation.batch, evaluationSamples);
+  const evaluationSamples = Math.min(evaluation.samples || matched.test, matched.test);
+  const largestBatch = matched.kind === 'tokens' ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
+  const batch = Math.min(largestBatch, evaluationSamples);
   const layoutOptions = {
     numParticipants: devices.length,
     optimizerSlots: training.optimizer === 'adamw' ? 2 : training.momentum > 0 ? 1 : 0,
@@ -78,7 +82,8 @@ export function prepareRun(
   };
   const layout = storeLayout(model.tensors, masks, layoutOptions);
   const source = (split: SplitSource) => ({
-    kind: 'dataset' as const,
+    kind: matched.kind,
+    sequence: matched.sequence,
     ...split,
     seed: training.seed,
     numWorkers: subnetworks.workers,
@@ -92,7 +97,7 @@ export function prepareRun(
     stochasticDepth: training.stochasticDepth,
   };
   const setup = {
-    model: spec,
+    model: matched.spec,
     masks,
     microBatch,
     trainingGraph,
@@ -112,7 +117,7 @@ export function prepareRun(
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
   const plan = buildPlan({
     config,
-    dataset,
+    trainSamples: matched.train,
     model,
     explicit,
     masks,
@@ -123,9 +128,4 @@ export function prepareRun(
     trainingGraph,
   });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
-}
-
-function modelSpec(config: RunConfig, dataset: Dataset): ModelSpec {
-  const [channels, height, width] = dataset.sample as [number, number, number];
-  return { ...config.model, channels, image: [height, width], classes: dataset.classes };
 }

@@ -9,13 +9,8 @@ import { readCase } from '../testing/cases.ts';
 import { builtWorker } from '../testing/lab.ts';
 import { replayCase, type ReplayResult } from './replay.ts';
 
-const cases = [
-  'resnet-ddp',
-  'resnet-block-forward',
-  'resnet-block-backward',
-  'resnet-neuron-forward',
-  'resnet-neuron-backward',
-];
+const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
+const cases = ['resnet', 'swin', 'llama'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
 const tolerance = 1e-4;
 
 describe.each(cases)('%s', (name) => {

@@ -3,58 +3,18 @@
 // Writes grad0.safetensors, final.safetensors and result.json. Device processes run with one thread each, so that the files are the same
 // byte for byte for any number of them.
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { modelSpec, plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
-
+import { plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
 import { shareOf, type RunDevice } from '../device/discover.ts';
 import { storageError } from '../data/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
-import type { Masks } from '../models/model.ts';
 import type { StepRecords } from '../native.ts';
+import { readCaseFile, type Case } from './caseFile.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
 import { Fleet } from './fleet.ts';
-
-const count = z.int().min(1);
-
-const caseFile = z.object({
-  model: z.object({
-    family: z.literal('resnet'),
-    layers: z.array(count).min(1),
-    width: count,
-    stem: z.enum(['cifar', 'imagenet']),
-    channels: count,
-    image: z.union([count, z.tuple([count, count])]),
-    classes: count,
-  }),
-  regime: z.enum(['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward']),
-  workers: count,
-  batch_per_worker: count,
-  steps: count,
-  optimizer: z.discriminatedUnion('name', [
-    z.object({
-      name: z.literal('sgd'),
-      lr: z.number(),
-      momentum: z.number(),
-      weight_decay: z.number(),
-      nesterov: z.boolean(),
-    }),
-    z.object({
-      name: z.literal('adamw'),
-      lr: z.number(),
-      betas: z.tuple([z.number(), z.number()]),
-      eps: z.number(),
-      weight_decay: z.number(),
-    }),
-  ]),
-  clip_global_norm: z.number().nullable(),
-  held_blocks: z.array(z.array(z.string())),
-  held_neurons: z.array(z.record(z.string(), z.array(z.int().min(0)))),
-});
-type Case = z.infer<typeof caseFile>;
 
 export interface ReplayResult {
   /** loss[step][worker] */
@@ -78,7 +38,7 @@ export async function replayCase({
   kind,
   spawnDevice,
 }: ReplayOptions): Promise<ReplayResult> {
-  const read = await readCase(caseFolder);
+  const read = await readCaseFile(caseFolder);
   if (numDevices > read.workers)
     throw new UserError(
       'usage',
@@ -97,11 +57,11 @@ export async function replayCase({
     await fleet.store.writeValues(join(out, 'final.safetensors'), {
       scales: {},
       statistics: false,
-      int64: {},
+      int64: [],
       metadata: {},
     });
-    const { lossSum, samples } = await fleet.evaluate(read.batch_per_worker);
-    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / samples };
+    const { lossSum, labels } = await fleet.evaluate(read.batch_per_worker);
+    const result = { loss: records.loss, grad_norm: records.gradNorm, eval_loss_step0_worker0: lossSum / labels };
     await writeFile(join(out, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
     return result;
   } catch (error) {
@@ -109,28 +69,6 @@ export async function replayCase({
   } finally {
     await fleet.close();
   }
-}
-
-async function readCase(folder: string): Promise<Case> {
-  const path = join(folder, 'case.json');
-  let raw: unknown;
-  try {
-    raw = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    throw new UserError('data', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-  const parsed = caseFile.safeParse(raw);
-  if (!parsed.success) {
-    const { path: key, message } = parsed.error.issues[0]!;
-    throw new UserError('data', `${path}: ${key.join('.')}: ${message}`, { key: key.join('.') });
-  }
-  const { workers, held_blocks, held_neurons } = parsed.data;
-  if (held_blocks.length !== workers || held_neurons.length !== workers)
-    throw new UserError(
-      'data',
-      `${path}: held_blocks and held_neurons must have an entry for each of ${workers} workers`,
-    );
-  return parsed.data;
 }
 
 /** One-threaded devices that share the workers out in order. */
@@ -151,14 +89,8 @@ function openCase(
   spawnDevice: SpawnDevice,
   onRecords: (records: StepRecords) => void,
 ): Promise<Fleet> {
-  const { image } = read.model;
-  const spec = modelSpec.parse({ ...read.model, image: typeof image === 'number' ? [image, image] : image });
+  const { model: spec, masks } = read;
   const model = createModel(spec);
-  const masks: Masks = {
-    granularity: read.regime.startsWith('neuron') ? 'neuron' : 'block',
-    masking: read.regime.endsWith('backward') ? 'backward' : 'forward',
-    held: read.held_blocks.map((blocks, worker) => ({ blocks, neurons: read.held_neurons[worker]! })),
-  };
   const optimizer = caseOptimizer(read);
   const source = {
     kind: 'case' as const,
@@ -169,6 +101,7 @@ function openCase(
     numWorkers: read.workers,
     microBatch: read.batch_per_worker,
     accumulation: 1,
+    sequence: 0,
   };
   return Fleet.open({
     spawnDevice,

@@ -5,7 +5,7 @@
 
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceMemory, EvaluationRecord, ExportResult, RunState, RunSummary } from '../contract/run.ts';
+import type { DeviceMemory, ExportResult, RunState, RunSummary } from '../contract/run.ts';
 import { isActive } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { RunDevice } from '../device/discover.ts';
@@ -14,6 +14,7 @@ import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
 import { measuredMemory } from './measuredMemory.ts';
+import { evaluationOf } from './metrics.ts';
 import { MetricsLog } from './metricsLog.ts';
 import { openFleet, prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import type { PreparedRun } from './prepare.ts';
@@ -132,16 +133,10 @@ export class Run {
     const startedAt = performance.now();
     const result = await Promise.race([this.fleet!.evaluate(prepared.evaluationSamples), this.stopAnnounced]);
     if (!result) return;
-    const loss = result.lossSum / result.samples;
-    const record: EvaluationRecord = {
-      step: this.current.step,
-      loss: Number.isFinite(loss) ? loss : null,
-      accuracy: result.correct / result.samples,
-      samples: result.samples,
-      seconds: (performance.now() - startedAt) / 1000,
-    };
+    const tokens = prepared.setup.evaluation.source.kind === 'tokens';
+    const record = evaluationOf(result, { step: this.current.step, tokens, startedAt });
     log.appendEvaluation(record);
-    this.current = { ...this.current, accuracy: record.accuracy };
+    this.current = { ...this.current, accuracy: record.accuracy, perplexity: record.perplexity };
     this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: record });
   }
 

@@ -2,13 +2,16 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ModelSpec } from '../contract/deviceMessages.ts';
 import { readSafetensors, type SafeTensor } from '../export/safetensors.ts';
-import type { Granularity, Masking, Masks } from '../models/model.ts';
-import type { ResNetSpec } from '../models/resnet.ts';
+import { createModel } from '../models/index.ts';
+import type { Masks, ModelDefinition } from '../models/model.ts';
+import { readCaseFile } from '../run/caseFile.ts';
 import type { TestTensor } from './runOnnx.ts';
 
 export interface ReferenceCase {
-  model: ResNetSpec;
+  spec: ModelSpec;
+  model: ModelDefinition;
   masks: Masks;
   batch: number;
   steps: number;
@@ -17,15 +20,6 @@ export interface ReferenceCase {
   expect: Map<string, TestTensor>;
   losses: number[][];
   evaluationLoss: number;
-}
-
-interface CaseFile {
-  model: ResNetSpec;
-  regime: string;
-  batch_per_worker: number;
-  steps: number;
-  held_blocks: string[][];
-  held_neurons: Record<string, number[]>[];
 }
 
 interface ExpectFile {
@@ -40,16 +34,12 @@ export async function readCase(name: string): Promise<ReferenceCase> {
     const { tensors } = await readSafetensors(join(folder, file));
     return new Map([...tensors].map(([key, tensor]) => [key, toNumbers(tensor)]));
   };
-  const file = json('case.json') as CaseFile;
   const expected = json('expect.json') as ExpectFile;
-  const [granularity, masking] = file.regime === 'ddp' ? ['block', 'forward'] : file.regime.split('-');
+  const file = await readCaseFile(folder);
   return {
-    model: file.model,
-    masks: {
-      granularity: granularity as Granularity,
-      masking: masking as Masking,
-      held: file.held_blocks.map((blocks, w) => ({ blocks, neurons: file.held_neurons[w]! })),
-    },
+    spec: file.model,
+    model: createModel(file.model),
+    masks: file.masks,
     batch: file.batch_per_worker,
     steps: file.steps,
     init: await tensors('init.safetensors'),

@@ -3,6 +3,7 @@
 import type { Attributes, Graph, Node, Shape } from '../graph/graph.ts';
 import { sizeOf } from '../graph/graph.ts';
 import type { TestTensor } from './runOnnx.ts';
+import { transformerKernels } from './transformerKernels.ts';
 
 type Kernel = (inputs: readonly TestTensor[], attributes: Attributes, node: Node) => TestTensor[];
 
@@ -213,6 +214,77 @@ const batchNormalizationGradient: Kernel = ([dy, x, scale, mean, variance], attr
   return [{ shape: x!.shape, data: dx }, total(meanDyXhat), total(meanDy)];
 };
 
+/** Rows of the last axis, each mapped to numbers; `visit` gets a row and its first offset. */
+function eachRow({ shape, data }: TestTensor, visit: (row: number[], offset: number) => void): void {
+  const size = shape.at(-1)!;
+  for (let offset = 0; offset < data.length; offset += size)
+    visit(
+      Array.from({ length: size }, (_, i) => data[offset + i]!),
+      offset,
+    );
+}
+
+const average = (numbers: readonly number[]) => numbers.reduce((sum, x) => sum + x, 0) / numbers.length;
+
+const layerNormalization: Kernel = ([x, scale, bias], attributes, node) => {
+  const y = new Float64Array(x!.data.length);
+  const statistics: [number[], number[]] = [[], []];
+  eachRow(x!, (row, offset) => {
+    const mean = average(row);
+    const inverse = 1 / Math.sqrt(average(row.map((v) => (v - mean) ** 2)) + (attributes.epsilon as number));
+    row.forEach((v, i) => (y[offset + i] = (v - mean) * inverse * scale!.data[i]! + bias!.data[i]!));
+    statistics[0].push(mean);
+    statistics[1].push(inverse);
+  });
+  const rows = node.outputs[1]!.shape;
+  return [{ shape: x!.shape, data: y }, ...statistics.map((data) => ({ shape: rows, data }))];
+};
+
+const layerNormalizationGradient: Kernel = ([dy, x, scale, mean, inverse]) => {
+  const dx = new Float64Array(x!.data.length);
+  const [dscale, dbias] = [scale!.data, scale!.data].map((entries) => new Float64Array(entries.length));
+  eachRow(x!, (row, offset) => {
+    const r = inverse!.data[offset / row.length]!;
+    const xhat = row.map((v) => (v - mean!.data[offset / row.length]!) * r);
+    const d = row.map((_, i) => dy!.data[offset + i]! * scale!.data[i]!);
+    const slope = average(d.map((v, i) => v * xhat[i]!));
+    row.forEach((_, i) => {
+      dx[offset + i] = r * (d[i]! - average(d) - xhat[i]! * slope);
+      dscale![i]! += dy!.data[offset + i]! * xhat[i]!;
+      dbias![i]! += dy!.data[offset + i]!;
+    });
+  });
+  return [{ shape: x!.shape, data: dx }, ...[dscale!, dbias!].map((data) => ({ shape: scale!.shape, data }))];
+};
+
+/** erf(x) = 2 / sqrt(pi) exp(-x^2) sum over n of 2^n x^(2n+1) / (2n+1)!!, whose terms have one sign. */
+function erf(x: number): number {
+  let [sum, term] = [0, x];
+  for (let n = 0; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    sum += term;
+    term *= (2 * x * x) / (2 * n + 3);
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+}
+
+const normalDistribution = (x: number) => 0.5 * (1 + erf(x / Math.SQRT2));
+const normalDensity = (x: number) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+
+const split: Kernel = ([x], attributes, node) => {
+  const axis = attributes.axis as number;
+  let start = 0;
+  return node.outputs.map(({ shape }) => {
+    const from = start;
+    start += shape[axis]!;
+    return generate(shape, (at) =>
+      read(
+        x!,
+        at.map((p, i) => (i === axis ? p + from : p)),
+      ),
+    );
+  });
+};
+
 const scatterAdd: Kernel = ([data, indices, updates], attributes) => {
   const axis = attributes.axis as number;
   const result = Float64Array.from(data!.data);
@@ -262,6 +334,9 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   Exp: elementwise((a) => Math.exp(a)),
   Log: elementwise((a) => Math.log(a)),
   Sqrt: elementwise((a) => Math.sqrt(a)),
+  Erf: elementwise((a) => erf(a)),
+  Gelu: elementwise((a) => a * normalDistribution(a)),
+  GeluGradient: elementwise((dy, a) => dy * (normalDistribution(a) + a * normalDensity(a))),
   Relu: elementwise((a) => Math.max(a, 0)),
   HardSigmoid: (inputs, attributes, node) =>
     elementwise((a) => Math.min(1, Math.max(0, (attributes.alpha as number) * a + (attributes.beta as number))))(
@@ -316,6 +391,14 @@ export const kernels: Readonly<Record<string, Kernel>> = {
       ...position.slice(axis + rank),
     ];
   }),
+  Take: moved((position, attributes) => {
+    const axis = attributes.axis as number;
+    const index = (attributes.indices as number[])[position[axis]!]!;
+    return index === -1 ? null : position.map((p, i) => (i === axis ? index : p));
+  }),
+  Split: split,
+  LayerNormalization: layerNormalization,
+  LayerNormalizationGradient: layerNormalizationGradient,
   ScatterElements: scatterAdd,
   MatMul: matMul,
   Gemm: gemm,
@@ -331,4 +414,5 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   },
   BatchNormalization: batchNormalization,
   BatchNormalizationGradient: batchNormalizationGradient,
+  ...transformerKernels,
 };

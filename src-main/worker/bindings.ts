@@ -10,7 +10,7 @@ export class Bindings {
   private readonly indexOf: Map<string, number>;
 
   constructor(
-    private readonly model: ModelDefinition,
+    readonly model: ModelDefinition,
     private readonly setup: DeviceSetup,
     private readonly layout: StoreLayout,
   ) {
@@ -48,10 +48,11 @@ export class Bindings {
   evaluation(reestimated: boolean): SessionSpec {
     const { batch, branchScale } = this.setup.evaluation;
     const built = this.model.evaluation({ batch, branchScale, granularity: this.setup.masks.granularity });
-    return this.session(built, -1, this.values(built, reestimated ? 'statistics' : 'values'), [
-      { port: 'loss', shape: [batch], target: 'loss' },
-      { port: 'logits', shape: [batch, this.model.classes], target: 'logits' },
-    ]);
+    const outputs = (['loss', 'logits'] as const).map((port): SessionOutput => {
+      const { value } = built.graph.outputs.find(({ name }) => name === port)!;
+      return { port, shape: [...value.shape], target: port };
+    });
+    return this.session(built, -1, this.values(built, reestimated ? 'statistics' : 'values'), outputs);
   }
 
   /** Full network in training mode, for the statistics of one training micro-batch. */
@@ -72,10 +73,10 @@ export class Bindings {
   }
 
   private session(built: ModelGraph, worker: number, inputs: SessionInput[], outputs: SessionOutput[]): SessionSpec {
-    const feeds: SessionInput[] = [{ port: 'input', shape: [built.batch, ...this.model.sample], source: 'input' }];
-    if (built.graph.inputs.some((input) => input.name === 'label')) {
-      feeds.push({ port: 'label', shape: [built.batch], source: 'label' });
-    }
+    const feeds = (['input', 'label'] as const).flatMap((port): SessionInput[] => {
+      const value = built.graph.inputs.find(({ name }) => name === port);
+      return value ? [{ port, shape: [...value.shape], source: port }] : [];
+    });
     return { onnx: toOnnx(built.graph), worker, batch: built.batch, inputs: [...feeds, ...inputs], outputs };
   }
 

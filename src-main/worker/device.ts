@@ -2,7 +2,7 @@
 //
 // Sessions for evaluation exist from an evaluation to the next training, so that they take no memory of a training run.
 
-import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/deviceMessages.ts';
+import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
@@ -37,11 +37,12 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
     },
     train: (params) => train(current(), hub, params),
     evaluate: ({ samples }) => evaluate(current(), samples),
-    logits: async ({ count }) => {
-      const { device, evaluation, setup } = current();
+    logits: async ({ count, every }) => {
+      const { device, evaluation, setup, bindings } = current();
       if (!evaluation) throw new Error('logits are asked for before an evaluation');
       const logits = await device.logits(evaluation.session, setup.evaluation.source, count);
-      return { logits: [...logits] };
+      const { classes } = bindings.model;
+      return { logits: [...logits.filter((_, index) => Math.floor(index / classes) % every === 0)] };
     },
     close: () => {
       prepared?.device.close();
@@ -90,10 +91,7 @@ async function train(
   }
 }
 
-async function evaluate(
-  prepared: Prepared,
-  samples: number,
-): Promise<{ lossSum: number; correct: number; samples: number }> {
+async function evaluate(prepared: Prepared, samples: number): Promise<EvaluationSums> {
   const { device, setup } = prepared;
   const { session, statistics } = (prepared.evaluation ??= await openEvaluation(prepared));
   const { source, statisticsBatches } = setup.evaluation;

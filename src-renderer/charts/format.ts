@@ -79,3 +79,16 @@ function pad(value: number): string {
 function notFinite(value: number | null): string {
   return value === null || Number.isNaN(value) ? 'not finite' : value > 0 ? '+infinity' : '−infinity';
 }
+
+/** The figure that an evaluation is judged by: perplexity of a language model, else accuracy. */
+export function formatMetric({ accuracy, perplexity }: { accuracy: number | null; perplexity: number | null }): string {
+  if (perplexity !== null) return formatFigure(perplexity);
+  return accuracy === null ? '–' : formatShare(accuracy);
+}
+
+export const metricName = ({ perplexity }: { perplexity: number | null }): string =>
+  perplexity === null ? 'accuracy' : 'perplexity';
+
+/** What a dataset counts. */
+export const contentName = ({ kind }: { kind: 'images' | 'tokens' }): string =>
+  kind === 'images' ? 'samples' : 'tokens';

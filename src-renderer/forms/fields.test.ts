@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
-import { fieldOfKey, formFields, formValues, isRelevant, rawConfig } from './fields.ts';
+import { fieldOfKey, formFields, formValues, isRelevant, rawConfig, type FormValues } from './fields.ts';
 
 const minimal = { model: { family: 'resnet' }, data: { dataset: 'mnist' } };
 
@@ -17,7 +17,9 @@ test('every leaf of the schema has a field with label and description', () => {
 
 test('labels, ranges and choices come from the schema', () => {
   expect(fieldOf('subnetworks.workers')).toEqual({
+    id: 'subnetworks.workers',
     key: 'subnetworks.workers',
+    family: undefined,
     section: 'subnetworks',
     label: 'Workers',
     description: 'Logical workers N: the number of subnetworks',
@@ -79,5 +81,38 @@ describe('an error finds its field', () => {
     [undefined, undefined],
   ])('%s', (key, expected) => {
     expect(fieldOfKey(key)?.key).toBe(expected);
+  });
+});
+
+describe('model families', () => {
+  const llama = { ...formValues(), 'data.dataset': 'text', 'model.family': 'llama' };
+  const shown = (values: FormValues) =>
+    formFields.filter((field) => field.section === 'model' && isRelevant(field, values)).map(({ id }) => id);
+
+  test('have their own controls, also for keys of one name', () => {
+    expect(shown(formValues())).toEqual(['model.family', 'model.layers', 'model.width', 'model.stem']);
+    expect(shown(llama)).toEqual(
+      expect.arrayContaining(['model.family', 'llama:model.layers', 'llama:model.heads', 'llama:model.vocab']),
+    );
+    expect(new Set(formFields.map(({ id }) => id)).size).toBe(formFields.length);
+    expect(parseRunConfig(rawConfig(llama)).model).toMatchObject({ family: 'llama', layers: 6, tied: false });
+  });
+
+  test('a preset takes the place of its sizes', () => {
+    const named = { ...llama, 'llama:model.preset': '134M' };
+    expect(shown(named)).toEqual(['model.family', 'llama:model.preset', 'llama:model.seq', 'llama:model.vocab']);
+    const config = parseRunConfig(rawConfig(named));
+    expect(config.model).toMatchObject({ preset: '134M', hidden: 768, layers: 12 });
+    expect(parseRunConfig(rawConfig(formValues(config)))).toEqual(config);
+  });
+
+  test('each preset hides the sizes of its own family', () => {
+    const swin = { ...formValues(), 'data.dataset': 'mnist', 'model.family': 'swin' };
+    expect(shown(swin)).toEqual(expect.arrayContaining(['swin:model.depths', 'swin:model.heads', 'swin:model.window']));
+    const lists = { ...swin, 'swin:model.depths': '2, 2', 'swin:model.heads': '2 4' };
+    expect(parseRunConfig(rawConfig(lists)).model).toMatchObject({ depths: [2, 2], heads: [2, 4] });
+    const named = { ...swin, 'swin:model.preset': 'swin_s' };
+    expect(shown(named)).toEqual(['model.family', 'swin:model.preset']);
+    expect(parseRunConfig(rawConfig(named)).model).toMatchObject({ preset: 'swin_s', depths: [2, 2, 18, 2] });
   });
 });

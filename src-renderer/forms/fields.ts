@@ -3,6 +3,7 @@
 // Values of a form are what its controls hold: text, a flag, or rows of devices. An empty text means the default, so its key is left out.
 
 import { z } from 'zod';
+import { presetKeys } from '../../src-main/contract/modelConfig.ts';
 import { runConfig, type DeviceEntry, type RunConfig } from '../../src-main/contract/runConfig.ts';
 
 export interface DeviceRow {
@@ -16,8 +17,12 @@ export type FieldValue = string | boolean | DeviceRow[];
 export type FormValues = Record<string, FieldValue>;
 
 export interface FormField {
+  /** Of the control: the key, with its family in front where another family has the key too. */
+  id: string;
   /** Dotted, as in messages about the configuration. */
   key: string;
+  /** Model family that has the key; undefined: all. */
+  family: string | undefined;
   section: string;
   label: string;
   description: string;
@@ -37,6 +42,7 @@ interface Schema {
   default?: unknown;
   description?: string;
   properties?: Record<string, Schema>;
+  oneOf?: Schema[];
   items?: Schema;
   minimum?: number;
   maximum?: number;
@@ -55,13 +61,33 @@ const onlyFor: Record<string, { key: string; value: string }> = {
   'training.stepFactor': { key: 'training.schedule', value: 'step' },
 };
 
-export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) =>
-  schema.properties
-    ? Object.entries(schema.properties).map(([name, property]) =>
-        field(key === 'data' ? 'run' : key, `${key}.${name}`, name, property),
-      )
-    : [field(key === 'devices' ? 'devices' : 'run', key, key, schema)],
-);
+const familyKey = 'model.family';
+
+export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) => {
+  if (schema.oneOf) return modelFields(key, schema.oneOf);
+  if (!schema.properties) return [field(key === 'devices' ? 'devices' : 'run', key, key, schema)];
+  return Object.entries(schema.properties).map(([name, property]) =>
+    field(key === 'data' ? 'run' : key, `${key}.${name}`, name, property),
+  );
+});
+
+/** One choice of the family, then the keys of each family. */
+function modelFields(section: string, variants: Schema[]): FormField[] {
+  const families = variants.map(({ properties }) => String(properties!.family!.const));
+  const choice = { enum: families, description: 'Model family' };
+  return [
+    field(section, familyKey, 'family', choice),
+    ...variants.flatMap(({ properties }, index) =>
+      Object.entries(properties!)
+        .filter(([name]) => name !== 'family')
+        .map(([name, property]) => ({
+          ...field(section, `${section}.${name}`, name, property),
+          id: index === 0 ? `${section}.${name}` : `${families[index]}:${section}.${name}`,
+          family: families[index],
+        })),
+    ),
+  ];
+}
 
 function rootSchema(): Schema {
   return z.toJSONSchema(runConfig, { io: 'input' }) as Schema;
@@ -69,7 +95,9 @@ function rootSchema(): Schema {
 
 function field(section: string, key: string, name: string, schema: Schema): FormField {
   return {
+    id: key,
     key,
+    family: undefined,
     section,
     label: humanise(name),
     description: schema.description ?? '',
@@ -108,14 +136,27 @@ function asText(value: unknown): string {
 }
 
 /** Whether the field has an effect, given the others. */
-export function isRelevant({ key }: FormField, values: FormValues): boolean {
-  const condition = onlyFor[key];
-  return !condition || values[condition.key] === condition.value;
+export function isRelevant(one: FormField, values: FormValues): boolean {
+  const condition = onlyFor[one.key];
+  return isPart(one, values) && (!condition || values[condition.key] === condition.value);
+}
+
+/** Whether the configuration has the key: those of other families it has not, and a preset takes the place of its own. */
+function isPart({ key, family }: FormField, values: FormValues): boolean {
+  if (family !== undefined && values[familyKey] !== family) return false;
+  if (family === undefined || !presetKeys[family]) return true;
+  const named = values[`${family}:model.preset`] !== 'custom';
+  return !(named && presetKeys[family].includes(key.slice('model.'.length)));
 }
 
 /** Values of the controls for a configuration, or for none: the defaults. */
 export function formValues(config?: RunConfig): FormValues {
-  return Object.fromEntries(formFields.map((one) => [one.key, controlValue(one, config && valueAt(config, one.key))]));
+  return Object.fromEntries(
+    formFields.map((one) => {
+      const known = config && (one.family === undefined || one.family === config.model.family);
+      return [one.id, controlValue(one, known ? valueAt(config, one.key) : undefined)];
+    }),
+  );
 }
 
 function valueAt(config: RunConfig, key: string): unknown {
@@ -137,8 +178,8 @@ function deviceRow(device: string | DeviceEntry): DeviceRow {
 /** The configuration as the controls have it, still to be checked by parseRunConfig. */
 export function rawConfig(values: FormValues): Record<string, unknown> {
   const config: Record<string, unknown> = {};
-  for (const one of formFields) {
-    const value = configValue(one, values[one.key]!);
+  for (const one of formFields.filter((candidate) => isPart(candidate, values))) {
+    const value = configValue(one, values[one.id]!);
     const [section, name] = one.key.split('.') as [string, string?];
     if (name === undefined) assign(config, section, value);
     else assign((config[section] ??= {}) as Record<string, unknown>, name, value);

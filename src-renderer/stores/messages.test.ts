@@ -16,6 +16,7 @@ function summary(changes: Partial<RunSummary>): RunSummary {
     steps: 1300,
     createdAt: '2026-11-21T00:00:00Z',
     accuracy: null,
+    perplexity: null,
     ...changes,
   };
 }

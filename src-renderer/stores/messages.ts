@@ -4,7 +4,7 @@ import { UserError } from '../../src-main/contract/errors.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
-import { formatDuration, formatInteger, formatShare, formatSi } from '../charts/format.ts';
+import { formatDuration, formatInteger, formatMetric, formatSi, metricName } from '../charts/format.ts';
 
 export function errorText(error: unknown): string {
   if (error instanceof UserError) return sentence(error.message);
@@ -40,7 +40,8 @@ export function stateLine(summary: RunSummary, { connected, stopping, silentSecs
   return silentSecs > 0 ? `${line}; no news for ${formatDuration(silentSecs)}` : line;
 }
 
-function plainState({ state, step, steps, reason, accuracy }: RunSummary): string {
+function plainState({ state, step, steps, reason, accuracy, perplexity }: RunSummary): string {
+  const metric = accuracy === null ? '' : `, ${metricName({ perplexity })} ${formatMetric({ accuracy, perplexity })}`;
   const at = `step ${formatInteger(step)} of ${formatInteger(steps)}`;
   const because = reason ? `: ${reason}` : '';
   switch (state) {
@@ -53,7 +54,7 @@ function plainState({ state, step, steps, reason, accuracy }: RunSummary): strin
     case 'saving':
       return `Saving a checkpoint after ${at}`;
     case 'done':
-      return `Done after ${formatInteger(step)} steps${accuracy === null ? '' : `, accuracy ${formatShare(accuracy)}`}`;
+      return `Done after ${formatInteger(step)} steps${metric}`;
     case 'stopped':
       return `Stopped after ${at}${because}`;
     case 'failed':
@@ -93,11 +94,22 @@ export function describeConfig(config: RunConfig, plan: Plan | null): string {
       ? `${workers} workers, data parallel`
       : `${workers} workers, each ${granularity} on ${coverage}, ${masking} masking`;
   return [
-    `ResNet ${model.layers.join('-')}, width ${model.width}${parameters}`,
+    `${describeModel(model)}${parameters}`,
     data.dataset,
     method,
     `${training.optimizer === 'sgd' ? 'SGD' : 'AdamW'}, batch ${formatInteger(training.batch)}`,
   ].join(' · ');
+}
+
+function describeModel(model: RunConfig['model']): string {
+  switch (model.family) {
+    case 'resnet':
+      return `ResNet ${model.layers.join('-')}, width ${model.width}`;
+    case 'swin':
+      return `Swin ${model.depths.join('-')}, width ${model.embed}, windows of ${model.window}`;
+    case 'llama':
+      return `LLaMA of ${model.layers} layers, width ${model.hidden}, sequences of ${model.seq}`;
+  }
 }
 
 /** Seconds without news of a run in this state, where that is longer than its steps explain; else 0. */

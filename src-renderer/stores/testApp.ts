@@ -33,7 +33,18 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
 
 export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSummary {
   const createdAt = '2026-11-21T00:00:00Z';
-  return { id, name: id, state: 'training', reason: '', step: 0, steps: 100, createdAt, accuracy: null, ...changes };
+  return {
+    id,
+    name: id,
+    state: 'training',
+    reason: '',
+    step: 0,
+    steps: 100,
+    createdAt,
+    accuracy: null,
+    perplexity: null,
+    ...changes,
+  };
 }
 
 /** `first` is the index of the first step. */

@@ -61,6 +61,7 @@ pub struct BatchSource {
     pub num_workers: i64,
     pub micro_batch: i64,
     pub accumulation: i64,
+    pub sequence: i64,
 }
 
 impl TryFrom<BatchSource> for spec::BatchSource {
@@ -68,7 +69,8 @@ impl TryFrom<BatchSource> for spec::BatchSource {
 
     fn try_from(source: BatchSource) -> Result<Self> {
         let kind = match &*source.kind {
-            "dataset" => spec::SourceKind::Dataset,
+            "images" => spec::SourceKind::Images,
+            "tokens" => spec::SourceKind::Tokens,
             "case" => spec::SourceKind::Case,
             other => return unknown("source", other),
         };
@@ -81,6 +83,7 @@ impl TryFrom<BatchSource> for spec::BatchSource {
             num_workers: index(source.num_workers)?,
             micro_batch: index(source.micro_batch)?,
             accumulation: index(source.accumulation)?,
+            sequence: index(source.sequence)?,
         })
     }
 }
@@ -318,11 +321,13 @@ pub struct EvaluateResult {
     pub loss_sum: f64,
     pub correct: f64,
     pub samples: f64,
+    pub labels: f64,
 }
 
 impl From<spec::EvaluateResult> for EvaluateResult {
     fn from(result: spec::EvaluateResult) -> Self {
-        Self { loss_sum: result.loss_sum, correct: result.correct as f64, samples: result.samples as f64 }
+        let spec::EvaluateResult { loss_sum, correct, samples, labels } = result;
+        Self { loss_sum, correct: correct as f64, samples: samples as f64, labels: labels as f64 }
     }
 }
 
@@ -346,11 +351,25 @@ impl From<device::MemorySample> for MemorySample {
 }
 
 #[napi(object)]
+pub struct Int64Tensor {
+    pub name: String,
+    pub shape: Vec<u32>,
+    pub values: Vec<i64>,
+}
+
+impl From<Int64Tensor> for state::Int64Tensor {
+    fn from(tensor: Int64Tensor) -> Self {
+        Self { name: tensor.name, shape: tensor.shape.into_iter().map(|extent| extent as usize).collect(), values: tensor.values }
+    }
+}
+
+#[napi(object)]
 pub struct WriteOptions {
     pub scales: HashMap<String, f64>,
     pub statistics: bool,
-    pub int64: HashMap<String, i64>,
+    pub int64: Vec<Int64Tensor>,
     pub metadata: HashMap<String, String>,
+    pub tensors: Option<Vec<String>>,
 }
 
 impl From<WriteOptions> for state::WriteOptions {
@@ -358,8 +377,9 @@ impl From<WriteOptions> for state::WriteOptions {
         Self {
             scales: options.scales,
             statistics: options.statistics,
-            int64: options.int64.into_iter().collect(),
+            int64: options.int64.into_iter().map(Into::into).collect(),
             metadata: options.metadata.into_iter().collect(),
+            tensors: options.tensors,
         }
     }
 }

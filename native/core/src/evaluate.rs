@@ -21,7 +21,8 @@ pub fn evaluate(engine: &mut Engine, spec: &EvaluateSpec) -> Result<EvaluateResu
         evaluate_batch(engine, spec, &mut loader, batch, size)?;
     }
     engine.meet(false)?;
-    let zero = EvaluateResult { loss_sum: 0.0, correct: 0, samples: spec.samples as u64 };
+    let per_sample = engine.session(spec.session)?.loss()?.len() / size;
+    let zero = EvaluateResult { loss_sum: 0.0, correct: 0, samples: spec.samples as u64, labels: (spec.samples * per_sample) as u64 };
     Ok((0..batches).map(|batch| engine.store.result(batch)).fold(zero, |sum, (loss, correct)| EvaluateResult {
         loss_sum: sum.loss_sum + loss,
         correct: sum.correct + correct,
@@ -29,7 +30,7 @@ pub fn evaluate(engine: &mut Engine, spec: &EvaluateSpec) -> Result<EvaluateResu
     }))
 }
 
-/// Logits of samples [0, count), row-major, computed on this device alone.
+/// Logits of the labels of samples [0, count), row-major, computed on this device alone.
 pub fn logits(engine: &mut Engine, session: usize, source: &BatchSource, count: usize) -> Result<Vec<f32>> {
     let mut loader = Loader::open(source)?;
     let session = engine.session(session)?;
@@ -37,8 +38,8 @@ pub fn logits(engine: &mut Engine, session: usize, source: &BatchSource, count: 
     let mut all = Vec::new();
     for batch in 0..count.div_ceil(size) {
         session.run(&loader.ordered_batch(batch, size, count)?)?;
-        let (logits, classes) = session.logits()?;
-        all.extend_from_slice(&logits[..size.min(count - batch * size) * classes]);
+        let logits = session.logits()?;
+        all.extend_from_slice(&logits[..size.min(count - batch * size) * (logits.len() / size)]);
     }
     Ok(all)
 }
@@ -97,7 +98,8 @@ fn evaluate_batch(engine: &mut Engine, spec: &EvaluateSpec, loader: &mut Loader,
     let loss = session.loss()?;
     ensure(loss.len() == batch.labels.len(), || format!("{} losses for {} labels", loss.len(), batch.labels.len()))?;
     let loss_sum = loss.iter().zip(&batch.labels).filter(|(_, label)| **label >= 0).map(|(&loss, _)| f64::from(loss)).sum();
-    let (logits, classes) = session.logits()?;
+    let logits = session.logits()?;
+    let classes = logits.len() / batch.labels.len().max(1);
     if classes == 0 {
         return Err(Error::Internal("logits of no class".into()));
     }

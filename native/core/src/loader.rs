@@ -1,7 +1,8 @@
 //! Micro-batches from a dataset folder (.npy arrays) or from the batches of a reference case (safetensors), both mapped, not read.
 //!
-//! A dataset gives input = (pixel / 255 - mean) / std per channel in float32, as torchvision's transforms compute it. While a step
-//! runs, a thread prepares the micro-batches of the next one.
+//! Images give input = (pixel / 255 - mean) / std per channel in float32, as torchvision's transforms compute it. Tokens are cut into
+//! sequences of equal length; the label of each token is the next one. While a step runs, a thread prepares the micro-batches of the
+//! next one.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -33,10 +34,17 @@ pub enum Loader {
     Case(Case),
 }
 
+/// Where the samples of a dataset come from.
+enum Content {
+    Images(Images),
+    Tokens(Tokens),
+}
+
 impl Loader {
     pub fn open(source: &BatchSource) -> Result<Self> {
         match source.kind {
-            SourceKind::Dataset => Dataset::open(source).map(Self::Dataset),
+            SourceKind::Images => Images::open(source).map(|images| Self::Dataset(Dataset::new(source, Content::Images(images)))),
+            SourceKind::Tokens => Tokens::open(source).map(|tokens| Self::Dataset(Dataset::new(source, Content::Tokens(tokens)))),
             SourceKind::Case => Case::open(source).map(Self::Case),
         }
     }
@@ -66,24 +74,83 @@ impl Loader {
     }
 }
 
+/// Samples of a dataset in the order of sampling or in their own.
 pub struct Dataset {
-    images: Npy,
-    labels: Npy,
+    content: Content,
     order: Order,
     micro_batch: usize,
     global_batch: usize,
+    path: String,
+}
+
+impl Dataset {
+    fn new(source: &BatchSource, content: Content) -> Self {
+        let share = source.micro_batch * source.accumulation;
+        let order = Order::new(source.seed, content.count(), source.num_workers, share);
+        let (micro_batch, global_batch) = (source.micro_batch, source.num_workers * share);
+        Self { content, order, micro_batch, global_batch, path: source.path.display().to_string() }
+    }
+
+    fn micro_batch(&mut self, step: u64, worker: usize, part: usize) -> Result<Batch> {
+        self.require(self.global_batch, "one batch of all workers")?;
+        let size = self.micro_batch;
+        let indices = self.order.share(step, worker)[part * size..][..size].to_vec();
+        Ok(self.content.gather(&indices, size))
+    }
+
+    fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
+        self.require((index + 1) * size, "re-estimating statistics")?;
+        let indices = self.order.statistics_batch(index, size).to_vec();
+        Ok(self.content.gather(&indices, size))
+    }
+
+    fn ordered_batch(&self, index: usize, size: usize, samples: usize) -> Result<Batch> {
+        self.require(samples, "evaluation")?;
+        let indices: Vec<u32> = (index * size..samples.min((index + 1) * size)).map(|sample| sample as u32).collect();
+        Ok(self.content.gather(&indices, size))
+    }
+
+    fn require(&self, samples: usize, what: &str) -> Result<()> {
+        let count = self.content.count();
+        if count >= samples {
+            return Ok(());
+        }
+        Err(Error::Data(format!("{what} takes {samples} samples, but {} has {count}", self.path)))
+    }
+}
+
+impl Content {
+    fn count(&self) -> usize {
+        match self {
+            Self::Images(images) => images.images.shape[0],
+            Self::Tokens(tokens) => tokens.count(),
+        }
+    }
+
+    /// The given samples, filled up to `size` with zeros and the label -1.
+    fn gather(&self, indices: &[u32], size: usize) -> Batch {
+        match self {
+            Self::Images(images) => images.gather(indices, size),
+            Self::Tokens(tokens) => tokens.gather(indices, size),
+        }
+    }
+}
+
+/// Images of bytes with a label each.
+struct Images {
+    images: Npy,
+    labels: Npy,
     /// Scalars per image, and per channel of it.
     size: usize,
     plane: usize,
     /// What each pixel value becomes, for each channel.
     tables: Vec<[f32; 256]>,
-    path: String,
 }
 
-impl Dataset {
+impl Images {
     fn open(source: &BatchSource) -> Result<Self> {
-        let images = Npy::open(&source.path.join("images.npy"), "|u1")?;
-        let labels = Npy::open(&source.path.join("labels.npy"), "<i8")?;
+        let images = Npy::open(&source.path.join("images.npy"), &["|u1"])?;
+        let labels = Npy::open(&source.path.join("labels.npy"), &["<i8"])?;
         let path = source.path.display().to_string();
         let &[count, channels, height, width] = &images.shape[..] else {
             return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
@@ -98,46 +165,13 @@ impl Dataset {
             let (mean, std) = (source.mean.len(), source.std.len());
             return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
         }
-        let share = source.micro_batch * source.accumulation;
-        let order = Order::new(source.seed, count, source.num_workers, share);
         let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
         let (plane, size) = (height * width, channels * height * width);
-        let (micro_batch, global_batch) = (source.micro_batch, source.num_workers * share);
-        let dataset = Self { images, labels, order, micro_batch, global_batch, size, plane, tables, path };
-        if let Some(negative) = (0..count).find(|index| dataset.label(*index) < 0) {
-            return Err(Error::Data(format!("label {negative} in {} is negative", dataset.path)));
+        let images = Self { images, labels, size, plane, tables };
+        if let Some(negative) = (0..count).find(|index| images.label(*index) < 0) {
+            return Err(Error::Data(format!("label {negative} in {path} is negative")));
         }
-        Ok(dataset)
-    }
-
-    fn count(&self) -> usize {
-        self.images.shape[0]
-    }
-
-    fn micro_batch(&mut self, step: u64, worker: usize, part: usize) -> Result<Batch> {
-        self.require(self.global_batch, "one batch of all workers")?;
-        let size = self.micro_batch;
-        let indices = self.order.share(step, worker)[part * size..][..size].to_vec();
-        Ok(self.gather(&indices, size))
-    }
-
-    fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
-        self.require((index + 1) * size, "re-estimating statistics")?;
-        let indices = self.order.statistics_batch(index, size).to_vec();
-        Ok(self.gather(&indices, size))
-    }
-
-    fn ordered_batch(&self, index: usize, size: usize, samples: usize) -> Result<Batch> {
-        self.require(samples, "evaluation")?;
-        let indices: Vec<u32> = (index * size..samples.min((index + 1) * size)).map(|sample| sample as u32).collect();
-        Ok(self.gather(&indices, size))
-    }
-
-    fn require(&self, samples: usize, what: &str) -> Result<()> {
-        if self.count() >= samples {
-            return Ok(());
-        }
-        Err(Error::Data(format!("{what} takes {samples} samples, but {} has {}", self.path, self.count())))
+        Ok(images)
     }
 
     fn label(&self, index: usize) -> i64 {
@@ -146,7 +180,6 @@ impl Dataset {
         i64::from_le_bytes(bytes)
     }
 
-    /// The given samples, filled up to `size` with zeros and the label -1.
     fn gather(&self, indices: &[u32], size: usize) -> Batch {
         let mut samples = vec![0.0; size * self.size];
         for (target, &index) in samples.chunks_exact_mut(self.size.max(1)).zip(indices) {
@@ -159,6 +192,53 @@ impl Dataset {
         let mut labels: Vec<i64> = indices.iter().map(|&index| self.label(index as usize)).collect();
         labels.resize(size, -1);
         Batch { samples: Samples::F32(samples), labels }
+    }
+}
+
+/// One long row of tokens. Sample i is the tokens [i * sequence, (i + 1) * sequence); its labels are one token further.
+struct Tokens {
+    tokens: Npy,
+    sequence: usize,
+}
+
+impl Tokens {
+    fn open(source: &BatchSource) -> Result<Self> {
+        let tokens = Npy::open(&source.path.join("tokens.npy"), &["<u2", "<u4"])?;
+        let path = source.path.display();
+        if tokens.shape.len() != 1 || source.sequence == 0 {
+            return Err(Error::Data(format!("tokens.npy in {path} must be one row of tokens, found {:?}", tokens.shape)));
+        }
+        let tokens = Self { tokens, sequence: source.sequence };
+        if u32::try_from(tokens.count()).is_err() {
+            return Err(Error::Data(format!("{path} has {} sequences, more than 4 billion", tokens.count())));
+        }
+        Ok(tokens)
+    }
+
+    fn count(&self) -> usize {
+        self.tokens.shape[0].saturating_sub(1) / self.sequence
+    }
+
+    /// Tokens [start, start + length).
+    fn read(&self, start: usize, length: usize) -> Vec<i64> {
+        let width = self.tokens.scalar;
+        let bytes = &self.tokens.data()[start * width..(start + length) * width];
+        match width {
+            2 => words(bytes).map(|word| u16::from_le_bytes(word).into()).collect(),
+            _ => words(bytes).map(|word| u32::from_le_bytes(word).into()).collect(),
+        }
+    }
+
+    fn gather(&self, indices: &[u32], size: usize) -> Batch {
+        let sequence = self.sequence;
+        let (mut samples, mut labels) = (vec![0; size * sequence], vec![-1; size * sequence]);
+        let targets = samples.chunks_exact_mut(sequence).zip(labels.chunks_exact_mut(sequence));
+        for ((sample, label), &index) in targets.zip(indices) {
+            let tokens = self.read(index as usize * sequence, sequence + 1);
+            sample.copy_from_slice(&tokens[..sequence]);
+            label.copy_from_slice(&tokens[1..]);
+        }
+        Batch { samples: Samples::I64(samples), labels }
     }
 }
 

@@ -12,27 +12,30 @@ pub struct Npy {
     file: Mmap,
     start: usize,
     pub shape: Vec<usize>,
+    /// Bytes of an element.
+    pub scalar: usize,
 }
 
 impl Npy {
-    /// Maps a file that must have the element type `descr` (such as "|u1") and exactly the length that its shape takes.
-    pub fn open(path: &Path, descr: &str) -> Result<Self> {
+    /// Maps a file that must have one of the element types (such as "|u1") and exactly the length that its shape takes.
+    pub fn open(path: &Path, types: &[&str]) -> Result<Self> {
         let file = map_file(path, Error::Data)?;
         let (header, start) = header(&file).ok_or_else(|| Error::Data(format!("{} is not an .npy file", path.display())))?;
         let found = value(header, "descr").map(|text| text.trim_matches(['\'', '"']));
-        if found != Some(descr) {
-            let found = found.unwrap_or("none");
-            return Err(Error::Data(format!("{} must have the element type {descr}, found {found}", path.display())));
+        if !found.is_some_and(|found| types.contains(&found)) {
+            let (found, types) = (found.unwrap_or("none"), types.join(" or "));
+            return Err(Error::Data(format!("{} must have the element type {types}, found {found}", path.display())));
         }
         let shape = shape(header).filter(|_| value(header, "fortran_order") == Some("False"));
         let shape = shape.ok_or_else(|| Error::Data(format!("{} must be in C order with a shape", path.display())))?;
-        let scalar = if descr.ends_with('8') { 8 } else { 1 };
+        let digits = found.and_then(|found| found.get(2..)).and_then(|digits| digits.parse().ok());
+        let scalar = digits.ok_or_else(|| Error::Data(format!("{} has an element type without a size", path.display())))?;
         let expected = shape.iter().try_fold(scalar, |size: usize, extent| size.checked_mul(*extent));
         let data = file.len() - start;
         if expected != Some(data) {
             return Err(Error::Data(format!("{} holds {data} bytes of data, but its shape is {shape:?}", path.display())));
         }
-        Ok(Self { file, start, shape })
+        Ok(Self { file, start, shape, scalar })
     }
 
     pub fn data(&self) -> &[u8] {
@@ -80,7 +83,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.npy");
         std::fs::write(&path, npy("|u1", "2, 3", &[1, 2, 3, 4, 5, 6])).unwrap();
-        let array = Npy::open(&path, "|u1").unwrap();
+        let array = Npy::open(&path, &["|u1"]).unwrap();
         assert_eq!((array.shape.as_slice(), array.data()), (&[2, 3][..], &[1, 2, 3, 4, 5, 6][..]));
     }
 
@@ -100,9 +103,9 @@ mod tests {
             (fortran, format!("data: {name} must be in C order with a shape")),
         ] {
             std::fs::write(&path, bytes).unwrap();
-            assert_eq!(Npy::open(&path, "|u1").err().unwrap().to_string(), expected);
+            assert_eq!(Npy::open(&path, &["|u1"]).err().unwrap().to_string(), expected);
         }
         let missing = folder.path().join("none.npy");
-        assert_eq!(Npy::open(&missing, "|u1").err().unwrap().to_string(), format!("data: there is no file {}", missing.display()));
+        assert_eq!(Npy::open(&missing, &["|u1"]).err().unwrap().to_string(), format!("data: there is no file {}", missing.display()));
     }
 }

@@ -6,7 +6,8 @@ use crate::optimizer::OptimizerSpec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    Dataset,
+    Images,
+    Tokens,
     Case,
 }
 
@@ -20,6 +21,7 @@ pub struct BatchSource {
     pub num_workers: usize,
     pub micro_batch: usize,
     pub accumulation: usize,
+    pub sequence: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,7 @@ pub struct EvaluateResult {
     pub loss_sum: f64,
     pub correct: u64,
     pub samples: u64,
+    pub labels: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

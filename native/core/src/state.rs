@@ -11,7 +11,7 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use crate::layout::{Tensor, TensorKind};
 use crate::reduce;
 use crate::store::mapping::map_file;
@@ -22,8 +22,19 @@ use crate::store::{Area, Store};
 pub struct WriteOptions {
     pub scales: HashMap<String, f64>,
     pub statistics: bool,
-    pub int64: BTreeMap<String, i64>,
+    pub int64: Vec<Int64Tensor>,
     pub metadata: BTreeMap<String, String>,
+    /// Only these tensors; `None`: all.
+    pub tensors: Option<Vec<String>>,
+}
+
+/// An integer tensor that a file carries beside those of the store.
+#[derive(Debug, Clone)]
+pub struct Int64Tensor {
+    pub name: String,
+    /// Empty: a scalar.
+    pub shape: Vec<usize>,
+    pub values: Vec<i64>,
 }
 
 /// A tensor to write: its name in the file, and what fills a buffer with it in the store's order.
@@ -46,6 +57,10 @@ fn slot_names(slots: usize) -> &'static [&'static str] {
 
 pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -> Result<()> {
     let layout = store.layout();
+    for tensor in &options.int64 {
+        let fits = tensor.shape.iter().product::<usize>() == tensor.values.len();
+        ensure(fits, || format!("{} has {} integers for shape {:?}", tensor.name, tensor.values.len(), tensor.shape))?;
+    }
     let entry = |tensor: &'a Tensor| {
         let estimated = options.statistics && tensor.kind == TensorKind::Buffer;
         let (area, start) =
@@ -59,7 +74,8 @@ pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -
         };
         Entry { name: tensor.name.clone(), tensor, fill: Box::new(fill) }
     };
-    write(path, &layout.tensors.iter().map(entry).collect::<Vec<_>>(), &options.int64, &options.metadata)
+    let wanted = |tensor: &&Tensor| options.tensors.as_ref().is_none_or(|names| names.contains(&tensor.name));
+    write(path, &layout.tensors.iter().filter(wanted).map(entry).collect::<Vec<_>>(), &options.int64, &options.metadata)
 }
 
 pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<()> {
@@ -68,7 +84,7 @@ pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<()> {
         let fill = Box::new(move |buffer: &mut [f32]| reduce::averaged_gradient(store, index, buffer));
         Entry { name: tensor.name.clone(), tensor, fill }
     };
-    write(path, &parameters.map(entry).collect::<Vec<_>>(), &BTreeMap::new(), &BTreeMap::new())
+    write(path, &parameters.map(entry).collect::<Vec<_>>(), &[], &BTreeMap::new())
 }
 
 pub fn write_optimizer(store: &Store, path: &Path) -> Result<()> {
@@ -81,7 +97,7 @@ pub fn write_optimizer(store: &Store, path: &Path) -> Result<()> {
             entries.push(Entry { name: format!("{name}/{}", tensor.name), tensor, fill });
         }
     }
-    write(path, &entries, &BTreeMap::new(), &BTreeMap::new())
+    write(path, &entries, &[], &BTreeMap::new())
 }
 
 pub fn read_values(store: &Store, path: &Path) -> Result<()> {
@@ -125,7 +141,7 @@ fn read(store: &Store, path: &Path, targets: Vec<(String, &Tensor, Area)>) -> Re
 }
 
 /// Writes and syncs a file, or removes it.
-fn write(path: &Path, entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<String, String>) -> Result<()> {
+fn write(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> Result<()> {
     let written = write_file(path, entries, int64, metadata);
     if written.is_err() {
         let _ = std::fs::remove_file(path);
@@ -133,12 +149,12 @@ fn write(path: &Path, entries: &[Entry], int64: &BTreeMap<String, i64>, metadata
     written.map_err(|e| Error::storage(format!("writing {}", path.display()), &e))
 }
 
-fn write_file(path: &Path, entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<String, String>) -> std::io::Result<()> {
+fn write_file(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let header = header(entries, int64, metadata);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(header.as_bytes())?;
-    for value in int64.values() {
+    for value in int64.iter().flat_map(|tensor| &tensor.values) {
         file.write_all(&value.to_le_bytes())?;
     }
     let (mut stored, mut library) = (Vec::new(), Vec::new());
@@ -163,8 +179,8 @@ fn write_floats(file: &mut impl Write, floats: &[f32]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The JSON header, padded to eight bytes: scalars first, which keeps them aligned, then tensors in layout order.
-fn header(entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<String, String>) -> String {
+/// The JSON header, padded to eight bytes: integers first, which keeps them aligned, then tensors in layout order.
+fn header(entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> String {
     let mut map = serde_json::Map::new();
     if !metadata.is_empty() {
         map.insert("__metadata__".into(), json!(metadata));
@@ -174,8 +190,8 @@ fn header(entries: &[Entry], int64: &BTreeMap<String, i64>, metadata: &BTreeMap<
         end += bytes;
         json!({"dtype": dtype, "shape": shape, "data_offsets": [end - bytes, end]})
     };
-    for name in int64.keys() {
-        map.insert(name.clone(), place("I64", &[], 8));
+    for tensor in int64 {
+        map.insert(tensor.name.clone(), place("I64", &tensor.shape, 8 * tensor.values.len()));
     }
     for entry in entries {
         map.insert(entry.name.clone(), place("F32", &entry.tensor.shape, 4 * entry.tensor.size()));

@@ -70,7 +70,7 @@ fn dataset(folder: &Path) -> PathBuf {
 
 fn source(path: &Path) -> BatchSource {
     BatchSource {
-        kind: SourceKind::Dataset,
+        kind: SourceKind::Images,
         path: path.to_owned(),
         mean: vec![0.4],
         std: vec![0.3],
@@ -78,6 +78,7 @@ fn source(path: &Path) -> BatchSource {
         num_workers: WORKERS,
         micro_batch: BATCH,
         accumulation: 1,
+        sequence: 0,
     }
 }
 

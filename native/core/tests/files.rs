@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use sdp_core::error::Error;
 use sdp_core::loader::{Batch, Loader, Samples};
 use sdp_core::spec::{BatchSource, SourceKind};
-use sdp_core::state::{self, WriteOptions};
+use sdp_core::state::{self, Int64Tensor, WriteOptions};
 use sdp_core::store::{Area, Store};
 
 fn store(folder: &Path, name: &str, masked: bool) -> Store {
@@ -85,8 +85,12 @@ fn exports_carry_scales_statistics_scalars_and_metadata() {
     let options = WriteOptions {
         scales: HashMap::from([("bias".into(), 0.5)]),
         statistics: true,
-        int64: BTreeMap::from([("num_batches_tracked".into(), 7)]),
+        int64: vec![
+            Int64Tensor { name: "num_batches_tracked".into(), shape: vec![], values: vec![7] },
+            Int64Tensor { name: "index".into(), shape: vec![3], values: vec![2, 0, -1] },
+        ],
         metadata: BTreeMap::from([("format".into(), "pt".into())]),
+        tensors: None,
     };
     state::write_values(&store, &path, &options).unwrap();
     assert_eq!(tensor(&path, "bias").1, [8.25, 8.75, 9.25, 9.75]);
@@ -97,6 +101,8 @@ fn exports_carry_scales_statistics_scalars_and_metadata() {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let scalar = file.tensor("num_batches_tracked").unwrap();
     assert_eq!((scalar.shape(), scalar.data()), (&[][..], &7i64.to_le_bytes()[..]));
+    let vector = file.tensor("index").unwrap();
+    assert_eq!((vector.shape(), vector.data()), (&[3][..], &[2i64, 0, -1].map(i64::to_le_bytes).concat()[..]));
 }
 
 #[test]
@@ -148,11 +154,11 @@ fn dataset(folder: &Path, count: usize, labels: &[i64]) -> BatchSource {
     let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
     std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{count}, 2, 1, 2"), &images)).unwrap();
     std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{},", labels.len() / 8), &labels)).unwrap();
-    source(SourceKind::Dataset, folder.to_owned())
+    source(SourceKind::Images, folder.to_owned())
 }
 
 fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
-    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2, accumulation: 1 }
+    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2, accumulation: 1, sequence: 0 }
 }
 
 #[test]
@@ -185,7 +191,7 @@ fn bad_datasets_are_refused_in_one_sentence() {
     let text = small.statistics_batch(1, 2).unwrap_err().to_string();
     assert_eq!(text, format!("data: re-estimating statistics takes 4 samples, but {name} has 3"));
     std::fs::write(folder.path().join("images.npy"), npy("|u1", "3, 4", &[0; 12])).unwrap();
-    let flat = source(SourceKind::Dataset, folder.path().to_owned());
+    let flat = source(SourceKind::Images, folder.path().to_owned());
     assert_eq!(refusal(&flat), format!("data: images.npy in {name} must have the shape [n, C, H, W], found [3, 4]"));
 }
 
@@ -213,4 +219,25 @@ fn recorded_batches_are_found_by_step_and_worker() {
     assert_eq!(loader.ordered_batch(2, 2, 5).unwrap(), Batch { labels: vec![1, -1], ..expected });
     let text = loader.micro_batch(2, 1, 0).unwrap_err().to_string();
     assert_eq!(text, format!("data: {} has no tensor step2.worker1.input", path.display()));
+}
+
+#[test]
+fn tokens_are_cut_into_sequences_with_the_next_token_as_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_type = |descr: &str, width: usize| {
+        let tokens: Vec<u8> = (0..12u32).flat_map(|token| (token * 7000).to_le_bytes()[..width].to_vec()).collect();
+        std::fs::write(folder.path().join("tokens.npy"), npy(descr, "12,", &tokens)).unwrap();
+        BatchSource { sequence: 3, ..source(SourceKind::Tokens, folder.path().to_owned()) }
+    };
+    let mut wide = Loader::open(&of_type("<u4", 4)).unwrap();
+    let samples = Samples::I64(vec![42000, 49000, 56000, 0, 0, 0]);
+    assert_eq!(wide.ordered_batch(1, 2, 3).unwrap(), Batch { samples, labels: vec![49000, 56000, 63000, -1, -1, -1] });
+    let mut narrow = Loader::open(&of_type("<u2", 2)).unwrap();
+    let samples = Samples::I64(vec![0, 7000, 14000]);
+    assert_eq!(narrow.ordered_batch(0, 1, 1).unwrap(), Batch { samples, labels: vec![7000, 14000, 21000] });
+    let text = narrow.micro_batch(0, 0, 0).unwrap_err().to_string();
+    assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {} has 3", folder.path().display()));
+    std::fs::write(folder.path().join("tokens.npy"), npy("<i8", "1,", &[0; 8])).unwrap();
+    let text = Loader::open(&source(SourceKind::Tokens, folder.path().to_owned())).err().unwrap().to_string();
+    assert_eq!(text, format!("data: {}/tokens.npy must have the element type <u2 or <u4, found <i8", folder.path().display()));
 }

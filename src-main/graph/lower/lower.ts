@@ -7,10 +7,16 @@ import { simplify } from '../passes/simplify.ts';
 import { rewrite } from '../passes/rewrite.ts';
 import { lowerConv, lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
+import { lowerGelu, lowerGeluGradient } from './gelu.ts';
+import { lowerLayerNormalizationGradient } from './layerNorm.ts';
+import { lowerTake } from './take.ts';
 import { lowerMaxPoolGradient } from './pool.ts';
 import { lowerReluGradient } from './elementwise.ts';
+import { lowerGather, lowerGatherGradient } from './rows.ts';
+import { transformerLowerings } from './transformer.ts';
 
-export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda';
+/** What a graph is to run on; `any`: standard ONNX operators only, for files that leave the app. */
+export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda' | 'any';
 
 /** Values that stand for the outputs of the node, or null to keep it. */
 export type Lowering = (g: GraphBuilder, node: Node, provider: ExecutionProvider) => readonly Value[] | null;
@@ -24,6 +30,13 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   ConvWeightGradient: lowerConvWeightGradient,
   BatchNormalization: lowerBatchNormalization,
   BatchNormalizationGradient: lowerBatchNormalizationGradient,
+  LayerNormalizationGradient: lowerLayerNormalizationGradient,
+  Gelu: lowerGelu,
+  GeluGradient: lowerGeluGradient,
+  Take: lowerTake,
+  Gather: lowerGather,
+  GatherGradient: lowerGatherGradient,
+  ...transformerLowerings,
 };
 
 /** A graph of standard operators only, cleaned up: ready to plan, write and run. */

@@ -69,6 +69,10 @@ export const Log = unary('Log', (g, dy, x) => div(g, dy, x));
 /** d sqrt(x) = dx / (2 sqrt(x)). */
 export const Sqrt = unary('Sqrt', (g, dy, _, y) => div(g, dy, mul(g, g.scalar(2), y)));
 export const Relu = unary('Relu', (g, dy, _, y) => reluGradient(g, dy, y));
+/** d erf(x) = 2 / sqrt(pi) exp(-x^2) dx. */
+export const Erf = unary('Erf', (g, dy, x) =>
+  mul(g, dy, mul(g, exp(g, neg(g, mul(g, x, x))), g.scalar(2 / Math.sqrt(Math.PI)))),
+);
 export const Identity = unary('Identity', (_, dy) => dy);
 
 export const Greater = comparison('Greater');
@@ -144,6 +148,7 @@ export const neg = (g: GraphBuilder, x: Value) => add1(g, Neg, [x], none);
 export const exp = (g: GraphBuilder, x: Value) => add1(g, Exp, [x], none);
 export const log = (g: GraphBuilder, x: Value) => add1(g, Log, [x], none);
 export const sqrt = (g: GraphBuilder, x: Value) => add1(g, Sqrt, [x], none);
+export const erf = (g: GraphBuilder, x: Value) => add1(g, Erf, [x], none);
 export const relu = (g: GraphBuilder, x: Value) => add1(g, Relu, [x], none);
 export const hardSigmoid = (g: GraphBuilder, x: Value, alpha: number, beta: number) =>
   add1(g, HardSigmoid, [x], { alpha, beta });
@@ -164,6 +169,7 @@ export const elementwiseOps = [
   Exp,
   Log,
   Sqrt,
+  Erf,
   Relu,
   Identity,
   HardSigmoid,

@@ -142,6 +142,25 @@ export const Slice: Op<SliceAttributes> = {
   },
 };
 
+/** Cuts an axis into parts of the extents `split`, in order. */
+export const Split: Op<{ axis: number; split: readonly number[] }> = {
+  type: 'Split',
+  kind: 'onnx',
+  attributeInputs: ['split'],
+  flops: () => 0,
+  infer(inputs, attributes) {
+    const { dtype, shape } = inputs[0]!;
+    const { axis, split } = attributes;
+    if (split.reduce((sum, extent) => sum + extent, 0) !== shape[axis])
+      throw shapeError('Split', 'parts do not add up to the axis', inputs, attributes);
+    return split.map((part) => ({ dtype, shape: shape.map((extent, i) => (i === axis ? part : extent)) }));
+  },
+  gradient({ g, outputs, attributes: { axis }, outputGradients }) {
+    const parts = outputs.map((part, i) => outputGradients[i] ?? expand(g, g.scalar(0), part.shape));
+    return [concat(g, parts, axis)];
+  },
+};
+
 export function invertPermutation(perm: readonly number[]): number[] {
   const inverse = perm.map(() => 0);
   perm.forEach((axis, i) => (inverse[axis] = i));
@@ -164,5 +183,7 @@ export const slice = (
   starts: readonly number[],
   ends: readonly number[],
 ) => add1(g, Slice, [x], { starts, ends, axes });
+export const split = (g: GraphBuilder, x: Value, axis: number, extents: readonly number[]) =>
+  g.add(Split, [x], { axis, split: extents });
 
-export const movementOps = [Reshape, Transpose, Expand, Pad, Concat, Slice] as Op<Attributes>[];
+export const movementOps = [Reshape, Transpose, Expand, Pad, Concat, Slice, Split] as Op<Attributes>[];

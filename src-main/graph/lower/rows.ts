@@ -1,0 +1,66 @@
+// Picking rows in blocks, and adding rows to rows by index.
+
+import { sizeOf, type GraphBuilder, type Shape, type Value } from '../graph.ts';
+import { add, mul } from '../ops/elementwise.ts';
+import { gather, scatterAdd, scatterRows } from '../ops/indexing.ts';
+import { expand, reshape } from '../ops/movement.ts';
+import type { ExecutionProvider, Lowering } from './lower.ts';
+
+/** A gather of whole blocks of consecutive indices copies blocks: the axis is seen as [blocks, block size]. */
+export const lowerGather: Lowering = (g, { inputs: [x, indices], attributes }) => {
+  const axis = attributes.axis as number;
+  const rows = indices!.shape.length === 1 ? g.constantData(indices!) : undefined;
+  const extent = x!.shape[axis]!;
+  const block = rows ? blockOf(rows, extent) : 1;
+  if (block === 1) return null;
+  const firsts = rows!.filter((_, i) => i % block === 0).map((row) => row / block);
+  const [before, after] = [x!.shape.slice(0, axis), x!.shape.slice(axis + 1)];
+  const blocks = reshape(g, x!, [...before, extent / block, block, ...after]);
+  const picked = gather(g, blocks, g.constant('int64', [firsts.length], firsts), axis);
+  return [reshape(g, picked, [...before, rows!.length, ...after])];
+};
+
+export const lowerGatherGradient: Lowering = (g, { inputs: [dy, indices], attributes }, provider) => {
+  const shape = attributes.shape as Shape;
+  const rows = reshape(g, dy!, [sizeOf(indices!.shape), ...shape.slice(1)]);
+  return [addRows(g, expand(g, g.scalar(0), shape), reshape(g, indices!, [sizeOf(indices!.shape)]), rows, provider)];
+};
+
+/**
+ * Adds each update to the row of `data` at its index. On the CPU provider element by element, one thread in row order: its operator on
+ * rows shares them out to threads that race for equal indices.
+ */
+export function addRows(
+  g: GraphBuilder,
+  data: Value,
+  indices: Value,
+  updates: Value,
+  provider: ExecutionProvider,
+): Value {
+  const count = indices.shape[0]!;
+  const column = reshape(g, indices, [count, 1]);
+  if (provider !== 'cpu') return scatterRows(g, data, column, updates);
+  const width = sizeOf(updates.shape) / count;
+  const offsets = g.constant(
+    'int64',
+    [1, width],
+    Array.from({ length: width }, (_, i) => i),
+  );
+  const positions = add(g, mul(g, column, g.scalar(width, 'int64')), offsets);
+  const flat = (x: Value) => reshape(g, x, [sizeOf(x.shape)]);
+  return reshape(g, scatterAdd(g, flat(data), flat(positions), flat(updates), 0), data.shape);
+}
+
+/** Largest size such that the indices are whole blocks of an axis that divides into blocks. */
+function blockOf(rows: readonly number[], extent: number): number {
+  let block = greatestDivisor(extent, rows.length);
+  for (let start = 0; start < rows.length && block > 1;) {
+    let end = start + 1;
+    while (end < rows.length && rows[end] === rows[end - 1]! + 1) end += 1;
+    block = greatestDivisor(greatestDivisor(block, rows[start]!), end - start);
+    start = end;
+  }
+  return block;
+}
+
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));

@@ -1,0 +1,126 @@
+// Reads case.json of a reference case (testdata/cases/README.md): model, masks, optimizer.
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { ModelSpec } from '../contract/deviceMessages.ts';
+import { UserError } from '../contract/errors.ts';
+import type { Masks } from '../models/model.ts';
+
+const count = z.int().min(1);
+/** One number for height and width, or both. */
+const extents = z
+  .union([count, z.tuple([count, count])])
+  .transform((extent): [number, number] => (typeof extent === 'number' ? [extent, extent] : extent));
+const images = { channels: count, image: extents, classes: count };
+
+const resnet = z.object({
+  family: z.literal('resnet'),
+  layers: z.array(count).min(1),
+  width: count,
+  stem: z.enum(['cifar', 'imagenet']),
+  ...images,
+});
+const swin = z.object({
+  family: z.literal('swin'),
+  patch: extents,
+  embed: count,
+  depths: z.array(count).min(1),
+  heads: z.array(count).min(1),
+  window: extents,
+  mlp_ratio: z.number(),
+  ...images,
+});
+const llama = z.object({
+  family: z.literal('llama'),
+  vocab: count,
+  hidden: count,
+  ff: count,
+  layers: count,
+  heads: count,
+  kv_heads: count,
+  seq: count,
+  tied: z.boolean(),
+});
+
+const caseFile = z.object({
+  model: z.discriminatedUnion('family', [resnet, swin, llama]),
+  regime: z.enum(['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward']),
+  workers: count,
+  batch_per_worker: count,
+  steps: count,
+  optimizer: z.discriminatedUnion('name', [
+    z.object({
+      name: z.literal('sgd'),
+      lr: z.number(),
+      momentum: z.number(),
+      weight_decay: z.number(),
+      nesterov: z.boolean(),
+    }),
+    z.object({
+      name: z.literal('adamw'),
+      lr: z.number(),
+      betas: z.tuple([z.number(), z.number()]),
+      eps: z.number(),
+      weight_decay: z.number(),
+    }),
+  ]),
+  clip_global_norm: z.number().nullable(),
+  held_blocks: z.array(z.array(z.string())),
+  held_neurons: z.array(z.record(z.string(), z.array(z.int().min(0)))),
+});
+type CaseFile = z.infer<typeof caseFile>;
+
+export interface Case extends Pick<
+  CaseFile,
+  'workers' | 'batch_per_worker' | 'steps' | 'optimizer' | 'clip_global_norm'
+> {
+  model: ModelSpec;
+  masks: Masks;
+}
+
+export async function readCaseFile(folder: string): Promise<Case> {
+  const path = join(folder, 'case.json');
+  let raw: unknown;
+  try {
+    raw = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new UserError('data', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  const parsed = caseFile.safeParse(raw);
+  if (!parsed.success) {
+    const { path: key, message } = parsed.error.issues[0]!;
+    throw new UserError('data', `${path}: ${key.join('.')}: ${message}`, { key: key.join('.') });
+  }
+  const { workers, held_blocks, held_neurons } = parsed.data;
+  if (held_blocks.length !== workers || held_neurons.length !== workers)
+    throw new UserError(
+      'data',
+      `${path}: held_blocks and held_neurons must have an entry for each of ${workers} workers`,
+    );
+  return { ...parsed.data, model: modelOf(parsed.data), masks: masksOf(parsed.data) };
+}
+
+/** In the spelling of the code. */
+function modelOf({ model }: CaseFile): ModelSpec {
+  switch (model.family) {
+    case 'resnet':
+      return model;
+    case 'swin': {
+      const { mlp_ratio: mlpRatio, ...rest } = model;
+      return { ...rest, mlpRatio };
+    }
+    case 'llama': {
+      const { kv_heads: kvHeads, ...rest } = model;
+      return { ...rest, kvHeads };
+    }
+  }
+}
+
+function masksOf({ regime, held_blocks, held_neurons }: CaseFile): Masks {
+  return {
+    granularity: regime.startsWith('neuron') ? 'neuron' : 'block',
+    masking: regime.endsWith('backward') ? 'backward' : 'forward',
+    held: held_blocks.map((blocks, worker) => ({ blocks, neurons: held_neurons[worker]! })),
+  };
+}
