@@ -88,7 +88,7 @@ impl Session {
         threads: usize,
         spec: &SessionSpec,
     ) -> Result<Self> {
-        let inner = provider.build(options_for(environment, threads).map_err(runtime_error)?, &spec.onnx)?;
+        let inner = provider.build(builder(environment, threads).map_err(runtime_error)?, &spec.onnx)?;
         let arena = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default);
         let mut session = Self {
             worker: spec.worker,
