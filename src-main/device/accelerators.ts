@@ -17,16 +17,18 @@ export interface Accelerators {
   missing: { kind: Device['kind']; reason: string }[];
 }
 
-/** A process that has not answered by then counts as hanging. */
-const probeMs = 20_000;
+/** Name of a device that works, where it is known. */
+type Probe = (kind: 'webgpu' | 'cuda', index: number) => Promise<string | null>;
 
 let found: Promise<Accelerators> | undefined;
 
 export function findAccelerators(spawnDevice: SpawnDevice): Promise<Accelerators> {
-  return (found ??= find(spawnDevice));
+  return (found ??= searchAccelerators(spawnDevice));
 }
 
-async function find(spawnDevice: SpawnDevice): Promise<Accelerators> {
+/** `findAccelerators` without what was found before. */
+export async function searchAccelerators(spawnDevice: SpawnDevice, patienceMs = 20_000): Promise<Accelerators> {
+  const probe: Probe = (kind, index) => probeDevice(spawnDevice, kind, index, patienceMs);
   const kinds = [
     ['cuda', findCuda],
     ['webgpu', findWebGpu],
@@ -34,7 +36,7 @@ async function find(spawnDevice: SpawnDevice): Promise<Accelerators> {
   const results = await Promise.all(
     kinds.map(async ([kind, findKind]): Promise<Accelerators> => {
       try {
-        return { devices: await findKind(spawnDevice), missing: [] };
+        return { devices: await findKind(probe), missing: [] };
       } catch (error) {
         return { devices: [], missing: [{ kind, reason: (error as Error).message }] };
       }
@@ -46,15 +48,15 @@ async function find(spawnDevice: SpawnDevice): Promise<Accelerators> {
   };
 }
 
-async function findWebGpu(spawnDevice: SpawnDevice): Promise<Device[]> {
-  const name = await probe(spawnDevice, 'webgpu', 0);
+async function findWebGpu(probe: Probe): Promise<Device[]> {
+  const name = await probe('webgpu', 0);
   const device = { id: 'webgpu:0', kind: 'webgpu', executionProvider: 'WebGpuExecutionProvider' } as const;
   return [{ ...device, name: name ?? 'adapter of the graphics driver', memoryBytes: null }];
 }
 
-async function findCuda(spawnDevice: SpawnDevice): Promise<Device[]> {
+async function findCuda(probe: Probe): Promise<Device[]> {
   const devices = await nvidiaDevices();
-  if (devices.length > 0) await probe(spawnDevice, 'cuda', devices[0]!.index);
+  await probe('cuda', devices[0]!.index);
   return devices.map(({ index, name, memoryBytes }) => ({
     id: `cuda:${index}`,
     kind: 'cuda',
@@ -67,13 +69,10 @@ async function findCuda(spawnDevice: SpawnDevice): Promise<Device[]> {
 /** GPUs by their index in PCI order, which device processes are told to use as well. */
 async function nvidiaDevices(): Promise<{ index: number; name: string; memoryBytes: number }[]> {
   const query = ['--query-gpu=index,name,memory.total', '--format=csv,noheader,nounits'];
-  let stdout: string;
-  try {
-    ({ stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: probeMs }));
-  } catch {
-    throw new UserError('device', 'nvidia-smi, which comes with the NVIDIA driver, lists no GPU');
-  }
-  return parseNvidiaSmi(stdout);
+  const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 20_000 }).catch(() => ({ stdout: '' }));
+  const devices = parseNvidiaSmi(stdout);
+  if (devices.length > 0) return devices;
+  throw new UserError('device', 'nvidia-smi, which comes with the NVIDIA driver, lists no GPU');
 }
 
 /** Lines of `index, name, MiB`. */
@@ -86,12 +85,17 @@ export function parseNvidiaSmi(text: string): { index: number; name: string; mem
   }));
 }
 
-/** Runs a graph on the device in a process of its own; the device's name where it is known. */
-async function probe(spawnDevice: SpawnDevice, kind: 'webgpu' | 'cuda', index: number): Promise<string | null> {
+/** Runs a graph on the device in a process of its own. One that has not answered after `patienceMs` counts as hanging. */
+async function probeDevice(
+  spawnDevice: SpawnDevice,
+  kind: 'webgpu' | 'cuda',
+  index: number,
+  patienceMs: number,
+): Promise<string | null> {
   const child = spawnDevice(`probe of ${kind}:${index}`);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new UserError('device', `no answer within ${probeMs / 1000} s`)), probeMs);
+    timer = setTimeout(() => reject(new UserError('device', `no answer within ${patienceMs / 1000} s`)), patienceMs);
   });
   const ended = child.exited.then(({ code, signal }) => {
     throw new UserError('device', `trying it ended its process with ${signal ?? `exit code ${code}`}`);
