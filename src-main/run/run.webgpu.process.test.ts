@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import { newHome, openLab, smallConfig } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
@@ -14,6 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 
+/** With the stem that pools, which the reference cases have not. */
+function config(second: string): RunConfig {
+  const small = smallConfig({ devices: ['cpu:0', second] });
+  return parseRunConfig({ ...small, model: { ...small.model, stem: 'imagenet' } });
+}
+
 it.skipIf(!softwareVulkan)(
   `a CPU and a WebGPU device train together ${onSoftwareVulkan}`,
   async () => {
@@ -21,7 +28,7 @@ it.skipIf(!softwareVulkan)(
     const lab = await openLab(home);
     const results = [];
     for (const second of ['cpu:1', 'webgpu:0']) {
-      const runId = await lab.app.start(smallConfig({ devices: ['cpu:0', second] }));
+      const runId = await lab.app.start(config(second));
       const { state, reason, accuracy } = await lab.app.whenEnded(runId);
       expect([state, reason]).toEqual(['done', '']);
       const { tensors } = await readSafetensors(
