@@ -20,7 +20,13 @@ export class Bindings {
   /** Training session of one logical worker: gradients and new statistics go straight to its slab. */
   training(worker: number): SessionSpec {
     const { granularity, masking, held } = this.setup.masks;
-    const built = this.model.training({ batch: this.setup.microBatch, granularity, masking, held: held[worker]! });
+    const built = this.model.training({
+      batch: this.setup.microBatch,
+      granularity,
+      masking,
+      held: held[worker]!,
+      provider: this.setup.device.kind,
+    });
     const outputs = built.outputs.map((port): SessionOutput => {
       const offset = slabOffset(this.layout.tensors[this.index(port)]!, worker);
       if (offset === null) throw new Error(`worker ${worker} computes ${port.port} but does not hold ${port.tensor}`);
@@ -35,7 +41,8 @@ export class Bindings {
   /** Full network with the store's own statistics, or the re-estimated ones. */
   evaluation(reestimated: boolean): SessionSpec {
     const { batch, branchScale } = this.setup.evaluation;
-    const built = this.model.evaluation({ batch, branchScale, granularity: this.setup.masks.granularity });
+    const { granularity } = this.setup.masks;
+    const built = this.model.evaluation({ batch, branchScale, granularity, provider: this.setup.device.kind });
     const outputs = (['loss', 'logits'] as const).map((port): SessionOutput => {
       const { value } = built.graph.outputs.find(({ name }) => name === port)!;
       return { port, shape: [...value.shape], target: port };
@@ -50,6 +57,7 @@ export class Bindings {
       batch: this.setup.microBatch,
       branchScale: this.setup.evaluation.branchScale,
       granularity,
+      provider: this.setup.device.kind,
     });
     const outputs = built.outputs.map((port): SessionOutput => ({
       port: port.port,
