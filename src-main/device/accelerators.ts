@@ -116,5 +116,5 @@ async function probeDevice(
 /** The channel of a process that dies closes before its end is known. */
 function causeOf(error: unknown, ended: Promise<never>): Promise<never> {
   if (error instanceof UserError && error.code === 'disconnected') return ended;
-  return Promise.reject(error as Error);
+  return Promise.reject(error);
 }

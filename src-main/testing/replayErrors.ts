@@ -6,11 +6,7 @@ import { join } from 'node:path';
 import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import type { ReplayResult } from '../run/replay.ts';
 
-export interface ReplayErrors {
-  grad0: number;
-  final: number;
-  scalars: number;
-}
+export type ReplayErrors = Record<'grad0' | 'final' | 'scalars', number>;
 
 /** Folder of a reference case. */
 export const caseFolder = (name: string) => join(import.meta.dirname, '../../testdata/cases', name);
@@ -39,7 +35,9 @@ async function worstTensor(name: string, part: 'grad0' | 'final', out: string): 
   const errors = expected.map(([key, tensor]) => {
     const own = found.get(key.slice(part.length + 1));
     if (own?.shape.join() !== tensor.shape.join())
-      throw new Error(`${name}: ${key} is ${own ? `[${own.shape.join()}]` : 'missing'}, expected [${tensor.shape.join()}]`);
+      throw new Error(
+        `${name}: ${key} is ${own ? `[${own.shape.join()}]` : 'missing'}, expected [${tensor.shape.join()}]`,
+      );
     return relativeError(asFloat32(own), asFloat32(tensor));
   });
   return Math.max(...errors);
