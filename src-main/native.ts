@@ -214,6 +214,16 @@ export interface NativeAddon {
   /** `layout` is the JSON of a StoreLayout; the file is created (in a memory file system where there is one) and sized; fails with `storage` where space is lacking. */
   createStore(path: string, layout: string): NativeStore;
   openDevice(options: DeviceOptions): Promise<NativeDevice>;
+  /**
+   * Runs a graph (`y` from `x`, both float32 [1]) on a device of this process; the name of its vendor where the system tells it. Fails
+   * with a `device` error, or takes the process with it where a driver is broken: to be called in a process made for it.
+   */
+  probeDevice(
+    runtimeLibrary: string,
+    kind: 'cpu' | 'webgpu' | 'cuda',
+    index: number,
+    onnx: Uint8Array,
+  ): Promise<string | null>;
   /** CPU model name, physical and logical cores, and total memory of this machine. */
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }

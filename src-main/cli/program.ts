@@ -69,14 +69,21 @@ function addDataCommands(program: Command): void {
     .command('devices')
     .description('list devices with memory and execution provider')
     .addOption(jsonOption())
-    .action(({ json }: Json) => {
-      const devices = listDevices();
-      if (json) return printJson({ devices });
+    .action(async ({ json }: Json) => {
+      const { devices, missing } = await listDevices(spawnChildDevice());
+      if (json) return printJson({ devices, missing });
       printTable([
         ['DEVICE', 'PROVIDER', 'MEMORY', 'CORES', 'NAME'],
-        ...devices.map((d) => [d.id, d.executionProvider, formatBytes(d.memoryBytes), String(d.cores ?? ''), d.name]),
+        ...devices.map((d) => [
+          d.id,
+          d.executionProvider,
+          d.memoryBytes === null ? 'not known' : formatBytes(d.memoryBytes),
+          String(d.cores ?? ''),
+          d.name,
+        ]),
       ]);
-      console.log('cpu:1, cpu:2, ... may be named as well: CPU devices share the cores.');
+      for (const { kind, reason } of missing) console.log(`${kind}: ${reason}`);
+      console.log('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
     });
   program
     .command('import')

@@ -10,7 +10,7 @@ export const device = z.object({
   kind: z.enum(['cpu', 'webgpu', 'cuda']),
   name: z.string(),
   executionProvider: z.string(),
-  memoryBytes: z.number(),
+  memoryBytes: z.number().nullable().describe('null: not known'),
   cores: z.number().optional(),
 });
 export type Device = z.infer<typeof device>;

@@ -144,6 +144,11 @@ export const deviceCommands = {
     params: z.object({ count: z.number(), every: z.number() }),
     result: z.object({ logits: z.array(z.number()) }),
   },
+  /** Whether a device works, in a process made to find out; `name` where the system tells it. Fails with why it does not. */
+  probe: {
+    params: z.object({ kind: z.enum(['webgpu', 'cuda']), index: z.number() }),
+    result: z.object({ name: z.string().nullable() }),
+  },
   close: { params: z.object({}), result: z.object({}) },
 } as const;
 export type DeviceCommands = typeof deviceCommands;

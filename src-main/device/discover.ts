@@ -1,55 +1,66 @@
 // Devices of this machine, and the ones that a run uses.
 //
-// CPU devices are shares of the machine's cores: cpu:0 is always there, and a run may name cpu:1, cpu:2, ... to get more processes.
+// CPU devices are shares of the machine's cores: cpu:0 is always there, and a run may name cpu:1, cpu:2, ... to get more processes. So it
+// is with webgpu:0, which stands for the one adapter that there is. Other kinds are used where a run names them (accelerators.ts).
 
 import { parseBytes } from '../contract/bytes.ts';
 import type { Device } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
 import { native } from '../native.ts';
+import type { SpawnDevice } from '../run/deviceProcess.ts';
+import { findAccelerators, type Accelerators } from './accelerators.ts';
 
 export interface RunDevice {
   id: string;
   kind: 'cpu' | 'webgpu' | 'cuda';
   index: number;
-  /** Threads of a CPU device. */
+  /** Threads of a CPU device; of the update on others. */
   threads: number;
   /** Logical workers that it runs in turn, ascending. */
   workers: number[];
 }
 
 export interface PlannedDevice extends RunDevice {
-  /** What it may use: its limit in the configuration, else an even part of the machine's memory. */
+  /** What it may use: its limit in the configuration, else its own memory where that is known, else an even part of the machine's. */
   capacityBytes: number;
 }
 
-/** What CPU devices share. */
+/** What CPU devices share, and what there is beyond them. */
 export interface Machine {
   cores: number;
   memoryBytes: number;
+  accelerators: Accelerators;
 }
 
-export function thisMachine(): Machine {
+/** The machine as a run of this configuration needs to know it: accelerators are looked for only where it names one. */
+export async function thisMachine(config: RunConfig, spawnDevice: SpawnDevice): Promise<Machine> {
   const { logicalCores, memoryBytes } = native().describeCpu();
-  return { cores: logicalCores, memoryBytes };
+  const onlyCpu = deviceEntries(config).every(({ id }) => id.startsWith('cpu:'));
+  const accelerators = onlyCpu ? { devices: [], missing: [] } : await findAccelerators(spawnDevice);
+  return { cores: logicalCores, memoryBytes, accelerators };
 }
 
-export function listDevices(): Device[] {
+/** Everything that works on this machine, and why other kinds of devices do not. */
+export async function listDevices(spawnDevice: SpawnDevice): Promise<Accelerators> {
+  const { devices, missing } = await findAccelerators(spawnDevice);
+  return { devices: [hostDevice(), ...devices], missing };
+}
+
+function hostDevice(): Device {
   const cpu = native().describeCpu();
-  return [
-    {
-      id: 'cpu:0',
-      kind: 'cpu',
-      name: cpu.name,
-      executionProvider: 'CPUExecutionProvider',
-      memoryBytes: cpu.memoryBytes,
-      cores: cpu.logicalCores,
-    },
-  ];
+  return {
+    id: 'cpu:0',
+    kind: 'cpu',
+    name: cpu.name,
+    executionProvider: 'CPUExecutionProvider',
+    memoryBytes: cpu.memoryBytes,
+    cores: cpu.logicalCores,
+  };
 }
 
 /** Devices of a run with the workers shared out in order, as evenly as they can be. `auto`: a CPU device per core, at most one per worker. */
-export function runDevices(config: RunConfig, { cores, memoryBytes }: Machine): PlannedDevice[] {
+export function runDevices(config: RunConfig, { cores, memoryBytes, accelerators }: Machine): PlannedDevice[] {
   const numWorkers = config.subnetworks.workers;
   const entries = deviceEntries(config);
   if (entries.length === 0) {
@@ -57,23 +68,24 @@ export function runDevices(config: RunConfig, { cores, memoryBytes }: Machine): 
   }
   return entries.map((entry, position) => {
     const [kind, index] = entry.id.split(':') as [RunDevice['kind'], string];
-    if (kind !== 'cpu')
-      throw new UserError(
-        'configuration',
-        `devices: ${entry.id} is not a device of this machine; "sdp devices" lists them`,
-        {
-          key: 'devices',
-        },
-      );
+    const own = kind === 'cpu' ? null : accelerator(entry.id, kind, accelerators).memoryBytes;
     return {
       id: entry.id,
       kind,
       index: Number(index),
       threads: entry.threads ?? Math.max(1, Math.floor(cores / entries.length)),
       workers: shareOf(numWorkers, position, entries.length),
-      capacityBytes: parseBytes(entry.memory ?? '') ?? Math.floor(memoryBytes / entries.length),
+      capacityBytes: parseBytes(entry.memory ?? '') ?? own ?? Math.floor(memoryBytes / entries.length),
     };
   });
+}
+
+/** The device of this machine that an id stands for; any index of webgpu is the one adapter. */
+function accelerator(id: string, kind: RunDevice['kind'], { devices, missing }: Accelerators): Device {
+  const found = devices.find((device) => device.id === id || (kind === 'webgpu' && device.kind === kind));
+  if (found) return found;
+  const reason = missing.find((one) => one.kind === kind)?.reason ?? '"sdp devices" lists them';
+  throw new UserError('configuration', `devices: ${id} is not a device of this machine: ${reason}`, { key: 'devices' });
 }
 
 /** Items [from, to) of `count` that fall to `position` of `parts`. */

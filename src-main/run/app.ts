@@ -76,12 +76,16 @@ class Lab {
   constructor(private readonly host: RunHost) {}
 
   handlers(): Handlers<AppCommands> {
-    const { home } = this.host;
+    const { home, spawnDevice } = this.host;
     return {
       snapshot: async () => {
         const sequence = this.events.sequence;
-        const [{ datasets }, runs] = await Promise.all([listDatasets(home), this.summaries()]);
-        return { version: appVersion, sequence, devices: listDevices(), datasets, runs, samples: [...samples] };
+        const [{ datasets }, runs, { devices }] = await Promise.all([
+          listDatasets(home),
+          this.summaries(),
+          listDevices(spawnDevice),
+        ]);
+        return { version: appVersion, sequence, devices, datasets, runs, samples: [...samples] };
       },
       planRun: ({ config }) => this.plan(parseRunConfig(config)),
       startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),
@@ -131,7 +135,7 @@ class Lab {
 
   async plan(config: RunConfig): Promise<Plan> {
     await this.importSample(config.data.dataset);
-    return (await prepareFromHome(this.host.home, config)).plan;
+    return (await prepareFromHome(this.host, config)).plan;
   }
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */

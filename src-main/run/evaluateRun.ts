@@ -39,7 +39,7 @@ async function withCheckpoint<T>(
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
 ): Promise<T> {
   const at = await findCheckpoint(folder, step);
-  const prepared = await prepareFromHome(host.home, await folder.readConfig());
+  const prepared = await prepareFromHome(host, await folder.readConfig());
   const fleet = await openFleet(host, prepared, { kind: 'checkpoint', folder, step: at, optimizer: false });
   try {
     return await work(fleet, prepared, at);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { importDataset } from '../data/import.ts';
-import { cpuDevices, openLab } from '../testing/lab.ts';
+import { builtWorker, cpuDevices, openLab } from '../testing/lab.ts';
 import { prepareFromHome } from './openFleet.ts';
 import { RunFolder } from './runFolder.ts';
 
@@ -19,6 +19,8 @@ beforeAll(async () => {
   await importDataset({ path, name: 'text', home });
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
+
+const host = () => ({ home, spawnDevice: builtWorker() });
 
 const configOf = (overrides: { model?: object; subnetworks?: object; devices?: number }) =>
   parseRunConfig({
@@ -71,7 +73,7 @@ describe('a configuration that the data does not fit', () => {
     [{ vocab: 100 }, /^model\.vocab is 100, but .*text\.bin has token \d+ at position \d+ \(from 0\)$/],
     [{ seq: 5000 }, /^model\.seq must leave a whole sequence in each split of text \(\d+ and \d+ tokens\), got 5000$/],
   ])('%o is refused', async (model, message) => {
-    await expect(prepareFromHome(home, configOf({ model }))).rejects.toThrow(message);
+    await expect(prepareFromHome(host(), configOf({ model }))).rejects.toThrow(message);
   });
 
   it('a model of images is refused', async () => {
@@ -79,7 +81,7 @@ describe('a configuration that the data does not fit', () => {
       ...configOf({}),
       model: parseRunConfig({ model: { family: 'resnet' }, data: { dataset: 'x' } }).model,
     };
-    await expect(prepareFromHome(home, config)).rejects.toThrow(
+    await expect(prepareFromHome(host(), config)).rejects.toThrow(
       'model.family resnet reads images, but dataset text holds tokens',
     );
   });

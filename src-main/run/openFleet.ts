@@ -19,13 +19,19 @@ export interface RunHost {
 }
 
 /** Reads the dataset of the catalogue and prepares the run on the devices of this machine. */
-export async function prepareFromHome(home: string, config: RunConfig): Promise<PreparedRun> {
+export async function prepareFromHome({ home, spawnDevice }: RunHost, config: RunConfig): Promise<PreparedRun> {
   const dataset = await getDataset(home, config.data.dataset);
   const sources = {
     train: await datasetSource(home, dataset.name, 'train'),
     test: await datasetSource(home, dataset.name, 'test'),
   };
-  return prepareRun(config, dataset, sources, thisMachine(), await readPlanFile(config.subnetworks.plan));
+  return prepareRun(
+    config,
+    dataset,
+    sources,
+    await thisMachine(config, spawnDevice),
+    await readPlanFile(config.subnetworks.plan),
+  );
 }
 
 export type Start =

@@ -46,7 +46,7 @@ export function runMasks(
 
 export function buildPlan(input: PlanInput): Plan {
   const { config, trainSamples, model, explicit, masks, devices, layout, microBatch, trainingGraph } = input;
-  const workers = workerCosts(model, masks, microBatch, trainingGraph);
+  const workers = workerCosts(model, masks, devices, microBatch, trainingGraph);
   const needs = deviceMemory(input, layout, workers);
   const coverage = coverageOf(model, masks);
   const parameters = { ...layout, tensors: layout.tensors.filter((tensor) => tensor.kind === 'parameter') };
@@ -101,15 +101,22 @@ interface WorkerCost {
   activationBytes: number;
 }
 
-/** From each worker's training graph; workers that hold the same have the same graph. */
-function workerCosts(model: ModelDefinition, masks: Masks, microBatch: number, options: TrainingGraph): WorkerCost[] {
+/** From each worker's training graph; workers that hold the same on devices of one kind have the same graph. */
+function workerCosts(
+  model: ModelDefinition,
+  masks: Masks,
+  devices: readonly PlannedDevice[],
+  microBatch: number,
+  options: TrainingGraph,
+): WorkerCost[] {
   const { granularity, masking } = masks;
   const known = new Map<string, WorkerCost>();
-  return masks.held.map((held) => {
-    const key = JSON.stringify(held);
+  return masks.held.map((held, worker) => {
+    const provider = devices.find((device) => device.workers.includes(worker))!.kind;
+    const key = JSON.stringify([provider, held]);
     const found = known.get(key);
     if (found) return found;
-    const { graph } = model.training({ batch: microBatch, granularity, masking, held, ...options });
+    const { graph } = model.training({ batch: microBatch, granularity, masking, held, provider, ...options });
     const cost = { flopsPerSample: graphFlops(graph) / microBatch, activationBytes: liveness(graph).peakBytes };
     known.set(key, cost);
     return cost;
@@ -144,7 +151,7 @@ function changesThatFit(input: PlanInput): PlanChange[] {
   const predict = (setting: Setting): Need[] => {
     const subnetworks = { ...config.subnetworks, coverage: setting.coverage };
     const masks = runMasks(model, { subnetworks }, setting.microBatch * accumulation, explicit);
-    const costs = workerCosts(model, masks, setting.microBatch, trainingGraph);
+    const costs = workerCosts(model, masks, devices, setting.microBatch, trainingGraph);
     const layout = storeLayout(model.tensors, masks, layoutOptions);
     const memory = deviceMemory({ ...input, microBatch: setting.microBatch }, layout, costs);
     return devices.map((device, index) => needOf(device, memory[index]!.total));

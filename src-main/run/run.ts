@@ -75,7 +75,7 @@ export class Run {
 
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
-    const prepared = await prepareFromHome(this.host.home, this.config);
+    const prepared = await prepareFromHome(this.host, this.config);
     await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),

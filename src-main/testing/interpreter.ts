@@ -365,7 +365,6 @@ export const kernels: Readonly<Record<string, Kernel>> = {
   ReduceMax: reduction(-Infinity, Math.max, (max) => max),
   Reshape: copy,
   Size: ([x]) => [{ shape: [], data: [x!.data.length] }],
-  Max: elementwise(Math.max),
   Transpose: moved((position, { perm }) => {
     const source: number[] = [];
     (perm as number[]).forEach((axis, i) => (source[axis] = position[i]!));

@@ -111,5 +111,6 @@ const passedOn =
 /** What a device process needs of the environment: paths, language and graphics drivers. Not NODE_OPTIONS and the like, nor secrets of other programs. */
 export function deviceEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(environment).filter(([name, value]) => value !== undefined && passedOn.test(name));
-  return Object.fromEntries(entries) as Record<string, string>;
+  // CUDA numbers devices by speed by default, nvidia-smi by their place.
+  return { CUDA_DEVICE_ORDER: 'PCI_BUS_ID', ...(Object.fromEntries(entries) as Record<string, string>) };
 }

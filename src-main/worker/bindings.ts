@@ -20,8 +20,15 @@ export class Bindings {
   /** Training session of one logical worker: gradients and new statistics go straight to its slab. */
   training(worker: number): SessionSpec {
     const { granularity, masking, held } = this.setup.masks;
-    const { microBatch: batch, trainingGraph } = this.setup;
-    const built = this.model.training({ batch, granularity, masking, held: held[worker]!, ...trainingGraph });
+    const { microBatch: batch, trainingGraph, device } = this.setup;
+    const built = this.model.training({
+      batch,
+      granularity,
+      masking,
+      held: held[worker]!,
+      provider: device.kind,
+      ...trainingGraph,
+    });
     const outputs = built.outputs.map((port): SessionOutput => {
       return { port: port.port, shape: port.shape, target: 'slab', offset: this.offset(port, worker) };
     });
@@ -47,7 +54,8 @@ export class Bindings {
   /** Full network with the store's own statistics, or the re-estimated ones. */
   evaluation(reestimated: boolean): SessionSpec {
     const { batch, branchScale } = this.setup.evaluation;
-    const built = this.model.evaluation({ batch, branchScale, granularity: this.setup.masks.granularity });
+    const { granularity } = this.setup.masks;
+    const built = this.model.evaluation({ batch, branchScale, granularity, provider: this.setup.device.kind });
     const outputs = (['loss', 'logits'] as const).map((port): SessionOutput => {
       const { value } = built.graph.outputs.find(({ name }) => name === port)!;
       return { port, shape: [...value.shape], target: port };
@@ -62,6 +70,7 @@ export class Bindings {
       batch: this.setup.microBatch,
       branchScale: this.setup.evaluation.branchScale,
       granularity,
+      provider: this.setup.device.kind,
     });
     const outputs = built.outputs.map((port): SessionOutput => ({
       port: port.port,

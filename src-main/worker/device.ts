@@ -4,6 +4,9 @@
 
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
+import { GraphBuilder } from '../graph/graph.ts';
+import { toOnnx } from '../graph/onnx.ts';
+import { mul } from '../graph/ops/elementwise.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import { native, type NativeDevice } from '../native.ts';
@@ -44,12 +47,22 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
       const { classes } = bindings.model;
       return { logits: [...logits.filter((_, index) => Math.floor(index / classes) % every === 0)] };
     },
+    probe: async ({ kind, index }) => ({
+      name: await native().probeDevice(runtimeLibrary(), kind, index, probeGraph()),
+    }),
     close: () => {
       prepared?.device.close();
       prepared = undefined;
       return {};
     },
   };
+}
+
+/** Twice its input: one node that every provider has. */
+function probeGraph(): Uint8Array {
+  const g = new GraphBuilder('probe');
+  g.output('y', mul(g, g.input('x', 'float32', [1]), g.scalar(2)));
+  return toOnnx(g.build());
 }
 
 async function prepare(setup: DeviceSetup): Promise<Prepared> {

@@ -207,12 +207,7 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
     type Error = Error;
 
     fn try_from(options: DeviceOptions) -> Result<Self> {
-        let kind = match &*options.kind {
-            "cpu" => spec::DeviceKind::Cpu,
-            "webgpu" => spec::DeviceKind::WebGpu,
-            "cuda" => spec::DeviceKind::Cuda,
-            other => return unknown("device", other),
-        };
+        let kind = device_kind(&options.kind)?;
         Ok(Self {
             runtime_library: options.runtime_library.into(),
             store_path: options.store_path.into(),
@@ -221,6 +216,15 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
             index: index(options.index)?,
             threads: index(options.threads)?,
         })
+    }
+}
+
+pub fn device_kind(name: &str) -> Result<spec::DeviceKind> {
+    match name {
+        "cpu" => Ok(spec::DeviceKind::Cpu),
+        "webgpu" => Ok(spec::DeviceKind::WebGpu),
+        "cuda" => Ok(spec::DeviceKind::Cuda),
+        other => unknown("device", other),
     }
 }
 

@@ -4,14 +4,16 @@ mod convert;
 mod device;
 mod store;
 
-use napi::bindgen_prelude::AsyncTask;
+use std::path::PathBuf;
+
+use napi::bindgen_prelude::{AsyncTask, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 use sdp_core::device::{Device, guarded};
 use sdp_core::error::{Error, Result};
-use sdp_core::process;
+use sdp_core::{process, provider, runtime};
 
-use convert::{DeviceOptions, raise};
+use convert::{DeviceOptions, device_kind, raise};
 use device::NativeDevice;
 use store::NativeStore;
 
@@ -45,6 +47,35 @@ impl Task for OpenDevice {
 
     fn resolve(&mut self, _env: Env, device: Device) -> napi::Result<NativeDevice> {
         Ok(NativeDevice::new(device))
+    }
+}
+
+#[napi(ts_return_type = "Promise<string | null>")]
+pub fn probe_device(runtime_library: String, kind: String, index: i64, onnx: Uint8Array) -> AsyncTask<ProbeDevice> {
+    AsyncTask::new(ProbeDevice { runtime_library: runtime_library.into(), kind, index: index as usize, onnx: onnx.to_vec() })
+}
+
+pub struct ProbeDevice {
+    runtime_library: PathBuf,
+    kind: String,
+    index: usize,
+    onnx: Vec<u8>,
+}
+
+impl Task for ProbeDevice {
+    type Output = Option<String>;
+    type JsValue = Option<String>;
+
+    fn compute(&mut self) -> napi::Result<Option<String>> {
+        guarded(|| {
+            let environment = runtime::environment(&self.runtime_library)?;
+            provider::probe(&environment, &self.runtime_library, device_kind(&self.kind)?, self.index, &self.onnx)
+        })
+        .map_err(raise)
+    }
+
+    fn resolve(&mut self, _env: Env, name: Option<String>) -> napi::Result<Option<String>> {
+        Ok(name)
     }
 }
 

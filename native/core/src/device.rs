@@ -16,9 +16,10 @@ use ort::session::RunOptions;
 
 use crate::error::{Error, Result, ensure};
 use crate::process;
+use crate::provider::Provider;
 use crate::records::Records;
 use crate::runtime::{self, Session};
-use crate::spec::{BatchSource, DeviceKind, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
+use crate::spec::{BatchSource, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
 use crate::store::Store;
 use crate::{evaluate, train};
 
@@ -49,6 +50,7 @@ pub struct Engine {
     pub shared: Arc<Shared>,
     pub sessions: Vec<Option<Session>>,
     environment: Environment,
+    provider: Provider,
     run_options: Arc<RunOptions>,
 }
 
@@ -63,11 +65,8 @@ pub struct Device {
 impl Device {
     /// Opens the store as participant and starts the thread.
     pub fn open(options: &DeviceOptions) -> Result<Self> {
-        if options.kind != DeviceKind::Cpu {
-            let name = if options.kind == DeviceKind::Cuda { "CUDA" } else { "WebGPU" };
-            return Err(Error::Device(format!("{name} devices are not supported yet; choose CPU devices")));
-        }
         let environment = runtime::environment(&options.runtime_library)?;
+        let provider = Provider::open(&environment, &options.runtime_library, options.kind, options.index)?;
         let store = Arc::new(Store::open(&options.store_path)?);
         let participants = store.layout().num_participants;
         ensure(options.participant < participants, || format!("participant {} of {participants}", options.participant))?;
@@ -81,6 +80,7 @@ impl Device {
             shared: shared.clone(),
             sessions: Vec::new(),
             environment,
+            provider,
             run_options: run_options.clone(),
         };
         let (calls, thread) = start(engine)?;
@@ -145,7 +145,7 @@ fn start(mut engine: Engine) -> Result<(Sender<Call>, JoinHandle<()>)> {
 
 impl Engine {
     pub fn add_session(&mut self, spec: &SessionSpec) -> Result<usize> {
-        let session = Session::new(&self.environment, &self.store, &self.run_options, self.threads, spec)?;
+        let session = Session::new(&self.environment, &self.provider, &self.store, &self.run_options, self.threads, spec)?;
         self.sessions.push(Some(session));
         self.record_arena_peaks();
         Ok(self.sessions.len() - 1)
@@ -171,6 +171,7 @@ impl Engine {
     }
 
     pub fn logits(&mut self, session: usize, source: &BatchSource, count: usize) -> Result<Vec<f32>> {
+        self.invalidate();
         evaluate::logits(self, session, source, count)
     }
 
@@ -180,8 +181,14 @@ impl Engine {
         self.store.control().meet(self.participant, participants, latch, &self.shared.cancelled)
     }
 
+    /// Parameters or statistics of the store have changed, or may have.
+    pub fn invalidate(&mut self) {
+        self.sessions.iter_mut().flatten().for_each(Session::invalidate);
+    }
+
     /// A call that all participants take part in: a failure or a panic here ends it for all.
     fn together<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.invalidate();
         let result = guarded(|| work(self));
         self.record_arena_peaks();
         match &result {

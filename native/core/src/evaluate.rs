@@ -71,7 +71,9 @@ fn prepare_statistics(engine: &mut Engine, spec: Option<&StatisticsSpec>) -> Res
             None => copy_running(store),
         }
     }
-    engine.meet(false)
+    engine.meet(false)?;
+    engine.invalidate();
+    Ok(())
 }
 
 fn average_rows(store: &Store, rows: usize) {

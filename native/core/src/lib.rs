@@ -12,6 +12,7 @@ pub mod loader;
 pub mod npy;
 pub mod optimizer;
 pub mod process;
+pub mod provider;
 pub mod records;
 pub mod reduce;
 pub mod runtime;

@@ -30,7 +30,7 @@ pub struct Batch {
 
 /// An opened source.
 pub enum Loader {
-    Dataset(Dataset),
+    Dataset(Box<Dataset>),
     Case(Case),
 }
 
@@ -43,8 +43,8 @@ enum Content {
 impl Loader {
     pub fn open(source: &BatchSource) -> Result<Self> {
         match source.kind {
-            SourceKind::Images => Images::open(source).map(|images| Self::Dataset(Dataset::new(source, Content::Images(images)))),
-            SourceKind::Tokens => Tokens::open(source).map(|tokens| Self::Dataset(Dataset::new(source, Content::Tokens(tokens)))),
+            SourceKind::Images => Images::open(source).map(|images| Self::Dataset(Box::new(Dataset::new(source, Content::Images(images))))),
+            SourceKind::Tokens => Tokens::open(source).map(|tokens| Self::Dataset(Box::new(Dataset::new(source, Content::Tokens(tokens))))),
             SourceKind::Case => Case::open(source).map(Self::Case),
         }
     }

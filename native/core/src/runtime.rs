@@ -19,7 +19,7 @@ use ort::AsPointer;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{IoBinding, RunOptions};
 use ort::value::{TensorElementType, ValueType};
 
@@ -27,6 +27,7 @@ use crate::draws::{self, DrawKey};
 use crate::error::{Error, Result, ensure};
 use crate::layout::{Tensor, TensorKind};
 use crate::loader::{Batch, Samples};
+use crate::provider::{DeviceBuffers, Provider, Role, TensorValue};
 use crate::spec::{DrawSpec, InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
 use crate::store::{Area, Store};
 
@@ -57,6 +58,10 @@ pub struct Session {
     pub batch: usize,
     binding: IoBinding,
     allocator: Allocator,
+    /// None where the provider works on host memory in place.
+    buffers: Option<DeviceBuffers>,
+    /// Whether parameters or statistics have changed since the last run.
+    stale: bool,
     inner: ort::session::Session,
     options: Arc<RunOptions>,
     gathers: Vec<Gather>,
@@ -98,18 +103,21 @@ struct Draw {
 impl Session {
     pub fn new(
         environment: &Environment,
+        provider: &Provider,
         store: &Arc<Store>,
         options: &Arc<RunOptions>,
         threads: usize,
         spec: &SessionSpec,
     ) -> Result<Self> {
-        let inner = build(environment, threads, &spec.onnx).map_err(|e| Error::Device(format!("ONNX Runtime refuses the graph: {e}")))?;
+        let inner = provider.build(builder(environment, threads).map_err(runtime_error)?, &spec.onnx)?;
         let arena = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default);
         let mut session = Self {
             worker: spec.worker,
             batch: spec.batch,
             binding: inner.create_binding().map_err(runtime_error)?,
             allocator: arena.and_then(|arena| Allocator::new(&inner, arena)).map_err(runtime_error)?,
+            buffers: DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?,
+            stale: true,
             inner,
             options: options.clone(),
             gathers: Vec::new(),
@@ -173,14 +181,32 @@ impl Session {
         if let Some(label) = &mut self.label {
             label.fill(&batch.labels)?;
         }
-        for gather in &mut self.gathers {
-            gather.run(&self.store);
-        }
+        self.refresh().map_err(runtime_error)?;
         match self.inner.run_binding_with_options(&self.binding, &self.options) {
-            Ok(_) => Ok(()),
+            Ok(_) => self.buffers.as_ref().map_or(Ok(()), |buffers| buffers.copy(Role::Result)).map_err(runtime_error),
             Err(e) if e.to_string().contains("terminate flag") => Err(Error::Cancelled("the device was closed".into())),
             Err(e) => Err(runtime_error(e)),
         }
+    }
+
+    /// Parameters or statistics of the store have changed.
+    pub fn invalidate(&mut self) {
+        self.stale = true;
+    }
+
+    /// Brings what the next run reads to where it reads it.
+    fn refresh(&mut self) -> ort::Result<()> {
+        if self.stale {
+            self.gathers.iter_mut().for_each(|gather| gather.run(&self.store));
+        }
+        if let Some(buffers) = &self.buffers {
+            buffers.copy(Role::Batch)?;
+            if self.stale {
+                buffers.copy(Role::State)?;
+            }
+        }
+        self.stale = false;
+        Ok(())
     }
 
     /// Losses of the last run: one, or one per label.
@@ -208,7 +234,7 @@ impl Session {
         match input.source {
             InputSource::Input | InputSource::Label => {
                 let buffer = Private::new(size, self.element_type(&input.port)?)?;
-                self.bind(&input.port, &input.shape, buffer.pointer.as_ptr(), buffer.kind, Direction::In)?;
+                self.bind(&input.port, &input.shape, buffer.pointer.as_ptr(), buffer.kind, Role::Batch)?;
                 let slot = if input.source == InputSource::Input { &mut self.input } else { &mut self.label };
                 *slot = Some(buffer);
                 Ok(())
@@ -229,10 +255,10 @@ impl Session {
         if contiguous {
             let from = start + rows[0] * tensor.row_size;
             let address = store.address(area, from..from + size);
-            return self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Direction::In);
+            return self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::State);
         }
         let target = Private::new(size, TensorElementType::Float32)?;
-        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Direction::In)?;
+        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Role::State)?;
         self.gathers.push(Gather { tensor: index, area, start, rows, target });
         Ok(())
     }
@@ -245,7 +271,7 @@ impl Session {
         })?;
         let (worker, slab) = self.slab_range(input.offset, size, &input.port)?;
         let address = self.store.address(Area::Slab(worker), slab.clone());
-        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Direction::In)?;
+        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::Batch)?;
         self.carried.push(Carried { tensor: index, rows, slab });
         Ok(())
     }
@@ -256,7 +282,7 @@ impl Session {
             return Err(Error::Internal(format!("input {}: nothing to draw in {:?} by {:?}", input.port, input.shape, input.draw)));
         };
         let target = Private::new(size, TensorElementType::Float32)?;
-        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Direction::In)?;
+        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Role::Batch)?;
         self.draws.push(Draw { spec, size: size / samples.max(1), target });
         Ok(())
     }
@@ -268,7 +294,7 @@ impl Session {
             OutputTarget::Statistics => self.bind_statistics(output, size),
             OutputTarget::Loss | OutputTarget::Logits => {
                 let buffer = Private::new(size, TensorElementType::Float32)?;
-                self.bind(&output.port, &output.shape, buffer.pointer.as_ptr(), buffer.kind, Direction::Out)?;
+                self.bind(&output.port, &output.shape, buffer.pointer.as_ptr(), buffer.kind, Role::Result)?;
                 let slot = if output.target == OutputTarget::Loss { &mut self.loss } else { &mut self.logits };
                 *slot = Some(buffer);
                 Ok(())
@@ -279,7 +305,7 @@ impl Session {
     fn bind_slab(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
         let (worker, range) = self.slab_range(output.offset, size, &output.port)?;
         let address = self.store.address(Area::Slab(worker), range);
-        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Direction::Out)
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Role::Result)
     }
 
     /// The worker, and the part of its slab that a port is bound to.
@@ -301,36 +327,26 @@ impl Session {
         }
         let Some(row) = &self.statistics else { unreachable!("just made") };
         let address = row.address(start..start + size);
-        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Direction::Out)
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Role::Result)
     }
 
-    /// Binds memory to a port; the value that describes it is referenced by the binding from here on.
-    fn bind(&mut self, port: &str, shape: &[usize], data: *mut u8, kind: TensorElementType, direction: Direction) -> Result<()> {
+    /// Binds memory to a port, or a buffer of the device that is kept equal to it. The binding holds on to the value that describes it.
+    fn bind(&mut self, port: &str, shape: &[usize], data: *mut u8, kind: TensorElementType, role: Role) -> Result<()> {
         let name = CString::new(port).map_err(|_| Error::Internal(format!("port name {port:?}")))?;
-        let shape: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
-        let bytes = shape.iter().product::<i64>() as usize * scalar_bytes(kind)?;
-        let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(runtime_error)?;
+        let extents: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
+        let bytes = shape.iter().product::<usize>() * scalar_bytes(kind)?;
         let bound = (|| -> ort::Result<()> {
-            let mut value: *mut ort::sys::OrtValue = std::ptr::null_mut();
-            // SAFETY: `data` has `bytes` bytes (checked by the callers) and outlives the session, whose field or store it belongs to;
-            // the runtime copies name and shape, and the binding shares the value, which is released here after use.
-            unsafe {
-                ort::Error::result_from_status((ort::api().CreateTensorWithDataAsOrtValue)(
-                    info.ptr(),
-                    data.cast(),
-                    bytes,
-                    shape.as_ptr(),
-                    shape.len(),
-                    kind.into(),
-                    &mut value,
-                ))?;
-                let bind = match direction {
-                    Direction::In => ort::api().BindInput,
-                    Direction::Out => ort::api().BindOutput,
-                };
-                let bound = ort::Error::result_from_status(bind(self.binding.ptr_mut(), name.as_ptr(), value));
-                (ort::api().ReleaseValue)(value);
-                bound
+            // SAFETY: `data` has `bytes` bytes (checked by the callers) and outlives the session, whose field or store it belongs to.
+            let host = unsafe { TensorValue::over(data, bytes, &extents, kind)? };
+            let api = ort::api();
+            let bind = if role == Role::Result { api.BindOutput } else { api.BindInput };
+            let bind_value = |value: &TensorValue, binding: &mut IoBinding| {
+                // SAFETY: the runtime copies the name and shares the value.
+                unsafe { ort::Error::result_from_status(bind(binding.ptr_mut(), name.as_ptr(), value.pointer())) }
+            };
+            match &mut self.buffers {
+                None => bind_value(&host, &mut self.binding),
+                Some(buffers) => bind_value(buffers.add(role, host, &extents, kind)?, &mut self.binding),
             }
         })();
         bound.map_err(|e| Error::Internal(format!("binding {port} with shape {shape:?}: {e}")))
@@ -355,12 +371,6 @@ impl Session {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Direction {
-    In,
-    Out,
-}
-
 /// Index and tensor of a port, its area, and where it starts there.
 fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &str) -> Result<(usize, &'a Tensor, Area, usize)> {
     let layout = store.layout();
@@ -376,8 +386,8 @@ fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &st
 /// take eight times as long.
 ///
 /// Threads of a run wait for their next piece of work awake, which makes a step about a tenth faster, and sleep once it is done.
-fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<ort::session::Session> {
-    ort::session::Session::builder(environment)?
+fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
+    Ok(ort::session::Session::builder(environment)?
         .with_optimization_level(OPTIMIZATION_LEVEL)?
         .with_intra_threads(threads.max(1))?
         .with_inter_threads(1)?
@@ -387,8 +397,7 @@ fn build(environment: &Environment, threads: usize, onnx: &[u8]) -> ort::Result<
         .with_intra_op_spinning(threads > 1)?
         .with_config_entry("session.force_spinning_stop", "1")?
         .with_config_entry("session.set_denormal_as_zero", "1")?
-        .with_log_level(LogLevel::Error)?
-        .commit_from_memory(onnx)
+        .with_log_level(LogLevel::Error)?)
 }
 
 fn runtime_error(error: ort::Error) -> Error {

@@ -158,7 +158,17 @@ fn dataset(folder: &Path, count: usize, labels: &[i64]) -> BatchSource {
 }
 
 fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
-    BatchSource { kind, path, mean: vec![0.5, 0.25], std: vec![0.5, 0.125], seed: 1, num_workers: 2, micro_batch: 2, accumulation: 1, sequence: 0 }
+    BatchSource {
+        kind,
+        path,
+        mean: vec![0.5, 0.25],
+        std: vec![0.5, 0.125],
+        seed: 1,
+        num_workers: 2,
+        micro_batch: 2,
+        accumulation: 1,
+        sequence: 0,
+    }
 }
 
 #[test]

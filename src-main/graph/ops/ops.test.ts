@@ -109,7 +109,7 @@ const baseEntries: Entry[] = [
   { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x) },
   { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x) },
   {
-    ops: ['Size', 'Max'],
+    ops: ['Size'],
     what: 'in a value that waits for two others',
     inputs: [[2, 3], [4], []],
     build: (g, x, a, b) => after(g, x!, moment(g, [a!, b!])),

@@ -90,9 +90,9 @@ describe('after', () => {
       "input x: float32[2,3]
       input a: float32[4]
       input b: float32[]
-      %0: int64[] = Size(a)
-      %1: int64[] = Size(b)
-      %2: int64[] = Max(%0, %1)
+      %0: float32[1] = Slice(a) {starts: [0], ends: [1], axes: [0]}
+      %1: float32[1] = Add(%0, b)
+      %2: int64[] = Size(%1)
       %3: int64[2] = Mul(%2, [0 0])
       %4: float32[2,3] = Reshape(x, %3)
       output y = %4"

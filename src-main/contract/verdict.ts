@@ -1,0 +1,208 @@
+// What is found in files before anything is imported, what the user may choose about them, and an import under way.
+//
+// A remedy is a change of the options: inspecting again with it shows what it does, importing with it applies it. The verdict is made by
+// native/data, which has the same records (verdict.rs, options.rs).
+
+import { z } from 'zod';
+
+const positiveInt = z.int().min(1);
+
+/** Formats that are recognised, by content; `as` in the options fixes one. */
+export const datasetFormat = z.enum([
+  'idx',
+  'cifar',
+  'image-folder',
+  'image-table',
+  'image-arrays',
+  'image-parquet',
+  'text',
+  'tokens',
+]);
+export type DatasetFormat = z.infer<typeof datasetFormat>;
+
+/** Choices for an import. Everything has a default that follows from the files; the verdict says which. */
+export const importOptions = z.strictObject({
+  as: datasetFormat.optional().describe('Format; default: recognised by content'),
+  skip: z
+    .boolean()
+    .optional()
+    .describe('Leave out what cannot be read or has no label, in place of refusing the whole'),
+  validation: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe('Share that becomes the validation split where the files have none; default: 0.1'),
+  seed: z.int().min(0).optional().describe('Seed of the choice of validation samples; default: 0'),
+  storage: z
+    .enum(['array', 'encoded'])
+    .optional()
+    .describe('array: one size, decoded once; encoded: the files as they are, decoded when they are read'),
+  size: positiveInt
+    .max(8192)
+    .optional()
+    .describe(
+      'Height and width of the images in pixels; default: that of most of the images, or 224 where they differ much',
+    ),
+  resize: z
+    .enum(['crop', 'stretch', 'pad'])
+    .optional()
+    .describe(
+      'How images of another size are brought to it: cut at the centre, stretched, or padded with black; default: crop',
+    ),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .optional()
+    .describe('1: grey, 3: colour; default: colour where any image has it'),
+  imageColumn: z.string().optional().describe('Column with image files or bytes'),
+  labelColumn: z.string().optional().describe('Column with labels'),
+  textColumn: z.string().optional().describe('Column or field with text'),
+  tokenizer: z
+    .string()
+    .optional()
+    .describe(
+      'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text, else bytes',
+    ),
+  vocabulary: positiveInt.max(1_000_000).optional().describe('Size of the vocabulary that bpe trains; default: 4096'),
+  dtype: z.enum(['uint16', 'uint32']).optional().describe('Type of the tokens in .bin files; default: uint16'),
+});
+export type ImportOptions = z.infer<typeof importOptions>;
+
+/** Where in the files something is: `row` of a table or array from 0, `offset` in bytes. */
+export const place = z.object({ file: z.string(), row: z.number().optional(), offset: z.number().optional() });
+export type Place = z.infer<typeof place>;
+
+export const remedy = z.object({
+  action: z.enum(['skip', 'convert', 'resize', 'choose', 'split', 'tokenizer']),
+  /** As on a button: "Leave these files out". */
+  title: z.string(),
+  /** What it changes in the options. */
+  options: importOptions,
+});
+export type Remedy = z.infer<typeof remedy>;
+
+export const problem = z.object({
+  /** Stable, such as `unreadable-image`. */
+  code: z.string(),
+  /** error: nothing can be imported until it is remedied; warning: the import goes on as the sentence says; note: good to know. */
+  severity: z.enum(['error', 'warning', 'note']),
+  /** One sentence. */
+  message: z.string(),
+  /** How often it was found, and the first of the places. */
+  count: z.number(),
+  places: z.array(place),
+  remedies: z.array(remedy),
+});
+export type Problem = z.infer<typeof problem>;
+
+/** A sample as the model will see it, before normalisation. */
+export const preview = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('image'),
+    source: z.string(),
+    /** Class name; null where there is none. */
+    label: z.string().nullable(),
+    /** Size of the original. */
+    original: z.object({ height: z.number(), width: z.number(), channels: z.number() }),
+    height: z.number(),
+    width: z.number(),
+    channels: z.number(),
+    /** data:image/png;base64,... of the decoded and resized pixels. */
+    png: z.string(),
+    /** Of the normalised values. */
+    normalised: z.object({ min: z.number(), max: z.number(), mean: z.number() }),
+  }),
+  z.object({
+    kind: z.literal('text'),
+    source: z.string(),
+    /** The first tokens with the text of each, at most 64. */
+    tokens: z.array(z.object({ id: z.number(), text: z.string() })),
+  }),
+]);
+export type Preview = z.infer<typeof preview>;
+
+export const imagesFound = z.object({
+  kind: z.literal('images'),
+  classes: z.array(z.object({ name: z.string(), train: z.number(), test: z.number() })),
+  /** The most frequent sizes of what was looked at. */
+  sizes: z.array(z.object({ height: z.number(), width: z.number(), channels: z.number(), count: z.number() })),
+  /** What is stored, [C,H,W]; the sizes may differ where it is `encoded`. */
+  sample: z.array(z.number()),
+  storage: z.enum(['array', 'encoded']),
+  mean: z.array(z.number()),
+  std: z.array(z.number()),
+});
+
+export const textFound = z.object({
+  kind: z.literal('tokens'),
+  documents: z.number(),
+  characters: z.number(),
+  /** bytes, the name of a tokenizer.json, or `bpe`; `tokens` where the files are tokens already. */
+  tokenizer: z.string(),
+  vocabulary: z.number(),
+});
+
+export const verdict = z.object({
+  paths: z.array(z.string()),
+  /** Name in the catalogue, unless another is given. */
+  name: z.string(),
+  /** Null where nothing was recognised; then a problem says what was found. */
+  format: z.object({ id: datasetFormat, title: z.string() }).nullable(),
+  /** Other formats that the files may be read as. */
+  alternatives: z.array(z.object({ id: datasetFormat, title: z.string() })),
+  /** No error is left: an import with these options would begin. */
+  importable: z.boolean(),
+  /** Everything was counted; false: large files were looked at in part, and the figures are estimates. */
+  exact: z.boolean(),
+  /** Samples or tokens of each split. */
+  train: z.number(),
+  test: z.number(),
+  /** Bytes that the import will take on the disk, estimated. */
+  bytes: z.number(),
+  content: z.discriminatedUnion('kind', [imagesFound, textFound]).nullable(),
+  /** Columns of a table, to choose from. */
+  columns: z.array(z.string()),
+  problems: z.array(problem),
+  previews: z.array(preview),
+  /** The options with what was inferred filled in. */
+  options: importOptions,
+  seconds: z.number().describe('that the inspection took'),
+});
+export type Verdict = z.infer<typeof verdict>;
+
+/** An import under way or ended. running -> done | failed | cancelled. */
+export const importState = z.object({
+  id: z.string(),
+  /** Of the dataset. */
+  name: z.string(),
+  paths: z.array(z.string()),
+  state: z.enum(['running', 'done', 'failed', 'cancelled']),
+  /** Samples of images or bytes of text. */
+  unit: z.enum(['samples', 'bytes']),
+  done: z.number(),
+  /** 0 while it is not known. */
+  total: z.number(),
+  perSecond: z.number(),
+  /** Null while it cannot be told. */
+  secondsLeft: z.number().nullable(),
+  /** Samples left out so far. */
+  skipped: z.number(),
+  /** Why it failed, one sentence; empty otherwise. */
+  reason: z.string(),
+});
+export type ImportState = z.infer<typeof importState>;
+
+const whatToImport = { paths: z.array(z.string().min(1)).min(1).max(10_000), options: importOptions.default({}) };
+
+/** The commands about datasets on the way in; they become part of the app's commands (commands.ts) with their handlers. */
+export const datasetCommands = {
+  /** Looks at files within seconds; imports and changes nothing. */
+  inspectDataset: { params: z.strictObject(whatToImport), result: verdict },
+  /** Begins an import, or goes on with one that was cut off; `importChanged` events tell of it, `datasetImported` of its dataset. */
+  startImport: {
+    params: z.strictObject({ ...whatToImport, name: z.string().optional() }),
+    result: z.object({ importId: z.string() }),
+  },
+  /** Returns when it has ended; nothing of it is left. */
+  cancelImport: { params: z.strictObject({ importId: z.string() }), result: importState },
+} as const;

@@ -1,0 +1,57 @@
+// Every reference case on WebGPU: within 1e-3 of PyTorch, and the same bytes from run to run for any number of device processes.
+
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { builtWorker } from '../testing/lab.ts';
+import { caseFolder, replayErrors } from '../testing/replayErrors.ts';
+import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
+import { replayCase } from './replay.ts';
+
+const tolerance = 1e-3;
+const timeoutMs = 300_000;
+const cases = (await readdir(caseFolder(''), { withFileTypes: true })).filter((entry) => entry.isDirectory());
+
+describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
+  beforeEach(() => {
+    for (const [name, value] of Object.entries(softwareVulkan!)) vi.stubEnv(name, value);
+  });
+
+  const replay = async (name: string, numDevices: number): Promise<string> => {
+    const out = await mkdtemp(join(tmpdir(), 'sdp-replay-'));
+    await replayCase({
+      caseFolder: caseFolder(name),
+      out,
+      numDevices,
+      kind: 'webgpu',
+      spawnDevice: builtWorker(),
+    });
+    return out;
+  };
+
+  it.each(cases.map(({ name }) => name))(
+    '%s is within 1e-3 of the reference',
+    async (name) => {
+      const out = await replay(name, 1);
+      const errors = await replayErrors(name, out);
+      expect(Math.max(...Object.values(errors)), JSON.stringify(errors)).toBeLessThan(tolerance);
+      await rm(out, { recursive: true });
+    },
+    timeoutMs,
+  );
+
+  it(
+    'gives the same bytes again, in one process or two',
+    async () => {
+      const outs = [];
+      for (const numDevices of [1, 1, 2]) outs.push(await replay('resnet-neuron-backward', numDevices));
+      for (const file of ['grad0.safetensors', 'final.safetensors', 'result.json']) {
+        const [first, ...others] = await Promise.all(outs.map((out) => readFile(join(out, file))));
+        for (const other of others) expect(other.equals(first!), file).toBe(true);
+      }
+      for (const out of outs) await rm(out, { recursive: true });
+    },
+    timeoutMs,
+  );
+});
