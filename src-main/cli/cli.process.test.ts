@@ -172,9 +172,7 @@ it('replay prints a line per case with its largest relative error', async () => 
   const cases = ['llama-block-forward', 'resnet-ddp'];
   const ended = await sdp(['replay', ...cases.map(caseFolder), '--out', out, '--devices', '2']);
   const lines = ended.stdout.trimEnd().split('\n');
-  expect(lines).toEqual(
-    cases.map((name) => expect.stringMatching(new RegExp(`^${name}  \\d\\.\\de-\\d  (grad0|final|loss)`))),
-  );
+  expect(lines.map((line) => line.replace(/  \d\.\de-\d  (grad0|final|loss).*/, ''))).toEqual(cases);
   expect((await readdir(out)).sort()).toEqual(cases);
 });
 
