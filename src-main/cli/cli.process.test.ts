@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { caseFolder } from '../testing/cases.ts';
 import { cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 
@@ -80,6 +81,12 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
     ['a run id that is a path', ['evaluate', '../config'], 2, /^sdp: "\.\.\/config" is not the id of a run/],
     ['an unknown command', ['teach'], 2, /unknown command 'teach'/],
     ['an unknown option', ['runs', '--jason'], 2, /unknown option '--jason'/],
+    [
+      'two cases of one name',
+      ['replay', 'a/case', 'b/case', '--out', 'OUT'],
+      2,
+      /^sdp: two cases are named case, which would write to one folder; replay them apart\n$/,
+    ],
     [
       'a case that is not there',
       ['replay', 'nowhere', '--out', 'OUT'],
@@ -158,6 +165,15 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
     stdout: expect.stringContaining('agrees with the engine') as string,
   });
   expect(await readdir(out)).toEqual(['model.onnx']);
+});
+
+it('replay prints a line per case with its largest relative error', async () => {
+  const out = join(home, 'replayed');
+  const cases = ['llama-block-forward', 'resnet-ddp'];
+  const ended = await sdp(['replay', ...cases.map(caseFolder), '--out', out, '--devices', '2']);
+  const lines = ended.stdout.trimEnd().split('\n');
+  expect(lines.map((line) => line.replace(/  \d\.\de-\d  (grad0|final|loss).*/, ''))).toEqual(cases);
+  expect((await readdir(out)).sort()).toEqual(cases);
 });
 
 it('Ctrl-C, delivered twice as under npm, ends the run at a step boundary with a checkpoint', async () => {

@@ -8,7 +8,6 @@ import { importDataset, type ImportOptions } from '../data/import.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type StartOptions } from '../run/app.ts';
-import { replayCase } from '../run/replay.ts';
 import { listRuns } from '../run/runFolder.ts';
 import { readConfigFile } from './configFile.ts';
 import { followRun } from './follow.ts';
@@ -17,6 +16,7 @@ import { sdpHome } from '../run/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
 import { metricOf, printEnd, printJson, printTable } from './output.ts';
 import { printPlan } from './printPlan.ts';
+import { replayCases, type ReplayFlags } from './replay.ts';
 import { serveApp } from './serve.ts';
 
 interface Json {
@@ -205,23 +205,13 @@ function addRunCommands(program: Command): void {
     );
   program
     .command('replay')
-    .description('replay a reference case through the engine')
-    .argument('<case>', 'folder of the case')
-    .requiredOption('--out <folder>')
+    .description('replay reference cases through the engine; prints the largest relative error of each')
+    .argument('<case...>', 'folders of cases')
+    .requiredOption('--out <folder>', 'where the results go; of several cases, to a folder each')
     .option('--devices <count>', 'device processes', integer(1), 1)
     .addOption(new Option('--device-kind <kind>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .addOption(jsonOption())
-    .action(
-      async (
-        caseFolder: string,
-        options: Json & { out: string; devices: number; deviceKind: 'cpu' | 'webgpu' | 'cuda' },
-      ) => {
-        const { out, devices: numDevices, deviceKind: kind } = options;
-        const result = await replayCase({ caseFolder, out, numDevices, kind, spawnDevice: spawnChildDevice() });
-        if (options.json) printJson(result);
-        else console.log(`replayed ${result.loss.length} steps; evaluation loss ${result.eval_loss_step0_worker0}`);
-      },
-    );
+    .action((folders: string[], flags: ReplayFlags) => replayCases(folders, flags));
 }
 
 function addHostCommands(program: Command): void {

@@ -4,9 +4,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { caseFolder } from '../testing/cases.ts';
 import { builtWorker } from '../testing/lab.ts';
-import { caseFolder, replayErrors } from '../testing/replayErrors.ts';
 import { replayCase } from './replay.ts';
+import { replayError } from './replayErrors.ts';
 
 const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
 const cases = ['resnet', 'swin', 'llama'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
@@ -23,8 +24,8 @@ describe.each(cases)('%s', (name) => {
       outputs.push(await Promise.all(files.map((file) => readFile(join(out, file)))));
     }
     for (const files of outputs.slice(1)) expect(files).toEqual(outputs[0]);
-    const errors = await replayErrors(name, join(temporary, '1'));
-    expect(Math.max(...Object.values(errors)), JSON.stringify(errors)).toBeLessThan(tolerance);
+    const error = await replayError(caseFolder(name), join(temporary, '1'));
+    expect(error!.largest, error!.where).toBeLessThan(tolerance);
     await rm(temporary, { recursive: true });
   });
 });

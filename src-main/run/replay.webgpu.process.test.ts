@@ -4,10 +4,11 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { caseFolder } from '../testing/cases.ts';
 import { builtWorker } from '../testing/lab.ts';
-import { caseFolder, replayErrors } from '../testing/replayErrors.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
 import { replayCase } from './replay.ts';
+import { replayError } from './replayErrors.ts';
 
 const tolerance = 1e-3;
 const timeoutMs = 300_000;
@@ -34,8 +35,8 @@ describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
     '%s is within 1e-3 of the reference',
     async (name) => {
       const out = await replay(name, 1);
-      const errors = await replayErrors(name, out);
-      expect(Math.max(...Object.values(errors)), JSON.stringify(errors)).toBeLessThan(tolerance);
+      const error = await replayError(caseFolder(name), out);
+      expect(error!.largest, error!.where).toBeLessThan(tolerance);
       await rm(out, { recursive: true });
     },
     timeoutMs,

@@ -27,8 +27,11 @@ interface ExpectFile {
   eval_loss_step0_worker0: number;
 }
 
+/** Folder of a reference case. */
+export const caseFolder = (name: string) => join(import.meta.dirname, '../../testdata/cases', name);
+
 export async function readCase(name: string): Promise<ReferenceCase> {
-  const folder = join(import.meta.dirname, '../../testdata/cases', name);
+  const folder = caseFolder(name);
   const json = (file: string): unknown => JSON.parse(readFileSync(join(folder, file), 'utf8'));
   const tensors = async (file: string) => {
     const { tensors } = await readSafetensors(join(folder, file));

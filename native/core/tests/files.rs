@@ -103,6 +103,10 @@ fn exports_carry_scales_statistics_scalars_and_metadata() {
     assert_eq!((scalar.shape(), scalar.data()), (&[][..], &7i64.to_le_bytes()[..]));
     let vector = file.tensor("index").unwrap();
     assert_eq!((vector.shape(), vector.data()), (&[3][..], &[2i64, 0, -1].map(i64::to_le_bytes).concat()[..]));
+    let part = WriteOptions { tensors: Some(vec!["bias".into()]), ..WriteOptions::default() };
+    state::write_values(&store, &path, &part).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(SafeTensors::deserialize(&bytes).unwrap().names(), ["bias"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
-"""Loads an exported ResNet or Swin Transformer in torchvision with strict=True and evaluates it on an imported dataset.
+"""Loads an export where its users would (torchvision with strict=True, or transformers' from_pretrained), compares its logits with those of
+the model.onnx beside it, which the engine has compared with its own, and evaluates images of an imported dataset where one is named.
 
-Usage: python bench/torchvision_check.py MODEL.safetensors SDP_HOME/datasets/NAME   (needs torch, torchvision, safetensors, numpy)
+Usage: python bench/export_check.py FOLDER [SDP_HOME/datasets/NAME]
+(FOLDER holds both exports of a run; needs torch, onnxruntime, safetensors, numpy, and torchvision or transformers)
 """
 
 import json
@@ -8,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 from safetensors import safe_open
 from torch import nn
@@ -52,12 +55,36 @@ def build_resnet(spec):
     return model
 
 
-def load(path):
-    with safe_open(path, framework="pt") as file:
+def load(folder):
+    if (folder / "config.json").exists():
+        from transformers import LlamaForCausalLM
+
+        model, info = LlamaForCausalLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
+        wrong = {name: found for name, found in info.items() if found}
+        if wrong:
+            sys.exit(f"from_pretrained: {wrong}")
+        return model.eval(), lambda tokens: model(tokens).logits
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
         model = build(json.loads(file.metadata()["model"]))
         state = {name: file.get_tensor(name) for name in file.keys()}
     model.load_state_dict(state, strict=True)
-    return model.eval()
+    return model.eval(), model
+
+
+@torch.inference_mode()
+def largest_error(logits_of, path, vocabulary):
+    """Largest absolute difference over largest absolute value, on random inputs."""
+    session = onnxruntime.InferenceSession(path)
+    (port,) = session.get_inputs()
+    shape = [extent if isinstance(extent, int) else 4 for extent in port.shape]
+    random = np.random.default_rng(0)
+    if port.type == "tensor(int64)":
+        samples = random.integers(0, vocabulary, shape)
+    else:
+        samples = random.standard_normal(shape, dtype=np.float32)
+    own = session.run(None, {port.name: samples})[0]
+    library = logits_of(torch.from_numpy(samples)).numpy().reshape(own.shape)
+    return np.abs(own - library).max() / np.abs(library).max()
 
 
 @torch.inference_mode()
@@ -75,10 +102,16 @@ def count_correct(model, folder, batch=500):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    correct, total = count_correct(load(sys.argv[1]), Path(sys.argv[2]))
-    print(f"torchvision: strict load done, accuracy {correct / total:.4f} ({correct} of {total})")
+    folder = Path(sys.argv[1])
+    model, logits_of = load(folder)
+    vocabulary = getattr(getattr(model, "config", None), "vocab_size", 0)
+    error = largest_error(logits_of, folder / "model.onnx", vocabulary)
+    print(f"{type(model).__name__}: every tensor loaded, logits differ by {error:.1e} of the largest")
+    if len(sys.argv) == 3:
+        correct, total = count_correct(model, Path(sys.argv[2]))
+        print(f"accuracy {correct / total:.4f} ({correct} of {total})")
 
 
 if __name__ == "__main__":
