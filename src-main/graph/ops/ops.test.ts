@@ -112,7 +112,7 @@ const baseEntries: Entry[] = [
     ops: ['Size'],
     what: 'in a value that waits for two others',
     inputs: [[2, 3], [4], []],
-    build: (g, x, a, b) => after(g, x!, moment(g, [a!, b!])),
+    build: (g, x, a, b) => after(g, x, moment(g, [a, b])),
   },
   { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
   {
