@@ -19,7 +19,9 @@ test('views have no accessibility violations and fit every size, light and dark'
   const run = new URL(page.url()).hash;
   for (const [hash, landmark] of [
     [run, 'Mask matrix'],
-    ['#/new', 'Memory by device'],
+    ['#/plan', 'Memory by device'],
+    ['#/data', 'Import'],
+    ['#/settings', 'Appearance'],
     ['#/', 'Recent runs'],
   ] as const) {
     await page.evaluate((to) => (location.hash = to), hash);

@@ -7,6 +7,7 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   lab,
 }) => {
   const { page } = lab;
+  await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Data' }).click();
   await page.getByLabel('Path').fill('/nowhere/at/all');
   await page.getByRole('button', { name: 'Import dataset' }).click();
   await expect(page.getByText('/nowhere/at/all does not exist')).toBeVisible();
@@ -18,16 +19,19 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
     { timeout: 180_000 },
   );
 
-  await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'New run' }).click();
+  await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Plan' }).click();
   const field = (name: string) => page.getByRole('form', { name: 'Configuration' }).getByLabel(name, { exact: true });
+  const open = (section: string) => page.locator('summary', { hasText: section }).click();
   await field('Dataset').selectOption('digits');
   await field('Width').fill('4');
   await field('Steps').fill('6');
+  await open('Evaluation');
   await field('Samples').fill('200');
   await field('Every').first().fill('0');
   const matrix = page.getByRole('region', { name: 'Mask matrix' });
   await field('Assignment').selectOption('cost');
-  await expect(matrix.getByText('Spectral gap')).toBeVisible();
+  await expect(matrix.getByText('Spectral gap').first()).toBeVisible();
+  await open('Devices');
   await field('Devices').getByRole('button', { name: 'Add device' }).click();
   await field('Memory of device 1').fill('130MiB');
   const misfit = page.getByRole('alert').filter({ hasText: 'The plan does not fit: cpu:0 needs' });

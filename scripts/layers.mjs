@@ -36,6 +36,7 @@ const allowed = {
     'vue',
     'pinia',
     'uplot',
+    'yaml',
     'zod',
   ],
 };

@@ -1,18 +1,30 @@
 import { expect, test } from 'vitest';
 import { addressOf, parseRoute } from './router.ts';
 
-test('every address leads back to its view', () => {
-  expect(parseRoute(addressOf.home)).toEqual({ view: 'home' });
-  expect(parseRoute('')).toEqual({ view: 'home' });
-  expect(parseRoute('#key=abcdefgh-0123456')).toEqual({ view: 'home' });
-  expect(parseRoute(addressOf.new())).toEqual({ view: 'new', sampleId: '' });
-  expect(parseRoute(addressOf.new('a/b'))).toEqual({ view: 'new', sampleId: 'a/b' });
-  expect(parseRoute(addressOf.run('2026-11-21.1'))).toEqual({ view: 'run', runId: '2026-11-21.1' });
+test.each([
+  ['', { view: 'home' }],
+  ['#/', { view: 'home' }],
+  ['#key=abcdefghijklmnop', { view: 'home' }],
+  ['#/data', { view: 'data', dataset: '' }],
+  ['#/plan', { view: 'plan', from: '', id: '' }],
+  ['#/plan/nowhere/x', { view: 'unknown' }],
+  ['#/settings', { view: 'settings' }],
+  ['#/compare', { view: 'compare', runIds: [] }],
+  ['#/runs/', { view: 'unknown' }],
+  ['#/runs/a/b', { view: 'unknown' }],
+  ['#/runs/a/try/c', { view: 'unknown' }],
+  ['#/elsewhere', { view: 'unknown' }],
+  ['#/runs/%', { view: 'run', runId: '%' }],
+])('%j opens %j', (hash, route) => {
+  expect(parseRoute(hash)).toEqual(route);
 });
 
-test('anything else is unknown, and a broken escape breaks nothing', () => {
-  expect(['#/runs', '#/runs/', '#/elsewhere', '#/runs/a/b'].map((hash) => parseRoute(hash).view)).toEqual(
-    Array(4).fill('unknown'),
-  );
-  expect(parseRoute('#/runs/%')).toEqual({ view: 'run', runId: '%' });
+test('an address leads back to what it was made of', () => {
+  const name = 'a/b ?,<i>';
+  expect(parseRoute(addressOf.data(name))).toEqual({ view: 'data', dataset: name });
+  expect(parseRoute(addressOf.planFrom('run', name))).toEqual({ view: 'plan', from: 'run', id: name });
+  expect(parseRoute(addressOf.run(name))).toEqual({ view: 'run', runId: name });
+  expect(parseRoute(addressOf.tryRun('r.1'))).toEqual({ view: 'try', runId: 'r.1' });
+  expect(parseRoute(addressOf.compare(['a', 'b']))).toEqual({ view: 'compare', runIds: ['a', 'b'] });
+  expect(parseRoute(addressOf.help('coverage'))).toEqual({ view: 'help', topic: 'coverage' });
 });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { plan } from './plan.ts';
 import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
+import { settings } from './settings.ts';
 
 export const device = z.object({
   id: z.string(),
@@ -14,6 +15,15 @@ export const device = z.object({
   cores: z.number().optional(),
 });
 export type Device = z.infer<typeof device>;
+
+/** What a device has in use now, by every program of the machine. */
+export const deviceLoad = z.object({
+  id: z.string(),
+  memoryUsedBytes: z.number(),
+  /** Share of its time that it computes, since it was last asked; null at the first time. */
+  load: z.number().nullable(),
+});
+export type DeviceLoad = z.infer<typeof deviceLoad>;
 
 const datasetFile = {
   name: z.string(),
@@ -67,15 +77,27 @@ export const appCommands = {
       datasets: z.array(dataset),
       runs: z.array(runSummary),
       samples: z.array(sample),
+      settings,
+      /** The data folder. */
+      home: z.string(),
     }),
   },
+  sampleDevices: { params: nothing, result: z.array(deviceLoad) },
+  saveSettings: { params: settings, result: settings },
   planRun: { params: rawConfig, result: plan },
   startRun: { params: rawConfig, result: z.object({ runId: z.string() }) },
   /** Imports the sample's dataset where it is missing, then starts its run. */
   startSample: { params: z.strictObject({ sampleId: z.string() }), result: z.object({ runId: z.string() }) },
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stopRun: { params: runId, result: runSummary },
+  /** Holds an active run at a step boundary with its devices as they are; returns when it stands still. */
+  pauseRun: { params: runId, result: runSummary },
+  /** Lets a paused run go on, or starts one that has ended from its newest checkpoint. */
   resumeRun: { params: runId, result: runSummary },
+  /** Writes a checkpoint of an active run at the next step boundary; returns when it is written. */
+  checkpointRun: { params: runId, result: runSummary },
+  /** The last lines of the run's log. */
+  runLog: { params: runId, result: z.object({ lines: z.array(z.string()) }) },
   getRun: { params: runId, result: runDetail },
   exportRun: { params: runId.extend({ format: exportFormat }), result: exportResult },
   importDataset: { params: z.strictObject({ path: z.string().min(1), name: z.string().optional() }), result: dataset },

@@ -2,7 +2,8 @@
 
 import { z } from 'zod';
 import { dataset } from './commands.ts';
-import { deviceMemory, evaluationRecord, exportResult, runSummary, stepColumns } from './run.ts';
+import { evaluationRecord, exportResult, memoryRecord, runSummary, stepColumns } from './run.ts';
+import { settings } from './settings.ts';
 
 const ofRun = z.object({ runId: z.string() });
 
@@ -10,10 +11,11 @@ export const appEvents = {
   runChanged: z.object({ summary: runSummary }),
   stepsAppended: ofRun.extend({ columns: stepColumns }),
   evaluationAppended: ofRun.extend({ evaluation: evaluationRecord }),
-  memorySampled: ofRun.extend({ memory: z.array(deviceMemory) }),
+  memorySampled: ofRun.extend({ memory: memoryRecord }),
   checkpointWritten: ofRun.extend({ step: z.number() }),
   exportWritten: ofRun.extend({ export: exportResult }),
   datasetImported: z.object({ dataset }),
+  settingsSaved: z.object({ settings }),
 } as const;
 
 export type AppEvents = typeof appEvents;

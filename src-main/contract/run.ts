@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { memoryBytes, plan } from './plan.ts';
 import { runConfig } from './runConfig.ts';
 
-/** preparing -> training <-> evaluating / saving -> done | stopped | failed. `interrupted`: the app ended without a word while it ran. */
+/** preparing -> training <-> evaluating / saving / paused -> done | stopped | failed. `interrupted`: the app ended without a word while it ran. */
 export const runState = z.enum([
   'preparing',
   'training',
   'evaluating',
   'saving',
+  'paused',
   'stopped',
   'done',
   'failed',
@@ -17,10 +18,17 @@ export const runState = z.enum([
 ]);
 export type RunState = z.infer<typeof runState>;
 
+const activeStates: readonly RunState[] = ['preparing', 'training', 'evaluating', 'saving', 'paused'];
+
 /** A run that still has processes. */
 export function isActive(state: RunState): boolean {
-  return state === 'preparing' || state === 'training' || state === 'evaluating' || state === 'saving';
+  return activeStates.includes(state);
 }
+
+/** Mean loss over stretches of `every` steps, from the first on; null where a loss was not finite. */
+export const lossCurve = z.object({ every: z.number(), means: z.array(z.number().nullable()) });
+export type LossCurve = z.infer<typeof lossCurve>;
+export const noLoss: LossCurve = { every: 1, means: [] };
 
 export const runSummary = z.object({
   id: z.string(),
@@ -33,6 +41,9 @@ export const runSummary = z.object({
   createdAt: z.string().describe('ISO 8601'),
   accuracy: z.number().nullable().describe('last evaluation of the full network'),
   perplexity: z.number().nullable().default(null).describe('the same, of language models'),
+  /** For a picture in lists. */
+  curve: lossCurve.default(noLoss),
+  dataset: z.string().default('').describe('that it is trained on'),
 });
 export type RunSummary = z.infer<typeof runSummary>;
 
@@ -50,6 +61,8 @@ export const stepColumns = z.object({
   dataMs: z.array(z.array(z.number())),
   /** Wall-clock milliseconds of the step. */
   stepMs: z.array(z.number()),
+  /** Milliseconds of training up to the end of the step: the sum of stepMs. */
+  elapsedMs: z.array(z.number()),
 });
 export type StepColumns = z.infer<typeof stepColumns>;
 
@@ -75,6 +88,10 @@ export const deviceMemory = z.object({
 });
 export type DeviceMemory = z.infer<typeof deviceMemory>;
 
+/** Memory of all devices of a run at one time; `step`: steps done then. */
+export const memoryRecord = z.object({ step: z.number(), elapsedMs: z.number(), devices: z.array(deviceMemory) });
+export type MemoryRecord = z.infer<typeof memoryRecord>;
+
 export const exportFormat = z.enum(['safetensors', 'onnx']);
 export type ExportFormat = z.infer<typeof exportFormat>;
 
@@ -98,7 +115,8 @@ export const runDetail = z.object({
   /** At most some thousands of rows; decimated evenly where there are more. */
   columns: stepColumns,
   evaluations: z.array(evaluationRecord),
-  memory: z.array(deviceMemory),
+  /** At most some hundreds over the whole run; the last one is the newest. */
+  memory: z.array(memoryRecord),
   checkpoints: z.array(z.number()).describe('steps'),
   exports: z.array(exportResult),
 });

@@ -8,26 +8,36 @@ import type { AppEvents } from '../contract/events.ts';
 import type { AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
-import { isActive, type ExportFormat, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
+import {
+  isActive,
+  noLoss,
+  type ExportFormat,
+  type ExportResult,
+  type RunDetail,
+  type RunSummary,
+} from '../contract/run.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
+import { sampleDevices } from '../device/load.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint } from './checkpoint.ts';
 import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { removeStaleStores } from './fleet.ts';
-import { readMetrics } from './metricsLog.ts';
+import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
 import { listRuns, newRunId, RunFolder } from './runFolder.ts';
+import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
 
 /** Rows of a run's series that a page gets at first; more are thinned out evenly. */
 const maxRows = 4000;
+const mostLogLines = 500;
 
 export const appVersion = '0.1.0';
 
@@ -80,18 +90,36 @@ class Lab {
     return {
       snapshot: async () => {
         const sequence = this.events.sequence;
-        const [{ datasets }, runs, { devices }] = await Promise.all([
+        const [{ datasets }, runs, { devices }, settings] = await Promise.all([
           listDatasets(home),
           this.summaries(),
           listDevices(spawnDevice),
+          readSettings(home),
         ]);
-        return { version: appVersion, sequence, devices, datasets, runs, samples: [...samples] };
+        return { version: appVersion, sequence, devices, datasets, runs, samples: [...samples], settings, home };
+      },
+      sampleDevices: () => sampleDevices(),
+      saveSettings: async (settings) => {
+        await writeSettings(home, settings);
+        this.events.emit('settingsSaved', { settings });
+        return settings;
       },
       planRun: ({ config }) => this.plan(parseRunConfig(config)),
       startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),
       startSample: async ({ sampleId }) => ({ runId: await this.start(findSample(sampleId).config) }),
       stopRun: ({ runId }) => this.stop(runId),
-      resumeRun: ({ runId }) => this.resume(runId),
+      pauseRun: async ({ runId }) => {
+        const run = this.active(runId);
+        await run.pause();
+        return run.summary;
+      },
+      resumeRun: ({ runId }) => this.goOn(runId),
+      checkpointRun: async ({ runId }) => {
+        const run = this.active(runId);
+        await run.checkpoint();
+        return run.summary;
+      },
+      runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
       exportRun: ({ runId, format }) => this.export(runId, format, {}),
       importDataset: async ({ path, name }, { signal }) => {
@@ -107,9 +135,22 @@ class Lab {
   }
 
   async stop(runId: string): Promise<RunSummary> {
+    const run = this.active(runId);
+    await run.stop();
+    return run.summary;
+  }
+
+  private active(runId: string): Run {
     const run = this.runs.get(runId);
     if (!run || !isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is not active`);
-    await run.stop();
+    return run;
+  }
+
+  /** A paused run goes on where it is; one that has ended starts from its newest checkpoint. */
+  private async goOn(runId: string): Promise<RunSummary> {
+    const run = this.runs.get(runId);
+    if (run?.summary.state !== 'paused') return this.resume(runId);
+    run.unpause();
     return run.summary;
   }
 
@@ -154,6 +195,8 @@ class Lab {
       createdAt: now.toISOString(),
       accuracy: null,
       perplexity: null,
+      curve: noLoss,
+      dataset: config.data.dataset,
     };
     const folder = this.folder(id);
     this.refuseSecond();
@@ -211,7 +254,7 @@ class Lab {
     const run = this.runs.get(runId);
     const { summary, exports } = run ?? (await folder.readState());
     const config = run?.config ?? (await folder.readConfig());
-    const { columns, evaluations } = await readMetrics(
+    const { columns, evaluations, memory } = await readMetrics(
       folder.file('metrics.jsonl'),
       config.subnetworks.workers,
       maxRows,
@@ -222,7 +265,7 @@ class Lab {
       plan: await folder.readPlan(),
       columns,
       evaluations,
-      memory: [...(run?.memory.values() ?? [])],
+      memory,
       checkpoints: await folder.checkpoints(),
       exports,
     };

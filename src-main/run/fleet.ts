@@ -100,6 +100,11 @@ export class Fleet {
     this.store.requestStop();
   }
 
+  /** Takes back a stop, so that the next train() goes on. */
+  clearStop(): void {
+    this.store.clearStop();
+  }
+
   /** Ends the processes and removes the store. */
   async close(): Promise<void> {
     if (this.closing) return;
@@ -123,7 +128,8 @@ export class Fleet {
     return this.orLost(Promise.all(this.members.map(ask)));
   }
 
-  private async orLost<T>(work: Promise<T>): Promise<T> {
+  /** The work, or the loss of a device, whichever comes first. */
+  async orLost<T>(work: Promise<T>): Promise<T> {
     try {
       return await Promise.race([work, this.loss]);
     } catch (error) {

@@ -52,9 +52,8 @@ describe('recomputation', () => {
       const subnetworks = { workers: 1, coverage: 1 };
       const config = { ...smallConfig({ subnetworks, training: { recompute, steps: 1, batch: 16 } }), model: deep };
       let measured = 0;
-      const off = lab.app.events.subscribe(({ name, payload }) => {
-        if (name === 'memorySampled')
-          measured = (payload as { memory: { measured: { activations: number } }[] }).memory[0]!.measured.activations;
+      const off = lab.app.events.subscribe((event) => {
+        if (event.name === 'memorySampled') measured = event.payload.memory.devices[0]!.measured.activations;
       });
       const runId = await lab.app.start(config);
       expect((await lab.app.whenEnded(runId)).state).toBe('done');

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { StepColumns } from '../contract/run.ts';
-import { MetricsLog, readMetrics } from './metricsLog.ts';
+import { MetricsLog } from './metricsLog.ts';
+import { readMetrics } from './readMetrics.ts';
 
 let folder: string;
 let path: string;
@@ -22,6 +23,7 @@ const steps = (from: number, losses: (number | null)[]): StepColumns => ({
   syncMs: [losses.map(() => 1), losses.map(() => 1)],
   dataMs: [losses.map(() => 0), losses.map(() => 0)],
   stepMs: losses.map(() => 7),
+  elapsedMs: losses.map((_, row) => 7 * (from + row + 1)),
 });
 
 it('reads back what it wrote, and a TensorBoard file lies beside', async () => {
@@ -47,6 +49,7 @@ it('a resumed run drops the steps that it will do again, and a last line that wa
   await resumed.close();
   const { columns, evaluations } = await readMetrics(path, 2, 100);
   expect([columns.step, columns.loss[0], evaluations]).toEqual([[0, 1, 2], [3, 2, 9], []]);
+  expect([resumed.elapsedMs, columns.elapsedMs]).toEqual([14, [7, 14, 21]]);
 });
 
 it('thins long runs evenly but keeps the last step and every loss that is not finite', async () => {
@@ -55,6 +58,15 @@ it('thins long runs evenly but keeps the last step and every loss that is not fi
   log.appendSteps(steps(0, losses));
   await log.close();
   const { columns } = await readMetrics(path, 2, 10);
-  expect(columns.step).toEqual([0, 10, 20, 30, 33, 40, 50, 60, 70, 80, 90, 99]);
-  expect(columns.loss[1]![4]).toBeNull();
+  expect(columns.step).toEqual([0, 16, 32, 33, 48, 64, 80, 96, 99]);
+  expect(columns.loss[1]![3]).toBeNull();
+  expect(columns.elapsedMs.at(-1)).toBe(700);
+});
+
+it('keeps memory beside the steps', async () => {
+  const log = await MetricsLog.open(folder, path, 0);
+  log.appendSteps(steps(0, [3]));
+  log.appendMemory({ step: 1, elapsedMs: 7, devices: [] });
+  await log.close();
+  expect((await readMetrics(path, 2, 10)).memory).toEqual([{ step: 1, elapsedMs: 7, devices: [] }]);
 });

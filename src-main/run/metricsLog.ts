@@ -1,21 +1,14 @@
 // Metrics of a run on disk: metrics.jsonl (a line per step or evaluation) and TensorBoard scalars.
 //
 // TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
-// {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}}. Writes are queued in order; a resumed run first drops the lines of
-// the steps that it will do again, and a last line that was cut short.
+// {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}. Writes are queued
+// in order; a resumed run first drops the lines of the steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
-import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
-import { evaluationRecord, type EvaluationRecord, type StepColumns } from '../contract/run.ts';
+import { appendFile, open, rename } from 'node:fs/promises';
+import type { EvaluationRecord, MemoryRecord, StepColumns } from '../contract/run.ts';
 import { storageError } from '../data/files.ts';
 import { ScalarLog } from '../export/tensorboard.ts';
-
-import { emptyColumns } from './stepMerger.ts';
-
-const workerSeries = ['loss', 'computeMs', 'syncMs', 'dataMs'] as const;
-const stepSeries = ['gradNorm', 'learningRate', 'stepMs'] as const;
-
-type StepLine = { step: number } & Record<(typeof workerSeries)[number], (number | null)[]> &
-  Record<(typeof stepSeries)[number], number>;
+import { linesOf, stepMsOf, stepOf, stepSeries, workerSeries } from './metricLines.ts';
 
 export class MetricsLog {
   private queue: Promise<void> = Promise.resolve();
@@ -23,13 +16,15 @@ export class MetricsLog {
   private constructor(
     private readonly path: string,
     private readonly scalars: ScalarLog,
+    /** Training time of the steps that were there when it was opened, in milliseconds. */
+    readonly elapsedMs: number,
   ) {}
 
   /** Opens for a run that goes on with step `from`. */
   static async open(folder: string, path: string, from: number): Promise<MetricsLog> {
     try {
-      await dropFrom(path, from);
-      return new MetricsLog(path, await ScalarLog.open(folder, from + 1));
+      const elapsedMs = await dropFrom(path, from);
+      return new MetricsLog(path, await ScalarLog.open(folder, from + 1), elapsedMs);
     } catch (error) {
       throw storageError(error, path);
     }
@@ -55,6 +50,10 @@ export class MetricsLog {
       if (evaluation.perplexity !== null)
         this.scalars.add('evaluation/perplexity', evaluation.step, evaluation.perplexity);
     });
+  }
+
+  appendMemory(memory: MemoryRecord): void {
+    this.append([JSON.stringify({ memory })], () => undefined);
   }
 
   /** Waits until everything is written; fails with `storage` where something could not be. */
@@ -85,57 +84,27 @@ export class MetricsLog {
   }
 }
 
-/** What is on disk, with at most `maxRows` evenly spaced steps and every step whose loss is not finite. */
-export async function readMetrics(
-  path: string,
-  numWorkers: number,
-  maxRows: number,
-): Promise<{ columns: StepColumns; evaluations: EvaluationRecord[] }> {
-  const lines = await readLines(path);
-  const evaluations = lines.flatMap((line) => {
-    const parsed = evaluationRecord.safeParse((line as { evaluation?: unknown }).evaluation);
-    return parsed.success ? [parsed.data] : [];
-  });
-  const steps = lines.filter((line): line is StepLine => 'step' in line);
-  const stride = Math.max(1, Math.ceil(steps.length / maxRows));
-  const columns = emptyColumns(numWorkers);
-  steps.forEach((line, index) => {
-    if (index % stride === 0 || index === steps.length - 1 || line.loss.includes(null)) addLine(columns, line);
-  });
-  return { columns, evaluations };
-}
-
 function lineOf(columns: StepColumns, row: number): object {
   const ofWorkers = workerSeries.map((name) => [name, columns[name].map((series) => series[row])]);
   const ofStep = stepSeries.map((name) => [name, columns[name][row]]);
   return { step: columns.step[row], ...(Object.fromEntries([...ofWorkers, ...ofStep]) as object) };
 }
 
-function addLine(columns: StepColumns, line: StepLine): void {
-  columns.step.push(line.step);
-  for (const name of stepSeries) columns[name].push(line[name]);
-  for (const name of workerSeries) {
-    columns[name].forEach((series: (number | null)[], worker) => series.push(line[name][worker] ?? null));
-  }
-}
-
-async function readLines(path: string): Promise<object[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => {
-    try {
-      return [JSON.parse(line) as object];
-    } catch {
-      return [];
+/** Leaves out what follows step `from`, and returns the training time of what stays, in milliseconds. */
+async function dropFrom(path: string, from: number): Promise<number> {
+  const partial = `${path}.partial`;
+  const file = await open(partial, 'w');
+  let elapsedMs = 0;
+  try {
+    for await (const line of linesOf(path)) {
+      const at = stepOf(line);
+      if (at === undefined || at > from) continue;
+      elapsedMs += stepMsOf(line);
+      await file.write(`${line}\n`);
     }
-  });
-}
-
-async function dropFrom(path: string, from: number): Promise<void> {
-  const lines = await readLines(path);
-  const kept = lines.filter((line) => {
-    const { step, evaluation } = line as Partial<StepLine> & { evaluation?: EvaluationRecord };
-    return step === undefined ? (evaluation?.step ?? Infinity) <= from : step < from;
-  });
-  await writeFile(`${path}.partial`, kept.map((line) => `${JSON.stringify(line)}\n`).join(''));
-  await rename(`${path}.partial`, path);
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+  return elapsedMs;
 }

@@ -87,6 +87,27 @@ it('a run that is stopped and resumed ends with the very same parameters and met
   expect(await metrics(folder)).toEqual(await metrics(whole.folder));
 });
 
+it('a run that is paused, saved and let go on ends with the very same parameters', async () => {
+  const lab = await openLab(home);
+  const config = smallConfig({ devices: cpuDevices(2), training: { steps: 300 } });
+  const whole = await runToEnd(lab, config);
+  const runId = await lab.app.start(config);
+  const call = { signal: new AbortController().signal };
+  const { handlers } = lab.app;
+  await nextEvent(lab, 'stepsAppended');
+  const paused = await handlers.pauseRun({ runId }, call);
+  expect(paused.state).toBe('paused');
+  expect(paused.step).toBeLessThan(300);
+  await handlers.checkpointRun({ runId }, call);
+  const { checkpoints, summary } = await handlers.getRun({ runId }, call);
+  expect([checkpoints, summary.state, summary.step]).toEqual([[paused.step], 'paused', paused.step]);
+  await handlers.resumeRun({ runId }, call);
+  expect((await lab.app.whenEnded(runId)).state).toBe('done');
+  const folder = new RunFolder(lab.home, runId);
+  expect(await checkpointBytes(folder, 300)).toEqual(await checkpointBytes(whole.folder, 300));
+  await expect(handlers.pauseRun({ runId }, call)).rejects.toThrow(`run ${runId} is not active`);
+});
+
 it('a device process that is killed ends the run with device, cause and step named, and the last checkpoint good', async () => {
   const lab = await openLab(home);
   const config = smallConfig({ devices: cpuDevices(2), training: { steps: 100_000 }, checkpoint: { every: 2 } });

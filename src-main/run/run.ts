@@ -1,7 +1,7 @@
 // The life of one run: prepare, train in segments between evaluations and checkpoints, evaluate, save, and say the truth about it.
 //
 // The owner of the run's state: every change is stored in state.json, then told as an event. stop() ends training at a step boundary with a
-// checkpoint; the loss of a device or a full disk ends the run as failed, with the last checkpoint as it was.
+// checkpoint, pause() holds it there; the loss of a device or a full disk ends the run as failed, with the last checkpoint as it was.
 
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
@@ -15,26 +15,32 @@ import { writeCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
 import { measuredMemory } from './measuredMemory.ts';
 import { evaluationOf } from './metrics.ts';
+import { LossCurveBuilder } from './lossCurve.ts';
 import { MetricsLog } from './metricsLog.ts';
 import { openFleet, prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import type { PreparedRun } from './prepare.ts';
+import { Requests } from './requests.ts';
 import type { RunFolder } from './runFolder.ts';
 import { learningRate } from './schedule.ts';
 import { StepMerger } from './stepMerger.ts';
 
-/** Milliseconds between two step events (20 a second), and between two summaries while training. */
+/** Milliseconds between two step events (20 a second), two summaries while training, and two records of memory in the log. */
 const stepsEveryMs = 50;
 const summaryEveryMs = 1000;
+const memoryLoggedEveryMs = 5000;
 
 export class Run {
   /** Last measured memory, by device. */
-  readonly memory = new Map<string, DeviceMemory>();
+  private readonly memory = new Map<string, DeviceMemory>();
   /** Settles when the run has ended and everything is written; never rejects. */
   readonly ended: Promise<void>;
-  private stopRequested = false;
-  private announceStop!: () => void;
-  private readonly stopAnnounced = new Promise<void>((resolve) => (this.announceStop = resolve));
+  private readonly requests = new Requests();
   private fleet: Fleet | undefined;
+  private log: MetricsLog | undefined;
+  private merger: StepMerger | undefined;
+  private curve: LossCurveBuilder;
+  private elapsedMs = 0;
+  private memoryLoggedAt = 0;
 
   constructor(
     private readonly host: RunHost,
@@ -46,6 +52,7 @@ export class Run {
     private current: RunSummary,
     from: Start,
   ) {
+    this.curve = new LossCurveBuilder(current.curve, current.step);
     this.ended = this.live(from);
   }
 
@@ -55,10 +62,28 @@ export class Run {
 
   /** Ends the run at the next step boundary with a checkpoint; returns when it has ended. */
   async stop(): Promise<void> {
-    this.stopRequested = true;
-    this.announceStop();
+    this.requests.requestStop();
     this.fleet?.requestStop();
     await this.ended;
+  }
+
+  /** Holds the run at the next step boundary, devices and all; returns when it stands still or has ended. */
+  async pause(): Promise<void> {
+    this.requests.setPause(true);
+    this.fleet?.requestStop();
+    await Promise.race([this.requests.paused, this.ended]);
+  }
+
+  /** Lets a paused run go on. */
+  unpause(): void {
+    this.requests.setPause(false);
+  }
+
+  /** Writes a checkpoint at the next step boundary; returns when it is written or the run has ended. */
+  async checkpoint(): Promise<void> {
+    const saved = this.requests.requestSave();
+    this.fleet?.requestStop();
+    await Promise.race([saved, this.ended]);
   }
 
   private async live(from: Start): Promise<void> {
@@ -84,29 +109,34 @@ export class Run {
     return prepared;
   }
 
-  private merger: StepMerger | undefined;
-
   private async train(prepared: PreparedRun): Promise<void> {
     const { training } = this.config;
     const log = await MetricsLog.open(this.folder.path, this.folder.file('metrics.jsonl'), this.current.step);
+    this.log = log;
+    this.elapsedMs = log.elapsedMs;
     this.merger = new StepMerger(
       prepared.devices.map((device) => device.workers),
       (step) => learningRate(training, step),
       this.current.step,
+      log.elapsedMs,
     );
     const timers = [
       setInterval(() => this.tellSteps(log), stepsEveryMs),
       setInterval(() => this.tell(), summaryEveryMs),
     ];
     try {
-      while (this.current.step < training.steps && !this.stopRequested) await this.segment(prepared, log);
-      if (!this.stopRequested) await this.evaluate(prepared, log);
+      while (this.current.step < training.steps && !this.requests.stop) {
+        await this.segment(prepared, log);
+        await this.serveRequests();
+      }
+      if (!this.requests.stop) await this.evaluate(prepared, log);
       await this.save();
       await log.flush();
-      await this.change(this.stopRequested ? 'stopped' : 'done', this.stopRequested ? 'stopped on request' : '');
+      await this.change(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? 'stopped on request' : '');
     } finally {
       timers.forEach(clearInterval);
       this.tellSteps(log);
+      this.log = undefined;
       await log.close();
     }
   }
@@ -122,16 +152,29 @@ export class Run {
     this.current = { ...this.current, step };
     this.tellSteps(log);
     await log.flush();
-    if (this.stopRequested || step === training.steps) return;
+    if (this.requests.stop || step === training.steps || step === from) return;
     if (evaluation.every > 0 && step % evaluation.every === 0) await this.evaluate(prepared, log);
     if (checkpoint.every > 0 && step % checkpoint.every === 0) await this.save();
+  }
+
+  /** What was asked for meanwhile: a checkpoint now, a pause until it is ended. */
+  private async serveRequests(): Promise<void> {
+    const { requests } = this;
+    if (!requests.stop) this.fleet!.clearStop();
+    if (requests.saveWanted) await this.save();
+    while (requests.pause && !requests.stop) {
+      await this.change('paused');
+      await this.fleet!.orLost(requests.standStill());
+      if (requests.saveWanted) await this.save();
+    }
+    if (!requests.stop) this.fleet!.clearStop();
   }
 
   /** Evaluates the full network; given up without a result where a stop is asked for meanwhile. */
   private async evaluate(prepared: PreparedRun, log: MetricsLog): Promise<void> {
     await this.change('evaluating');
     const startedAt = performance.now();
-    const result = await Promise.race([this.fleet!.evaluate(prepared.evaluationSamples), this.stopAnnounced]);
+    const result = await Promise.race([this.fleet!.evaluate(prepared.evaluationSamples), this.requests.stopped]);
     if (!result) return;
     const tokens = prepared.setup.evaluation.source.kind === 'tokens';
     const record = evaluationOf(result, { step: this.current.step, tokens, startedAt });
@@ -144,6 +187,7 @@ export class Run {
     await this.change('saving');
     await writeCheckpoint(this.folder, this.fleet!.store, this.current.step, this.config.checkpoint.keep);
     this.events.emit('checkpointWritten', { runId: this.folder.id, step: this.current.step });
+    this.requests.saved();
   }
 
   private async fail(error: unknown): Promise<void> {
@@ -179,7 +223,15 @@ export class Run {
   private tellSteps(log: MetricsLog): void {
     const columns = this.merger?.take();
     if (!columns || columns.step.length === 0) return;
-    this.current = { ...this.current, step: Math.max(this.current.step, columns.step.at(-1)! + 1) };
+    columns.step.forEach((step, row) =>
+      this.curve.add(
+        step,
+        columns.loss.map((losses) => losses[row]!),
+      ),
+    );
+    this.elapsedMs = columns.elapsedMs.at(-1)!;
+    const step = Math.max(this.current.step, columns.step.at(-1)! + 1);
+    this.current = { ...this.current, step, curve: this.curve.value };
     log.appendSteps(columns);
     this.events.emit('stepsAppended', { runId: this.folder.id, columns });
   }
@@ -188,7 +240,13 @@ export class Run {
     if (!isActive(this.current.state)) return;
     const predicted = prepared.plan.devices.find((planned) => planned.id === device.id)!.memory;
     this.memory.set(device.id, measuredMemory(device.id, pid, predicted, sample));
-    this.events.emit('memorySampled', { runId: this.folder.id, memory: [...this.memory.values()] });
+    const devices = [...this.memory.values()];
+    const memory = { step: this.current.step, elapsedMs: this.elapsedMs, devices };
+    this.events.emit('memorySampled', { runId: this.folder.id, memory });
+    if (devices.length < prepared.devices.length || performance.now() - this.memoryLoggedAt < memoryLoggedEveryMs)
+      return;
+    this.memoryLoggedAt = performance.now();
+    this.log?.appendMemory(memory);
   }
 }
 

@@ -102,6 +102,11 @@ export class RunFolder {
     await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${line}\n`).catch(() => undefined);
   }
 
+  async lastLogLines(most: number): Promise<string[]> {
+    const text = await readFile(this.file('log.txt'), 'utf8').catch(() => '');
+    return text.trimEnd().split('\n').slice(-most);
+  }
+
   /** Copies the file of an explicit plan, so that the run does not change with it. */
   private async keepPlanFile(config: RunConfig): Promise<RunConfig> {
     const { plan } = config.subnetworks;

@@ -12,7 +12,7 @@ const records = (rows: [step: number, worker: number, loss: number][], syncMs = 
 });
 
 it('gives a row once every worker has reported the step, in order', () => {
-  const merger = new StepMerger([[0, 1], [2]], (step) => step / 10, 3);
+  const merger = new StepMerger([[0, 1], [2]], (step) => step / 10, 3, 100);
   merger.add(
     records(
       [
@@ -39,6 +39,7 @@ it('gives a row once every worker has reported the step, in order', () => {
     syncMs: [[1], [1], [7]],
     dataMs: [[0.5], [0.5], [0.5]],
     stepMs: [37.5],
+    elapsedMs: [137.5],
   });
   merger.add(records([[4, 1, NaN]]));
   expect(merger.take()).toMatchObject({ step: [4], loss: [[0.5], [null], [0.4]] });

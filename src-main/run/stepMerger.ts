@@ -22,6 +22,8 @@ export class StepMerger {
     private readonly workersOfDevices: readonly (readonly number[])[],
     private readonly learningRate: (step: number) => number,
     private nextStep: number,
+    /** Of the steps before. */
+    private elapsedMs = 0,
   ) {}
 
   private get numWorkers(): number {
@@ -60,7 +62,10 @@ export class StepMerger {
     columns.step.push(this.nextStep);
     columns.gradNorm.push(row.gradNorm);
     columns.learningRate.push(this.learningRate(this.nextStep));
-    columns.stepMs.push(Math.max(...this.workersOfDevices.map((workers) => deviceMs(row, workers))));
+    const stepMs = Math.max(...this.workersOfDevices.map((workers) => deviceMs(row, workers)));
+    this.elapsedMs += stepMs;
+    columns.stepMs.push(stepMs);
+    columns.elapsedMs.push(this.elapsedMs);
     for (const series of ['loss', 'computeMs', 'syncMs', 'dataMs'] as const) {
       row[series].forEach((value, worker) => (columns[series][worker] as (number | null)[]).push(value));
     }
@@ -85,6 +90,7 @@ export function emptyColumns(numWorkers: number): StepColumns {
     syncMs: series(),
     dataMs: series(),
     stepMs: [],
+    elapsedMs: [],
   };
 }
 

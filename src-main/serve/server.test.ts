@@ -49,7 +49,16 @@ function fakeApp(): AppHost {
   const events = new EventHub<AppEvents>();
   const samples: Sample[] = [];
   const handlers: Partial<Handlers<AppCommands>> = {
-    snapshot: () => ({ version: '1', sequence: events.sequence, devices: [], datasets: [], runs: [], samples }),
+    snapshot: () => ({
+      version: '1',
+      sequence: events.sequence,
+      devices: [],
+      datasets: [],
+      runs: [],
+      samples,
+      settings: { theme: 'system' as const, notify: true, startFrom: null },
+      home: '',
+    }),
     startRun: ({ config }) => ({ runId: JSON.stringify(config).length.toString() }),
   };
   return { handlers: handlers as Handlers<AppCommands>, events };

@@ -15,6 +15,7 @@ function batch(first: number, losses: (number | null)[][]): StepColumns {
     syncMs: [each(11), each(1)],
     dataMs: [each(0.5), each(0.25)],
     stepMs: each(22),
+    elapsedMs: Array.from({ length: rows }, (_, row) => 22 * (first + row + 1)),
   };
 }
 

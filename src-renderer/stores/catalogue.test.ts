@@ -3,7 +3,7 @@ import { UserError } from '../../src-main/contract/errors.ts';
 import { useCatalogueStore } from './catalogue.ts';
 import { useConnectionStore } from './connection.ts';
 import { useRunsStore } from './runs.ts';
-import { columnsOf, datasetOf, summaryOf, testApp } from './testApp.ts';
+import { columnsOf, datasetOf, snapshotOf, summaryOf, testApp } from './testApp.ts';
 
 async function opened(handlers: Parameters<typeof testApp>[0]) {
   const app = testApp(handlers);
@@ -15,14 +15,7 @@ async function opened(handlers: Parameters<typeof testApp>[0]) {
 
 test('loads the snapshot and follows runs and datasets', async () => {
   const { app, catalogue, runs } = await opened({
-    snapshot: () => ({
-      version: '0.1.0',
-      sequence: 0,
-      devices: [],
-      datasets: [datasetOf('mnist')],
-      runs: [summaryOf('old', { createdAt: '2026-11-20T00:00:00Z' })],
-      samples: [],
-    }),
+    snapshot: () => snapshotOf([summaryOf('old', { createdAt: '2026-11-20T00:00:00Z' })], [datasetOf('mnist')]),
   });
   app.hub.emit('runChanged', { summary: summaryOf('new') });
   app.hub.emit('stepsAppended', { runId: 'new', columns: columnsOf(0, [[3, 2]]) });
@@ -42,7 +35,7 @@ test('events that the snapshot includes are not applied again', async () => {
     snapshot: async () => {
       await waiting;
       const done = summaryOf('r', { state: 'done' });
-      return { version: '1', sequence: 1, devices: [], datasets: [], runs: [done], samples: [] };
+      return { ...snapshotOf([done]), sequence: 1 };
     },
   });
   const catalogue = useCatalogueStore();
@@ -53,19 +46,6 @@ test('events that the snapshot includes are not applied again', async () => {
   release();
   await vi.waitUntil(() => catalogue.loaded);
   expect(useRunsStore().summaries.map(({ state }) => state)).toEqual(['done']);
-});
-
-test('an import adds its dataset, and a failed one says why', async () => {
-  const { catalogue } = await opened({
-    importDataset: ({ path }) => {
-      if (path === '/none') throw new UserError('data', '/none does not exist', { key: '/none' });
-      return datasetOf('fashion');
-    },
-  });
-  expect(await catalogue.importDataset('/none', '')).toBe(false);
-  expect([catalogue.importError, catalogue.importing]).toEqual(['/none does not exist.', false]);
-  expect(await catalogue.importDataset('/data', 'fashion')).toBe(true);
-  expect([catalogue.importError, catalogue.imported?.name, catalogue.datasets.length]).toEqual(['', 'fashion', 1]);
 });
 
 test('a snapshot that fails is told', async () => {

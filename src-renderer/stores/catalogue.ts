@@ -7,19 +7,20 @@ import { useConnectionStore, type AppEvent } from './connection.ts';
 import { createFeed } from './feed.ts';
 import { errorText } from './messages.ts';
 import { useRunsStore } from './runs.ts';
+import { useSettingsStore } from './settings.ts';
 
 export const useCatalogueStore = defineStore('catalogue', () => {
   const connection = useConnectionStore();
   const runs = useRunsStore();
+  const settings = useSettingsStore();
   const loaded = ref(false);
   const problem = ref('');
   const version = ref('');
   const devices = shallowRef<Device[]>([]);
   const datasets = shallowRef<Dataset[]>([]);
   const samples = shallowRef<Sample[]>([]);
-  const importing = ref(false);
-  const importError = ref('');
-  const imported = ref<Dataset | null>(null);
+  /** The data folder. */
+  const home = ref('');
   let sequence = 0;
 
   const feed = createFeed(
@@ -30,13 +31,18 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       devices.value = snapshot.devices;
       datasets.value = snapshot.datasets;
       samples.value = snapshot.samples;
+      home.value = snapshot.home;
+      settings.replace(snapshot.settings);
       runs.replace(snapshot.runs);
       loaded.value = true;
     },
     (event: AppEvent) => {
       if (event.sequence <= sequence) return;
       if (event.name === 'datasetImported') add(event.payload.dataset);
-      else runs.apply(event);
+      else {
+        runs.apply(event);
+        settings.apply(event);
+      }
     },
   );
 
@@ -54,22 +60,6 @@ export const useCatalogueStore = defineStore('catalogue', () => {
     }
   }
 
-  async function importDataset(path: string, name: string): Promise<boolean> {
-    importing.value = true;
-    importError.value = '';
-    imported.value = null;
-    try {
-      imported.value = await connection.call('importDataset', name ? { path, name } : { path });
-      add(imported.value);
-      return true;
-    } catch (error) {
-      importError.value = errorText(error);
-      return false;
-    } finally {
-      importing.value = false;
-    }
-  }
-
   connection.onEvent(feed.receive);
   watch(
     () => connection.epoch,
@@ -83,10 +73,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
     devices,
     datasets,
     samples,
-    importing,
-    importError,
-    imported,
+    home,
     load,
-    importDataset,
   };
 });

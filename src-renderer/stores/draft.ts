@@ -1,30 +1,40 @@
-// The run that is being configured: the form's values and the plan that the app makes of them, asked for again shortly after each change.
+// The run that is being configured: the form's values, the plan that the app makes of them, asked for again shortly after each change, and
+// the plan of the same run as plain data parallelism, to compare with. It outlives the view, so that nothing that was typed is lost.
 
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef, watch } from 'vue';
 import { UserError } from '../../src-main/contract/errors.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import { parseRunConfig, type RunConfig } from '../../src-main/contract/runConfig.ts';
-import { fieldOfKey, formValues, rawConfig, type FieldValue } from '../forms/fields.ts';
+import { fieldOfKey, formValues, rawConfig, type FieldValue, type FormValues } from '../forms/fields.ts';
+import { withConsequences } from '../forms/sliders.ts';
 import { useConnectionStore } from './connection.ts';
 import { errorText } from './messages.ts';
 
 export interface DraftProblem {
-  /** Field that it belongs to; empty: to none of them. */
+  /** Dotted key in the configuration; empty: of none. */
   key: string;
+  /** Field that it belongs to; empty: to none of them. */
+  field: string;
   text: string;
 }
 
-const settleMs = 250;
+const settleMs = 120;
 
 export const useDraftStore = defineStore('draft', () => {
   const connection = useConnectionStore();
   const values = ref(formValues());
+  /** What the draft began with, in words; empty: nothing yet. */
+  const source = ref('');
+  const changed = ref(false);
   /** Plan of the last configuration that had one. */
   const plan = shallowRef<Plan | null>(null);
+  /** The same with every worker holding everything; null while it is not known. */
+  const whole = shallowRef<Plan | null>(null);
   const problem = shallowRef<DraftProblem | null>(null);
   const planning = ref(false);
   const starting = ref(false);
+  let wholeKey = '';
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: AbortController | undefined;
 
@@ -32,14 +42,25 @@ export const useDraftStore = defineStore('draft', () => {
   const current = computed(() => plan.value !== null && problem.value === null && !planning.value);
 
   /** Starts from a configuration, or from the defaults. */
-  function begin(config?: RunConfig): void {
+  function begin(config?: RunConfig, from = 'the defaults'): void {
     values.value = formValues(config);
-    plan.value = null;
+    source.value = from;
+    changed.value = false;
+    plan.value = whole.value = null;
     schedule(0);
   }
 
-  function set(key: string, value: FieldValue): void {
-    values.value = { ...values.value, [key]: value };
+  function set(id: string, value: FieldValue): void {
+    replace(withConsequences(id, value, values.value));
+  }
+
+  function setAll(next: FormValues): void {
+    replace({ ...values.value, ...next });
+  }
+
+  function replace(next: FormValues): void {
+    values.value = next;
+    changed.value = true;
     schedule(settleMs);
   }
 
@@ -58,10 +79,34 @@ export const useDraftStore = defineStore('draft', () => {
       if (mine !== running) return;
       plan.value = result;
       problem.value = null;
+      void compareWithWhole(config, mine);
     } catch (error) {
       if (mine === running && !mine.signal.aborted) problem.value = problemOf(error);
     } finally {
       if (mine === running && !mine.signal.aborted) planning.value = false;
+    }
+  }
+
+  /** Asked for once for every configuration that differs in more than its masks. */
+  async function compareWithWhole(config: RunConfig, mine: AbortController): Promise<void> {
+    const { subnetworks } = config;
+    const { plan: _file, ...rest } = {
+      ...subnetworks,
+      coverage: subnetworks.workers,
+      assignment: 'count',
+      seed: 0,
+    } as const;
+    const dataParallel = { ...config, subnetworks: rest };
+    const key = JSON.stringify(dataParallel);
+    if (key === wholeKey && whole.value) return;
+    whole.value = null;
+    try {
+      const result = await connection.call('planRun', { config: dataParallel }, { signal: mine.signal });
+      if (mine !== running) return;
+      whole.value = result;
+      wholeKey = key;
+    } catch {
+      // The run itself is planned; without the comparison it is shown alone.
     }
   }
 
@@ -91,10 +136,26 @@ export const useDraftStore = defineStore('draft', () => {
     },
   );
 
-  return { values, plan, problem, planning, starting, current, begin, set, start, leave };
+  return {
+    values,
+    source,
+    changed,
+    plan,
+    whole,
+    problem,
+    planning,
+    starting,
+    current,
+    begin,
+    set,
+    setAll,
+    start,
+    leave,
+    schedule,
+  };
 });
 
 function problemOf(error: unknown): DraftProblem {
-  const key = error instanceof UserError ? error.key : undefined;
-  return { key: fieldOfKey(key)?.key ?? '', text: errorText(error) };
+  const key = error instanceof UserError ? (error.key ?? '') : '';
+  return { key, field: fieldOfKey(key || undefined)?.key ?? '', text: errorText(error) };
 }

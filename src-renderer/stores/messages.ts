@@ -1,10 +1,19 @@
 // The words of the page: what a run is doing, and what went wrong. One place turns errors and states into text.
 
+import type { Dataset } from '../../src-main/contract/commands.ts';
 import { UserError } from '../../src-main/contract/errors.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
-import { formatDuration, formatInteger, formatMetric, formatSi, metricName } from '../charts/format.ts';
+import {
+  contentName,
+  formatBytes,
+  formatDuration,
+  formatInteger,
+  formatMetric,
+  formatSi,
+  metricName,
+} from '../charts/format.ts';
 
 export function errorText(error: unknown): string {
   if (error instanceof UserError) return sentence(error.message);
@@ -16,6 +25,7 @@ export const stateLabels: Record<RunState, string> = {
   training: 'Training',
   evaluating: 'Evaluating',
   saving: 'Saving',
+  paused: 'Paused',
   stopped: 'Stopped',
   done: 'Done',
   failed: 'Failed',
@@ -53,6 +63,8 @@ function plainState({ state, step, steps, reason, accuracy, perplexity }: RunSum
       return `Evaluating the full network after ${at}`;
     case 'saving':
       return `Saving a checkpoint after ${at}`;
+    case 'paused':
+      return `Paused after ${at}; its devices wait`;
     case 'done':
       return `Done after ${formatInteger(step)} steps${metric}`;
     case 'stopped':
@@ -62,6 +74,20 @@ function plainState({ state, step, steps, reason, accuracy, perplexity }: RunSum
     case 'interrupted':
       return `Interrupted after ${at}${because || ': the app ended while it ran'}`;
   }
+}
+
+/** Connectivity and spectral gap of a plan, in words. */
+export function mixingText({ connected, spectralGap, numWorkers, coverageRange }: Plan): string {
+  if (coverageRange[0] === numWorkers) return 'Every worker holds everything, so averaging once makes all equal.';
+  if (!connected) return 'Not connected: the workers fall into groups that never share a unit. Raise the coverage.';
+  if (spectralGap >= 0.3) return 'Connected, and averaging mixes the workers quickly.';
+  if (spectralGap >= 0.05) return 'Connected; what one worker learns of shared units reaches all within some steps.';
+  return 'Connected, but only just: what one worker learns reaches the others slowly.';
+}
+
+/** How a run ended, in one sentence. */
+export function endOf(summary: RunSummary): string {
+  return sentence([plainState(summary), summary.state === 'failed' ? summary.reason : ''].filter(Boolean).join(': '));
 }
 
 /** What non-finite losses there were, in words; empty where all were finite. */
@@ -110,6 +136,16 @@ function describeModel(model: RunConfig['model']): string {
     case 'llama':
       return `LLaMA of ${model.layers} layers, width ${model.hidden}, sequences of ${model.seq}`;
   }
+}
+
+/** A dataset in one line. */
+export function describeDataset(dataset: Dataset): string {
+  const sizes = `${formatInteger(dataset.train)} training and ${formatInteger(dataset.test)} test ${contentName(dataset)}`;
+  const kind =
+    dataset.kind === 'images'
+      ? `${formatInteger(dataset.classes)} classes, ${dataset.sample.join('×')}`
+      : `vocabulary ${formatInteger(dataset.vocabulary)}`;
+  return `${sizes}, ${kind}, ${formatBytes(dataset.bytes)}`;
 }
 
 /** Seconds without news of a run in this state, where that is longer than its steps explain; else 0. */

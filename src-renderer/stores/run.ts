@@ -5,10 +5,10 @@ import { computed, markRaw, ref, shallowRef, watch } from 'vue';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import {
   isActive,
-  type DeviceMemory,
   type EvaluationRecord,
   type ExportFormat,
   type ExportResult,
+  type MemoryRecord,
   type RunDetail,
   type RunSummary,
 } from '../../src-main/contract/run.ts';
@@ -33,7 +33,7 @@ export const useRunStore = defineStore('run', () => {
   const series = shallowRef<RunSeries | null>(null);
   const seriesVersion = ref(0);
   const evaluations = shallowRef<EvaluationRecord[]>([]);
-  const memory = shallowRef<DeviceMemory[]>([]);
+  const memory = shallowRef<MemoryRecord[]>([]);
   const checkpoints = shallowRef<number[]>([]);
   const exports = shallowRef<ExportResult[]>([]);
   const pending = shallowRef<ReadonlySet<RunAction>>(new Set());
@@ -74,12 +74,13 @@ export const useRunStore = defineStore('run', () => {
       case 'evaluationAppended':
         return void (evaluations.value = merged(evaluations.value, event.payload.evaluation));
       case 'memorySampled':
-        return void (memory.value = event.payload.memory);
+        return void (memory.value = thinned([...memory.value, event.payload.memory]));
       case 'checkpointWritten':
         return checkpointed(event.payload.step);
       case 'exportWritten':
         return exported(event.payload.export);
       case 'datasetImported':
+      case 'settingsSaved':
         return;
     }
   }
@@ -195,6 +196,13 @@ export const useRunStore = defineStore('run', () => {
     act,
   };
 });
+
+const mostMemory = 1000;
+
+/** Every other one goes where there are too many; the newest stays. */
+function thinned(records: MemoryRecord[]): MemoryRecord[] {
+  return records.length <= mostMemory ? records : records.filter((_, index) => (records.length - index) % 2 === 1);
+}
 
 /** By step; a record of the same or a later step that is already there was of a run before it was resumed. */
 function merged(all: EvaluationRecord[], next: EvaluationRecord): EvaluationRecord[] {

@@ -5,7 +5,7 @@ import type { AppCommands, Dataset } from '../../src-main/contract/commands.ts';
 import { appContract } from '../../src-main/contract/contracts.ts';
 import type { AppEvents } from '../../src-main/contract/events.ts';
 import type { Handlers } from '../../src-main/contract/rpc.ts';
-import type { RunDetail, RunSummary, StepColumns } from '../../src-main/contract/run.ts';
+import { noLoss, type RunDetail, type RunSummary, type StepColumns } from '../../src-main/contract/run.ts';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
 import { EventHub } from '../../src-main/transport/events.ts';
 import { memoryPair } from '../../src-main/transport/memory.ts';
@@ -16,7 +16,7 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
   setActivePinia(createPinia());
   const hub = new EventHub<AppEvents>();
   const sides: Transport[] = [];
-  const snapshot = () => ({ version: '1', sequence: hub.sequence, devices: [], datasets: [], runs: [], samples: [] });
+  const snapshot = () => ({ ...snapshotOf([]), sequence: hub.sequence });
   return {
     hub,
     /** A new connection, as the page's transport would be. */
@@ -31,6 +31,12 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
   };
 }
 
+/** What an app without devices, samples and events says of itself. */
+export function snapshotOf(runs: RunSummary[], datasets: Dataset[] = []) {
+  const settings = { theme: 'system' as const, notify: true, startFrom: null };
+  return { version: '1', sequence: 0, devices: [], datasets, runs, samples: [], settings, home: '/home' };
+}
+
 export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSummary {
   const createdAt = '2026-11-21T00:00:00Z';
   return {
@@ -43,6 +49,8 @@ export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSum
     createdAt,
     accuracy: null,
     perplexity: null,
+    curve: noLoss,
+    dataset: 'mnist',
     ...changes,
   };
 }
@@ -61,6 +69,7 @@ export function columnsOf(first: number, losses: number[][]): StepColumns {
     syncMs: times,
     dataMs: times,
     stepMs: each,
+    elapsedMs: step.map((index) => index + 1),
   };
 }
 

@@ -1,0 +1,35 @@
+// What the processor of this machine has in use now. CPU devices share cores and memory, so cpu:0 stands for all of them.
+
+import { cpus, freemem, totalmem } from 'node:os';
+import type { DeviceLoad } from '../contract/commands.ts';
+
+interface CpuTimes {
+  busy: number;
+  all: number;
+}
+
+let before: CpuTimes | undefined;
+
+export function sampleDevices(): DeviceLoad[] {
+  const load = cpuLoad();
+  const memoryUsedBytes = totalmem() - freemem();
+  return [{ id: 'cpu:0', memoryUsedBytes, load }];
+}
+
+/** Share of all cores' time since the last call. */
+function cpuLoad(): number | null {
+  const now = cpuTimes();
+  const last = before;
+  before = now;
+  return last && now.all > last.all ? (now.busy - last.busy) / (now.all - last.all) : null;
+}
+
+function cpuTimes(): CpuTimes {
+  const total = { busy: 0, all: 0 };
+  for (const { times } of cpus()) {
+    const all = times.user + times.nice + times.sys + times.idle + times.irq;
+    total.all += all;
+    total.busy += all - times.idle;
+  }
+  return total;
+}

@@ -1,0 +1,50 @@
+// What is asked of a run while it trains: pause, checkpoint now, stop. The run looks here between two segments of steps.
+
+export class Requests {
+  stop = false;
+  pause = false;
+  #saves: (() => void)[] = [];
+  #wake: () => void = () => undefined;
+  #waitsForPause: (() => void)[] = [];
+  #announceStop!: () => void;
+  readonly stopped = new Promise<void>((resolve) => (this.#announceStop = resolve));
+
+  requestStop(): void {
+    this.stop = true;
+    this.#announceStop();
+    this.#wake();
+  }
+
+  setPause(pause: boolean): void {
+    this.pause = pause;
+    this.#wake();
+  }
+
+  /** Settles when the checkpoint is written. */
+  requestSave(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#saves.push(resolve);
+      this.#wake();
+    });
+  }
+
+  get saveWanted(): boolean {
+    return this.#saves.length > 0;
+  }
+
+  saved(): void {
+    for (const resolve of this.#saves.splice(0)) resolve();
+  }
+
+  /** Settles when the run stands still. */
+  get paused(): Promise<void> {
+    return new Promise((resolve) => this.#waitsForPause.push(resolve));
+  }
+
+  /** For the run that stands still: settles at the next request of any kind. */
+  standStill(): Promise<void> {
+    for (const resolve of this.#waitsForPause.splice(0)) resolve();
+    if (this.stop || !this.pause || this.saveWanted) return Promise.resolve();
+    return new Promise((resolve) => (this.#wake = resolve));
+  }
+}

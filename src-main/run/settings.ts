@@ -1,0 +1,26 @@
+// The settings of the app, HOME/settings.json, replaced as a whole. A file that cannot be read counts as none.
+
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { settings, type Settings } from '../contract/settings.ts';
+import { replaceFile, storageError } from '../data/files.ts';
+
+export async function readSettings(home: string): Promise<Settings> {
+  const text = await readFile(join(home, 'settings.json'), 'utf8').catch(() => '{}');
+  return settings.safeParse(parsed(text)).data ?? settings.parse({});
+}
+
+export async function writeSettings(home: string, next: Settings): Promise<void> {
+  await mkdir(home, { recursive: true }).catch((error: unknown) => {
+    throw storageError(error, home);
+  });
+  await replaceFile(join(home, 'settings.json'), (file) => file.writeFile(JSON.stringify(next)));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
