@@ -160,12 +160,14 @@ test('pages can neither leave nor open windows nor embed', async () => {
   expect(handler()).toEqual({ action: 'deny' });
 });
 
-test('every permission is denied', async () => {
+test('every permission but that for messages on the desktop is denied', async () => {
   const { defaultSession } = (await startedDesktop()).session;
   const answer = vi.fn();
   const request = defaultSession.setPermissionRequestHandler.mock.calls[0]![0] as (...args: unknown[]) => void;
   request({}, 'media', answer);
   expect(answer).toHaveBeenCalledExactlyOnceWith(false);
+  request({}, 'notifications', answer);
+  expect(answer).toHaveBeenLastCalledWith(true);
   for (const set of [defaultSession.setPermissionCheckHandler, defaultSession.setDevicePermissionHandler])
     expect((set.mock.calls[0]![0] as () => boolean)()).toBe(false);
 });

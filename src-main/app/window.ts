@@ -1,4 +1,4 @@
-// The window, and what no page in it may do: leave, open others, embed, or ask for permissions.
+// The window, and what no page in it may do: leave, open others, embed, or ask for permissions other than for messages on the desktop.
 
 import { app, BrowserWindow, session, type WebContents } from 'electron';
 import { join } from 'node:path';
@@ -31,8 +31,8 @@ export function openWindow(): BrowserWindow {
 export function lockPages(): void {
   app.on('web-contents-created', (_, contents) => lock(contents));
   const { defaultSession } = session;
-  defaultSession.setPermissionRequestHandler((_contents, _permission, answer) => answer(false));
-  defaultSession.setPermissionCheckHandler(() => false);
+  defaultSession.setPermissionRequestHandler((_contents, permission, answer) => answer(permission === 'notifications'));
+  defaultSession.setPermissionCheckHandler((_contents, permission) => permission === 'notifications');
   defaultSession.setDevicePermissionHandler(() => false);
 }
 

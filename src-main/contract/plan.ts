@@ -105,6 +105,16 @@ export const plan = z.object({
 
 export type Plan = z.infer<typeof plan>;
 
+/** FLOPs of a step over all workers. */
+export function flopsPerStep({ workers, batch }: Pick<Plan, 'workers' | 'batch'>): number {
+  return workers.reduce((sum, worker) => sum + worker.flopsPerSample, 0) * batch.perWorker;
+}
+
+/** Bytes that workers exchange in a step: every worker publishes a gradient, and reads a parameter back, for each scalar that it holds. */
+export function bytesPerStep({ workers }: Pick<Plan, 'workers'>): number {
+  return workers.reduce((sum, worker) => sum + 2 * 4 * worker.parameters, 0);
+}
+
 /** How far the largest value is above the mean, as a share of the mean: 0 where all are equal. */
 export function imbalance(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

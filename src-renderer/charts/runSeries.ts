@@ -21,7 +21,7 @@ export class RunSeries {
     readonly numWorkers: number,
     capacity?: number,
   ) {
-    this.buffer = new SeriesBuffer(4 * numWorkers + 3, capacity);
+    this.buffer = new SeriesBuffer(4 * numWorkers + 4, capacity);
   }
 
   append(batch: StepColumns): void {
@@ -53,6 +53,23 @@ export class RunSeries {
     return this.buffer.recentMean(4 * this.numWorkers + 2, rows);
   }
 
+  gradNorm(): Float32Array {
+    return this.buffer.columns[4 * this.numWorkers]!;
+  }
+
+  learningRate(): Float32Array {
+    return this.buffer.columns[4 * this.numWorkers + 1]!;
+  }
+
+  stepMs(): Float32Array {
+    return this.buffer.columns[4 * this.numWorkers + 2]!;
+  }
+
+  /** Milliseconds of training up to the end of each step. */
+  elapsedMs(): Float32Array {
+    return this.buffer.columns[4 * this.numWorkers + 3]!;
+  }
+
   lastGradNorm(): number {
     return this.buffer.last(4 * this.numWorkers);
   }
@@ -70,7 +87,7 @@ export class RunSeries {
   private appendRow(batch: StepColumns, step: number, row: number): void {
     const n = this.numWorkers;
     const byWorker = [batch.loss, batch.computeMs, batch.syncMs, batch.dataMs];
-    const byStep = [batch.gradNorm, batch.learningRate, batch.stepMs];
+    const byStep = [batch.gradNorm, batch.learningRate, batch.stepMs, batch.elapsedMs];
     this.buffer.append(step, (column) =>
       column < 4 * n ? byWorker[Math.floor(column / n)]![column % n]?.[row] : byStep[column - 4 * n]![row],
     );

@@ -3,7 +3,7 @@ import { UserError } from '../../src-main/contract/errors.ts';
 import type { RunSummary } from '../../src-main/contract/run.ts';
 import { errorText, nonFiniteText, stateLine } from './messages.ts';
 
-const live = { connected: true, stopping: false, silentSecs: 0 };
+const live = { connected: true, stopping: false, silentSecs: 0, steplessSecs: 0 };
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
 function summary(changes: Partial<RunSummary>): RunSummary {
@@ -49,8 +49,11 @@ test('reason and accuracy are part of the line', () => {
 });
 
 test('an active run without news says so, and without a connection only what was last known', () => {
+  expect(plain(stateLine(summary({}), { ...live, steplessSecs: 14 }))).toBe(
+    'Training, step 12 of 1,300 done; no step for 14 s',
+  );
   expect(plain(stateLine(summary({}), { ...live, silentSecs: 14 }))).toBe(
-    'Training, step 12 of 1,300 done; no news for 14 s',
+    'Training, step 12 of 1,300 done; no sign of life of its devices for 14 s',
   );
   expect(stateLine(summary({}), { ...live, connected: false })).toBe(
     'Last known: training, step 12 of 1,300 done. No connection, so it may have moved on',

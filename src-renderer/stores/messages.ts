@@ -36,18 +36,20 @@ export interface Observed {
   /** Whether the page hears of the run at this moment. */
   connected: boolean;
   stopping: boolean;
-  /** Seconds without news of an active run, where that is longer than its steps explain; else 0. */
+  /** Seconds without a sign of life of its devices, and without a step, where that is longer than its steps explain; else 0. */
   silentSecs: number;
+  steplessSecs: number;
 }
 
 /** One line that says what the run does now, from facts alone; why it failed is shown beside it. Without a connection it says what was last known. */
-export function stateLine(summary: RunSummary, { connected, stopping, silentSecs }: Observed): string {
+export function stateLine(summary: RunSummary, { connected, stopping, silentSecs, steplessSecs }: Observed): string {
   const line = plainState(summary);
   if (!isActive(summary.state)) return line;
   if (!connected)
     return `Last known: ${line[0]!.toLowerCase()}${line.slice(1)}. No connection, so it may have moved on`;
   if (stopping) return `${line}; stopping at the end of this step`;
-  return silentSecs > 0 ? `${line}; no news for ${formatDuration(silentSecs)}` : line;
+  if (silentSecs > 0) return `${line}; no sign of life of its devices for ${formatDuration(silentSecs)}`;
+  return steplessSecs > 0 ? `${line}; no step for ${formatDuration(steplessSecs)}` : line;
 }
 
 function plainState({ state, step, steps, reason, accuracy, perplexity }: RunSummary): string {

@@ -10,6 +10,7 @@ import {
   type ExportResult,
   type MemoryRecord,
   type RunDetail,
+  type RunState,
   type RunSummary,
 } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
@@ -18,7 +19,21 @@ import { useConnectionStore, type AppEvent } from './connection.ts';
 import { createFeed } from './feed.ts';
 import { errorText } from './messages.ts';
 
-export type RunAction = 'stop' | 'resume' | ExportFormat;
+export type RunAction = 'pause' | 'resume' | 'stop' | 'checkpoint' | ExportFormat;
+
+/** What can be asked of a run in this state. */
+export function possibleActions(state: RunState): RunAction[] {
+  if (state === 'paused') return ['checkpoint', 'stop', 'resume'];
+  if (isActive(state)) return ['checkpoint', 'pause', 'stop'];
+  return state === 'done' ? [] : ['resume'];
+}
+
+const commandOf = {
+  pause: 'pauseRun',
+  resume: 'resumeRun',
+  stop: 'stopRun',
+  checkpoint: 'checkpointRun',
+} as const;
 
 export const useRunStore = defineStore('run', () => {
   const connection = useConnectionStore();
@@ -40,8 +55,10 @@ export const useRunStore = defineStore('run', () => {
   const actionError = ref('');
   /** Whether what is here is what the app last said: false from a lost connection until the run was asked for again. */
   const fresh = ref(false);
-  /** When the last event of this run came, by the page's clock. */
-  const lastNewsAt = ref(0);
+  /** When its devices last gave a sign of life, and when the last step came, by the page's clock. */
+  const lastBeatAt = ref(0);
+  const lastStepAt = ref(0);
+  const log = shallowRef<string[]>([]);
 
   const active = computed(() => summary.value !== null && isActive(summary.value.state));
 
@@ -58,14 +75,15 @@ export const useRunStore = defineStore('run', () => {
     memory.value = detail.memory;
     checkpoints.value = detail.checkpoints;
     exports.value = detail.exports;
-    lastNewsAt.value = Date.now();
+    lastBeatAt.value = lastStepAt.value = Date.now();
     fresh.value = true;
+    void loadLog();
   }
 
   function apply(event: AppEvent): void {
     const id = event.name === 'runChanged' ? event.payload.summary.id : 'runId' in event.payload && event.payload.runId;
     if (id !== runId.value || !summary.value) return;
-    lastNewsAt.value = Date.now();
+    if (event.name === 'stepsAppended' || event.name === 'memorySampled') lastBeatAt.value = Date.now();
     switch (event.name) {
       case 'runChanged':
         return changed(event.payload.summary);
@@ -86,11 +104,16 @@ export const useRunStore = defineStore('run', () => {
   }
 
   function changed(next: RunSummary): void {
+    if (next.state !== summary.value?.state) {
+      lastBeatAt.value = lastStepAt.value = Date.now();
+      void loadLog();
+    }
     summary.value = next;
     if (plan.value === null) void load();
   }
 
   function appended(columns: RunDetail['columns']): void {
+    lastStepAt.value = Date.now();
     series.value?.append(columns);
     seriesVersion.value++;
     const last = columns.step.at(-1);
@@ -134,6 +157,16 @@ export const useRunStore = defineStore('run', () => {
     }
   }
 
+  async function loadLog(): Promise<void> {
+    const id = runId.value;
+    try {
+      const { lines } = await connection.call('runLog', { runId: id });
+      if (id === runId.value) log.value = lines;
+    } catch {
+      // The log stays as it was; what failed is told by the state itself.
+    }
+  }
+
   async function act(action: RunAction): Promise<void> {
     if (pending.value.has(action)) return;
     const id = runId.value;
@@ -152,9 +185,9 @@ export const useRunStore = defineStore('run', () => {
   }
 
   function perform(action: RunAction, id: string): Promise<RunSummary | ExportResult> {
-    if (action === 'stop') return connection.call('stopRun', { runId: id });
-    if (action === 'resume') return connection.call('resumeRun', { runId: id });
-    return connection.call('exportRun', { runId: id, format: action });
+    if (action === 'safetensors' || action === 'onnx')
+      return connection.call('exportRun', { runId: id, format: action });
+    return connection.call(commandOf[action], { runId: id });
   }
 
   function mark(action: RunAction, on: boolean): void {
@@ -188,7 +221,9 @@ export const useRunStore = defineStore('run', () => {
     pending,
     actionError,
     fresh,
-    lastNewsAt,
+    lastBeatAt,
+    lastStepAt,
+    log,
     active,
     open,
     close,
