@@ -37,6 +37,7 @@ export default defineConfig({
     root: resolve(here, 'src-renderer'),
     build: {
       target: 'es2022',
+      minify: true,
       rolldownOptions: { input: resolve(here, 'src-renderer/index.html') },
     },
     plugins: [vue()],

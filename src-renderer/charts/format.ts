@@ -37,6 +37,11 @@ export function formatShare(value: number | null): string {
   return value === null || !Number.isFinite(value) ? notFinite(value) : `${(value * 100).toFixed(2)}\u00a0%`;
 }
 
+/** The same as short as it can be said, for axes: 80 %, 97.3 %. */
+export function formatShareTick(value: number): string {
+  return `${Number((value * 100).toFixed(2))}\u00a0%`;
+}
+
 /** 340 ms, 4.2 s, 1 min 05 s, 2 h 03 min, 3 d 4 h. */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return notFinite(seconds);

@@ -8,6 +8,15 @@ export interface PlotLine {
   width: number;
   dash?: number[];
   points?: boolean;
+  /** Draws on across rows where it has no value. */
+  spansGaps?: boolean;
+}
+
+/** The area between two lines, by their places in the list. */
+export interface PlotBand {
+  high: number;
+  low: number;
+  colour: string;
 }
 
 export interface PlotLook {
@@ -19,6 +28,7 @@ export interface PlotLook {
 
 export interface PlotSpec {
   lines: PlotLine[];
+  bands?: PlotBand[];
   look: PlotLook;
   logarithmic: boolean;
   formatX: (value: number) => string;
@@ -36,6 +46,7 @@ export function plotOptions(spec: PlotSpec): Omit<uPlot.Options, 'width' | 'heig
     scales: { x: { time: false, auto: false }, y: scaleY(spec) },
     axes: [axis(spec, spec.formatX, 1.5), axis(spec, spec.formatY, 3.4)],
     series: [{}, ...spec.lines.map(line)],
+    bands: (spec.bands ?? []).map(({ high, low, colour }) => ({ series: [high + 1, low + 1], fill: colour })),
     hooks: { draw: [(plot) => drawMarks(plot, spec)] },
   };
 }
@@ -58,11 +69,12 @@ function axis({ look }: PlotSpec, format: (value: number) => string, sizeInEm: n
   };
 }
 
-function line({ label, colour, width, dash, points }: PlotLine): uPlot.Series {
+function line({ label, colour, width, dash, points, spansGaps = false }: PlotLine): uPlot.Series {
   return {
     label,
     stroke: colour,
     width,
+    spanGaps: spansGaps,
     ...(dash?.length ? { dash } : {}),
     points: points ? { show: true, size: 6, fill: colour, stroke: colour } : { show: false },
   };
