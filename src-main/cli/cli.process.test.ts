@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import type { Plan } from '../contract/plan.ts';
 import { caseFolder } from '../testing/cases.ts';
 import { cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
@@ -251,7 +252,10 @@ describe('plan', () => {
 
 describe('a limit on the memory of a device', () => {
   const limited = (memory: string) => ['--set', `devices=[{id: cpu:0, memory: ${memory}}]`];
-  const wide = ['--set', 'model.width=32', '--set', 'training.batch=256', '--set', 'training.steps=1'];
+  const wide = ['model.layers=[4,1]', 'model.width=32', 'training.batch=256', 'training.steps=1'].flatMap((set) => [
+    '--set',
+    set,
+  ]);
 
   it('that the plan meets is reported and no obstacle', async () => {
     const ended = await sdp(['plan', config, ...limited('2GiB')]);
@@ -259,27 +263,34 @@ describe('a limit on the memory of a device', () => {
     expect(ended.stdout).toMatch(/cpu:0 .* 2\.0 GiB +fits\n/);
   });
 
-  it('that it does not meet: plan says what would fit, and that fits; train refuses, unless forced', async () => {
-    const plan = await sdp(['plan', config, ...wide, ...limited('180MiB')]);
+  it('that it does not meet: plan says what would fit, and each of it does; train refuses, unless forced', async () => {
+    const recomputing = await sdp(['plan', config, ...wide, '--set', 'training.recompute=block', '--json']);
+    const { devices } = JSON.parse(recomputing.stdout) as Plan;
+    const limit = limited(`${devices[0]!.memory.total}B`);
+    const plan = await sdp(['plan', config, ...wide, ...limit]);
     expect(plan).toMatchObject({ code: 0, stderr: '' });
-    const [, sentence, batch] =
-      /It does not fit: (cpu:0 needs .* of memory and has 180\.0 MiB; it fits with training\.batch=(\d+) \(.*\))\.\n/.exec(
+    const sentence =
+      /It does not fit: (cpu:0 needs .* of memory and has .*; it fits with training\.recompute=block \(.*\))\.\n/.exec(
         plan.stdout,
-      ) ?? [];
-    const changed = await sdp(['plan', config, ...wide, ...limited('180MiB'), '--set', `training.batch=${batch}`]);
-    expect(changed.stdout).not.toContain('does not fit');
+      )?.[1];
+    const changes = [...plan.stdout.matchAll(/^ {2}(\S+=\S+): .* on cpu:0, fits$/gm)].map(([, set]) => set!);
+    expect(changes.map((set) => set.split('=')[0])).toEqual(['training.recompute', 'training.accumulation']);
+    for (const set of changes) {
+      const changed = await sdp(['plan', config, ...wide, ...limit, '--set', set]);
+      expect(changed.stdout).not.toContain('does not fit');
+    }
 
     const before = await readdir(join(home, 'runs')).catch(() => []);
-    const refused = await sdp(['train', config, ...wide, ...limited('180MiB')]);
+    const refused = await sdp(['train', config, ...wide, ...limit]);
     expect(refused).toEqual({ code: 2, stdout: '', stderr: `sdp: ${sentence}\n` });
     expect(await readdir(join(home, 'runs')).catch(() => [])).toEqual(before);
-    expect(await sdp(['train', config, ...wide, ...limited('180MiB'), '--force'])).toMatchObject({ code: 0 });
+    expect(await sdp(['train', config, ...wide, ...limit, '--force'])).toMatchObject({ code: 0 });
   });
 
   it('that nothing meets is said so', async () => {
     const { stdout } = await sdp(['plan', config, ...limited('1MiB')]);
     expect(stdout).toMatch(
-      /has 1\.0 MiB; with training\.batch=4 and subnetworks\.coverage=1 it would still need .* on cpu:0\.\n/,
+      /has 1\.0 MiB; with training\.accumulation=8 and training\.recompute=block and subnetworks\.coverage=1 it would still need .* on cpu:0\.\n/,
     );
   });
 });

@@ -63,7 +63,7 @@ export const planDevice = z.object({
 /** A change of the configuration, and what the device with least room would need then. */
 export const planChange = z.object({
   /** Keys with their new values. */
-  set: z.record(z.string(), z.number()),
+  set: z.record(z.string(), z.union([z.number(), z.string()])),
   device: z.string(),
   neededBytes: bytes,
   capacityBytes: bytes,
@@ -132,7 +132,7 @@ export function misfitOf(plan: Plan, formatBytes: (bytes: number) => string): st
   const last = plan.changes.at(-1);
   return last
     ? `${need}; with ${settingsOf(last)} it would still need ${formatBytes(last.neededBytes)} on ${last.device}`
-    : `${need}; no smaller batch or coverage is left to try`;
+    : `${need}; no smaller micro-batch or coverage, and no recomputation, is left to try`;
 }
 
 /** `training.batch=32 and subnetworks.coverage=1` */

@@ -53,11 +53,14 @@ export const deviceConfig = z.strictObject({
 });
 export type DeviceEntry = z.infer<typeof deviceConfig>;
 
+/** Micro-batches of a worker and step, at most. */
+export const mostMicroBatches = 4096;
+
 export const trainingConfig = z.strictObject({
   steps: positiveInt.max(1e9).default(300).describe('Optimizer steps'),
   batch: positiveInt.default(128).describe('Samples per step over all workers'),
   accumulation: positiveInt
-    .max(4096)
+    .max(mostMicroBatches)
     .default(1)
     .describe(
       'Micro-batches of a worker and step, of whose gradients the mean is taken; BatchNorm normalises each by itself and updates its running statistics with each in turn, as in PyTorch',

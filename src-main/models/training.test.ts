@@ -159,6 +159,38 @@ describe.each(cases)('%s, %s-%s', (_, granularity, masking, of) => {
   });
 });
 
+/** The part of a batch that a micro-batch of the given extent takes. */
+function partOf({ shape, data }: TestTensor, part: number, extent: number): TestTensor {
+  const size = (extent * data.length) / shape[0]!;
+  return { shape: [extent, ...shape.slice(1)], data: Array.from(data).slice(part * size, (part + 1) * size) };
+}
+
+/** Without BatchNorm, which normalises each micro-batch by itself. */
+describe.each(cases.filter(([family]) => family !== 'resnet'))('%s, %s-%s', (_, granularity, masking, of) => {
+  it('sums over micro-batches to the gradients of the whole batch', async () => {
+    const options = { granularity, masking, held: some(of), dropout: 0.2, stochasticDepth: 0.5 };
+    const [whole, summing] = [training(options, of), training({ ...options, batch: batch / 3, accumulate: true }, of)];
+    const feeds = feedsOf(whole, halves);
+    const expected = await runOnnx(whole.graph, feeds);
+    let sums = new Map<string, TestTensor>();
+    for (const part of [0, 1, 2]) {
+      const partFeeds = summing.graph.inputs.map(({ name, shape }): [string, TestTensor] => {
+        const data = new Float32Array(shape.reduce((size, extent) => size * extent, 1));
+        if (name.startsWith('accumulated/'))
+          return [name, sums.get(name.replace('accumulated', 'grad')) ?? { shape, data }];
+        const feed = feeds.get(name)!;
+        return [name, feed.shape[0] === shape[0] ? feed : partOf(feed, part, shape[0]!)];
+      });
+      sums = await runOnnx(summing.graph, new Map(partFeeds));
+    }
+    for (const { port } of whole.outputs) {
+      const gradient = Array.from(expected.get(port)!.data);
+      const error = Math.max(...gradient.map((x, i) => Math.abs(x - sums.get(port)!.data[i]! / 3)));
+      expect(error, port).toBeLessThanOrEqual(1e-5 * Math.max(...gradient.map(Math.abs)) + 1e-7);
+    }
+  });
+});
+
 it.each<[string, ModelSpec]>([
   ['ResNet', { ...spec, layers: [6, 2], image: [12, 12] }],
   ['Swin Transformer', { ...swin, depths: [6, 2] }],

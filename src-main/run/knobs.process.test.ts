@@ -4,13 +4,23 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunConfig } from '../contract/runConfig.ts';
-import { readSafetensors } from '../export/safetensors.ts';
-import { cpuDevices, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { asFloat32, readSafetensors } from '../export/safetensors.ts';
+import {
+  cpuDevices,
+  families,
+  familyConfig,
+  importText,
+  newHome,
+  openLab,
+  smallConfig,
+  type TestLab,
+} from '../testing/lab.ts';
 import { RunFolder } from './runFolder.ts';
 
 let lab: TestLab;
 beforeAll(async () => {
   lab = await openLab(await newHome());
+  await importText(lab.home);
 });
 afterAll(() => rm(lab.home, { recursive: true, force: true }));
 
@@ -31,6 +41,7 @@ async function checkpointOf(runId: string, step: number) {
   };
 }
 
+const ddp = { workers: 4, coverage: 4 };
 const regimes = [
   { granularity: 'block', masking: 'forward' },
   { granularity: 'block', masking: 'backward' },
@@ -39,9 +50,16 @@ const regimes = [
 ] as const;
 
 describe('recomputation', () => {
-  it.each(regimes)('gives the same parameters bit for bit, $granularity-$masking', async (subnetworks) => {
+  const cases = families.flatMap((family) => [
+    [family, 'ddp', ddp] as const,
+    ...regimes.map((regime) => [family, `${regime.granularity}-${regime.masking}`, regime] as const),
+  ]);
+  it.each(cases)('gives the same parameters bit for bit: %s, %s', async (family, _, subnetworks) => {
     const config = (recompute: string) =>
-      smallConfig({ subnetworks, training: { recompute, optimizer: 'adamw', stochasticDepth: 0.3 } });
+      familyConfig(family, {
+        subnetworks,
+        training: { steps: 4, recompute, optimizer: 'adamw', stochasticDepth: 0.3 },
+      });
     expect(await resultOf(config('block'))).toEqual(await resultOf(config('none')));
   });
 
@@ -80,6 +98,27 @@ describe('accumulation', () => {
     expect(one.optimizer.equals(four.optimizer)).toBe(true);
   });
 
+  it.each(['swin', 'llama'] as const)('gives the gradients of the whole batch: %s', async (family) => {
+    const parameters = async (training: object) => {
+      const config = familyConfig(family, {
+        subnetworks: { granularity: 'neuron' },
+        training: { steps: 1, momentum: 0, dropout: 0.2, stochasticDepth: 0.5, ...training },
+      });
+      const { tensors } = await resultOf(config);
+      return new Map([...tensors].map(([name, tensor]) => [name, asFloat32(tensor)]));
+    };
+    const [before, whole] = [await parameters({ learningRate: 0 }), await parameters({ learningRate: 1 })];
+    const inParts = await parameters({ learningRate: 1, accumulation: 4 });
+    let largest = 0;
+    for (const [name, values] of whole) {
+      const gradient = Math.max(...values.map((value, i) => Math.abs(value - before.get(name)![i]!)));
+      const error = Math.max(...values.map((value, i) => Math.abs(value - inParts.get(name)![i]!)));
+      expect(error, name).toBeLessThanOrEqual(1e-5 * gradient + 1e-6);
+      largest = Math.max(largest, gradient);
+    }
+    expect(largest).toBeGreaterThan(0.01);
+  });
+
   it('updates running statistics once per micro-batch, in turn', async () => {
     const statistic = async (workers: number, accumulation: number) => {
       const training = { steps: 1, accumulation };
@@ -106,19 +145,15 @@ describe('accumulation', () => {
 });
 
 describe('dropout and stochastic depth', () => {
-  const ddp = { workers: 4, coverage: 4 };
-  const dropping = (seed: number, devices = 1) =>
-    smallConfig({
-      subnetworks: ddp,
-      devices: cpuDevices(devices),
-      training: { dropout: 0.5, stochasticDepth: 0.5, seed },
-    });
-
-  it('repeat exactly for a seed, on any number of devices, and differ from the plain run', async () => {
-    const first = await resultOf(dropping(1));
-    for (const devices of [2, 4]) expect(await resultOf(dropping(1, devices))).toEqual(first);
-    const plain = await resultOf(smallConfig({ subnetworks: ddp, training: { seed: 1 } }));
-    expect(plain.values.equals(first.values)).toBe(false);
+  it.each(families)('repeat exactly on any number of devices and differ from the plain run: %s', async (family) => {
+    const result = (training: object, devices = 1) =>
+      resultOf(familyConfig(family, { subnetworks: ddp, devices: cpuDevices(devices), training }));
+    const plain = await result({});
+    for (const training of [{ dropout: 0.5 }, { stochasticDepth: 0.5 }]) {
+      const first = await result(training);
+      for (const devices of [2, 4]) expect(await result(training, devices)).toEqual(first);
+      expect(plain.values.equals(first.values)).toBe(false);
+    }
   });
 
   it('go on after a stop as if there had been none, with accumulation and recomputation too', async () => {

@@ -1,22 +1,18 @@
 // A language model through the whole app: real text as bytes, real device processes, perplexity, resume, exports.
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
-import { importDataset } from '../data/import.ts';
-import { builtWorker, cpuDevices, openLab } from '../testing/lab.ts';
+import { builtWorker, cpuDevices, importText, openLab } from '../testing/lab.ts';
 import { prepareFromHome } from './openFleet.ts';
 import { RunFolder } from './runFolder.ts';
 
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'sdp-llama-'));
-  const text = await readFile(join(import.meta.dirname, '../../ARCHITECTURE.md'));
-  const path = join(home, 'text.bin');
-  await writeFile(path, new Uint8Array(Uint16Array.from(text).buffer));
-  await importDataset({ path, name: 'text', home });
+  await importText(home);
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 

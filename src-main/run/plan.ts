@@ -2,7 +2,7 @@
 
 import type { TrainingGraph } from '../contract/deviceMessages.ts';
 import type { Plan, PlanChange } from '../contract/plan.ts';
-import type { RunConfig } from '../contract/runConfig.ts';
+import { mostMicroBatches, type RunConfig } from '../contract/runConfig.ts';
 import type { PlannedDevice } from '../device/discover.ts';
 import { graphFlops } from '../graph/flops.ts';
 import { liveness } from '../graph/liveness.ts';
@@ -143,30 +143,41 @@ const needOf = ({ id, capacityBytes }: PlannedDevice, neededBytes: number): Need
   capacityBytes,
 });
 
-/** What would fit: see memory/fit.ts. A plan from a file keeps its holders. */
+/** What would fit: see memory/fit.ts. The samples of a step stay, and a plan from a file keeps its holders. */
 function changesThatFit(input: PlanInput): PlanChange[] {
   const { config, model, explicit, devices, layoutOptions, trainingGraph } = input;
-  const { workers, coverage } = config.subnetworks;
-  const { accumulation } = config.training;
-  const predict = (setting: Setting): Need[] => {
-    const subnetworks = { ...config.subnetworks, coverage: setting.coverage };
-    const masks = runMasks(model, { subnetworks }, setting.microBatch * accumulation, explicit);
-    const costs = workerCosts(model, masks, devices, setting.microBatch, trainingGraph);
+  const { coverage } = config.subnetworks;
+  const samples = input.microBatch * config.training.accumulation;
+  const predict = ({ microBatch, recompute, coverage }: Setting): Need[] => {
+    const masks = runMasks(model, { subnetworks: { ...config.subnetworks, coverage } }, samples, explicit);
+    const options = { ...trainingGraph, accumulate: microBatch < samples, recompute };
+    const costs = workerCosts(model, masks, devices, microBatch, options);
     const layout = storeLayout(model.tensors, masks, layoutOptions);
-    const memory = deviceMemory({ ...input, microBatch: setting.microBatch }, layout, costs);
+    const memory = deviceMemory({ ...input, microBatch }, layout, costs);
     return devices.map((device, index) => needOf(device, memory[index]!.total));
   };
-  const from = { microBatch: input.microBatch, coverage };
-  const coverages = explicit ? [] : Array.from({ length: coverage - 1 }, (_, index) => coverage - 1 - index);
-  return tryChanges(from, coverages, predict).map((trial) => ({
+  const from: Setting = { microBatch: input.microBatch, recompute: trainingGraph.recompute, coverage };
+  const choices = {
+    microBatches: partsOf(samples).filter((microBatch) => microBatch < from.microBatch),
+    microBatchMatters: model.tensors.some(({ kind }) => kind === 'buffer'),
+    coverages: explicit ? [] : Array.from({ length: coverage - 1 }, (_, index) => coverage - 1 - index),
+  };
+  return tryChanges(from, choices, predict).map((trial) => ({
     set: {
-      ...(trial.microBatch !== from.microBatch && { 'training.batch': trial.microBatch * accumulation * workers }),
+      ...(trial.microBatch !== from.microBatch && { 'training.accumulation': samples / trial.microBatch }),
+      ...(trial.recompute !== from.recompute && { 'training.recompute': 'block' }),
       ...(trial.coverage !== coverage && { 'subnetworks.coverage': trial.coverage }),
     },
     ...trial.need,
     fits: trial.fits,
   }));
 }
+
+/** Sizes of micro-batches that the samples of a worker can be cut into, descending. */
+const partsOf = (samples: number): number[] =>
+  Array.from({ length: Math.min(samples, mostMicroBatches) }, (_, index) => samples / (index + 1)).filter(
+    Number.isInteger,
+  );
 
 function planUnits(model: ModelDefinition, masks: Masks): Plan['units'] {
   const parameters = model.tensors.filter((spec) => spec.kind === 'parameter');

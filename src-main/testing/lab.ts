@@ -61,6 +61,14 @@ export async function newHome(): Promise<string> {
   return home;
 }
 
+/** Adds `text` to a home: the bytes of ARCHITECTURE.md as tokens. */
+export async function importText(home: string): Promise<void> {
+  const text = await readFile(join(import.meta.dirname, '../../ARCHITECTURE.md'));
+  const path = join(home, 'text.bin');
+  await writeFile(path, new Uint8Array(Uint16Array.from(text).buffer));
+  await importDataset({ path, name: 'text', home });
+}
+
 /** Copies the first samples of an MNIST file; header and sample sizes in bytes. */
 async function cutIdx(name: string, target: string, header: number, size: number, samples: number): Promise<void> {
   const bytes = (await readFile(join(samplePath('mnist'), name))).subarray(0, header + samples * size);
@@ -78,7 +86,7 @@ export function smallConfig(overrides: {
 }): RunConfig {
   return parseRunConfig({
     name: 'small',
-    model: { family: 'resnet', layers: [1, 1], width: 4 },
+    model: models.resnet,
     data: { dataset: 'digits' },
     devices: overrides.devices ?? ['cpu:0'],
     subnetworks: { workers: 4, coverage: 2, ...overrides.subnetworks },
@@ -86,6 +94,23 @@ export function smallConfig(overrides: {
     evaluation: { batch: 64, statisticsBatches: 3, ...overrides.evaluation },
     checkpoint: { ...overrides.checkpoint },
   });
+}
+
+export const families = ['resnet', 'swin', 'llama'] as const;
+
+const models: Record<(typeof families)[number], object> = {
+  resnet: { family: 'resnet', layers: [1, 1], width: 4 },
+  swin: { family: 'swin', patch: 4, window: 3, embed: 8, depths: [1, 2], heads: [2, 4], mlpRatio: 2 },
+  llama: { family: 'llama', hidden: 16, ff: 24, layers: 2, heads: 4, kvHeads: 2, seq: 16 },
+};
+
+/** The same for a network of each family; LLaMA needs `text`. */
+export function familyConfig(
+  family: (typeof families)[number],
+  overrides: Parameters<typeof smallConfig>[0],
+): RunConfig {
+  const data = { dataset: family === 'llama' ? 'text' : 'digits' };
+  return parseRunConfig({ ...smallConfig(overrides), model: models[family], data });
 }
 
 /** One-threaded CPU devices. */
