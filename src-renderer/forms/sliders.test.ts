@@ -6,6 +6,7 @@ const values = { ...formValues(), 'training.batch': '12', 'subnetworks.workers':
 
 test('workers stop at divisors of the batch, coverage at every number of workers', () => {
   expect(stopsOf('subnetworks.workers', values)).toEqual([1, 2, 3, 4, 6, 12]);
+  expect(stopsOf('subnetworks.workers', { ...values, 'training.accumulation': '2' })).toEqual([1, 2, 3, 6]);
   expect(stopsOf('subnetworks.coverage', values)).toEqual([1, 2, 3, 4]);
   expect(stopsOf('training.steps', values)).toBeUndefined();
   expect(stopsOf('subnetworks.workers', { ...values, 'training.batch': 'many' })).toEqual([]);

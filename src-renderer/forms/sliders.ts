@@ -1,4 +1,4 @@
-// Positions of the sliders of the form: numbers of workers that divide the batch, and every coverage that they allow.
+// Positions of the sliders of the form: numbers of workers that divide the batch into whole micro-batches, and every coverage that they allow.
 
 import type { FormValues } from './fields.ts';
 
@@ -6,7 +6,8 @@ const mostWorkers = 64;
 
 /** Values that a field's slider stops at; undefined for a field without one. */
 export function stopsOf(key: string, values: FormValues): number[] | undefined {
-  if (key === 'subnetworks.workers') return divisors(Number(values['training.batch']));
+  if (key === 'subnetworks.workers')
+    return divisors(Number(values['training.batch']) / Number(values['training.accumulation']));
   if (key === 'subnetworks.coverage') return upTo(Number(values['subnetworks.workers']));
   return undefined;
 }
