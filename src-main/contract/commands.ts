@@ -1,6 +1,7 @@
 // Every command of the app: name -> schema of parameters and result. Client and server are typed from this record; nothing else crosses.
 
 import { z } from 'zod';
+import { datasetCommands } from './datasets.ts';
 import { plan } from './plan.ts';
 import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
@@ -100,6 +101,7 @@ export const appCommands = {
   runLog: { params: runId, result: z.object({ lines: z.array(z.string()) }) },
   getRun: { params: runId, result: runDetail },
   exportRun: { params: runId.extend({ format: exportFormat }), result: exportResult },
+  ...datasetCommands,
   importDataset: { params: z.strictObject({ path: z.string().min(1), name: z.string().optional() }), result: dataset },
 } as const;
 

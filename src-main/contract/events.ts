@@ -15,6 +15,8 @@ export const appEvents = {
   checkpointWritten: ofRun.extend({ step: z.number() }),
   exportWritten: ofRun.extend({ export: exportResult }),
   datasetImported: z.object({ dataset }),
+  /** Deleted, or known by another name from now on. */
+  datasetRemoved: z.object({ name: z.string() }),
   settingsSaved: z.object({ settings }),
 } as const;
 

@@ -13,7 +13,7 @@ export async function readNormalisedImages(
   count: number,
 ): Promise<Float32Array> {
   const path = join(splitFolder, 'images.npy');
-  return await withNpy(path, '|u1', async (file, { shape, dataStart }) => {
+  return await withNpy(path, ['|u1'], async (file, { shape, dataStart }) => {
     const [samples, channels, height, width] = shape as [number, number, number, number];
     const plane = height * width;
     const pixels = new Uint8Array(Math.min(count, samples) * channels * plane);

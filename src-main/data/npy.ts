@@ -31,10 +31,10 @@ export function npyHeader(type: NpyType, shape: readonly number[]): Uint8Array {
   return header;
 }
 
-/** Opens a .npy file of the given type, gives its handle and header to `read`, and closes it. Fails with a `data` error where it is damaged. */
+/** Opens a .npy file of one of the given types, gives its handle and header to `read`, and closes it. Fails with a `data` error where it is damaged. */
 export async function withNpy<T>(
   path: string,
-  type: NpyType,
+  types: readonly NpyType[],
   read: (file: FileHandle, header: NpyHeader) => Promise<T>,
 ): Promise<T> {
   const file = await open(path, 'r').catch((error: unknown) => {
@@ -42,7 +42,8 @@ export async function withNpy<T>(
   });
   try {
     const header = await readNpyHeader(file, (problem) => damaged(path, problem));
-    if (header.type !== type) throw damaged(path, `holds type ${header.type}, expected ${type}`);
+    if (!types.some((type) => type === header.type))
+      throw damaged(path, `holds type ${header.type}, expected ${types.join(' or ')}`);
     return await read(file, header);
   } finally {
     await file.close();

@@ -27,6 +27,7 @@ import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint } from './checkpoint.ts';
 import { evaluateRun, exportRun } from './evaluateRun.ts';
+import { Datasets } from './datasets.ts';
 import { removeStaleStores } from './fleet.ts';
 import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
@@ -82,8 +83,16 @@ export async function createApp(host: RunHost): Promise<App> {
 class Lab {
   readonly events = new EventHub<AppEvents>();
   private readonly runs = new Map<string, Run>();
+  private readonly datasets: Datasets;
 
-  constructor(private readonly host: RunHost) {}
+  constructor(private readonly host: RunHost) {
+    this.datasets = new Datasets(
+      host.home,
+      this.events,
+      () => this.summaries(),
+      (runId) => this.runs.delete(runId),
+    );
+  }
 
   handlers(): Handlers<AppCommands> {
     const { home, spawnDevice } = this.host;
@@ -122,6 +131,7 @@ class Lab {
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
       exportRun: ({ runId, format }) => this.export(runId, format, {}),
+      ...this.datasets.handlers(),
       importDataset: async ({ path, name }, { signal }) => {
         const imported = await importDataset({ path, name, home, signal });
         this.events.emit('datasetImported', { dataset: imported });
@@ -244,9 +254,14 @@ class Lab {
     if (active) throw new UserError('conflict', `run ${active.folder.id} is active; stop it before starting another`);
   }
 
+  /** Newest first; those that have only just begun are not on the disk yet. */
   private async summaries(): Promise<RunSummary[]> {
     const stored = await listRuns(this.host.home);
-    return stored.map((summary) => this.runs.get(summary.id)?.summary ?? summary);
+    const begun = [...this.runs.values()].filter(({ folder }) => !stored.some(({ id }) => id === folder.id));
+    return [
+      ...begun.map((run) => run.summary),
+      ...stored.map((summary) => this.runs.get(summary.id)?.summary ?? summary),
+    ];
   }
 
   private async detail(runId: string): Promise<RunDetail> {

@@ -102,6 +102,14 @@ export class RunFolder {
     await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${line}\n`).catch(() => undefined);
   }
 
+  /** Follows a dataset to its new name. */
+  async renameDataset(to: string): Promise<void> {
+    const config = parse(await this.read('config.yaml')) as RunConfig;
+    await this.replace('config.yaml', stringify({ ...config, data: { ...config.data, dataset: to } }));
+    const { summary, exports } = await this.readState();
+    await this.writeState({ ...summary, dataset: to }, exports);
+  }
+
   async lastLogLines(most: number): Promise<string[]> {
     const text = await readFile(this.file('log.txt'), 'utf8').catch(() => '');
     return text.trimEnd().split('\n').slice(-most);

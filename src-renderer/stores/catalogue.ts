@@ -39,12 +39,17 @@ export const useCatalogueStore = defineStore('catalogue', () => {
     (event: AppEvent) => {
       if (event.sequence <= sequence) return;
       if (event.name === 'datasetImported') add(event.payload.dataset);
+      else if (event.name === 'datasetRemoved') remove(event.payload.name);
       else {
         runs.apply(event);
         settings.apply(event);
       }
     },
   );
+
+  function remove(name: string): void {
+    datasets.value = datasets.value.filter((dataset) => dataset.name !== name);
+  }
 
   function add(dataset: Dataset): void {
     const others = datasets.value.filter(({ name }) => name !== dataset.name);

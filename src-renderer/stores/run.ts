@@ -98,6 +98,7 @@ export const useRunStore = defineStore('run', () => {
       case 'exportWritten':
         return exported(event.payload.export);
       case 'datasetImported':
+      case 'datasetRemoved':
       case 'settingsSaved':
         return;
     }

@@ -1,0 +1,78 @@
+// A few samples of an imported split for looking at: images with their labels, or tokens. Large images are thinned to every so-many-th pixel.
+
+import { join } from 'node:path';
+import { UserError } from '../contract/errors.ts';
+import type { DatasetPage, Split } from '../contract/datasets.ts';
+import { datasetSource, getDataset } from './catalogue.ts';
+import { readFully } from './files.ts';
+import { withNpy } from './npy.ts';
+
+const mostImages = 60;
+const longestSide = 64;
+
+export interface PageRequest {
+  name: string;
+  split: Split;
+  from: number;
+  count: number;
+  label?: number | undefined;
+}
+
+export async function datasetPage(home: string, request: PageRequest): Promise<DatasetPage> {
+  const { kind } = await getDataset(home, request.name);
+  const { path } = await datasetSource(home, request.name, request.split);
+  return kind === 'images' ? await imagePage(path, request) : await tokenPage(path, request);
+}
+
+async function imagePage(path: string, { from, count, label }: PageRequest): Promise<DatasetPage> {
+  const labels = await readLabels(join(path, 'labels.npy'));
+  const all = label === undefined ? labels.map((_, index) => index) : indicesOf(labels, label);
+  const indices = all.slice(from, from + Math.min(count, mostImages));
+  return await withNpy(join(path, 'images.npy'), ['|u1'], async (file, { shape, dataStart }) => {
+    const [, channels = 1, height = 1, width = 1] = shape;
+    const every = Math.ceil(Math.max(height, width) / longestSide);
+    const bytes = channels * height * width;
+    const images = [];
+    for (const index of indices) {
+      const pixels = new Uint8Array(bytes);
+      if ((await readFully(file, pixels, dataStart + index * bytes)) < bytes)
+        throw new UserError('data', `${path} is truncated; import the dataset again`, { key: path });
+      const shown = every === 1 ? pixels : thinned(pixels, channels, height, width, every);
+      images.push({ index, label: labels[index]!, pixels: Buffer.from(shown).toString('base64') });
+    }
+    const small = [channels, Math.ceil(height / every), Math.ceil(width / every)];
+    return { kind: 'images', total: all.length, shape: small, images };
+  });
+}
+
+async function readLabels(path: string): Promise<number[]> {
+  return await withNpy(path, ['<i8'], async (file, { shape, dataStart }) => {
+    const raw = new BigInt64Array(shape[0] ?? 0);
+    await readFully(file, new Uint8Array(raw.buffer), dataStart);
+    return Array.from(raw, Number);
+  });
+}
+
+function indicesOf(labels: readonly number[], label: number): number[] {
+  return labels.flatMap((one, index) => (one === label ? [index] : []));
+}
+
+function thinned(pixels: Uint8Array, channels: number, height: number, width: number, every: number): Uint8Array {
+  const result: number[] = [];
+  for (let channel = 0; channel < channels; channel++)
+    for (let row = 0; row < height; row += every)
+      for (let column = 0; column < width; column += every)
+        result.push(pixels[(channel * height + row) * width + column]!);
+  return Uint8Array.from(result);
+}
+
+async function tokenPage(path: string, { from, count }: PageRequest): Promise<DatasetPage> {
+  return await withNpy(join(path, 'tokens.npy'), ['<u2', '<u4'], async (file, { type, shape, dataStart }) => {
+    const total = shape[0] ?? 0;
+    const first = Math.min(from, total);
+    const length = Math.min(count, total - first);
+    const values = type === '<u2' ? new Uint16Array(length) : new Uint32Array(length);
+    await readFully(file, new Uint8Array(values.buffer), dataStart + first * values.BYTES_PER_ELEMENT);
+    return { kind: 'tokens', total, from: first, tokens: Array.from(values) };
+  });
+}
