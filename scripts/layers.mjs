@@ -23,7 +23,7 @@ const allowed = {
   device: ['contract', 'native.ts', 'transport', 'run/deviceProcess.ts', node],
   transport: ['contract', 'run/deviceProcess.ts', node, 'ws', 'zod'],
   run: [...engine, 'transport', 'resources', node, 'yaml', 'zod'],
-  worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node],
+  worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node, 'onnxruntime-node'],
   serve: ['contract', 'transport', node, 'ws'],
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
   cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml'],

@@ -6,6 +6,7 @@ import { plan } from './plan.ts';
 import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
+import { trialCommands } from './trial.ts';
 
 export const device = z.object({
   id: z.string(),
@@ -100,8 +101,15 @@ export const appCommands = {
   /** The last lines of the run's log. */
   runLog: { params: runId, result: z.object({ lines: z.array(z.string()) }) },
   getRun: { params: runId, result: runDetail },
-  exportRun: { params: runId.extend({ format: exportFormat }), result: exportResult },
+  exportRun: {
+    params: runId.extend({
+      format: exportFormat,
+      step: z.int().min(0).optional().describe('default: the newest checkpoint'),
+    }),
+    result: exportResult,
+  },
   ...datasetCommands,
+  ...trialCommands,
   importDataset: { params: z.strictObject({ path: z.string().min(1), name: z.string().optional() }), result: dataset },
 } as const;
 

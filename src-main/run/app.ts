@@ -33,6 +33,7 @@ import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
 import { listRuns, newRunId, RunFolder } from './runFolder.ts';
+import { Trials } from './trials.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
 
@@ -84,8 +85,11 @@ class Lab {
   readonly events = new EventHub<AppEvents>();
   private readonly runs = new Map<string, Run>();
   private readonly datasets: Datasets;
+  private readonly trials: Trials;
 
   constructor(private readonly host: RunHost) {
+    const folderOf = (runId: string) => this.folder(runId);
+    this.trials = new Trials(host, folderOf, (runId, step) => this.export(runId, 'onnx', { step }));
     this.datasets = new Datasets(
       host.home,
       this.events,
@@ -130,8 +134,9 @@ class Lab {
       },
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
-      exportRun: ({ runId, format }) => this.export(runId, format, {}),
+      exportRun: ({ runId, format, step }) => this.export(runId, format, step === undefined ? {} : { step }),
       ...this.datasets.handlers(),
+      ...this.trials.handlers(),
       importDataset: async ({ path, name }, { signal }) => {
         const imported = await importDataset({ path, name, home, signal });
         this.events.emit('datasetImported', { dataset: imported });
@@ -181,7 +186,8 @@ class Lab {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.runs.values()].filter((run) => isActive(run.summary.state)).map((run) => run.stop()));
+    const active = [...this.runs.values()].filter((run) => isActive(run.summary.state));
+    await Promise.all([this.trials.close(), ...active.map((run) => run.stop())]);
   }
 
   async plan(config: RunConfig): Promise<Plan> {

@@ -1,14 +1,20 @@
-// Entry of a device process. Serves the device contract to the process that started it; ends with it.
+// Entry of a device process, and of the process that tries exported models ("trial"). Serves its contract to the process that started it;
+// ends with it.
 
-import { deviceContract } from '../contract/contracts.ts';
+import { deviceContract, trialContract } from '../contract/contracts.ts';
 import type { DeviceEvents } from '../contract/deviceMessages.ts';
 import { parentTransport } from '../transport/childProcess.ts';
 import { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
 import { deviceHandlers } from './device.ts';
+import { trialHandlers } from './trial.ts';
 
 // Ctrl-C in a terminal reaches the whole process group; the main process decides when a device ends.
 process.on('SIGINT', () => undefined);
 
-const hub = new EventHub<DeviceEvents>();
-serve(parentTransport(), deviceContract, deviceHandlers(hub), hub);
+if (process.argv[2] === 'trial') {
+  serve(parentTransport(), trialContract, trialHandlers(), new EventHub());
+} else {
+  const hub = new EventHub<DeviceEvents>();
+  serve(parentTransport(), deviceContract, deviceHandlers(hub), hub);
+}

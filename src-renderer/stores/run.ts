@@ -168,13 +168,14 @@ export const useRunStore = defineStore('run', () => {
     }
   }
 
-  async function act(action: RunAction): Promise<void> {
+  /** `step` of an export: the checkpoint; default: the newest. */
+  async function act(action: RunAction, step: number | null = null): Promise<void> {
     if (pending.value.has(action)) return;
     const id = runId.value;
     mark(action, true);
     actionError.value = '';
     try {
-      const result = await perform(action, id);
+      const result = await perform(action, id, step);
       if (id !== runId.value) return;
       if ('id' in result) summary.value = result;
       else exported(result);
@@ -185,9 +186,9 @@ export const useRunStore = defineStore('run', () => {
     }
   }
 
-  function perform(action: RunAction, id: string): Promise<RunSummary | ExportResult> {
+  function perform(action: RunAction, id: string, step: number | null): Promise<RunSummary | ExportResult> {
     if (action === 'safetensors' || action === 'onnx')
-      return connection.call('exportRun', { runId: id, format: action });
+      return connection.call('exportRun', { runId: id, format: action, ...(step === null ? {} : { step }) });
     return connection.call(commandOf[action], { runId: id });
   }
 

@@ -1,0 +1,26 @@
+// Commands of the process that runs exported models on what a user gives it. It loads onnxruntime-node and never the addon: two ONNX Runtime
+// libraries do not share a process.
+
+import { z } from 'zod';
+
+export const trialCommands = {
+  /** Loads an ONNX file; a second call puts another in its place. */
+  load: { params: z.object({ path: z.string() }), result: z.object({}) },
+  /** Logits of one image, [1,C,H,W] normalised, or one sequence, [1,T]. */
+  run: {
+    params: z.object({ data: z.array(z.number()), shape: z.array(z.number()), kind: z.enum(['images', 'tokens']) }),
+    result: z.object({ logits: z.array(z.number()) }),
+  },
+  /** Goes on from `tokens` one by one; the sequence that the model sees is `length` long, later tokens have no influence on earlier ones. */
+  generate: {
+    params: z.object({
+      tokens: z.array(z.number()).min(1),
+      length: z.number(),
+      count: z.number(),
+      temperature: z.number(),
+      seed: z.number(),
+    }),
+    result: z.object({ tokens: z.array(z.number()) }),
+  },
+} as const;
+export type TrialCommands = typeof trialCommands;

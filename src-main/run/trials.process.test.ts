@@ -1,0 +1,40 @@
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+
+let home: string;
+let lab: TestLab;
+beforeAll(async () => {
+  home = await newHome();
+  lab = await openLab(home);
+});
+afterAll(async () => {
+  await lab.close();
+  await rm(home, { recursive: true, force: true });
+});
+const call = { signal: AbortSignal.timeout(60_000) };
+
+it('a checkpoint names the digits that it was shown, in a process of its own that ends with the app', async () => {
+  const { openTrial, tryImage, tryTokens, datasetPage } = lab.app.handlers;
+  const training = { steps: 150, optimizer: 'adamw' as const, learningRate: 0.01 };
+  const runId = await lab.app.start(smallConfig({ subnetworks: { coverage: 4 }, training }));
+  await lab.app.whenEnded(runId);
+  const model = await openTrial({ runId }, call);
+  expect(model).toMatchObject({ kind: 'images', step: 150, sample: [1, 28, 28] });
+  const page = await datasetPage({ name: 'digits', split: 'train', from: 0, count: 20 }, call);
+  if (page.kind !== 'images') throw new Error('not images');
+  const right = [];
+  for (const { pixels, label } of page.images) {
+    const { classes } = await tryImage({ runId, step: 150, pixels }, call);
+    expect(classes.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1);
+    if (classes[0]!.label === label) right.push(label);
+  }
+  expect(right.length).toBeGreaterThan(14);
+  const wrong = tryImage({ runId, step: 150, pixels: 'AAAA' }, call);
+  await expect(wrong).rejects.toThrow('an image of 784 bytes was expected, got 3');
+  const text = tryTokens({ runId, step: 150, tokens: [1], count: 1, temperature: 0, seed: 0 }, call);
+  await expect(text).rejects.toThrow('the model of this run does not take tokens');
+  await expect(openTrial({ runId, step: 7 }, call)).rejects.toThrow('has no checkpoint of step 7');
+  await lab.close();
+  for (const { pid } of lab.processes) expect(() => process.kill(pid!, 0)).toThrow();
+});

@@ -1,0 +1,159 @@
+// Trying checkpoints: one process with one model, that of the checkpoint that was asked for last. It ends when it has not been used for some
+// minutes, and with the app.
+
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { trialContract } from '../contract/contracts.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { UserError } from '../contract/errors.ts';
+import type { Handlers } from '../contract/rpc.ts';
+import type { ClassShare, TrialModel, trialCommands } from '../contract/trial.ts';
+import type { TrialCommands } from '../contract/trialMessages.ts';
+import { getDataset } from '../data/catalogue.ts';
+import { connect, type Client } from '../transport/client.ts';
+import { findCheckpoint } from './checkpoint.ts';
+import type { DeviceProcess } from './deviceProcess.ts';
+import { prepareFromHome, type RunHost } from './openFleet.ts';
+import type { RunFolder } from './runFolder.ts';
+
+const idleMs = 5 * 60_000;
+const mostClasses = 10;
+
+/** A vocabulary that has room for bytes and little more: text as its bytes. */
+const byteVocabulary = 256;
+
+interface Loaded {
+  key: string;
+  model: TrialModel;
+  mean: number[];
+  std: number[];
+}
+
+export class Trials {
+  private process: DeviceProcess | undefined;
+  private client: Client<TrialCommands, Record<never, never>> | undefined;
+  private loaded: Promise<Loaded> | undefined;
+  private key = '';
+  private idle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly host: RunHost,
+    private readonly folder: (runId: string) => RunFolder,
+    /** Writes the ONNX file of a checkpoint. */
+    private readonly exportOnnx: (runId: string, step: number) => Promise<unknown>,
+  ) {}
+
+  handlers(): Handlers<typeof trialCommands> {
+    return {
+      openTrial: async ({ runId, step }) =>
+        (await this.load(runId, await findCheckpoint(this.folder(runId), step))).model,
+      tryImage: async ({ runId, step, pixels }) => {
+        const loaded = await this.load(runId, step);
+        const startedAt = performance.now();
+        const classes = await this.classify(loaded, Buffer.from(pixels, 'base64'));
+        return { classes, ms: performance.now() - startedAt };
+      },
+      tryTokens: async ({ runId, step, tokens, count, temperature, seed }, { signal }) => {
+        const { model } = await this.load(runId, step);
+        if (model.kind !== 'tokens') throw notOf('tokens');
+        const wrong = tokens.find((token) => token >= model.vocabulary);
+        if (wrong !== undefined)
+          throw new UserError('usage', `token ${wrong} is not in the vocabulary of ${model.vocabulary}`, {
+            key: 'tokens',
+          });
+        const startedAt = performance.now();
+        const request = { tokens, length: model.sequence, count, temperature, seed };
+        const made = await this.client!.call.generate(request, { signal });
+        return { ...made, ms: performance.now() - startedAt };
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.idle);
+    const { process } = this;
+    this.process = this.client = this.loaded = undefined;
+    process?.kill();
+    await process?.exited;
+  }
+
+  /** The model of a checkpoint; those who ask for the same meanwhile wait for the same. */
+  private load(runId: string, step: number): Promise<Loaded> {
+    clearTimeout(this.idle);
+    this.idle = setTimeout(() => void this.close(), idleMs).unref();
+    const key = `${runId} ${step}`;
+    if (this.loaded && this.key === key) return this.loaded;
+    this.key = key;
+    const loading = this.loadAnew(key, runId, step);
+    this.loaded = loading;
+    loading.catch(() => this.loaded === loading && (this.loaded = undefined));
+    return loading;
+  }
+
+  private async loadAnew(key: string, runId: string, step: number): Promise<Loaded> {
+    const folder = this.folder(runId);
+    const path = folder.file(join('exports', `step-${String(step).padStart(8, '0')}`, 'model.onnx'));
+    if (!(await exists(path))) await this.exportOnnx(runId, step);
+    const prepared = await prepareFromHome(this.host, await folder.readConfig());
+    await (await this.connected()).call.load({ path });
+    const { model, evaluation } = prepared.setup;
+    const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
+    const { mean, std } = evaluation.source;
+    return { key, model: await this.describe(model, name, step), mean, std };
+  }
+
+  private async describe(model: DeviceSetup['model'], name: string, step: number): Promise<TrialModel> {
+    if (model.family === 'llama') {
+      const { vocab: vocabulary, seq: sequence } = model;
+      return { kind: 'tokens', step, sequence, vocabulary, bytes: vocabulary <= byteVocabulary };
+    }
+    const dataset = await getDataset(this.host.home, name);
+    const classNames = dataset.kind === 'images' ? dataset.classNames : [];
+    return { kind: 'images', step, sample: [model.channels, ...model.image], classNames };
+  }
+
+  private async classify({ model, mean, std }: Loaded, pixels: Uint8Array): Promise<ClassShare[]> {
+    if (model.kind !== 'images') throw notOf('images');
+    const { sample, classNames } = model;
+    const count = sample.reduce((product, extent) => product * extent, 1);
+    if (pixels.length !== count)
+      throw new UserError('usage', `an image of ${count} bytes was expected, got ${pixels.length}`, { key: 'pixels' });
+    const plane = sample[1]! * sample[2]!;
+    const data = Array.from(pixels, (pixel, index) => {
+      const channel = Math.floor(index / plane);
+      return (pixel / 255 - mean[channel]!) / std[channel]!;
+    });
+    const { logits } = await this.client!.call.run({ data, shape: [1, ...sample], kind: 'images' });
+    return likeliest(logits, classNames);
+  }
+
+  private async connected(): Promise<Client<TrialCommands, Record<never, never>>> {
+    if (this.client) return this.client;
+    const started = this.host.spawnDevice('trial');
+    this.process = started;
+    this.client = await connect(started.transport, trialContract);
+    void started.exited.then(() => {
+      if (this.process === started) this.process = this.client = this.loaded = undefined;
+    });
+    return this.client;
+  }
+}
+
+function likeliest(logits: readonly number[], classNames: readonly string[]): ClassShare[] {
+  const most = Math.max(...logits);
+  const weights = logits.map((logit) => Math.exp(logit - most));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights
+    .map((weight, label) => ({ label, name: classNames[label] ?? String(label), probability: weight / sum }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, mostClasses);
+}
+
+const notOf = (kind: string) => new UserError('usage', `the model of this run does not take ${kind}`);
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
