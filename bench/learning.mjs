@@ -1,5 +1,5 @@
-// Usage: node bench/learning.mjs --subject llama|resnet [--text FOLDER] [--steps N] [--seeds N] [--out FILE] - what each regime learns
-// (see learning.ts).
+// Usage: node bench/learning.mjs [--subject llama|resnet] [--steps N] [--batch N] [--sequence N] [--seeds N] [--threads N] [--out FOLDER]
+// [--table FILE] - what each regime learns (see learning.ts); both subjects where none is named.
 
 import { join } from 'node:path';
 import { runnerImport } from 'vite';
