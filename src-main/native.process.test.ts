@@ -126,7 +126,7 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(gradNorm[0]).toBeCloseTo(0.2);
   expect(Math.min(...computeMs)).toBeGreaterThan(0);
   const memory = device.memory();
-  expect(memory.arenaPeakBytes).toHaveLength(1);
+  expect(memory.arenaPeakBytes).toBeGreaterThan(0);
   expect(memory.residentBytes).toBeGreaterThan(memory.sharedBytes);
 
   const file = join(folder, 'w.safetensors');

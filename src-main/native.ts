@@ -160,8 +160,12 @@ export interface MemorySample {
   residentBytes: number;
   peakResidentBytes: number;
   sharedBytes: number;
-  /** Peak of each session arena (ONNX Runtime's allocator statistics, MaxInUse), by session id. */
-  arenaPeakBytes: number[];
+  /** What of the store's values (and of rows copied together), of all slabs, and of the optimizer's state this process has used since its last call began. */
+  valuesBytes: number;
+  gradientsBytes: number;
+  optimizerBytes: number;
+  /** Largest size since then of the arena that the sessions share for what they compute; 0 on systems where each has one of the runtime's own. */
+  arenaPeakBytes: number;
 }
 
 /** Owned by the main process: creates and removes the mapping, reads and writes whole states. */

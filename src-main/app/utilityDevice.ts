@@ -2,7 +2,7 @@
 
 import { utilityProcess, type UtilityProcess } from 'electron';
 import type { Readable } from 'node:stream';
-import type { DeviceProcess, ProcessExit, SpawnDevice } from '../run/deviceProcess.ts';
+import { engineArguments, type DeviceProcess, type ProcessExit, type SpawnDevice } from '../run/deviceProcess.ts';
 import { deviceEnvironment } from '../transport/childProcess.ts';
 import { createEndpoint } from '../transport/endpoint.ts';
 import { LastLines } from '../transport/lastLines.ts';
@@ -18,7 +18,7 @@ export function spawnUtilityDevice(workerPath: string): SpawnDevice {
       serviceName: `SDP Lab ${name}`,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: deviceEnvironment(process.env),
-      execArgv: [],
+      execArgv: [...engineArguments],
     });
     return deviceProcess(child);
   };

@@ -113,7 +113,10 @@ export const memorySample = z.object({
   residentBytes: z.number(),
   peakResidentBytes: z.number(),
   sharedBytes: z.number(),
-  arenaPeakBytes: z.array(z.number()),
+  valuesBytes: z.number(),
+  gradientsBytes: z.number(),
+  optimizerBytes: z.number(),
+  arenaPeakBytes: z.number(),
 });
 
 /** `labels`: what loss and right answers were summed over (images have one label, sequences one per token). */

@@ -78,7 +78,7 @@ export const evaluationRecord = z.object({
 });
 export type EvaluationRecord = z.infer<typeof evaluationRecord>;
 
-/** Measured memory of a device process. `activations` is the sum of the session arenas' peaks; weights, gradients and optimizer are its part of the store. */
+/** Measured memory of a device process; its total is the largest resident size so far (run/measuredMemory.ts). */
 export const deviceMemory = z.object({
   device: z.string(),
   pid: z.number(),

@@ -60,8 +60,10 @@ export interface Op<A extends Attributes = Attributes> {
   readonly shapeAtRun?: boolean;
   /** Attributes that are floats in ONNX; other numbers are integers. */
   readonly floatAttributes?: readonly string[];
-  /** `elementwise`: the runtime may write output 0 over an input of the same size; `alias`: output 0 is input 0 seen otherwise. */
-  readonly memory?: 'elementwise' | 'alias';
+  /** Output 0 is input 0 seen otherwise. */
+  readonly memory?: 'alias';
+  /** Further outputs that the runtime always writes over an input: [input, output]. */
+  readonly overwrites?: readonly (readonly [input: number, output: number])[];
   /** Floating-point operations (a multiply-add counts 2); absent: one per output element. */
   flops?(node: Node<A>): number;
 }

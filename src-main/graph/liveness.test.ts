@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { graphFlops } from './flops.ts';
 import { GraphBuilder, type Graph, type Value } from './graph.ts';
-import { liveness } from './liveness.ts';
+import { constantMemory, liveness } from './liveness.ts';
 import { add, exp } from './ops/elementwise.ts';
 import { conv } from './ops/conv.ts';
 import { gemm, matMul } from './ops/linalg.ts';
@@ -14,9 +14,9 @@ function graphOf(build: (g: GraphBuilder, x: Value) => Value): Graph {
 }
 
 describe('liveness', () => {
-  it('writes elementwise results over an input that nobody needs afterwards', () => {
-    const { peakBytes } = liveness(graphOf((g, x) => transpose(g, exp(g, exp(g, exp(g, x))), [1, 0])));
-    expect(peakBytes).toBe(400);
+  it('gives a result a buffer of its own, until its last reader is done', () => {
+    const { peakBytes, arenaBytes } = liveness(graphOf((g, x) => transpose(g, exp(g, exp(g, exp(g, x))), [1, 0])));
+    expect([peakBytes, arenaBytes]).toEqual([800, 2 * 512]);
   });
 
   it('keeps what is read later, and names what is alive at the peak', () => {
@@ -27,6 +27,7 @@ describe('liveness', () => {
     });
     expect(liveness(graph)).toEqual({
       peakBytes: 1200,
+      arenaBytes: 3 * 512,
       peakNode: 'Transpose_2',
       alive: [
         { name: 'Exp_0', bytes: 400 },
@@ -39,6 +40,14 @@ describe('liveness', () => {
     });
   });
 
+  it('keeps what nobody reads to the end', () => {
+    const g = new GraphBuilder('test');
+    const x = g.input('x', 'float32', [10, 10]);
+    g.output('y', transpose(g, exp(g, exp(g, x)), [1, 0]));
+    exp(g, x);
+    expect(liveness(g.build()).peakBytes).toBe(1200);
+  });
+
   it('counts no buffer for a reshaped input, and one for a reshaped intermediate', () => {
     const graph = graphOf((g, x) => {
       const flat = reshape(g, x, [100]);
@@ -47,9 +56,16 @@ describe('liveness', () => {
     expect(liveness(graph).peakBytes).toBe(400);
   });
 
-  it('does not write over graph inputs, nor count graph outputs as intermediates', () => {
+  it('does not count graph outputs as intermediates', () => {
     const graph = graphOf((g, x) => add(g, x, x));
     expect(liveness(graph)).toMatchObject({ peakBytes: 0, inputBytes: 400, outputBytes: 400 });
+  });
+
+  it('counts constants, and those that a file has for attributes', () => {
+    const graph = graphOf((g, x) =>
+      add(g, reshape(g, x, [100]), g.constant('float32', [100], new Array<number>(100).fill(1))),
+    );
+    expect(constantMemory(graph)).toEqual({ arenaBytes: 256, otherBytes: 400 });
   });
 });
 

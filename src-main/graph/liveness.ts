@@ -1,10 +1,13 @@
-// Peak memory of a graph's intermediates, computed before anything runs.
+// Peak memory of a graph's intermediates on the CPU provider, computed before anything runs.
 //
-// Nodes run in order; a buffer lives from the node that writes it to the last that reads it. As ONNX Runtime does, an elementwise node
-// writes over an input of the same size that nobody needs afterwards, and a Reshape is its input seen otherwise. Inputs, outputs and
-// constants are memory of the caller or the session and are reported apart. Scratch memory inside kernels is not counted.
+// Follows the runtime through its order of execution (executionOrder.ts), what it takes and gives back (allocations.ts), what kernels take
+// besides (scratch.ts), and where the arena puts each piece (blocks.ts). Inputs, outputs and constants of the graph are memory of the
+// caller or the session and are reported apart.
 
-import { bytesOf, type Graph, type Node, type Value } from './graph.ts';
+import { allocations, type Buffer, type Step } from './allocations.ts';
+import { alignedBytes, Blocks, type Block } from './blocks.ts';
+import { bytesOf, elementBytes, type Graph, type Value } from './graph.ts';
+import { scratchOf } from './scratch.ts';
 
 export interface LiveTensor {
   name: string;
@@ -12,8 +15,10 @@ export interface LiveTensor {
 }
 
 export interface Liveness {
-  /** Largest sum of intermediate buffers alive at one node. */
+  /** Largest sum of what is alive at one node: intermediates and what its kernel takes. */
   peakBytes: number;
+  /** Size of the arena that holds it, gaps between the pieces included. */
+  arenaBytes: number;
   /** Name of the first output of the node at the peak; '' for a graph without nodes. */
   peakNode: string;
   /** Buffers alive at the peak, largest first. */
@@ -24,87 +29,76 @@ export interface Liveness {
   constantBytes: number;
 }
 
-/** A buffer that one or more values share in turn. */
-interface Buffer {
-  name: string;
-  bytes: number;
-  first: number;
-  last: number;
-}
-
 const totalBytes = (values: readonly Value[]): number => values.reduce((sum, value) => sum + bytesOf(value), 0);
 
-export function liveness(graph: Graph): Liveness {
-  const buffers = assignBuffers(graph);
-  const { node, bytes } = findPeak(buffers, graph.nodes.length);
-  const alive = buffers.filter((buffer) => buffer.first <= node && node <= buffer.last);
+/** `threads`: of the session; kernels take memory for each. */
+export function liveness(graph: Graph, threads = 1): Liveness {
+  const steps = allocations(graph);
+  const { step, bytes, arenaBytes } = findPeak(steps, threads);
   return {
     peakBytes: bytes,
-    peakNode: graph.nodes[node]?.outputs[0]?.name ?? '',
-    alive: alive.map(({ name, bytes }) => ({ name, bytes })).sort((a, b) => b.bytes - a.bytes),
+    arenaBytes,
+    peakNode: steps[step]?.node.outputs[0]!.name ?? '',
+    alive: aliveAt(steps, step).sort((a, b) => b.bytes - a.bytes),
     inputBytes: totalBytes(graph.inputs),
     outputBytes: totalBytes(graph.outputs.map((output) => output.value)),
     constantBytes: totalBytes(graph.constants.map((constant) => constant.value)),
   };
 }
 
-/** Index of the last node that reads each value; outputs of the graph are read for ever. */
-function lastUses(graph: Graph): Map<Value, number> {
-  const last = new Map<Value, number>();
-  graph.nodes.forEach((node, index) => node.inputs.forEach((input) => last.set(input, index)));
-  for (const { value } of graph.outputs) last.set(value, Infinity);
-  return last;
+export interface Peak {
+  /** The first step with the largest sum. */
+  step: number;
+  bytes: number;
+  arenaBytes: number;
 }
 
-function assignBuffers(graph: Graph): Buffer[] {
-  const last = lastUses(graph);
-  const outside = new Set<Value>([
-    ...graph.inputs,
-    ...graph.constants.map((c) => c.value),
-    ...graph.outputs.map((o) => o.value),
-  ]);
-  const bufferOf = new Map<Value, Buffer>();
-  const buffers: Buffer[] = [];
-  graph.nodes.forEach((node, index) => {
-    node.outputs.forEach((output, i) => {
-      const lastUse = last.get(output);
-      if (lastUse === undefined && i > 0 && node.op.optionalOutputs) return;
-      if (i === 0 && node.op.memory === 'alias' && outside.has(node.inputs[0]!)) outside.add(output);
-      if (outside.has(output)) return;
-      const shared = i === 0 ? sharedBuffer(node, index, output, bufferOf) : undefined;
-      const buffer = shared ?? { name: output.name, bytes: bytesOf(output), first: index, last: index };
-      buffer.last = Math.max(buffer.last, lastUse ?? index);
-      bufferOf.set(output, buffer);
-      if (!shared) buffers.push(buffer);
-    });
+export function findPeak(steps: readonly Step[], threads: number): Peak {
+  const blocks = new Blocks();
+  const placed = new Map<Buffer, Block>();
+  const peak = { step: 0, bytes: 0 };
+  let alive = 0;
+  steps.forEach(({ node, taken, freed }, step) => {
+    for (const buffer of taken) {
+      placed.set(buffer, blocks.take(buffer.bytes));
+      alive += buffer.bytes;
+    }
+    const scratch = scratchOf(node, threads);
+    scratch.map((bytes) => blocks.take(bytes)).forEach((block) => blocks.giveBack(block));
+    const sum = scratch.reduce((total, bytes) => total + bytes, alive);
+    if (sum > peak.bytes) Object.assign(peak, { step, bytes: sum });
+    for (const buffer of freed) {
+      blocks.giveBack(placed.get(buffer)!);
+      alive -= buffer.bytes;
+    }
   });
-  return buffers;
+  return { ...peak, arenaBytes: blocks.peak };
 }
 
-/** Buffer of an input that output 0 may take over. */
-function sharedBuffer(
-  node: Node,
-  index: number,
-  output: Value,
-  bufferOf: ReadonlyMap<Value, Buffer>,
-): Buffer | undefined {
-  if (node.op.memory === 'alias') return bufferOf.get(node.inputs[0]!);
-  if (node.op.memory !== 'elementwise') return undefined;
-  return node.inputs
-    .map((input) => bufferOf.get(input))
-    .find((buffer) => buffer !== undefined && buffer.last === index && buffer.bytes === bytesOf(output));
+function aliveAt(steps: readonly Step[], step: number): LiveTensor[] {
+  const gone = new Set(steps.slice(0, step).flatMap(({ freed }) => freed));
+  const taken = steps.slice(0, step + 1).flatMap((each) => each.taken);
+  return taken.filter((buffer) => !gone.has(buffer)).map(({ value, bytes }) => ({ name: value.name, bytes }));
 }
 
-function findPeak(buffers: readonly Buffer[], numNodes: number): { node: number; bytes: number } {
-  const change = new Array<number>(numNodes + 1).fill(0);
-  for (const { first, last, bytes } of buffers) {
-    change[first]! += bytes;
-    if (last + 1 < change.length) change[last + 1]! -= bytes;
-  }
-  let [alive, node, peak] = [0, 0, 0];
-  for (let index = 0; index < numNodes; index++) {
-    alive += change[index]!;
-    if (alive > peak) [node, peak] = [index, alive];
-  }
-  return { node, bytes: peak };
+/** The runtime puts constants of up to so many bytes into the arena, and keeps larger ones elsewhere. */
+const smallConstantBytes = 127;
+
+export interface ConstantMemory {
+  arenaBytes: number;
+  otherBytes: number;
+}
+
+/** What the constants of a graph take, those included that its file has for attributes (onnx.ts). */
+export function constantMemory(graph: Graph): ConstantMemory {
+  const given = graph.constants.map(({ value }) => bytesOf(value));
+  const attributes = graph.nodes.flatMap(({ op, attributes }) =>
+    (op.attributeInputs ?? []).map((name) => elementBytes.int64 * (attributes[name] as readonly number[]).length),
+  );
+  const all = [...given, ...attributes];
+  const small = all.filter((bytes) => bytes <= smallConstantBytes);
+  return {
+    arenaBytes: small.reduce((sum, bytes) => sum + alignedBytes(bytes), 0),
+    otherBytes: all.filter((bytes) => bytes > smallConstantBytes).reduce((sum, bytes) => sum + bytes, 0),
+  };
 }

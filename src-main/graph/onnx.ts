@@ -4,38 +4,38 @@
 // and values whose shape is computed; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
 
 import protobuf from 'protobufjs/light.js';
-import {
-  elementBytes,
-  GraphBuilder,
-  type AttributeValue,
-  type DType,
-  type Graph,
-  type Node,
-  type Value,
-} from './graph.ts';
-import { identity } from './ops/elementwise.ts';
+import { elementBytes, type AttributeValue, type DType, type Graph, type Node, type Value } from './graph.ts';
 import { Reshape } from './ops/movement.ts';
 import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
+import { ownOutputs } from './passes/ownOutputs.ts';
 
 export interface OnnxOptions {
   /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there; in between, every Reshape must keep it on axis 0. */
   dynamicAxis?: { name: string; ports: readonly string[] };
   /** Raw little-endian bytes for inputs that become initializers of the file and are no longer inputs. */
   initializers?: ReadonlyMap<string, Uint8Array>;
+  /** No extents of inputs and outputs: the runtime's planner then lets no result take over the memory of another (graph/allocations.ts). */
+  withoutExtents?: boolean;
 }
 
 /** Bytes of the ONNX file. */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
-  const direct = nameOutputsApart(options.dynamicAxis ? keepFirstAxis(graph) : graph);
+  const direct = ownOutputs(options.dynamicAxis ? keepFirstAxis(graph) : graph);
   const names = valueNames(direct);
   const initializers = options.initializers ?? new Map<string, Uint8Array>();
-  const extra: object[] = [];
+  const extra: TensorProto[] = [];
   const read = readValues(direct);
   const dynamic = dynamicValues(direct, options.dynamicAxis?.ports ?? []);
   const nodes = direct.nodes.map((node, index) => nodeProto(anyExtent(node, dynamic), index, names, read, extra));
+  const constants = [
+    ...direct.constants.map(({ value, data }) =>
+      tensorProto(value.name, value.dtype, value.shape, packNumbers(value.dtype, data)),
+    ),
+    ...extra,
+  ];
   const embedded = direct.inputs.filter((input) => initializers.has(input.name));
   const domains = new Set(direct.nodes.flatMap((node) => node.op.domain ?? []));
-  const port = (name: string, value: Value) => valueInfo(name, value, options.dynamicAxis);
+  const port = (name: string, value: Value) => valueInfo(name, value, options);
   return encode('ModelProto', {
     ir_version: 10,
     producer_name: 'sdp-lab',
@@ -43,18 +43,15 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
     graph: {
       name: direct.name,
       node: nodes,
-      initializer: [
-        ...direct.constants.map(({ value, data }) =>
-          tensorProto(value.name, value.dtype, value.shape, packNumbers(value.dtype, data)),
-        ),
-        ...embedded.map((input) => embeddedTensor(input, initializers.get(input.name)!)),
-        ...extra,
+      initializer: [...constants, ...embedded.map((input) => embeddedTensor(input, initializers.get(input.name)!))],
+      input: [
+        ...direct.inputs.filter((input) => !initializers.has(input.name)).map((input) => port(input.name, input)),
+        ...(options.withoutExtents ? constants.map(withoutExtents) : []),
       ],
-      input: direct.inputs.filter((input) => !initializers.has(input.name)).map((input) => port(input.name, input)),
       output: direct.outputs.map(({ name, value }) => port(name, value)),
       value_info: direct.nodes
         .filter((node) => node.op.shapeAtRun)
-        .map(({ outputs }) => valueInfo(outputs[0]!.name, outputs[0]!, undefined)),
+        .map(({ outputs }) => port(outputs[0]!.name, outputs[0]!)),
     },
   });
 }
@@ -102,18 +99,6 @@ function encode(message: string, content: object): Uint8Array {
   return type.encode(type.fromObject(content)).finish();
 }
 
-/** Gives every output a value of its own: an input, a constant or a value named twice goes through Identity. */
-function nameOutputsApart(graph: Graph): Graph {
-  const g = new GraphBuilder(graph.name, { ...graph, outputs: [] });
-  const taken = new Set<Value>();
-  for (const { name, value } of graph.outputs) {
-    const own = taken.has(value) || !g.producer(value) ? identity(g, value) : value;
-    taken.add(own);
-    g.output(name, own);
-  }
-  return g.build();
-}
-
 /** Writes the first extent of a Reshape that keeps it as 0, which takes it from the operand: it may then be any. */
 function keepFirstAxis(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
@@ -153,7 +138,7 @@ function nodeProto(
   index: number,
   names: ReadonlyMap<Value, string>,
   read: ReadonlySet<Value>,
-  extra: object[],
+  extra: TensorProto[],
 ): object {
   const { op, attributes } = node;
   if (op.kind === 'composite')
@@ -187,7 +172,14 @@ function attributeProto(name: string, value: AttributeValue, float: boolean): ob
   return float ? { name, f: value, type: attributeType.float } : { name, i: value, type: attributeType.int };
 }
 
-const tensorProto = (name: string, dtype: DType, shape: readonly number[], raw: Uint8Array): object => ({
+interface TensorProto {
+  dims: readonly number[];
+  data_type: number;
+  name: string;
+  raw_data: Uint8Array;
+}
+
+const tensorProto = (name: string, dtype: DType, shape: readonly number[], raw: Uint8Array): TensorProto => ({
   dims: shape,
   data_type: elementType[dtype],
   name,
@@ -201,10 +193,17 @@ function embeddedTensor(input: Value, raw: Uint8Array): object {
   return tensorProto(input.name, input.dtype, input.shape, raw);
 }
 
-function valueInfo(name: string, value: Value, dynamicAxis: OnnxOptions['dynamicAxis']): object {
+/** A constant as an input that callers could give: what is inferred from its values and extents is unknown to the runtime then. */
+const withoutExtents = ({ name, dims, data_type }: TensorProto): object => ({
+  name,
+  type: { tensor_type: { elem_type: data_type, shape: { dim: dims.map(() => ({})) } } },
+});
+
+function valueInfo(name: string, value: Value, { dynamicAxis, withoutExtents }: OnnxOptions): object {
   const dynamic = dynamicAxis?.ports.includes(name) ? dynamicAxis.name : undefined;
-  const dim = value.shape.map((extent, axis) =>
-    axis === 0 && dynamic ? { dim_param: dynamic } : { dim_value: extent },
-  );
+  const dim = value.shape.map((extent, axis) => {
+    if (withoutExtents) return {};
+    return axis === 0 && dynamic ? { dim_param: dynamic } : { dim_value: extent };
+  });
   return { name, type: { tensor_type: { elem_type: elementType[value.dtype], shape: { dim } } } };
 }

@@ -1,32 +1,97 @@
-// Predicted memory of one device process, by category, from the store layout and the liveness of its workers' graphs.
+// Predicted memory of a device process at its peak, by category, from the store layout and the graphs of its sessions.
 //
-// Weights, gradients and optimizer state are the parts of the shared store that the process works on; activations the sum of its sessions'
-// peaks, since each session keeps its arena; workspace what the program and the runtime take by themselves, measured on an idle process
-// (workspaceBytes), plus the batches held ready by the loader.
+// Weights, gradients and optimizer state: the parts of the shared store that the process touches (touched.ts), and with the weights the rows
+// that are not contiguous there and are copied together. Activations: the arena of the sessions, which run one after the other, so the
+// largest, and the constants of all. Workspace: the program and the runtime by themselves, what the runtime keeps for each node, and the
+// batches held ready. The peak is in the steps or in an evaluation, whichever takes more. What workspace consists of was measured on
+// Linux, x64, with Node.js 20 and ONNX Runtime 1.30 (bench/memory.md).
 
 import type { MemoryBytes } from '../contract/plan.ts';
+import { bytesOf, sizeOf } from '../graph/graph.ts';
+import { constantMemory, liveness, type ConstantMemory } from '../graph/liveness.ts';
+import { heapScratchOf } from '../graph/scratch.ts';
+import type { ModelGraph } from '../models/model.ts';
 import type { StoreLayout, StoreRun } from './storeLayout.ts';
+import { touchedInSteps, type Participant, type Touched } from './touched.ts';
 
-/** Resident bytes of a device process with the runtime loaded and no session: Node.js, the addon and ONNX Runtime. */
-export const workspaceBytes = 110 * 2 ** 20;
+/** Resident bytes of a device process with the runtime loaded and its graphs built, but no session: Node.js, the addon, ONNX Runtime. */
+const programBytes = 106.5 * 2 ** 20;
+/** What the runtime keeps for a node of a session: its description, names, kernel, and plan. */
+const nodeBytes = 7 * 1024;
+/** What a run of rows in the layout takes: in the engine, and as it was handed over. */
+const runBytes = 630;
+/** For the ends of pages and gaps between what kernels take besides the arena: a share of all the rest. */
+const slack = 0.0125;
+/** The arena comes from the system in steps of this. */
+const arenaStep = 2 ** 21;
 
 export interface SessionMemory {
-  worker: number;
-  /** Peak bytes of intermediates (graph/liveness.ts). */
-  activationBytes: number;
-  /** Bytes of one micro-batch: input and labels. */
+  /** Peak of the arena in a run, beside what constants take of it for good. */
+  arenaBytes: number;
+  constants: ConstantMemory;
+  numNodes: number;
+  /** Rows that are copied together. */
+  gatheredBytes: number;
+  /** What kernels take besides the arena. */
+  scratchBytes: number;
+  /** Samples, labels and whatever else is not in the store. */
   batchBytes: number;
 }
 
-export function predictDevice(layout: StoreLayout, sessions: readonly SessionMemory[]): MemoryBytes {
-  const workers = sessions.map((session) => session.worker);
-  const sum = (of: (session: SessionMemory) => number) => sessions.reduce((total, session) => total + of(session), 0);
+export interface DeviceSessions extends Participant {
+  training: readonly SessionMemory[];
+  /** Sessions of an evaluation, which are there besides those of training. */
+  evaluation: readonly SessionMemory[];
+}
+
+/** `threads`: of the session; kernels take memory for each. */
+export function sessionMemory({ graph, inputs, outputs, carried = [] }: ModelGraph, threads: number): SessionMemory {
+  const inStore = new Set([...inputs, ...carried, ...outputs].map(({ port }) => port));
+  const others = [...graph.inputs, ...graph.outputs.map(({ name, value }) => ({ ...value, name }))];
+  const gathered = inputs.filter(({ rows }) => rows && rows.length > 0 && rows.at(-1)! - rows[0]! + 1 !== rows.length);
+  return {
+    arenaBytes: liveness(graph, threads).arenaBytes,
+    constants: constantMemory(graph),
+    numNodes: graph.nodes.length,
+    scratchBytes: Math.max(0, ...graph.nodes.map(heapScratchOf)),
+    gatheredBytes: gathered.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0),
+    batchBytes: others.filter(({ name }) => !inStore.has(name)).reduce((sum, value) => sum + bytesOf(value), 0),
+  };
+}
+
+export function predictDevice(layout: StoreLayout, device: DeviceSessions): MemoryBytes {
+  const { training, evaluation } = device;
+  const base = programBytes + layoutBytes(layout);
+  const inSteps = phase(base, touchedInSteps(layout, device), training, training);
+  const allWeights = { weights: 4 * layout.valuesSize, gradients: 0, optimizer: 0 };
+  const inEvaluation = phase(base, allWeights, [...training, ...evaluation], evaluation);
+  return inSteps.total >= inEvaluation.total ? inSteps : inEvaluation;
+}
+
+function layoutBytes({ tensors }: StoreLayout): number {
+  return tensors.reduce((sum, { runs }) => sum + runBytes * runs.length, 0);
+}
+
+/** `there`: sessions that exist; `running`: those that run, one at a time. */
+function phase(
+  base: number,
+  touched: Touched,
+  there: readonly SessionMemory[],
+  running: readonly SessionMemory[],
+): MemoryBytes {
+  const sum = (of: (session: SessionMemory) => number) => there.reduce((total, session) => total + of(session), 0);
+  const most = (of: (session: SessionMemory) => number) => Math.max(0, ...running.map(of));
+  const activations = sum(({ constants }) => constants.arenaBytes) + most(({ arenaBytes }) => arenaBytes);
+  const kept = sum(({ numNodes, constants, batchBytes }) => nodeBytes * numNodes + constants.otherBytes + batchBytes);
+  const unused = Math.ceil(activations / arenaStep) * arenaStep - activations;
+  const ready = (running.length + 2) * most(({ batchBytes }) => batchBytes);
+  const weights = touched.weights + sum(({ gatheredBytes }) => gatheredBytes);
+  const reserve = slack * (weights + touched.gradients + touched.optimizer + activations);
   const parts = {
-    weights: 4 * heldScalars(layout, workers),
-    gradients: 4 * workers.reduce((total, worker) => total + layout.slabSizes[worker]!, 0),
-    optimizer: Math.ceil((4 * layout.optimizerSlots * layout.parameterSize) / layout.numParticipants),
-    activations: sum((session) => session.activationBytes),
-    workspace: workspaceBytes + 2 * sum((session) => session.batchBytes),
+    ...touched,
+    weights,
+    activations,
+    workspace: Math.ceil(base + kept + most(({ scratchBytes }) => scratchBytes) + ready + unused + reserve),
   };
   return { ...parts, total: Object.values(parts).reduce((total, bytes) => total + bytes, 0) };
 }

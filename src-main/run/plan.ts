@@ -1,18 +1,17 @@
 // The plan of a run, from its model and masks: who holds what, what it costs every worker, what every device needs and whether it has it.
 
-import type { TrainingGraph } from '../contract/deviceMessages.ts';
-import type { Plan, PlanChange } from '../contract/plan.ts';
+import type { DeviceSetup, TrainingGraph } from '../contract/deviceMessages.ts';
+import type { MemoryBytes, Plan, PlanChange } from '../contract/plan.ts';
 import { mostMicroBatches, type RunConfig } from '../contract/runConfig.ts';
 import type { PlannedDevice } from '../device/discover.ts';
 import { graphFlops } from '../graph/flops.ts';
-import { liveness } from '../graph/liveness.ts';
 import { assignMasks } from '../masks/assign.ts';
 import { isConnected, unitHolders } from '../masks/connectivity.ts';
 import { unitCosts } from '../masks/costs.ts';
 import { coverageOf, explicitMasks, type ExplicitPlan } from '../masks/explicit.ts';
 import { spectralGap, type WeightedUnit } from '../masks/spectralGap.ts';
 import { hasRoom, tryChanges, type Need, type Setting } from '../memory/fit.ts';
-import { heldScalars, predictDevice } from '../memory/predict.ts';
+import { heldScalars, predictDevice, sessionMemory, type SessionMemory } from '../memory/predict.ts';
 import { storeLayout, type LayoutOptions, type StoreLayout } from '../memory/storeLayout.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 
@@ -29,6 +28,10 @@ export interface PlanInput {
   layoutOptions: LayoutOptions;
   microBatch: number;
   trainingGraph: TrainingGraph;
+  evaluation: Pick<DeviceSetup['evaluation'], 'batch' | 'branchScale' | 'statisticsBatches'> & {
+    /** Batches are at most as large as micro-batches. */
+    ofMicroBatches: boolean;
+  };
 }
 
 /** Masks as the configuration asks for them, or as a file has them; micro-batches and recomputation do not change them. */
@@ -69,11 +72,12 @@ export function buildPlan(input: PlanInput): Plan {
     coverage: coverage.mean,
     coverageRange: [coverage.least, coverage.most],
     units,
-    workers: workers.map((cost, worker) => ({
+    workers: workers.map(({ flopsPerSample, activationBytes }, worker) => ({
       worker,
       device: devices.find((device) => device.workers.includes(worker))!.id,
       parameters: heldScalars(parameters, [worker]),
-      ...cost,
+      flopsPerSample,
+      activationBytes,
     })),
     devices: devices.map(({ id, kind, threads, workers, capacityBytes }, index) => ({
       id,
@@ -99,6 +103,7 @@ export function buildPlan(input: PlanInput): Plan {
 interface WorkerCost {
   flopsPerSample: number;
   activationBytes: number;
+  session: SessionMemory;
 }
 
 /** From each worker's training graph; workers that hold the same on devices of one kind have the same graph. */
@@ -112,29 +117,50 @@ function workerCosts(
   const { granularity, masking } = masks;
   const known = new Map<string, WorkerCost>();
   return masks.held.map((held, worker) => {
-    const provider = devices.find((device) => device.workers.includes(worker))!.kind;
-    const key = JSON.stringify([provider, held]);
+    const { kind: provider, threads } = devices.find((device) => device.workers.includes(worker))!;
+    const key = JSON.stringify([provider, threads, held]);
     const found = known.get(key);
     if (found) return found;
-    const { graph } = model.training({ batch: microBatch, granularity, masking, held, provider, ...options });
-    const cost = { flopsPerSample: graphFlops(graph) / microBatch, activationBytes: liveness(graph).peakBytes };
+    const built = model.training({ batch: microBatch, granularity, masking, held, provider, ...options });
+    const session = sessionMemory(built, threads);
+    const flopsPerSample = graphFlops(built.graph) / microBatch;
+    const cost = { flopsPerSample, activationBytes: session.arenaBytes, session };
     known.set(key, cost);
     return cost;
   });
 }
 
-function deviceMemory(
-  { model, devices, microBatch }: Pick<PlanInput, 'model' | 'devices' | 'microBatch'>,
-  layout: StoreLayout,
-  costs: readonly WorkerCost[],
-): Plan['devices'][number]['memory'][] {
-  const batchBytes = microBatch * model.sampleBytes;
-  return devices.map(({ workers }) =>
-    predictDevice(
-      layout,
-      workers.map((worker) => ({ worker, batchBytes, activationBytes: costs[worker]!.activationBytes })),
-    ),
-  );
+type MemoryInput = Pick<PlanInput, 'model' | 'masks' | 'devices' | 'microBatch' | 'evaluation'>;
+
+function deviceMemory(input: MemoryInput, layout: StoreLayout, costs: readonly WorkerCost[]): MemoryBytes[] {
+  const known = new Map<string, SessionMemory[]>();
+  return input.devices.map(({ workers, kind, threads }, participant) => {
+    const key = `${kind} ${threads}`;
+    const evaluation = known.get(key) ?? evaluationSessions(input, kind, threads);
+    known.set(key, evaluation);
+    const training = workers.map((worker) => costs[worker]!.session);
+    return predictDevice(layout, {
+      participant,
+      workers,
+      whole: input.masks.masking === 'backward',
+      training,
+      evaluation,
+    });
+  });
+}
+
+/** The graphs that evaluate the full network, and re-estimate its statistics where that is asked for. */
+function evaluationSessions(
+  { model, masks, microBatch, evaluation }: MemoryInput,
+  provider: PlannedDevice['kind'],
+  threads: number,
+): SessionMemory[] {
+  const { branchScale, statisticsBatches, ofMicroBatches } = evaluation;
+  const batch = ofMicroBatches ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
+  const full = { granularity: masks.granularity, branchScale, provider };
+  const graphs = [model.evaluation({ ...full, batch })];
+  if (statisticsBatches > 0) graphs.push(model.statistics({ ...full, batch: microBatch }));
+  return graphs.map((graph) => sessionMemory(graph, threads));
 }
 
 const needOf = ({ id, capacityBytes }: PlannedDevice, neededBytes: number): Need => ({
@@ -153,7 +179,7 @@ function changesThatFit(input: PlanInput): PlanChange[] {
     const options = { ...trainingGraph, accumulate: microBatch < samples, recompute };
     const costs = workerCosts(model, masks, devices, microBatch, options);
     const layout = storeLayout(model.tensors, masks, layoutOptions);
-    const memory = deviceMemory({ ...input, microBatch }, layout, costs);
+    const memory = deviceMemory({ ...input, masks, microBatch }, layout, costs);
     return devices.map((device, index) => needOf(device, memory[index]!.total));
   };
   const from: Setting = { microBatch: input.microBatch, recompute: trainingGraph.recompute, coverage };

@@ -126,6 +126,7 @@ export function prepareRun(
     layoutOptions,
     microBatch,
     trainingGraph,
+    evaluation: { ...setup.evaluation, ofMicroBatches: matched.kind === 'tokens' },
   });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
 }

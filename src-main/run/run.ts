@@ -238,8 +238,7 @@ export class Run {
 
   private noticeMemory(prepared: PreparedRun, device: RunDevice, pid: number, sample: MemorySample): void {
     if (!isActive(this.current.state)) return;
-    const predicted = prepared.plan.devices.find((planned) => planned.id === device.id)!.memory;
-    this.memory.set(device.id, measuredMemory(device.id, pid, predicted, sample));
+    this.memory.set(device.id, measuredMemory(device.id, pid, sample, this.memory.get(device.id)));
     const devices = [...this.memory.values()];
     const memory = { step: this.current.step, elapsedMs: this.elapsedMs, devices };
     this.events.emit('memorySampled', { runId: this.folder.id, memory });

@@ -4,7 +4,7 @@
 // to whatever started it, Node or Electron, and ends the process when the parent is gone, so that no worker outlives the app.
 
 import { fork, type ChildProcess } from 'node:child_process';
-import type { DeviceProcess, ProcessExit, SpawnDevice } from '../run/deviceProcess.ts';
+import { engineArguments, type DeviceProcess, type ProcessExit, type SpawnDevice } from '../run/deviceProcess.ts';
 import { createEndpoint } from './endpoint.ts';
 import { LastLines } from './lastLines.ts';
 import type { Transport } from './transport.ts';
@@ -21,7 +21,7 @@ export function spawnDevice(workerPath: string, { log }: SpawnOptions = {}): Spa
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: deviceEnvironment(process.env),
-      execArgv: [],
+      execArgv: [...engineArguments],
     });
     const output = new LastLines((line) => log?.(name, line));
     const written = Promise.all([output.collect(child.stdout!), output.collect(child.stderr!)]);

@@ -86,7 +86,8 @@ export class Bindings {
       const value = built.graph.inputs.find(({ name }) => name === port);
       return value ? [{ port, shape: [...value.shape], source: port }] : [];
     });
-    return { onnx: toOnnx(built.graph), worker, batch: built.batch, inputs: [...feeds, ...inputs], outputs };
+    const onnx = toOnnx(built.graph, { withoutExtents: this.setup.device.kind === 'cpu' });
+    return { onnx, worker, batch: built.batch, inputs: [...feeds, ...inputs], outputs };
   }
 
   private values(built: ModelGraph, buffers: 'values' | 'statistics'): SessionInput[] {

@@ -12,6 +12,7 @@ import { createModel } from '../models/index.ts';
 import { native, type NativeDevice } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { Bindings } from './bindings.ts';
+import { collectGarbage } from './collectGarbage.ts';
 import { runtimeLibrary } from './runtimeLibrary.ts';
 
 /** Milliseconds between two record events (20 a second) and between two memory samples. */
@@ -39,7 +40,7 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
       return { pid: process.pid };
     },
     train: (params) => train(current(), hub, params),
-    evaluate: ({ samples }) => evaluate(current(), samples),
+    evaluate: ({ samples }) => evaluate(current(), hub, samples),
     logits: async ({ count, every }) => {
       const { device, evaluation, setup, bindings } = current();
       if (!evaluation) throw new Error('logits are asked for before an evaluation');
@@ -79,6 +80,7 @@ async function prepare(setup: DeviceSetup): Promise<Prepared> {
   const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
   const training: number[] = [];
   for (const worker of setup.workers) training.push(await device.addSession(bindings.training(worker)));
+  await collectGarbage();
   return { setup, device, bindings, training, evaluation: null };
 }
 
@@ -104,25 +106,27 @@ async function train(
   }
 }
 
-async function evaluate(prepared: Prepared, samples: number): Promise<EvaluationSums> {
+async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples: number): Promise<EvaluationSums> {
   const { device, setup } = prepared;
   const { session, statistics } = (prepared.evaluation ??= await openEvaluation(prepared));
   const { source, statisticsBatches } = setup.evaluation;
-  return device.evaluate({
+  const sums = await device.evaluate({
     session,
     source,
     samples,
     statistics:
       statistics === null ? undefined : { session: statistics, batches: statisticsBatches, source: setup.training },
   });
+  hub.emit('memory', device.memory());
+  return sums;
 }
 
 async function openEvaluation({ device, bindings, setup }: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
   const reestimate = setup.evaluation.statisticsBatches > 0;
-  return {
-    session: await device.addSession(bindings.evaluation(reestimate)),
-    statistics: reestimate ? await device.addSession(bindings.statistics()) : null,
-  };
+  const session = await device.addSession(bindings.evaluation(reestimate));
+  const statistics = reestimate ? await device.addSession(bindings.statistics()) : null;
+  await collectGarbage();
+  return { session, statistics };
 }
 
 async function closeEvaluation(prepared: Prepared): Promise<void> {

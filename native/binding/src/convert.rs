@@ -340,7 +340,10 @@ pub struct MemorySample {
     pub resident_bytes: f64,
     pub peak_resident_bytes: f64,
     pub shared_bytes: f64,
-    pub arena_peak_bytes: Vec<f64>,
+    pub values_bytes: f64,
+    pub gradients_bytes: f64,
+    pub optimizer_bytes: f64,
+    pub arena_peak_bytes: f64,
 }
 
 impl From<device::MemorySample> for MemorySample {
@@ -349,7 +352,10 @@ impl From<device::MemorySample> for MemorySample {
             resident_bytes: sample.resident as f64,
             peak_resident_bytes: sample.peak_resident as f64,
             shared_bytes: sample.shared as f64,
-            arena_peak_bytes: sample.arena_peaks.into_iter().map(|peak| peak as f64).collect(),
+            values_bytes: sample.values as f64,
+            gradients_bytes: sample.gradients as f64,
+            optimizer_bytes: sample.optimizer as f64,
+            arena_peak_bytes: sample.arena_peak as f64,
         }
     }
 }

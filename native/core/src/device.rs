@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,7 +20,7 @@ use crate::provider::Provider;
 use crate::records::Records;
 use crate::runtime::{self, Session};
 use crate::spec::{BatchSource, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
-use crate::store::Store;
+use crate::store::{Area, Store};
 use crate::{evaluate, train};
 
 type Call = Box<dyn FnOnce(&mut Engine) + Send>;
@@ -31,15 +31,19 @@ pub struct MemorySample {
     pub resident: u64,
     pub peak_resident: u64,
     pub shared: u64,
-    pub arena_peaks: Vec<u64>,
+    pub values: u64,
+    pub gradients: u64,
+    pub optimizer: u64,
+    pub arena_peak: u64,
 }
 
 /// What the thread shares with the callers.
 #[derive(Default)]
 pub struct Shared {
     pub records: Mutex<Records>,
-    arena_peaks: Mutex<Vec<u64>>,
     pub cancelled: AtomicBool,
+    /// Bytes of the rows that all sessions copy together.
+    gathered: AtomicU64,
 }
 
 /// The state of the device's thread.
@@ -58,6 +62,7 @@ pub struct Device {
     calls: Mutex<Option<Sender<Call>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     shared: Arc<Shared>,
+    store: Arc<Store>,
     store_path: PathBuf,
     run_options: Arc<RunOptions>,
 }
@@ -74,7 +79,7 @@ impl Device {
         store.control().register(options.participant);
         let shared = Arc::new(Shared::default());
         let engine = Engine {
-            store,
+            store: store.clone(),
             participant: options.participant,
             threads: options.threads.max(1),
             shared: shared.clone(),
@@ -87,7 +92,7 @@ impl Device {
         let (calls, thread) = (Mutex::new(Some(calls)), Mutex::new(Some(thread)));
         // As the system lists it among the mappings of this process.
         let store_path = options.store_path.canonicalize().unwrap_or_else(|_| options.store_path.clone());
-        Ok(Self { calls, thread, shared, store_path, run_options })
+        Ok(Self { calls, thread, shared, store, store_path, run_options })
     }
 
     /// Does `work` on the device's thread and hands its result to `done` there; after `close`, hands an error to `done` at once.
@@ -110,8 +115,17 @@ impl Device {
 
     pub fn memory(&self) -> MemorySample {
         let memory = process::memory(&self.store_path);
-        let arena_peaks = lock(&self.shared.arena_peaks).clone();
-        MemorySample { resident: memory.resident, peak_resident: memory.peak_resident, shared: memory.mapped, arena_peaks }
+        let layout = self.store.layout();
+        let sum = |areas: &mut dyn Iterator<Item = Area>| areas.map(|area| self.store.resident(area)).sum();
+        MemorySample {
+            resident: memory.resident,
+            peak_resident: memory.peak_resident,
+            shared: memory.mapped,
+            values: sum(&mut std::iter::once(Area::Values)) + self.shared.gathered.load(Ordering::Relaxed),
+            gradients: sum(&mut (0..layout.slab_sizes.len()).map(Area::Slab)),
+            optimizer: sum(&mut (0..layout.optimizer_slots).map(Area::Slot)),
+            arena_peak: runtime::arena_peak_bytes(),
+        }
     }
 
     /// Ends the call in progress and the thread. A second call does nothing.
@@ -145,16 +159,31 @@ fn start(mut engine: Engine) -> Result<(Sender<Call>, JoinHandle<()>)> {
 
 impl Engine {
     pub fn add_session(&mut self, spec: &SessionSpec) -> Result<usize> {
+        self.settle();
         let session = Session::new(&self.environment, &self.provider, &self.store, &self.run_options, self.threads, spec)?;
         self.sessions.push(Some(session));
-        self.record_arena_peaks();
+        self.count_gathered();
+        runtime::trim();
         Ok(self.sessions.len() - 1)
     }
 
     pub fn remove_session(&mut self, id: usize) -> Result<()> {
         self.session(id)?;
         self.sessions[id] = None;
+        self.count_gathered();
+        self.settle();
         Ok(())
+    }
+
+    /// Before something else begins: what the last training or evaluation has used does not count any more.
+    fn settle(&self) {
+        runtime::trim();
+        self.store.release();
+    }
+
+    fn count_gathered(&self) {
+        let bytes = self.sessions.iter().flatten().map(Session::gathered_bytes).sum();
+        self.shared.gathered.store(bytes, Ordering::Relaxed);
     }
 
     pub fn session(&mut self, id: usize) -> Result<&mut Session> {
@@ -189,8 +218,8 @@ impl Engine {
     /// A call that all participants take part in: a failure or a panic here ends it for all.
     fn together<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.invalidate();
+        self.settle();
         let result = guarded(|| work(self));
-        self.record_arena_peaks();
         match &result {
             Ok(_) | Err(Error::Cancelled(_)) => {}
             Err(error) => {
@@ -199,12 +228,6 @@ impl Engine {
             }
         }
         result
-    }
-
-    /// Makes the peaks so far known to `memory`.
-    pub fn record_arena_peaks(&self) {
-        let peaks = self.sessions.iter().map(|session| session.as_ref().map_or(0, Session::arena_peak_bytes)).collect();
-        *lock(&self.shared.arena_peaks) = peaks;
     }
 }
 

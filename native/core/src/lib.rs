@@ -1,6 +1,9 @@
 //! The engine of SDP Lab without Node: shared parameter store, averaging and optimizer, data loading, ONNX Runtime sessions, training,
 //! evaluation, and files of tensors. What each call means is told in src-main/native.ts.
 
+#[cfg(unix)]
+pub mod arena;
+pub mod blocks;
 pub mod chunks;
 pub mod device;
 pub mod draws;

@@ -191,6 +191,7 @@ impl Images {
         }
         let mut labels: Vec<i64> = indices.iter().map(|&index| self.label(index as usize)).collect();
         labels.resize(size, -1);
+        self.images.release();
         Batch { samples: Samples::F32(samples), labels }
     }
 }
@@ -238,6 +239,7 @@ impl Tokens {
             sample.copy_from_slice(&tokens[..sequence]);
             label.copy_from_slice(&tokens[1..]);
         }
+        self.tokens.release();
         Batch { samples: Samples::I64(samples), labels }
     }
 }

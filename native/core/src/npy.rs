@@ -38,6 +38,14 @@ impl Npy {
         Ok(Self { file, start, shape, scalar })
     }
 
+    /// What was read stays in the system's cache, but no longer counts as memory of this process.
+    #[allow(unsafe_code)]
+    pub fn release(&self) {
+        #[cfg(unix)]
+        // SAFETY: a shared mapping of a file for reading: what goes is read from the file again.
+        let _ = unsafe { self.file.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    }
+
     pub fn data(&self) -> &[u8] {
         &self.file[self.start..]
     }

@@ -47,6 +47,32 @@ pub fn memory(file: &Path) -> ProcessMemory {
     ProcessMemory { resident: bytes(&status, "VmRSS:"), peak_resident: bytes(&status, "VmHWM:"), mapped }
 }
 
+/// How much of a range of addresses this process has in memory.
+#[cfg(target_os = "linux")]
+pub fn resident_part(range: std::ops::Range<usize>) -> u64 {
+    use std::os::unix::fs::FileExt;
+    const PAGE: usize = 4096;
+    /// One entry per page, of 64 bits; the last says whether the page is there.
+    const ENTRY: usize = 8;
+    let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+    let Ok(map) = std::fs::File::open("/proc/self/pagemap") else { return 0 };
+    let mut entries = vec![0; ENTRY * pages.len().min(1 << 16)];
+    let mut present = 0;
+    for first in pages.clone().step_by(1 << 16) {
+        let part = &mut entries[..ENTRY * (pages.end - first).min(1 << 16)];
+        if map.read_exact_at(part, (ENTRY * first) as u64).is_err() {
+            break;
+        }
+        present += part.chunks_exact(ENTRY).filter(|entry| entry[ENTRY - 1] & 0x80 != 0).count();
+    }
+    (present * PAGE) as u64
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn resident_part(range: std::ops::Range<usize>) -> u64 {
+    range.len() as u64
+}
+
 /// Where only the resident size is known, it stands for its peak, and the whole file for the mapped part.
 #[cfg(not(target_os = "linux"))]
 pub fn memory(file: &Path) -> ProcessMemory {

@@ -9,20 +9,23 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::ops::Range;
 use std::path::Path;
 use std::ptr::NonNull;
+#[cfg(unix)]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex};
 
 use ort::AsPointer;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{IoBinding, RunOptions};
 use ort::value::{TensorElementType, ValueType};
 
+#[cfg(unix)]
+use crate::arena::Arena;
 use crate::draws::{self, DrawKey};
 use crate::error::{Error, Result, ensure};
 use crate::layout::{Tensor, TensorKind};
@@ -31,13 +34,16 @@ use crate::provider::{DeviceBuffers, Provider, Role, TensorValue};
 use crate::spec::{DrawSpec, InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
 use crate::store::{Area, Store};
 
-/// All optimisations of the runtime, layout changes for the CPU included (they apply to constant weights only).
-const OPTIMIZATION_LEVEL: GraphOptimizationLevel = GraphOptimizationLevel::Level3;
+/// On the CPU the runtime takes the graph as it is: what it would do, the lowering has done, so that the graph whose memory was planned
+/// (src-main/graph/liveness.ts) is the one that runs, in the order that was planned.
+const OPTIMIZATION_LEVEL: GraphOptimizationLevel = GraphOptimizationLevel::Disable;
 
-/// Merging Reshapes would drop those that make a node wait (src-main/graph/ops/ordering.ts).
+/// On other devices merging Reshapes would drop those that make a node wait (src-main/graph/ops/ordering.ts).
 const DISABLED_OPTIMIZERS: &str = "ReshapeFusion";
 
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+#[cfg(unix)]
+static ARENA: OnceLock<&Arena> = OnceLock::new();
 
 /// The process's environment, made at the first call from the library at `path`.
 pub fn environment(path: &Path) -> Result<Environment> {
@@ -49,7 +55,32 @@ pub fn environment(path: &Path) -> Result<Environment> {
     let builder = ort::init_from(path).map_err(|e| missing(e.to_string()))?;
     let environment = builder.with_name("sdp").with_telemetry(false).build().map_err(|e| missing(e.to_string()))?;
     environment.set_log_level(LogLevel::Error);
+    #[cfg(unix)]
+    let _ = ARENA.set(Arena::register(&environment)?);
     Ok(slot.insert(environment).clone())
+}
+
+/// Largest memory that intermediates have taken since the last `trim`, in bytes; 0 where the sessions have arenas of the runtime's own.
+pub fn arena_peak_bytes() -> u64 {
+    #[cfg(unix)]
+    return ARENA.get().map_or(0, |arena| arena.peak_bytes());
+    #[cfg(not(unix))]
+    0
+}
+
+/// Gives memory that no session needs any more back to the system.
+pub fn trim() {
+    #[cfg(unix)]
+    if let Some(arena) = ARENA.get() {
+        arena.trim();
+    }
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            safe fn malloc_trim(keep: usize) -> i32;
+        }
+        malloc_trim(0);
+    }
 }
 
 /// A session with everything bound.
@@ -57,7 +88,6 @@ pub struct Session {
     pub worker: Option<usize>,
     pub batch: usize,
     binding: IoBinding,
-    allocator: Allocator,
     /// None where the provider works on host memory in place.
     buffers: Option<DeviceBuffers>,
     /// Whether parameters or statistics have changed since the last run.
@@ -110,12 +140,10 @@ impl Session {
         spec: &SessionSpec,
     ) -> Result<Self> {
         let inner = provider.build(builder(environment, threads).map_err(runtime_error)?, &spec.onnx)?;
-        let arena = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default);
         let mut session = Self {
             worker: spec.worker,
             batch: spec.batch,
             binding: inner.create_binding().map_err(runtime_error)?,
-            allocator: arena.and_then(|arena| Allocator::new(&inner, arena)).map_err(runtime_error)?,
             buffers: DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?,
             stale: true,
             inner,
@@ -189,6 +217,11 @@ impl Session {
         }
     }
 
+    /// Bytes of the rows that are copied together before runs.
+    pub fn gathered_bytes(&self) -> u64 {
+        self.gathers.iter().map(|gather| 4 * gather.target.len as u64).sum()
+    }
+
     /// Parameters or statistics of the store have changed.
     pub fn invalidate(&mut self) {
         self.stale = true;
@@ -222,11 +255,6 @@ impl Session {
     /// Statistics of the last batch, laid out as the buffers of the store.
     pub fn statistics(&self) -> Result<&[f32]> {
         self.statistics.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no statistics outputs".into()))
-    }
-
-    /// Highest use of the session's arena so far, in bytes.
-    pub fn arena_peak_bytes(&self) -> u64 {
-        arena_peak(&self.allocator).unwrap_or(0)
     }
 
     fn bind_input(&mut self, input: &SessionInput) -> Result<()> {
@@ -392,7 +420,8 @@ fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuil
         .with_intra_threads(threads.max(1))?
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
-        .with_memory_pattern(true)?
+        .with_memory_pattern(false)?
+        .with_env_allocators()?
         .with_config_entry("optimization.disable_specified_optimizers", DISABLED_OPTIMIZERS)?
         .with_intra_op_spinning(threads > 1)?
         .with_config_entry("session.force_spinning_stop", "1")?
@@ -402,18 +431,6 @@ fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuil
 
 fn runtime_error(error: ort::Error) -> Error {
     Error::Device(format!("ONNX Runtime failed: {error}"))
-}
-
-fn arena_peak(allocator: &Allocator) -> Option<u64> {
-    let mut pairs: *mut ort::sys::OrtKeyValuePairs = std::ptr::null_mut();
-    // SAFETY: the allocator lives; the pairs are ours until released below; the value is a C string inside them.
-    unsafe {
-        ort::Error::result_from_status((ort::api().AllocatorGetStats)(allocator.ptr(), &mut pairs)).ok()?;
-        let value = (ort::api().GetKeyValue)(pairs, c"MaxInUse".as_ptr());
-        let peak = if value.is_null() { None } else { CStr::from_ptr(value).to_str().ok().and_then(|text| text.parse().ok()) };
-        (ort::api().ReleaseKeyValuePairs)(pairs);
-        peak
-    }
 }
 
 impl Gather {

@@ -56,7 +56,6 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
     update(engine, &spec.optimizer, step, learning_rate)?;
     engine.meet(true)?;
     engine.invalidate();
-    engine.record_arena_peaks();
     let norm = engine.store.gradient_norm();
     lock(&engine.shared.records).push(step, &workers, norm, milliseconds(start));
     Ok(())

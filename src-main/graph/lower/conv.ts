@@ -26,7 +26,7 @@ export const lowerConv: Lowering = (g, { inputs: [x, w], outputs: [y], attribute
   if (provider !== 'cpu' || !plain || !isSmall(image) || sizeOf(kernel) === 1) return null;
   const rows = patchRows({ ...geometry, kernel, batch: x!.shape[0]!, image: x!.shape.slice(2), output: image });
   const [k, c] = w!.shape as [number, number];
-  const weight = reshape(g, transpose(g, reshape(g, w!, [k, c, sizeOf(kernel)]), [0, 2, 1]), [k, sizeOf(kernel) * c]);
+  const weight = reshape(g, transpose(g, w!, [0, 2, 3, 1]), [k, sizeOf(kernel) * c]);
   return [patchProduct(g, x!, rows, weight, true, image)];
 };
 
@@ -156,7 +156,7 @@ function inputGradientByColumns(
   const [k, c, ...kernel] = w.shape as [number, number, ...number[]];
   const n = dy.shape[0]!;
   const taps = sizeOf(kernel);
-  const weight = reshape(g, transpose(g, reshape(g, w, [k, c, taps]), [0, 2, 1]), [k, taps * c]);
+  const weight = reshape(g, transpose(g, w, [0, 2, 3, 1]), [k, taps * c]);
   const columns = gemm(g, channelsLast(g, dy), weight, { transA: 0, transB: 0 });
   const given = reshape(g, columns, [columns.shape[0]! * taps, c]);
   const { rows, perPixel } = scatterRows({ ...geometry, kernel, batch: n, image, output: dy.shape.slice(2) });
@@ -199,5 +199,6 @@ function imagesAsChannels(
     group: groups,
   });
   const summed = groups === 1 ? result : reduceSum(g, reshape(g, result, [groups, k, r, s, c]), [0], false);
-  return reshape(g, transpose(g, reshape(g, summed, [k, r * s, c]), [0, 2, 1]), [k, c, r, s]);
+  // One transposition of four axes: its result can be the caller's memory, which that of a Reshape cannot without a copy.
+  return r * s === 1 ? reshape(g, summed, [k, c, 1, 1]) : transpose(g, reshape(g, summed, [k, r, s, c]), [0, 3, 1, 2]);
 }

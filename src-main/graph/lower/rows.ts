@@ -1,7 +1,7 @@
 // Picking rows in blocks, and adding rows to rows by index.
 
 import { sizeOf, type GraphBuilder, type Shape, type Value } from '../graph.ts';
-import { add, mul } from '../ops/elementwise.ts';
+import { add } from '../ops/elementwise.ts';
 import { gather, scatterAdd, scatterRows } from '../ops/indexing.ts';
 import { expand, reshape } from '../ops/movement.ts';
 import type { ExecutionProvider, Lowering } from './lower.ts';
@@ -40,15 +40,9 @@ export function addRows(
   const count = indices.shape[0]!;
   const column = reshape(g, indices, [count, 1]);
   if (provider !== 'cpu') return scatterRows(g, data, column, updates);
-  const width = sizeOf(updates.shape) / count;
-  const offsets = g.constant(
-    'int64',
-    [1, width],
-    Array.from({ length: width }, (_, i) => i),
-  );
-  const positions = add(g, mul(g, column, g.scalar(width, 'int64')), offsets);
-  const flat = (x: Value) => reshape(g, x, [sizeOf(x.shape)]);
-  return reshape(g, scatterAdd(g, flat(data), flat(positions), flat(updates), 0), data.shape);
+  if (data.shape.length !== 2) throw new Error(`rows are added to [rows, width], not to ${data.shape.join('x')}`);
+  const zeros = g.constant('int64', [1, data.shape[1]!], new Array<number>(data.shape[1]!).fill(0));
+  return scatterAdd(g, data, add(g, column, zeros), updates, 0);
 }
 
 /** Largest size such that the indices are whole blocks of an axis that divides into blocks. */

@@ -14,7 +14,6 @@ function binary(type: string, gradients: Gradients): Op<NoAttributes> {
   return {
     type,
     kind: 'onnx',
-    memory: 'elementwise',
     infer(inputs) {
       if (inputs.length !== 2 || inputs[0]!.dtype !== inputs[1]!.dtype)
         throw shapeError(type, 'takes two operands of one dtype', inputs);
@@ -35,7 +34,6 @@ function unary(
   return {
     type,
     kind: 'onnx',
-    memory: 'elementwise',
     infer: (inputs) => {
       if (inputs.length !== 1) throw shapeError(type, 'takes one operand', inputs);
       return [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }];
@@ -82,7 +80,6 @@ export const Equal = comparison('Equal');
 export const HardSigmoid: Op<{ alpha: number; beta: number }> = {
   type: 'HardSigmoid',
   kind: 'onnx',
-  memory: 'elementwise',
   floatAttributes: ['alpha', 'beta'],
   notDifferentiable: 'used as a mask in gradients only',
   infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],

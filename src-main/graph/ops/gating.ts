@@ -48,7 +48,6 @@ export const SwiGluGradient: Op<NoAttributes> = {
 export const Sigmoid: Op<NoAttributes> = {
   type: 'Sigmoid',
   kind: 'onnx',
-  memory: 'elementwise',
   infer: (inputs) => [sameType('Sigmoid', inputs)],
   flops: ({ outputs }) => 4 * sizeOf(outputs[0]!.shape),
   /** dx = dy y (1 - y). */
@@ -60,7 +59,6 @@ export const QuickGelu: Op<{ alpha: number }> = {
   type: 'QuickGelu',
   kind: 'onnx',
   domain: 'com.microsoft',
-  memory: 'elementwise',
   floatAttributes: ['alpha'],
   notDifferentiable: 'used in lowered composites only',
   infer: (inputs) => [sameType('QuickGelu', inputs)],

@@ -18,7 +18,6 @@ type NoAttributes = Record<string, never>;
 export const Gelu: Op<NoAttributes> = {
   type: 'Gelu',
   kind: 'composite',
-  memory: 'elementwise',
   infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],
   flops: ({ inputs }) => 5 * sizeOf(inputs[0]!.shape),
   gradient: ({ g, inputs, outputGradients }) => [add1(g, GeluGradient, [outputGradients[0]!, inputs[0]!], {})],

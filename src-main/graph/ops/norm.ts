@@ -27,6 +27,10 @@ export const BatchNormalization: Op<BatchNormalizationAttributes> = {
   type: 'BatchNormalization',
   kind: 'onnx',
   floatAttributes: ['epsilon', 'momentum'],
+  overwrites: [
+    [3, 1],
+    [4, 2],
+  ],
   infer(inputs, { training_mode, momentum }) {
     const [x, ...perChannel] = inputs;
     requireChannels('BatchNormalization', x!, perChannel, inputs);

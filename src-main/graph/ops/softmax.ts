@@ -11,7 +11,6 @@ function softmaxLike(type: string, gradient: (g: GraphBuilder, dy: Value, y: Val
   return {
     type,
     kind: 'onnx',
-    memory: 'elementwise',
     infer(inputs) {
       const x = inputs[0]!;
       if (inputs.length !== 1 || x.shape.length === 0) throw shapeError(type, 'takes one operand with axes', inputs);

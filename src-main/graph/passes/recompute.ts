@@ -82,7 +82,11 @@ class Recomputation {
     this.g = new GraphBuilder(graph.name, { ...graph, outputs: [], nodes: this.forward });
     this.constants = new Set(graph.constants.map(({ value }) => value));
     this.events = [parts.loss];
-    for (const node of this.forward) node.outputs.forEach((output) => this.forwardNode.set(output, node));
+    for (const node of this.forward) {
+      node.outputs.forEach((output) => this.forwardNode.set(output, node));
+      // Statistics of a normalisation: small beside what they were taken of.
+      node.outputs.slice(1).forEach((output) => this.kept.add(output));
+    }
     for (const reader of this.forward) {
       for (const input of reader.inputs) {
         const producer = this.forwardNode.get(input);
@@ -96,13 +100,24 @@ class Recomputation {
     const copies = new Map<string, ReadonlyMap<Value, Value>>();
     for (const node of this.graph.nodes.slice(this.forward.length)) {
       const block = this.parts.isBackward(node) ? this.parts.blockOf(node) : null;
-      if (block !== null && !copies.has(block)) copies.set(block, this.copyInside(block));
+      if (block !== null && !copies.has(block) && this.readsInside(node, block))
+        copies.set(block, this.copyInside(block));
       const copyOf = block === null ? undefined : copies.get(block);
       this.g.keep(copyOf ? { ...node, inputs: node.inputs.map((input) => copyOf.get(input) ?? input) } : node);
       this.events.push(...node.outputs.filter((output) => outputs.has(output)));
     }
     for (const { name, value } of this.graph.outputs) this.g.output(name, value);
     return this.g.build();
+  }
+
+  private readsInside({ inputs }: Node, block: string): boolean {
+    return inputs.some((input) => this.insideNode(input, block) !== undefined);
+  }
+
+  /** The forward node of the block that computes a value, where it is not kept. */
+  private insideNode(value: Value, block: string): Node | undefined {
+    const node = this.kept.has(value) ? undefined : this.forwardNode.get(value);
+    return node && this.parts.blockOf(node) === block ? node : undefined;
   }
 
   /** Adds copies of all that the backward pass of a block reads of its inside; original to copy. */
@@ -132,8 +147,8 @@ class Recomputation {
   private insideNodes(readers: readonly Node[], block: string): Set<Node> {
     const inside = new Set<Node>();
     const visit = (value: Value) => {
-      const node = this.forwardNode.get(value);
-      if (!node || this.kept.has(value) || this.parts.blockOf(node) !== block || inside.has(node)) return;
+      const node = this.insideNode(value, block);
+      if (!node || inside.has(node)) return;
       inside.add(node);
       node.inputs.forEach(visit);
     };

@@ -11,6 +11,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use crate::error::{Error, Result};
@@ -54,6 +56,13 @@ impl Mapping {
 
     pub fn size(&self) -> usize {
         self.raw.len()
+    }
+
+    /// Takes no part of it to be in the memory of this process until it is used again; what it holds stays.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        // SAFETY: of a shared mapping only the entries in this process's page table go; the file keeps the pages.
+        let _ = unsafe { self.raw.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 
     fn pointer<T>(&self, offset: usize, count: usize) -> *mut T {

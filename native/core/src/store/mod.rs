@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::chunks::Chunks;
 use crate::error::{Error, Result, ensure};
 use crate::layout::Layout;
+use crate::process;
 use control::Control;
 use mapping::{Mapping, PAGE};
 
@@ -104,6 +105,17 @@ impl Store {
     /// Address of part of an area, to be bound by a session.
     pub fn address(&self, area: Area, range: Range<usize>) -> *mut f32 {
         self.mapping.address(self.offset(area, &range), range.len())
+    }
+
+    /// Begins to count anew what of it this process uses.
+    pub fn release(&self) {
+        self.mapping.release();
+    }
+
+    /// How much of an area this process has in memory, in bytes.
+    pub fn resident(&self, area: Area) -> u64 {
+        let start = self.address(area, 0..self.size(area)) as usize;
+        process::resident_part(start..start + size_of::<f32>() * self.size(area))
     }
 
     /// Sums of squares of the averaged gradient, one per chunk of parameters.

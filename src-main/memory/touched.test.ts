@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { createModel } from '../models/index.ts';
+import { storeLayout } from './storeLayout.ts';
+import { touchedInSteps } from './touched.ts';
+
+const model = createModel({
+  family: 'resnet',
+  layers: [1, 1],
+  width: 64,
+  stem: 'cifar',
+  channels: 3,
+  image: [8, 8],
+  classes: 5,
+});
+const options = { optimizerSlots: 2, statisticsBatches: 0, evaluationBatches: 1 };
+const layoutOf = (held: string[][], numParticipants: number) =>
+  storeLayout(
+    model.tensors,
+    { granularity: 'block', masking: 'forward', held: held.map((blocks) => ({ blocks, neurons: {} })) },
+    { ...options, numParticipants },
+  );
+
+describe('touchedInSteps', () => {
+  it('is the whole store where one device runs all workers', () => {
+    const layout = layoutOf([model.blocks, model.blocks], 1);
+    expect(touchedInSteps(layout, { participant: 0, workers: [0, 1], whole: false })).toEqual({
+      weights: 4 * layout.valuesSize,
+      gradients: 4 * (layout.slabSizes[0]! + layout.slabSizes[1]!),
+      optimizer: 2 * 4 * layout.parameterSize,
+    });
+  });
+
+  it('shares the optimizer out, and reads the gradients of others in the share alone', () => {
+    const layout = layoutOf([model.blocks, model.blocks], 2);
+    const parts = [0, 1].map((participant) =>
+      touchedInSteps(layout, { participant, workers: [participant], whole: false }),
+    );
+    const optimizer = parts[0]!.optimizer + parts[1]!.optimizer;
+    expect(optimizer).toBeGreaterThanOrEqual(2 * 4 * layout.parameterSize);
+    expect(optimizer).toBeLessThan(2 * 4 * layout.parameterSize + 2 * 2 * 64 * 1024);
+    const slabBytes = 4 * layout.slabSizes[0]!;
+    for (const { gradients } of parts) {
+      expect(gradients).toBeGreaterThan(1.4 * slabBytes);
+      expect(gradients).toBeLessThan(1.6 * slabBytes);
+    }
+  });
+
+  it('leaves out the weights of blocks that are neither held nor in the share', () => {
+    const [first, second] = model.blocks as [string, string];
+    const layout = layoutOf([[first], [second]], 2);
+    const weights = [0, 1].map(
+      (participant) => touchedInSteps(layout, { participant, workers: [participant], whole: false }).weights,
+    );
+    expect(Math.min(...weights)).toBeLessThan(0.8 * 4 * layout.valuesSize);
+    expect(touchedInSteps(layout, { participant: 0, workers: [0], whole: true }).weights).toBe(4 * layout.valuesSize);
+  });
+});

@@ -1,0 +1,100 @@
+// Which parts of the store a device process has in memory at the end of training steps and of an evaluation.
+//
+// A step touches the rows that the device's workers hold (in `values` and in their slabs; all values where they run the whole network), and its share of the chunks: the values, the
+// optimizer's state and the gradients of all holders there. Chunks and shares are cut as in native/core/src/chunks.rs. An evaluation reads all
+// values. The system maps pages that are read in windows, so that bytes are counted by the window.
+
+import type { StoreLayout, StoreRun, StoreTensor } from './storeLayout.ts';
+
+const chunkScalars = 16 * 1024;
+/** Linux maps the pages around one that is read, in aligned windows of 64 KiB. */
+const windowScalars = (64 * 1024) / 4;
+
+export interface Touched {
+  weights: number;
+  gradients: number;
+  optimizer: number;
+}
+
+export interface Participant {
+  participant: number;
+  workers: readonly number[];
+  /** Workers run the whole network forward (backward masking). */
+  whole: boolean;
+}
+
+/** Bytes that training steps touch on a participant. */
+export function touchedInSteps(layout: StoreLayout, { participant, workers, whole }: Participant): Touched {
+  const values = new Windows();
+  const slot = new Windows();
+  const slabs = layout.slabSizes.map(() => new Windows());
+  for (const tensor of layout.tensors) {
+    for (const run of tensor.runs) {
+      const size = run.rows * tensor.rowSize;
+      if (whole || run.holders.some((holder) => workers.includes(holder))) values.add(offsetOf(tensor, run), size);
+      run.holders.forEach((holder, i) => {
+        if (workers.includes(holder)) slabs[holder]!.add(run.slabOffsets[i]!, size);
+      });
+    }
+  }
+  for (const { tensor, run, start, size } of shareOf(layout, participant)) {
+    values.add(offsetOf(tensor, run) + start, size);
+    if (tensor.kind === 'parameter') slot.add(offsetOf(tensor, run) + start, size);
+    run.holders.forEach((holder, i) => slabs[holder]!.add(run.slabOffsets[i]! + start, size));
+  }
+  return {
+    weights: values.bytes(layout.valuesSize),
+    gradients: slabs.reduce((sum, slab, worker) => sum + slab.bytes(layout.slabSizes[worker]!), 0),
+    optimizer: layout.optimizerSlots * slot.bytes(layout.parameterSize),
+  };
+}
+
+const offsetOf = (tensor: StoreTensor, run: StoreRun): number => tensor.offset + run.row * tensor.rowSize;
+
+interface Chunk {
+  tensor: StoreTensor;
+  run: StoreRun;
+  /** Start in the run, and scalars. */
+  start: number;
+  size: number;
+}
+
+/** The chunks that a participant averages and updates: contiguous, of equal bytes moved as nearly as chunks allow. */
+function shareOf(layout: StoreLayout, participant: number): Chunk[] {
+  const chunks: Chunk[] = [];
+  /** Bytes that the chunks up to and with each one move. */
+  const costs: number[] = [];
+  for (const tensor of layout.tensors) {
+    const slots = tensor.kind === 'parameter' ? layout.optimizerSlots : 0;
+    for (const run of tensor.runs) {
+      const runSize = run.rows * tensor.rowSize;
+      for (let start = 0; start < runSize; start += chunkScalars) {
+        const size = Math.min(chunkScalars, runSize - start);
+        chunks.push({ tensor, run, start, size });
+        costs.push((costs.at(-1) ?? 0) + 4 * size * (run.holders.length + 2 * (1 + slots)));
+      }
+    }
+  }
+  const edge = (part: number) => {
+    const bytes = Math.floor(((costs.at(-1) ?? 0) * part) / layout.numParticipants);
+    const index = costs.findIndex((cost) => cost >= bytes);
+    return bytes === 0 ? 0 : index < 0 ? chunks.length : index + 1;
+  };
+  const last = participant + 1 === layout.numParticipants;
+  return chunks.slice(edge(participant), last ? chunks.length : edge(participant + 1));
+}
+
+/** Windows of an area in which something was touched. */
+class Windows {
+  private readonly touched = new Set<number>();
+
+  add(offset: number, size: number): void {
+    const last = Math.floor((offset + size - 1) / windowScalars);
+    for (let window = Math.floor(offset / windowScalars); window <= last; window++) this.touched.add(window);
+  }
+
+  /** `areaSize`: scalars of the area, which may end in a window. */
+  bytes(areaSize: number): number {
+    return 4 * Math.min(areaSize, this.touched.size * windowScalars);
+  }
+}
