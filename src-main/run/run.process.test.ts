@@ -218,7 +218,9 @@ it('a run that a device has no room for is refused at start and at resume, unles
   const refusal = {
     code: 'configuration',
     key: 'devices',
-    message: expect.stringMatching(/^cpu:0 needs .* of memory and has 64\.0 MiB; with training\.accumulation=/) as string,
+    message: expect.stringMatching(
+      /^cpu:0 needs .* of memory and has 64\.0 MiB; with training\.accumulation=/,
+    ) as string,
   };
   const before = await readdir(join(home, 'runs'));
   await expect(lab.app.start(config)).rejects.toMatchObject(refusal);
