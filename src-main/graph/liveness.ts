@@ -7,7 +7,7 @@
 import { allocations, type Buffer, type Step } from './allocations.ts';
 import { alignedBytes, Blocks, type Block } from './blocks.ts';
 import { bytesOf, elementBytes, type Graph, type Value } from './graph.ts';
-import { scratchOf } from './scratch.ts';
+import { scratchOf, takesScratchFirst } from './scratch.ts';
 
 export interface LiveTensor {
   name: string;
@@ -59,12 +59,14 @@ export function findPeak(steps: readonly Step[], threads: number): Peak {
   const peak = { step: 0, bytes: 0 };
   let alive = 0;
   steps.forEach(({ node, taken, freed }, step) => {
+    const scratch = scratchOf(node, threads);
+    const takeScratch = () => scratch.map((bytes) => blocks.take(bytes));
+    const first = takesScratchFirst(node) ? takeScratch() : null;
     for (const buffer of taken) {
       placed.set(buffer, blocks.take(buffer.bytes));
       alive += buffer.bytes;
     }
-    const scratch = scratchOf(node, threads);
-    scratch.map((bytes) => blocks.take(bytes)).forEach((block) => blocks.giveBack(block));
+    (first ?? takeScratch()).forEach((block) => blocks.giveBack(block));
     const sum = scratch.reduce((total, bytes) => total + bytes, alive);
     if (sum > peak.bytes) Object.assign(peak, { step, bytes: sum });
     for (const buffer of freed) {

@@ -3,7 +3,7 @@
 // The sizes follow its sources: convolutions in onnxruntime/core/mlas/lib/convolve.cpp (MlasConvPrepare), transposed ones in
 // core/providers/cpu/nn/conv_transpose.cc, normalisation in nn/batch_norm.h. Kernels that are not listed take none, or next to none.
 
-import { elementBytes, sizeOf, type Node } from './graph.ts';
+import { bytesOf, elementBytes, sizeOf, type Node } from './graph.ts';
 import { ScatterElements } from './ops/indexing.ts';
 
 /** Working memory of one thread of a convolution. */
@@ -18,7 +18,11 @@ const scratch: Readonly<Record<string, (node: Node, threads: number) => number[]
   ],
   BatchNormalization: ({ inputs: [, scale], attributes }) =>
     attributes.training_mode === 1 ? [4 * sizeOf(scale!.shape), 4 * sizeOf(scale!.shape)] : [],
+  Where: ({ outputs: [selected] }) => [bytesOf(selected!), bytesOf(selected!)],
 };
+
+/** Whether a kernel takes its scratch before its outputs: Where merges what it has selected of either operand. */
+export const takesScratchFirst = ({ op }: Node): boolean => op.type === 'Where';
 
 /** Sizes of the pieces that a node takes and gives back, in bytes. */
 export function scratchOf(node: Node, threads: number): number[] {

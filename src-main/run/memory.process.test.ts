@@ -69,6 +69,7 @@ it.each([
   ],
   ['ResNet, neuron-forward', resnet, { granularity: 'neuron', masking: 'forward' }, {}],
   ['Swin Transformer, neuron-forward', swin, { granularity: 'neuron', masking: 'forward' }, {}],
+  ['Swin Transformer, DDP, recomputed', swin, { coverage: 4 }, { recompute: 'block' }],
   ['LLaMA, neuron-backward', llama, { granularity: 'neuron', masking: 'backward' }, { accumulation: 2 }],
   ['LLaMA, block-forward, recomputed', llama, { granularity: 'block', masking: 'forward' }, { recompute: 'block' }],
 ])('is what was predicted: %s', async (_, of, subnetworks, training) => {
