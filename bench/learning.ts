@@ -46,7 +46,7 @@ const subjects: Record<string, Subject> = {
     metric: 'loss',
     dataset: importText,
     sizes: { steps: 300, batch: 16, sequence: 128 },
-    config: ({ steps, sequence }) => ({
+    config: ({ sequence }) => ({
       model: { family: 'llama', vocab: 256, hidden: 256, ff: 688, layers: 7, heads: 8, kvHeads: 8, seq: sequence },
       training: {
         optimizer: 'adamw',
@@ -54,7 +54,7 @@ const subjects: Record<string, Subject> = {
         weightDecay: 0.1,
         clipGlobalNorm: 1,
         schedule: 'cosine',
-        warmupSteps: Math.floor(steps / 10),
+        warmupSteps: 30,
         finalFraction: 0.1,
       },
       evaluation: { batch: 4, samples: 400 },
