@@ -13,6 +13,7 @@ import { connect } from '../transport/client.ts';
 import { EventHub } from '../transport/events.ts';
 import { messagePortTransport, type MainPort, type PagePort } from '../transport/messagePort.ts';
 import type { App } from '../run/app.ts';
+import { engineArguments } from '../run/deviceProcess.ts';
 
 const electron = vi.hoisted(() => ({ current: undefined as unknown as FakeElectron }));
 vi.mock(
@@ -276,7 +277,7 @@ test('a utility process gets the worker, its name and a minimal environment', as
   const { fork } = await utilityDevice();
   const [path, args, options] = fork.mock.calls[0] as unknown as [string, string[], { env: object }];
   expect([path, args]).toEqual(['/app/out/main/worker.js', ['cpu:0']]);
-  expect(options).toMatchObject({ stdio: ['ignore', 'pipe', 'pipe'], execArgv: [] });
+  expect(options).toMatchObject({ stdio: ['ignore', 'pipe', 'pipe'], execArgv: [...engineArguments] });
   expect(Object.keys(options.env)).toContain('PATH');
   expect(Object.keys(options.env)).not.toContain('NODE_OPTIONS');
 });

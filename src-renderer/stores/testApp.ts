@@ -23,7 +23,7 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
     connect(): Transport {
       const [page, app] = memoryPair();
       sides.push(app);
-      serve(app, appContract, { snapshot, ...handlers } as Handlers<AppCommands>, hub);
+      serve(app, appContract, { snapshot, runLog: () => ({ lines: [] }), ...handlers } as Handlers<AppCommands>, hub);
       return page;
     },
     /** As if the app had gone away. */
