@@ -111,7 +111,9 @@ test('a worker gets paths and driver settings of the environment, and nothing th
   expect(names).not.toEqual(expect.arrayContaining(['SOME_SECRET_TOKEN']));
   expect(deviceEnvironment({ Path: 'a', NODE_PATH: 'b', NODE_EXTRA_CA_CERTS: 'c', HTTPS_PROXY: 'd' })).toEqual({
     Path: 'a',
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
   });
+  expect(deviceEnvironment({ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' })).toEqual({ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' });
 });
 
 /** A zombie whose new parent has not noticed yet counts as ended. */
