@@ -125,6 +125,13 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(loss.slice(0, 3).map((x) => x.toFixed(6))).toEqual(['0.200000', '0.180000', '0.160000']);
   expect(gradNorm[0]).toBeCloseTo(0.2);
   expect(Math.min(...computeMs)).toBeGreaterThan(0);
+  expect(store.gradientNorms([0], 1)).toEqual({
+    step: 5000,
+    holders: [gradNorm.at(-1)],
+    mean: [gradNorm.at(-1)],
+    disagreement: [0],
+  });
+  expect(() => store.gradientNorms([1], 1)).toThrow('rows [1] of 1 for 1 tensors');
   const memory = device.memory();
   expect(memory.arenaPeakBytes).toBeGreaterThan(0);
   expect(memory.residentBytes).toBeGreaterThan(memory.sharedBytes);

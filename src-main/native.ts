@@ -168,6 +168,17 @@ export interface MemorySample {
   arenaPeakBytes: number;
 }
 
+/** Norms of the gradients of one step by row (what the caller puts together); defined in native/core/src/norms.rs. */
+export interface GradientNorms {
+  /** Steps done with the one that was measured. */
+  step: number;
+  /** Norm of what each worker has published of a row, 0 where it holds nothing of it; row-major [rows, workers]. */
+  holders: number[];
+  /** By row: norm of the averaged gradient before clipping, and how far the holders are from it. */
+  mean: number[];
+  disagreement: number[];
+}
+
 /** Owned by the main process: creates and removes the mapping, reads and writes whole states. */
 export interface NativeStore {
   /** Draws initial parameters; `inits` by tensor index. */
@@ -193,6 +204,10 @@ export interface NativeStore {
   /** The running train() of every participant ends after the current step. Cleared by `clearStop`. */
   requestStop(): void;
   clearStop(): void;
+  /** The gradients of a step to come are measured; those of the last step of a train() are in any case. */
+  requestNorms(): void;
+  /** What was last measured; null before that, and in the moment in which it is done. `rows[t]`: row of tensor t, of `count`. */
+  gradientNorms(rows: number[], count: number): GradientNorms | null;
   /** A participant was lost: every barrier fails at once with `reason` in place of waiting. */
   abort(reason: string): void;
   /** Unmaps and removes the file. */
@@ -232,7 +247,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 2;
+export const nativeVersion = 3;
 
 let addon: NativeAddon | undefined;
 

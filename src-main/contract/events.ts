@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { dataset } from './commands.ts';
-import { evaluationRecord, exportResult, memoryRecord, runSummary, stepColumns } from './run.ts';
+import { evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary, stepColumns } from './run.ts';
 import { settings } from './settings.ts';
 
 const ofRun = z.object({ runId: z.string() });
@@ -11,6 +11,7 @@ export const appEvents = {
   runChanged: z.object({ summary: runSummary }),
   stepsAppended: ofRun.extend({ columns: stepColumns }),
   evaluationAppended: ofRun.extend({ evaluation: evaluationRecord }),
+  gradientsMeasured: ofRun.extend({ gradients: gradientRecord }),
   memorySampled: ofRun.extend({ memory: memoryRecord }),
   checkpointWritten: ofRun.extend({ step: z.number() }),
   exportWritten: ofRun.extend({ export: exportResult }),

@@ -78,6 +78,20 @@ export const evaluationRecord = z.object({
 });
 export type EvaluationRecord = z.infer<typeof evaluationRecord>;
 
+/**
+ * Gradients of one step, before clipping, by row: the units of the plan in their order (a group of neurons is one row), then what all
+ * workers hold. Null where a figure is not finite. Defined in native/core/src/norms.rs.
+ */
+export const gradientRecord = z.object({
+  step: z.number().describe('steps done with it'),
+  norms: z.array(z.array(z.number().nullable())).describe('[row][worker]; 0 where a worker holds nothing of the row'),
+  mean: z.array(z.number().nullable()).describe('norm of the averaged gradient'),
+  disagreement: z
+    .array(z.number().nullable())
+    .describe('root mean square distance of the holders from the averaged gradient, over its norm'),
+});
+export type GradientRecord = z.infer<typeof gradientRecord>;
+
 /** Measured memory of a device process; its total is the largest resident size so far (run/measuredMemory.ts). */
 export const deviceMemory = z.object({
   device: z.string(),
@@ -117,6 +131,8 @@ export const runDetail = z.object({
   evaluations: z.array(evaluationRecord),
   /** At most some hundreds over the whole run; the last one is the newest. */
   memory: z.array(memoryRecord),
+  /** The last that was measured; null before. */
+  gradients: gradientRecord.nullable(),
   checkpoints: z.array(z.number()).describe('steps'),
   exports: z.array(exportResult),
 });

@@ -287,6 +287,7 @@ class Lab {
       columns,
       evaluations,
       memory,
+      gradients: run?.gradients ?? (await folder.readGradients()),
       checkpoints: await folder.checkpoints(),
       exports,
     };

@@ -2,6 +2,7 @@ import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AppEvents } from '../contract/events.ts';
+import type { RunDetail } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { readSafetensors } from '../export/safetensors.ts';
 import { cpuDevices, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
@@ -35,6 +36,24 @@ const checkpointBytes = async (folder: RunFolder, step: number) => ({
   optimizer: await readFile(join(folder.checkpointPath(step), 'optimizer.safetensors')),
 });
 
+const detailOf = (lab: TestLab, { id }: RunFolder) =>
+  lab.app.handlers.getRun({ runId: id }, { signal: AbortSignal.timeout(10_000) });
+
+/** Those of the last step: its norm is that of all rows together, and nobody publishes what he does not hold. */
+function expectGradients({ gradients, columns, plan }: RunDetail): void {
+  const { step, norms, mean, disagreement } = gradients!;
+  expect([step, mean.length, disagreement.length]).toEqual([6, plan!.units.length + 1, plan!.units.length + 1]);
+  const squares = mean.reduce<number>((sum, norm) => sum + norm! ** 2, 0);
+  expect(Math.sqrt(squares) / columns.gradNorm.at(-1)!).toBeCloseTo(1, 12);
+  const holds = plan!.units.map(({ holders, held }) =>
+    norms[0]!.map((_, w) => held?.[w]!.length ?? holders.includes(w)),
+  );
+  expect(norms.slice(0, -1).map((row) => row.map((norm) => norm! > 0))).toEqual(
+    holds.map((row) => row.map((some) => Number(some) > 0)),
+  );
+  expect(Math.min(...norms.at(-1)!.map(Number), ...disagreement.map(Number))).toBeGreaterThan(0);
+}
+
 const regimes = [
   { granularity: 'block', masking: 'forward' },
   { granularity: 'block', masking: 'backward' },
@@ -45,6 +64,7 @@ const regimes = [
 it.each(regimes)('$granularity-$masking is bit-equal for 1, 2 and 4 device processes', async (regime) => {
   const lab = await openLab(home);
   const results = [];
+  const folders = [];
   for (const count of [1, 2, 4]) {
     const config = smallConfig({
       subnetworks: regime,
@@ -53,8 +73,16 @@ it.each(regimes)('$granularity-$masking is bit-equal for 1, 2 and 4 device proce
     });
     const { summary, folder } = await runToEnd(lab, config);
     expect([summary.state, summary.reason, summary.step]).toEqual(['done', '', 6]);
-    results.push({ ...(await checkpointBytes(folder, 6)), accuracy: summary.accuracy });
+    folders.push(folder);
+    const detail = await detailOf(lab, folder);
+    expectGradients(detail);
+    results.push({
+      ...(await checkpointBytes(folder, 6)),
+      accuracy: summary.accuracy,
+      gradients: detail.gradients,
+    });
   }
+  expect((await detailOf(await openLab(home), folders.at(-1)!)).gradients).toEqual(results[0]!.gradients);
   expect(results[1]!.values.equals(results[0]!.values)).toBe(true);
   expect(results[2]).toEqual(results[0]);
   expect(results[1]).toEqual(results[0]);
@@ -76,7 +104,7 @@ it('a run that is stopped and resumed ends with the very same parameters and met
   expect(await lab.app.whenEnded(runId)).toMatchObject({ state: 'done', step: 12 });
   expect(await checkpointBytes(folder, 12)).toEqual(await checkpointBytes(whole.folder, 12));
   const metrics = async (of: RunFolder) => {
-    const detail = await lab.app.handlers.getRun({ runId: of.id }, { signal: AbortSignal.timeout(10_000) });
+    const detail = await detailOf(lab, of);
     return [
       detail.columns.step,
       detail.columns.loss,
@@ -99,7 +127,8 @@ it('a run that is paused, saved and let go on ends with the very same parameters
   expect(paused.state).toBe('paused');
   expect(paused.step).toBeLessThan(300);
   await handlers.checkpointRun({ runId }, call);
-  const { checkpoints, summary } = await handlers.getRun({ runId }, call);
+  const { checkpoints, summary, gradients } = await handlers.getRun({ runId }, call);
+  expect(gradients!.step).toBeGreaterThan(0);
   expect([checkpoints, summary.state, summary.step]).toEqual([[paused.step], 'paused', paused.step]);
   await handlers.resumeRun({ runId }, call);
   expect((await lab.app.whenEnded(runId)).state).toBe('done');

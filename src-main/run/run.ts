@@ -5,7 +5,7 @@
 
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceMemory, ExportResult, RunState, RunSummary } from '../contract/run.ts';
+import type { DeviceMemory, ExportResult, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
 import { isActive } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { RunDevice } from '../device/discover.ts';
@@ -13,6 +13,7 @@ import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
+import { GradientWatch } from './gradientWatch.ts';
 import { measuredMemory } from './measuredMemory.ts';
 import { evaluationOf } from './metrics.ts';
 import { LossCurveBuilder } from './lossCurve.ts';
@@ -24,20 +25,25 @@ import type { RunFolder } from './runFolder.ts';
 import { learningRate } from './schedule.ts';
 import { StepMerger } from './stepMerger.ts';
 
-/** Milliseconds between two step events (20 a second), two summaries while training, and two records of memory in the log. */
+/** Milliseconds between two step events (20 a second), two summaries and two measured gradients while training, and two records of memory in the log. */
 const stepsEveryMs = 50;
 const summaryEveryMs = 1000;
+const gradientsEveryMs = 2000;
 const memoryLoggedEveryMs = 5000;
 
 export class Run {
   /** Last measured memory, by device. */
   private readonly memory = new Map<string, DeviceMemory>();
+  /** As last measured. */
+  gradients: GradientRecord | null = null;
   /** Settles when the run has ended and everything is written; never rejects. */
   readonly ended: Promise<void>;
   private readonly requests = new Requests();
   private fleet: Fleet | undefined;
   private log: MetricsLog | undefined;
   private merger: StepMerger | undefined;
+  private watch: GradientWatch | undefined;
+  private storedGradients: GradientRecord | null = null;
   private curve: LossCurveBuilder;
   private elapsedMs = 0;
   private memoryLoggedAt = 0;
@@ -120,8 +126,10 @@ export class Run {
       this.current.step,
       log.elapsedMs,
     );
+    this.watch = new GradientWatch(this.fleet!.store, prepared);
     const timers = [
       setInterval(() => this.tellSteps(log), stepsEveryMs),
+      setInterval(() => this.tellGradients(), gradientsEveryMs),
       setInterval(() => this.tell(), summaryEveryMs),
     ];
     try {
@@ -136,6 +144,7 @@ export class Run {
     } finally {
       timers.forEach(clearInterval);
       this.tellSteps(log);
+      this.tellGradients();
       this.log = undefined;
       await log.close();
     }
@@ -151,6 +160,7 @@ export class Run {
     const { step } = await this.fleet!.train(from, rates);
     this.current = { ...this.current, step };
     this.tellSteps(log);
+    this.tellGradients();
     await log.flush();
     if (this.requests.stop || step === training.steps || step === from) return;
     if (evaluation.every > 0 && step % evaluation.every === 0) await this.evaluate(prepared, log);
@@ -211,6 +221,8 @@ export class Run {
     await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
     try {
       await this.folder.writeState(this.current, this.exports);
+      if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
+      this.storedGradients = this.gradients;
     } finally {
       this.tell();
     }
@@ -234,6 +246,13 @@ export class Run {
     this.current = { ...this.current, step, curve: this.curve.value };
     log.appendSteps(columns);
     this.events.emit('stepsAppended', { runId: this.folder.id, columns });
+  }
+
+  private tellGradients(): void {
+    const gradients = this.watch?.take();
+    if (!gradients) return;
+    this.gradients = gradients;
+    this.events.emit('gradientsMeasured', { runId: this.folder.id, gradients });
   }
 
   private noticeMemory(prepared: PreparedRun, device: RunDevice, pid: number, sample: MemorySample): void {

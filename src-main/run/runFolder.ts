@@ -1,4 +1,4 @@
-// Folder of a run, HOME/runs/ID: config.yaml, plan.json, units.yaml (the explicit plan that it was given), state.json, metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
+// Folder of a run, HOME/runs/ID: config.yaml, plan.json, units.yaml (the explicit plan that it was given), state.json, gradients.json (as last measured), metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
 //
 // state.json is replaced as a whole; a run whose process is gone while its state says it works is interrupted.
 
@@ -8,7 +8,15 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
 import { plan, type Plan } from '../contract/plan.ts';
-import { exportResult, isActive, runSummary, type ExportResult, type RunSummary } from '../contract/run.ts';
+import {
+  exportResult,
+  gradientRecord,
+  isActive,
+  runSummary,
+  type ExportResult,
+  type GradientRecord,
+  type RunSummary,
+} from '../contract/run.ts';
 import { replaceFile, storageError } from '../data/files.ts';
 import { isAlive } from './isAlive.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
@@ -57,9 +65,17 @@ export class RunFolder {
   }
 
   /** Null before there is one, and where an older version of the app wrote it. */
-  async readPlan(): Promise<Plan | null> {
-    const text = await readFile(this.file('plan.json'), 'utf8').catch(() => null);
-    return text === null ? null : (plan.safeParse(JSON.parse(text)).data ?? null);
+  readPlan(): Promise<Plan | null> {
+    return this.readOptional('plan.json', plan);
+  }
+
+  async writeGradients(value: GradientRecord): Promise<void> {
+    await this.replace('gradients.json', JSON.stringify(value));
+  }
+
+  /** Null before there were any. */
+  readGradients(): Promise<GradientRecord | null> {
+    return this.readOptional('gradients.json', gradientRecord);
   }
 
   async writeState(summary: RunSummary, exports: ExportResult[]): Promise<void> {
@@ -131,6 +147,11 @@ export class RunFolder {
         cause: error,
       });
     }
+  }
+
+  private async readOptional<T>(name: string, schema: z.ZodType<T>): Promise<T | null> {
+    const text = await readFile(this.file(name), 'utf8').catch(() => null);
+    return text === null ? null : (schema.safeParse(JSON.parse(text)).data ?? null);
   }
 
   private async replace(name: string, text: string): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type EvaluationRecord,
   type ExportFormat,
   type ExportResult,
+  type GradientRecord,
   type MemoryRecord,
   type RunDetail,
   type RunState,
@@ -49,6 +50,8 @@ export const useRunStore = defineStore('run', () => {
   const seriesVersion = ref(0);
   const evaluations = shallowRef<EvaluationRecord[]>([]);
   const memory = shallowRef<MemoryRecord[]>([]);
+  /** As last measured. */
+  const gradients = shallowRef<GradientRecord | null>(null);
   const checkpoints = shallowRef<number[]>([]);
   const exports = shallowRef<ExportResult[]>([]);
   const pending = shallowRef<ReadonlySet<RunAction>>(new Set());
@@ -73,6 +76,7 @@ export const useRunStore = defineStore('run', () => {
     seriesVersion.value++;
     evaluations.value = detail.evaluations;
     memory.value = detail.memory;
+    gradients.value = detail.gradients;
     checkpoints.value = detail.checkpoints;
     exports.value = detail.exports;
     lastBeatAt.value = lastStepAt.value = Date.now();
@@ -93,6 +97,8 @@ export const useRunStore = defineStore('run', () => {
         return void (evaluations.value = merged(evaluations.value, event.payload.evaluation));
       case 'memorySampled':
         return void (memory.value = thinned([...memory.value, event.payload.memory]));
+      case 'gradientsMeasured':
+        return void (gradients.value = event.payload.gradients);
       case 'checkpointWritten':
         return checkpointed(event.payload.step);
       case 'exportWritten':
@@ -141,7 +147,7 @@ export const useRunStore = defineStore('run', () => {
   function close(): void {
     feed.stop();
     runId.value = '';
-    for (const one of [summary, config, plan, series]) one.value = null;
+    for (const one of [summary, config, plan, series, gradients]) one.value = null;
     problem.value = actionError.value = '';
     pending.value = new Set();
   }
@@ -218,6 +224,7 @@ export const useRunStore = defineStore('run', () => {
     seriesVersion,
     evaluations,
     memory,
+    gradients,
     checkpoints,
     exports,
     pending,

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use sdp_core::error::{Error, Result};
 use sdp_core::optimizer::{self, OptimizerKind};
-use sdp_core::{device, records, spec, state};
+use sdp_core::{device, norms, records, spec, state};
 
 /// An error of the core as JavaScript sees it: `code: sentence`.
 pub fn raise(error: Error) -> napi::Error {
@@ -280,6 +280,21 @@ impl From<records::Records> for StepRecords {
     fn from(records: records::Records) -> Self {
         let records::Records { step, worker, loss, grad_norm, compute_ms, sync_ms, data_ms } = records;
         Self { step, worker, loss, grad_norm, compute_ms, sync_ms, data_ms }
+    }
+}
+
+#[napi(object)]
+pub struct GradientNorms {
+    pub step: f64,
+    pub holders: Vec<f64>,
+    pub mean: Vec<f64>,
+    pub disagreement: Vec<f64>,
+}
+
+impl From<norms::GradientNorms> for GradientNorms {
+    fn from(found: norms::GradientNorms) -> Self {
+        let norms::GradientNorms { step, holders, mean, disagreement } = found;
+        Self { step: step as f64, holders, mean, disagreement }
     }
 }
 

@@ -18,7 +18,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 2;
+const INTERFACE_VERSION: u32 = 3;
 
 #[napi]
 pub fn interface_version() -> u32 {

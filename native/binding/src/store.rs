@@ -9,9 +9,9 @@ use napi_derive::napi;
 use sdp_core::device::guarded;
 use sdp_core::error::{Error, Result};
 use sdp_core::store::Store;
-use sdp_core::{init, state};
+use sdp_core::{init, norms, state};
 
-use crate::convert::{InitSpec, WriteOptions, raise};
+use crate::convert::{GradientNorms, InitSpec, WriteOptions, raise};
 
 #[napi]
 pub struct NativeStore {
@@ -105,6 +105,18 @@ impl NativeStore {
     #[napi]
     pub fn clear_stop(&self) -> napi::Result<()> {
         self.open().map(|store| store.control().request_stop(false)).map_err(raise)
+    }
+
+    #[napi]
+    pub fn request_norms(&self) -> napi::Result<()> {
+        self.open().map(|store| store.control().request_norms()).map_err(raise)
+    }
+
+    #[napi]
+    pub fn gradient_norms(&self, rows: Vec<u32>, count: u32) -> napi::Result<Option<GradientNorms>> {
+        let rows: Vec<usize> = rows.into_iter().map(|row| row as usize).collect();
+        let found = guarded(|| norms::gradient_norms(&*self.open()?, &rows, count as usize)).map_err(raise)?;
+        Ok(found.map(Into::into))
     }
 
     #[napi]

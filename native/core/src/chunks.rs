@@ -19,6 +19,8 @@ pub struct Chunk {
     pub start: usize,
     pub offset: usize,
     pub len: usize,
+    /// Index of its first square sum among the norms of gradients: that of the mean, then those of the holders in their order.
+    pub norms: usize,
 }
 
 /// All chunks of a layout.
@@ -27,6 +29,8 @@ pub struct Chunks {
     pub all: Vec<Chunk>,
     /// The first `parameters` chunks are of parameters.
     pub parameters: usize,
+    /// Square sums of the chunks of parameters, one for the mean and one for each holder.
+    pub norms: usize,
     /// `costs[i]`: bytes that the chunks before chunk i move.
     costs: Vec<usize>,
 }
@@ -35,23 +39,25 @@ impl Chunks {
     pub fn of(layout: &Layout) -> Self {
         let mut all = Vec::new();
         let mut costs = vec![0];
-        let mut parameters = 0;
+        let (mut parameters, mut norms) = (0, 0);
         for (index, tensor) in layout.tensors.iter().enumerate() {
-            let slots = if tensor.kind == TensorKind::Parameter { layout.optimizer_slots } else { 0 };
+            let is_parameter = tensor.kind == TensorKind::Parameter;
+            let slots = if is_parameter { layout.optimizer_slots } else { 0 };
             for (position, run) in tensor.runs.iter().enumerate() {
                 let size = run.rows * tensor.row_size;
                 for start in (0..size).step_by(CHUNK_SIZE) {
                     let len = CHUNK_SIZE.min(size - start);
                     let offset = tensor.offset + run.row * tensor.row_size + start;
-                    all.push(Chunk { tensor: index as u32, run: position as u32, start, offset, len });
+                    all.push(Chunk { tensor: index as u32, run: position as u32, start, offset, len, norms });
+                    norms += if is_parameter { 1 + run.holders.len() } else { 0 };
                     costs.push(costs[costs.len() - 1] + len * 4 * (run.holders.len() + 2 * (1 + slots)));
                 }
             }
-            if tensor.kind == TensorKind::Parameter {
+            if is_parameter {
                 parameters = all.len();
             }
         }
-        Self { all, parameters, costs }
+        Self { all, parameters, norms, costs }
     }
 
     /// Bytes that a range of chunks moves.

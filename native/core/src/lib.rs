@@ -12,6 +12,7 @@ pub mod evaluate;
 pub mod init;
 pub mod layout;
 pub mod loader;
+pub mod norms;
 pub mod npy;
 pub mod optimizer;
 pub mod process;

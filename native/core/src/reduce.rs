@@ -27,15 +27,19 @@ pub fn measure(store: &Store, share: Range<usize>, threads: usize) {
 }
 
 /// Averages this share and updates parameters, optimizer state and statistics in place. `clip` scales the averaged gradient; `None`:
-/// no clipping, and square sums are recorded on the way.
-pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>) {
+/// no clipping, and square sums are recorded on the way. `norms`: so are those of every holder's gradient, for norms.rs.
+pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>, norms: bool) {
     each_chunk(store, share, threads, |index, chunk, scratch| {
         let values = store.write(Area::Values, chunk.offset..chunk.offset + chunk.len);
         if index >= store.chunks().parameters {
             average(&slabs(store, chunk), values);
             return;
         }
-        let squares = average(&slabs(store, chunk), scratch);
+        let slabs = slabs(store, chunk);
+        let squares = average(&slabs, scratch);
+        if norms {
+            store.set_norms(chunk, squares, slabs.iter().map(|slab| square_sum(slab)));
+        }
         match clip {
             None => store.set_square_sum(index, squares),
             Some(1.0) => {}

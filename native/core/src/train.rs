@@ -2,7 +2,8 @@
 //!
 //! Barriers of a step: (1) all gradients are in their slabs; (2) with clipping, all square sums are there; (3) the update is done, and
 //! the stop request is fixed for all. A barrier at the start makes sure that nobody reads what another call still writes, and lets a
-//! stop that was requested before take effect.
+//! stop that was requested before take effect. The gradients of a step are measured (norms.rs) where that was requested before the
+//! barrier in front of it, and in the last step of a call.
 
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -53,8 +54,12 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
     let workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
     engine.meet(false)?;
-    update(engine, &spec.optimizer, step, learning_rate)?;
+    let norms = step + 1 == spec.to || engine.store.control().norms_latched();
+    update(engine, &spec.optimizer, step, learning_rate, norms)?;
     engine.meet(true)?;
+    if norms && engine.participant == 0 {
+        engine.store.control().end_norms(step + 1);
+    }
     engine.invalidate();
     let norm = engine.store.gradient_norm();
     lock(&engine.shared.records).push(step, &workers, norm, milliseconds(start));
@@ -88,7 +93,7 @@ fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batc
 }
 
 /// Averages and updates this participant's share of the store.
-fn update(engine: &Engine, optimizer: &OptimizerSpec, step: u64, learning_rate: f64) -> Result<()> {
+fn update(engine: &Engine, optimizer: &OptimizerSpec, step: u64, learning_rate: f64, norms: bool) -> Result<()> {
     let store = &engine.store;
     let chunks = store.chunks();
     let share = chunks.share(&(0..chunks.all.len()), engine.participant, store.layout().num_participants);
@@ -98,7 +103,10 @@ fn update(engine: &Engine, optimizer: &OptimizerSpec, step: u64, learning_rate: 
         engine.meet(false)?;
         clip = Some(optimizer.clip_factor(store.gradient_norm()));
     }
-    reduce::update(store, share, engine.threads, &optimizer.update(step, learning_rate), clip);
+    if norms {
+        store.control().begin_norms();
+    }
+    reduce::update(store, share, engine.threads, &optimizer.update(step, learning_rate), clip, norms);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use common::{TestTensor, layout_json};
 use sdp_core::error::Error;
 use sdp_core::layout::TensorKind;
+use sdp_core::norms::gradient_norms;
 use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
 use sdp_core::store::mapping::Mapping;
 use sdp_core::store::{Area, Store};
@@ -31,6 +32,9 @@ fn tensors() -> Vec<TestTensor> {
         TestTensor { name: "mean", kind: "buffer", shape: vec![50], axis: Some(0), holders: by_row(50) },
     ]
 }
+
+/// Rows for the norms of these tensors: stem and columns together, large and alone, the others.
+const ROWS: [usize; 7] = [0, 1, 2, 0, 2, 1, 2];
 
 fn adamw(clip: f64) -> OptimizerSpec {
     OptimizerSpec {
@@ -55,8 +59,8 @@ fn fill(target: &mut [f32], key: usize) {
     target.iter_mut().enumerate().for_each(|(index, x)| *x = noise(key, index));
 }
 
-/// Three steps by `participants` threads, each with a mapping of its own; returns values, state and the norm of the last step.
-fn run(participants: usize, threads: usize, clip: f64) -> (Vec<f32>, f64) {
+/// Three steps by `participants` threads, each with a mapping of its own; returns the store. `norms`: the last one is measured.
+fn run(participants: usize, threads: usize, clip: f64, norms: bool) -> Store {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let store = Store::create(&path, &layout_json(&tensors(), WORKERS, participants, 2)).unwrap();
@@ -64,14 +68,21 @@ fn run(participants: usize, threads: usize, clip: f64) -> (Vec<f32>, f64) {
     std::thread::scope(|scope| {
         for me in 0..participants {
             let path = path.clone();
-            scope.spawn(move || steps(&path, me, participants, threads, &adamw(clip)));
+            scope.spawn(move || steps(&path, me, participants, threads, &adamw(clip), norms));
         }
     });
-    let parts = [Area::Values, Area::Slot(0), Area::Slot(1)];
-    (parts.iter().flat_map(|&area| store.read(area, 0..store.size(area)).to_vec()).collect(), store.gradient_norm())
+    store.control().end_norms(3);
+    store
 }
 
-fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &OptimizerSpec) {
+/// Values, state and the norm of the last step.
+fn bits(store: &Store) -> (Vec<u32>, u64) {
+    let parts = [Area::Values, Area::Slot(0), Area::Slot(1)];
+    let scalars = parts.iter().flat_map(|&area| store.read(area, 0..store.size(area)));
+    (scalars.map(|x| x.to_bits()).collect(), store.gradient_norm().to_bits())
+}
+
+fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &OptimizerSpec, norms: bool) {
     let store = Store::open(path).unwrap();
     let never = AtomicBool::new(false);
     let meet = || store.control().meet(me, participants, true, &never).unwrap();
@@ -87,7 +98,7 @@ fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &Opt
             meet();
             clip = Some(spec.clip_factor(store.gradient_norm()));
         }
-        reduce::update(&store, share.clone(), threads, &spec.update(step as u64, 0.01), clip);
+        reduce::update(&store, share.clone(), threads, &spec.update(step as u64, 0.01), clip, norms && step == 2);
         meet();
     }
 }
@@ -95,12 +106,75 @@ fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &Opt
 #[test]
 fn results_are_bit_equal_for_any_number_of_participants_and_threads() {
     for clip in [0.0, 1.0] {
-        let bits = |(values, norm): (Vec<f32>, f64)| (values.into_iter().map(f32::to_bits).collect::<Vec<_>>(), norm.to_bits());
-        let expected = bits(run(1, 1, clip));
-        for (participants, threads) in [(1, 3), (2, 1), (3, 2), (4, 1)] {
-            assert!(bits(run(participants, threads, clip)) == expected, "{participants} participants, {threads} threads");
+        let expected = bits(&run(1, 1, clip, false));
+        let norms = gradient_norms(&run(1, 1, clip, true), &ROWS, 3).unwrap();
+        for (participants, threads) in [(1, 1), (1, 3), (2, 1), (3, 2), (4, 1)] {
+            let store = run(participants, threads, clip, true);
+            assert!(bits(&store) == expected, "{participants} participants, {threads} threads");
+            assert_eq!(gradient_norms(&store, &ROWS, 3).unwrap(), norms);
         }
     }
+}
+
+/// Squares of what is in the slabs of the last step, by row and worker; of their mean, and of its distance from the holders, by row.
+fn naive_squares(store: &Store) -> ([[f64; WORKERS]; 3], [f64; 3], [f64; 3]) {
+    let (mut holders, mut means, mut distances) = ([[0.0; WORKERS]; 3], [0.0; 3], [0.0; 3]);
+    let parameters = store.layout().tensors.iter().zip(ROWS).filter(|(tensor, _)| tensor.kind == TensorKind::Parameter);
+    for (tensor, row) in parameters {
+        for run in &tensor.runs {
+            for i in 0..run.rows * tensor.row_size {
+                let slabs = run.holders.iter().zip(&run.slab_offsets);
+                let of: Vec<_> = slabs.map(|(&w, at)| (w, f64::from(store.read(Area::Slab(w), at + i..at + i + 1)[0]))).collect();
+                let mean = of.iter().map(|(_, x)| x).sum::<f64>() / of.len() as f64;
+                means[row] += mean * mean;
+                distances[row] += of.iter().map(|(_, x)| (x - mean).powi(2)).sum::<f64>() / of.len() as f64;
+                of.iter().for_each(|&(worker, x)| holders[row][worker] += x * x);
+            }
+        }
+    }
+    (holders, means, distances)
+}
+
+#[test]
+fn norms_and_disagreement_are_those_of_the_published_gradients() {
+    let store = run(2, 2, 1.0, true);
+    let found = gradient_norms(&store, &ROWS, 3).unwrap().unwrap();
+    let (holders, means, distances) = naive_squares(&store);
+    let close = |found: f64, expected: f64| assert!((found - expected).abs() <= 1e-6 * expected, "{found} {expected}");
+    assert_eq!(found.step, 3);
+    for (found, expected) in found.holders.iter().zip(holders.as_flattened()) {
+        close(*found, expected.sqrt());
+    }
+    for row in 0..3 {
+        close(found.mean[row], means[row].sqrt());
+        close(found.disagreement[row], (distances[row] / means[row]).sqrt());
+    }
+    close(found.mean.iter().map(|norm| norm * norm).sum::<f64>().sqrt(), store.gradient_norm());
+    assert!(gradient_norms(&store, &ROWS[1..], 3).is_err() && gradient_norms(&store, &ROWS, 2).is_err());
+}
+
+#[test]
+fn equal_opposite_missing_and_infinite_gradients_have_a_disagreement() {
+    let holders = vec![vec![0, 1]];
+    let tensor = TestTensor { name: "x", kind: "parameter", shape: vec![2], axis: None, holders };
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(&folder.path().join("store"), &layout_json(&[tensor], 3, 1, 2)).unwrap();
+    let measured = |first: [f32; 2], second: [f32; 2]| {
+        store.write(Area::Slab(0), 0..2).copy_from_slice(&first);
+        store.write(Area::Slab(1), 0..2).copy_from_slice(&second);
+        store.control().begin_norms();
+        assert_eq!(gradient_norms(&store, &[0], 1).unwrap(), None);
+        reduce::update(&store, 0..1, 1, &adamw(0.0).update(0, 0.01), None, true);
+        store.control().end_norms(1);
+        let norms = gradient_norms(&store, &[0], 1).unwrap().unwrap();
+        (norms.holders, norms.mean[0], norms.disagreement[0])
+    };
+    assert_eq!(measured([3.0, 4.0], [3.0, 4.0]), (vec![5.0, 5.0, 0.0], 5.0, 0.0));
+    assert_eq!(measured([0.0, 2.0], [2.0, 0.0]), (vec![2.0, 2.0, 0.0], 2.0f64.sqrt(), 1.0));
+    assert_eq!(measured([0.0, 2.0], [0.0, -2.0]), (vec![2.0, 2.0, 0.0], 0.0, f64::INFINITY));
+    assert_eq!(measured([0.0, 0.0], [0.0, 0.0]), (vec![0.0, 0.0, 0.0], 0.0, 0.0));
+    let (holders, mean, disagreement) = measured([f32::INFINITY, 1.0], [f32::NAN, 1.0]);
+    assert!(holders[0].is_infinite() && holders[1].is_nan() && mean.is_nan() && disagreement.is_nan());
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The control block of a store: atomics through which participants meet, stop and fail together.
+//! The control block of a store: atomics through which participants meet, stop, measure and fail together.
 //!
 //! Barrier: the last of n participants to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
 //! over the shared word, elsewhere they poll with short sleeps. A set ABORTED bit in the generation makes every present and future
 //! wait fail with the recorded reason. Waiters look regularly whether the processes of the others still live.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -32,6 +32,11 @@ pub struct Control {
     stop_requested: AtomicU32,
     /// The stop request as it stood when the last latching barrier was full: the same for every participant.
     stop_latched: AtomicU32,
+    /// Whether the gradients of a step are to be measured, and of the next one, fixed as the stop request is.
+    norms_requested: AtomicU32,
+    norms_latched: AtomicU32,
+    /// Steps done when the gradients were last measured; 0 before, and while it is being done.
+    norms_step: AtomicU64,
     /// 1 while a reason is being written, 2 once it is there.
     reason_state: AtomicU32,
     reason_len: AtomicU32,
@@ -58,6 +63,38 @@ impl Control {
     /// Whether a stop had been requested when the last barrier with `latch` was passed.
     pub fn stop_latched(&self) -> bool {
         self.stop_latched.load(Ordering::Acquire) != 0
+    }
+
+    /// Asks for the norms of the gradients of a step to come.
+    pub fn request_norms(&self) {
+        self.norms_requested.store(1, Ordering::Release);
+    }
+
+    /// Whether they had been asked for when the last barrier with `latch` was passed.
+    pub fn norms_latched(&self) -> bool {
+        self.norms_latched.load(Ordering::Acquire) != 0
+    }
+
+    /// By every participant, before it writes its share of the norms.
+    pub fn begin_norms(&self) {
+        self.norms_step.store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+    }
+
+    /// By one participant, when all have written theirs.
+    pub fn end_norms(&self, steps_done: u64) {
+        self.norms_step.store(steps_done, Ordering::Release);
+    }
+
+    /// What `read` finds in the norms, with the steps done when they were measured; `None` before, and where they changed meanwhile.
+    pub fn read_norms<T>(&self, read: impl FnOnce() -> T) -> Option<(u64, T)> {
+        let step = self.norms_step.load(Ordering::Acquire);
+        if step == 0 {
+            return None;
+        }
+        let found = read();
+        fence(Ordering::Acquire);
+        (self.norms_step.load(Ordering::Relaxed) == step).then_some((step, found))
     }
 
     /// Makes every present and future wait fail with `reason`. The first reason stays.
@@ -91,7 +128,7 @@ impl Control {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits until all `participants` have come here. With `latch`, the last to arrive fixes the stop request for all of them.
+    /// Waits until all `participants` have come here. With `latch`, the last to arrive fixes what is requested for all of them.
     /// Fails when the store is aborted, when another participant is gone, and when `cancelled` is set from outside.
     pub fn meet(&self, me: usize, participants: usize, latch: bool, cancelled: &AtomicBool) -> Result<()> {
         let generation = self.generation.load(Ordering::Acquire);
@@ -101,6 +138,7 @@ impl Control {
         if self.arrived.fetch_add(1, Ordering::AcqRel) as usize + 1 == participants {
             if latch {
                 self.stop_latched.store(self.stop_requested.load(Ordering::Acquire), Ordering::Release);
+                self.norms_latched.store(self.norms_requested.swap(0, Ordering::AcqRel), Ordering::Release);
             }
             self.arrived.store(0, Ordering::Release);
             self.advance();
@@ -176,6 +214,9 @@ mod tests {
             arrived: zero(),
             stop_requested: zero(),
             stop_latched: zero(),
+            norms_requested: zero(),
+            norms_latched: zero(),
+            norms_step: AtomicU64::new(0),
             reason_state: zero(),
             reason_len: zero(),
             reason: [const { AtomicU8::new(0) }; REASON_SIZE],
@@ -225,6 +266,23 @@ mod tests {
             let steps: Vec<_> = steps.into_iter().map(|thread| thread.join().unwrap()).collect();
             assert_eq!(steps, [Some(500); 3]);
         });
+    }
+
+    #[test]
+    fn norms_are_measured_once_per_request_and_not_read_while_they_are_written() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        let step = || {
+            control.meet(0, 1, true, &never).unwrap();
+            control.norms_latched()
+        };
+        assert!(!step());
+        control.request_norms();
+        assert!(step() && !step());
+        assert_eq!(control.read_norms(|| ()), None);
+        control.end_norms(7);
+        assert_eq!(control.read_norms(|| 5), Some((7, 5)));
+        assert_eq!(control.read_norms(|| control.begin_norms()), None);
+        assert_eq!(control.read_norms(|| ()), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunk, Chunks};
 use crate::error::{Error, Result, ensure};
 use crate::layout::Layout;
 use crate::process;
@@ -19,7 +19,7 @@ use control::Control;
 use mapping::{Mapping, PAGE};
 
 const MAGIC: &[u8; 8] = b"SDPSTORE";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const LAYOUT_OFFSET: usize = PAGE + size_of::<Control>().next_multiple_of(PAGE);
 
 /// A float area of the store.
@@ -129,6 +129,19 @@ impl Store {
         self.words(&self.places.square_sums).iter().fold(0.0, sum).sqrt()
     }
 
+    /// Square sums of a chunk of gradients: of the mean, and of each holder in their order. Between `begin_norms` and the barrier.
+    pub fn set_norms(&self, chunk: &Chunk, mean: f64, holders: impl Iterator<Item = f64>) {
+        for (word, sum) in self.words(&self.places.norms)[chunk.norms..].iter().zip(std::iter::once(mean).chain(holders)) {
+            word.store(sum.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// What `set_norms` has left for a chunk with `holders` holders; under `read_norms` of the control block.
+    pub fn norms(&self, chunk: &Chunk, holders: usize) -> impl Iterator<Item = f64> {
+        let words = &self.words(&self.places.norms)[chunk.norms..=chunk.norms + holders];
+        words.iter().map(|word| f64::from_bits(word.load(Ordering::Relaxed)))
+    }
+
     /// Sum of losses and number of right answers of an evaluation batch.
     pub fn set_result(&self, batch: usize, loss_sum: f64, correct: u64) {
         let words = &self.words(&self.places.results)[2 * batch..];
@@ -182,6 +195,7 @@ struct Places {
     statistics: Place,
     slabs: Vec<Place>,
     square_sums: Place,
+    norms: Place,
     rows: Place,
     results: Place,
     end: usize,
@@ -201,6 +215,7 @@ impl Places {
             statistics: place(layout.buffer_size(), 4),
             slabs: layout.slab_sizes.iter().map(|&size| place(size, 4)).collect(),
             square_sums: place(chunks.parameters, 8),
+            norms: place(chunks.norms, 8),
             rows: place(layout.statistics_batches * layout.buffer_size(), 4),
             results: place(2 * layout.evaluation_batches, 8),
             end,
