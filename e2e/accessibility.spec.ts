@@ -21,11 +21,17 @@ test('views have no accessibility violations and fit every size, light and dark'
     [run, 'Mask matrix'],
     ['#/plan', 'Memory by device'],
     ['#/data', 'Import'],
+    ['#/data/mnist', 'Samples'],
+    [`#/compare/${run.split('/').at(-1)!}`, 'Figures'],
+    ['#/help', ''],
     ['#/settings', 'Appearance'],
     ['#/', 'Recent runs'],
   ] as const) {
     await page.evaluate((to) => (location.hash = to), hash);
-    await expect(page.getByRole('region', { name: landmark })).toBeVisible();
+    const place = landmark
+      ? page.getByRole('region', { name: landmark, exact: true })
+      : page.getByRole('heading', { level: 1 });
+    await expect(place).toBeVisible();
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
       await checkAccessibility(page);

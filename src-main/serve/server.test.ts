@@ -118,6 +118,13 @@ test('only GET and HEAD are answered', async () => {
     expect((await fetch(`${origin}/`, { method })).status).toBe(405);
 });
 
+test('a body is not taken, and headers have their limit', async () => {
+  const post = `POST /socket HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n`;
+  const body = 'x'.repeat(2 ** 20);
+  expect(await raw(`${post}Content-Length: ${body.length}\r\n\r\n${body}`)).toMatch(/^HTTP\/1\.1 405 /);
+  expect(await raw(`${post}X-Long: ${'x'.repeat(2 ** 15)}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
+});
+
 const outside = [
   '/../secret.txt',
   '/%2e%2e/secret.txt',
@@ -228,6 +235,16 @@ test('a page calls the app, hears its events, and comes back after a reload with
     client.close();
   }
 });
+
+test.each(['../config', '../../etc/passwd', 'a/b', '..\\config', '', 'x'.repeat(101)])(
+  'a run named %j is refused before anything looks for it',
+  async (runId) => {
+    const client = await connect(await pageTransport(tab(new URL(server.url).hash)), appContract);
+    await expect(client.call.getRun({ runId })).rejects.toThrow(/runId/);
+    await expect(client.call.exportRun({ runId, format: 'onnx' })).rejects.toThrow(/runId/);
+    client.close();
+  },
+);
 
 test('a page without the key says where to find it', async () => {
   await expect(pageTransport(tab(''))).rejects.toMatchObject({

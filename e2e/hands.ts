@@ -1,0 +1,70 @@
+// Two ways to work the page: with the mouse, or with the keyboard alone.
+
+import type { Locator, Page } from '@playwright/test';
+import { expect } from './lab.ts';
+
+export interface Hand {
+  /** Button, link, checkbox, summary. */
+  activate(target: Locator): Promise<void>;
+  fill(target: Locator, text: string): Promise<void>;
+  /** A slider with `stops` places, to the one numbered `place` from 0. */
+  slide(target: Locator, place: number, stops: number): Promise<void>;
+  /** A stroke from the top to the bottom of a drawing. */
+  draw(target: Locator): Promise<void>;
+}
+
+export function mouse(page: Page): Hand {
+  return {
+    activate: (target) => target.click(),
+    fill: async (target, text) => {
+      await target.click({ clickCount: 3 });
+      await page.keyboard.type(text);
+    },
+    slide: async (target, place, stops) => {
+      const { width, height } = (await target.boundingBox())!;
+      await target.click({ position: { x: 8 + ((width - 16) * place) / (stops - 1), y: height / 2 } });
+    },
+    draw: async (target) => {
+      const { x, y, width, height } = (await target.boundingBox())!;
+      await page.mouse.move(x + 0.5 * width, y + 0.2 * height);
+      await page.mouse.down();
+      await page.mouse.move(x + 0.5 * width, y + 0.8 * height, { steps: 6 });
+      await page.mouse.up();
+    },
+  };
+}
+
+export function keyboard(page: Page): Hand {
+  return {
+    activate: async (target) => {
+      await tabTo(page, target);
+      const isBox = await target.evaluate((element) => element instanceof HTMLInputElement);
+      await page.keyboard.press(isBox ? 'Space' : 'Enter');
+    },
+    fill: async (target, text) => {
+      await tabTo(page, target);
+      await page.keyboard.press('ControlOrMeta+A');
+      await page.keyboard.type(text);
+    },
+    slide: async (target, place) => {
+      await tabTo(page, target);
+      await page.keyboard.press('Home');
+      for (let step = 0; step < place; step++) await page.keyboard.press('ArrowRight');
+    },
+    draw: async (target) => {
+      await tabTo(page, target);
+      for (let step = 0; step < 12; step++) await page.keyboard.press('Shift+ArrowDown');
+    },
+  };
+}
+
+const mostTabs = 250;
+
+async function tabTo(page: Page, target: Locator): Promise<void> {
+  await expect(target).toBeEnabled();
+  for (let presses = 0; presses < mostTabs; presses++) {
+    if (await target.evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error('the keyboard does not reach it');
+}

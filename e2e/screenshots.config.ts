@@ -1,0 +1,11 @@
+// `npm run screenshots`: pictures of every view at three sizes, light and dark, into out/screenshots.
+
+import { defineConfig } from '@playwright/test';
+import base from '../playwright.config.ts';
+
+export default defineConfig({
+  ...base,
+  testDir: 'screens',
+  testMatch: '*.screens.ts',
+  projects: base.projects!.filter(({ name }) => name === 'chromium'),
+});
