@@ -1,6 +1,7 @@
 //! Node-API surface of the engine: conversions only. Types and meanings are those of src-main/native.ts, field by field.
 
 mod convert;
+pub mod data;
 mod device;
 mod store;
 

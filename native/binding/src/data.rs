@@ -1,0 +1,118 @@
+//! Datasets on the way in. Options and results cross as JSON: their records are those of src-main/contract/verdict.ts.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use napi::bindgen_prelude::AsyncTask;
+use napi::{Env, Task};
+use napi_derive::napi;
+use sdp_core::device::guarded;
+use sdp_core::error::Error;
+use sdp_data::import::{self, ImportSpec, Progress};
+use sdp_data::inspect;
+use sdp_data::options::Options;
+use sdp_data::store::Target;
+
+use crate::convert::raise;
+
+fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
+    paths.into_iter().map(PathBuf::from).collect()
+}
+
+/// A failure as JavaScript sees it; behind the sentence of a data error stands the file that it is about.
+fn failed(error: sdp_data::error::Error) -> napi::Error {
+    match &error {
+        sdp_data::error::Error::Data(problem) => {
+            let file = problem.places.first().map_or("", |place| place.file.as_str());
+            napi::Error::from_reason(format!("{error}\u{0}{file}"))
+        }
+        _ => napi::Error::from_reason(error.to_string()),
+    }
+}
+
+type Work = Box<dyn FnOnce() -> sdp_data::error::Result<serde_json::Result<String>> + Send>;
+
+/// Runs on a thread of the pool; the result crosses as JSON.
+pub struct JsonTask(Option<Work>);
+
+impl JsonTask {
+    fn start(work: impl FnOnce() -> sdp_data::error::Result<serde_json::Result<String>> + Send + 'static) -> AsyncTask<Self> {
+        AsyncTask::new(Self(Some(Box::new(work))))
+    }
+}
+
+impl Task for JsonTask {
+    type Output = String;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<String> {
+        let work = self.0.take().ok_or_else(|| raise(Error::Internal("a task ran twice".into())))?;
+        let json = guarded(|| Ok(work())).map_err(raise)?.map_err(failed)?;
+        json.map_err(|error| raise(Error::Internal(error.to_string())))
+    }
+
+    fn resolve(&mut self, _env: Env, json: String) -> napi::Result<String> {
+        Ok(json)
+    }
+}
+
+fn parse_options(options: &str) -> napi::Result<Options> {
+    serde_json::from_str(options).map_err(|error| raise(Error::Internal(format!("import options: {error}"))))
+}
+
+#[napi(ts_return_type = "Promise<string>")]
+pub fn inspect_dataset(paths: Vec<String>, options: String, scratch: String) -> napi::Result<AsyncTask<JsonTask>> {
+    let options = parse_options(&options)?;
+    Ok(JsonTask::start(move || inspect::inspect(&paths_of(paths), &options, scratch.into()).map(|verdict| serde_json::to_string(&verdict))))
+}
+
+#[napi(object)]
+pub struct ImportProgress {
+    pub done: f64,
+    pub total: f64,
+    pub skipped: f64,
+    pub is_text: bool,
+}
+
+/// An import that is run once.
+#[napi]
+pub struct NativeImport {
+    spec: Mutex<Option<ImportSpec>>,
+    progress: Arc<Progress>,
+}
+
+#[napi]
+pub fn open_import(paths: Vec<String>, options: String, folder: String, shown: String) -> napi::Result<NativeImport> {
+    let target = Target { folder: folder.into(), shown: shown.into() };
+    let spec = ImportSpec { paths: paths_of(paths), options: parse_options(&options)?, target };
+    Ok(NativeImport { spec: Mutex::new(Some(spec)), progress: Arc::default() })
+}
+
+#[napi]
+impl NativeImport {
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn run(&self) -> napi::Result<AsyncTask<JsonTask>> {
+        let spec =
+            self.spec.lock().ok().and_then(|mut spec| spec.take()).ok_or_else(|| raise(Error::Internal("an import runs once".into())))?;
+        let progress = self.progress.clone();
+        Ok(JsonTask::start(move || import::import(&spec, &progress).map(|outcome| serde_json::to_string(&outcome))))
+    }
+
+    #[napi]
+    pub fn progress(&self) -> ImportProgress {
+        let number = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed) as f64;
+        ImportProgress {
+            done: number(&self.progress.done),
+            total: number(&self.progress.total),
+            skipped: number(&self.progress.skipped),
+            is_text: self.progress.is_text.load(Ordering::Relaxed),
+        }
+    }
+
+    /// `run` fails soon with `cancelled`.
+    #[napi]
+    pub fn cancel(&self) {
+        self.progress.cancelled.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,135 @@
+//! What goes wrong with files: a problem that a user can understand, a disk that refuses, a cancellation, or a bug.
+
+use serde::Serialize;
+
+use crate::options::Options;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing can be imported until it is remedied.
+    Error,
+    /// The import goes on as the sentence says.
+    Warning,
+    Note,
+}
+
+/// Where in the files something is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    pub file: String,
+    /// Of a table or array, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// In bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+}
+
+impl Place {
+    pub fn file(file: impl Into<String>) -> Self {
+        Self { file: file.into(), ..Self::default() }
+    }
+
+    pub fn row(file: impl Into<String>, row: usize) -> Self {
+        Self { row: Some(row as u64), ..Self::file(file) }
+    }
+}
+
+/// A change of the options that gets rid of a problem.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Remedy {
+    pub action: &'static str,
+    /// As on a button.
+    pub title: String,
+    pub options: Options,
+}
+
+/// One kind of trouble with all its places; the record of contract/verdict.ts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Problem {
+    /// Stable, such as `unreadable-image`.
+    pub code: &'static str,
+    pub severity: Severity,
+    /// One sentence.
+    pub message: String,
+    pub count: u64,
+    pub places: Vec<Place>,
+    pub remedies: Vec<Remedy>,
+}
+
+impl Problem {
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, severity: Severity::Error, message: message.into(), count: 1, places: Vec::new(), remedies: Vec::new() }
+    }
+
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(code, message) }
+    }
+
+    pub fn at(mut self, place: Place) -> Self {
+        self.places.push(place);
+        self
+    }
+
+    pub fn counted(mut self, count: u64) -> Self {
+        self.count = count;
+        self
+    }
+
+    pub fn with(mut self, action: &'static str, title: impl Into<String>, options: Options) -> Self {
+        self.remedies.push(Remedy { action, title: title.into(), options });
+        self
+    }
+
+    /// Offers to leave out what is concerned.
+    pub fn skippable(self, title: &str) -> Self {
+        self.with("skip", title, Options { skip: Some(true), ..Options::default() })
+    }
+}
+
+/// Why a call ended: a user's sentence behind a code of contract/errors.ts, or a bug.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    #[error("data: {}", .0.message)]
+    Data(Box<Problem>),
+    #[error("storage: {0}")]
+    Storage(String),
+    #[error("conflict: {0}")]
+    Conflict(String),
+    #[error("cancelled: the import was cancelled")]
+    Cancelled,
+    #[error("{0}")]
+    Internal(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Data(Box::new(problem))
+    }
+}
+
+/// A refusal of one file.
+pub fn refuse<T>(code: &'static str, message: impl Into<String>, place: Place) -> Result<T> {
+    Err(Problem::error(code, message).at(place).into())
+}
+
+/// A failed write of `path`.
+pub fn storage(path: &std::path::Path, error: &std::io::Error) -> Error {
+    let path = path.display();
+    Error::Storage(match error.kind() {
+        std::io::ErrorKind::StorageFull => format!("no space is left on the disk while writing {path}; free some and try again"),
+        std::io::ErrorKind::QuotaExceeded => format!("the disk quota is used up while writing {path}; free some space and try again"),
+        std::io::ErrorKind::ReadOnlyFilesystem => format!("{path} cannot be written: its file system is read-only"),
+        std::io::ErrorKind::PermissionDenied => format!("{path} cannot be written: permission denied"),
+        std::io::ErrorKind::NotADirectory => format!("{path} cannot be written: a part of the path is a file, not a folder"),
+        _ => format!("{path} cannot be written ({error})"),
+    })
+}

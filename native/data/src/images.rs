@@ -1,0 +1,184 @@
+//! A dataset of images as an importer found it: labels, splits and class names in memory, the images themselves as a stream.
+
+use crate::error::{Place, Problem, Result};
+use crate::options::Options;
+use crate::pixels::Pixels;
+use crate::sampling;
+use crate::tree::Tree;
+
+/// A sample whose label the files do not tell.
+pub const NO_LABEL: u32 = u32::MAX;
+
+/// One image as it comes from its file.
+pub enum Raw {
+    /// Entry of the tree: the file is read by whoever decodes it.
+    Entry(usize),
+    /// Content of an image file.
+    Encoded(Vec<u8>),
+    Pixels(Pixels),
+}
+
+/// Takes samples; fails when no more are wanted.
+pub type Hand<'a> = dyn FnMut(Raw) -> Result<()> + 'a;
+
+/// Where the images of a format come from. Sample numbers run from 0 as in `ImageSet::labels`.
+pub trait Content: Send + Sync {
+    /// Hands over the samples from `from` on, in order.
+    fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()>;
+    fn place(&self, tree: &Tree, sample: usize) -> Place;
+    /// Entry of a sample that is a file of its own.
+    fn entry(&self, _sample: usize) -> Option<usize> {
+        None
+    }
+    /// Size of all images, where the files say it once for all.
+    fn shape(&self) -> Option<[usize; 3]> {
+        None
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    Train,
+    Test,
+    /// Of a third split, which is neither trained nor evaluated on.
+    Unused,
+}
+
+pub struct ImageSet {
+    /// Index: label.
+    pub class_names: Vec<String>,
+    /// One per sample.
+    pub labels: Vec<u32>,
+    /// One per sample; empty where the files know no splits.
+    pub splits: Vec<Split>,
+    pub content: Box<dyn Content>,
+    pub columns: Vec<String>,
+    pub problems: Vec<Problem>,
+}
+
+impl ImageSet {
+    pub fn count(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Gives every sample a split: that of the files, or a share of each class for validation.
+    pub fn split(&mut self, options: &Options) {
+        let has = |split| self.splits.contains(&split);
+        if has(Split::Test) && has(Split::Train) && options.validation.is_none() {
+            return;
+        }
+        let share = options.validation_share();
+        let only_test = has(Split::Test) && !has(Split::Train);
+        let percent = (share * 1000.0).round() / 10.0;
+        let sentence = match has(Split::Test) {
+            false => format!("the files have no validation split; {percent} % of each class are kept for validation"),
+            true if only_test => {
+                format!("the files have no training split; all are taken together, and {percent} % of each class are kept for validation")
+            }
+            true => format!("all files are taken together, and {percent} % of each class are kept for validation, as chosen"),
+        };
+        let other = if share < 0.15 { 0.2 } else { 0.1 };
+        let remedy = Options { validation: Some(other), ..Options::default() };
+        self.problems.push(Problem::note("no-validation", sentence).with("split", format!("Keep {} %", other * 100.0), remedy));
+        let seed = options.seed.unwrap_or(0);
+        self.splits = sampling::stratified(&self.labels, self.class_names.len(), share, seed);
+    }
+
+    /// Samples per class of a split.
+    pub fn per_class(&self, split: Split) -> Vec<u64> {
+        let mut counts = vec![0; self.class_names.len()];
+        for (&label, _) in self.labels.iter().zip(&self.splits).filter(|(_, found)| **found == split) {
+            if let Some(count) = counts.get_mut(label as usize) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+}
+
+/// Which split a file or folder name speaks of; validation before test, as `Named` orders them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Named {
+    Train,
+    Validation,
+    Test,
+}
+
+pub fn named_split(name: &str) -> Option<Named> {
+    let name = name.to_lowercase();
+    let word = |word: &str| name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
+    if name.starts_with("train") || word("train") || word("training") {
+        Some(Named::Train)
+    } else if word("val") || word("valid") || word("validation") || word("dev") {
+        Some(Named::Validation)
+    } else if word("test") || word("testing") || word("t10k") || word("eval") || name.starts_with("test") {
+        Some(Named::Test)
+    } else {
+        None
+    }
+}
+
+/// Splits of samples by the names that were found: training, and validation where there is one, else test. A note tells of what is left.
+pub fn splits_of(named: &[Option<Named>], problems: &mut Vec<Problem>) -> Vec<Split> {
+    let has = |wanted| named.contains(&Some(wanted));
+    if !has(Named::Train) && !has(Named::Validation) && !has(Named::Test) {
+        return Vec::new();
+    }
+    let both = has(Named::Validation) && has(Named::Test);
+    let evaluated = if has(Named::Validation) { Named::Validation } else { Named::Test };
+    if both {
+        let unused = named.iter().filter(|name| **name == Some(Named::Test)).count();
+        let sentence = format!("training is evaluated on the validation split; the {unused} samples of the test split are left out");
+        problems.push(Problem::note("unused-split", sentence).counted(unused as u64));
+    }
+    let split = |name: &Option<Named>| match name {
+        Some(Named::Train) | None => Split::Train,
+        Some(name) if *name == evaluated => Split::Test,
+        Some(_) => Split::Unused,
+    };
+    named.iter().map(split).collect()
+}
+
+/// Names 0, 1, ... for labels that are numbers.
+pub fn numbered(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| class.to_string()).collect()
+}
+
+/// Labels that are text: their sorted distinct values as class names; whole numbers that begin at 0 stay what they are.
+pub fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
+    let numbers: Option<Vec<u32>> = texts.iter().flatten().map(|text| text.trim().parse().ok()).collect();
+    if let Some(max) = numbers.and_then(|numbers| numbers.iter().max().copied())
+        && (max as usize) < texts.len().max(1000)
+    {
+        let labels = texts.iter().map(|text| text.as_ref().and_then(|text| text.trim().parse().ok()).unwrap_or(NO_LABEL)).collect();
+        return (numbered(max as usize + 1), labels);
+    }
+    let names: std::collections::BTreeSet<&String> = texts.iter().flatten().collect();
+    let numbers: std::collections::HashMap<&String, u32> = names.iter().enumerate().map(|(number, name)| (*name, number as u32)).collect();
+    let labels = texts.iter().map(|text| text.as_ref().map_or(NO_LABEL, |text| numbers[text])).collect();
+    (names.into_iter().cloned().collect(), labels)
+}
+
+/// A label beyond the classes of training, or one between them that no sample has, as problems.
+pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
+    let unlabelled: Vec<usize> = (0..set.count()).filter(|&sample| set.labels[sample] == NO_LABEL).collect();
+    if !unlabelled.is_empty() {
+        let problem = Problem::error("no-label", format!("{} images have no label", unlabelled.len()));
+        let problem = unlabelled.iter().take(20).fold(problem, |problem, &sample| problem.at(set.content.place(tree, sample)));
+        set.problems.push(problem.counted(unlabelled.len() as u64).skippable("Leave these images out"));
+    }
+    let counts = set.per_class(Split::Train);
+    let absent: Vec<usize> = (0..counts.len()).filter(|&class| counts[class] == 0).collect();
+    if counts.len() - absent.len() == 1 {
+        let only = counts.iter().position(|count| *count > 0).unwrap_or(0);
+        let sentence = format!("all training images are of one class, {:?}; training needs two at least", set.class_names[only]);
+        set.problems.push(Problem::error("one-class", sentence));
+    } else if let Some(&first) = absent.first() {
+        let sentence = match set.class_names[first] == first.to_string() {
+            true => format!("the labels run to {}, but no training image has label {first}", counts.len() - 1),
+            false => format!("no training image is of the class {:?}", set.class_names[first]),
+        };
+        let problem = Problem::error("absent-class", sentence).counted(absent.len() as u64);
+        set.problems.push(problem.skippable("Keep such classes, untrained"));
+    }
+}

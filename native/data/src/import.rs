@@ -1,0 +1,544 @@
+//! The import itself: streamed, on all cores, in bounded memory, told of on the way, cancellable, and taken up again where it was cut off.
+//!
+//! The result depends on the files and the options alone: samples are written in the order of the source whatever the threads do, and an
+//! import that was killed goes on behind the last mark of its journal. Who calls gives a folder that is only named when it is complete.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sdp_tokenizer::Tokenizer;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Place, Problem, Result, Severity, refuse};
+use crate::images::{ImageSet, NO_LABEL, Raw, Split};
+use crate::look::{Histogram, ImagePlan, bad_image, look, to_pixels};
+use crate::options::{Options, Storage, TokenType};
+use crate::pipeline::in_order;
+use crate::recognise::{self, Content, Found};
+use crate::store::{self, ArrayWriter, ShardPosition, ShardWriter, Target, Written};
+use crate::text::TextSet;
+use crate::tokens::{Largest, TokenSet};
+use crate::tree::{Scratch, Tree};
+
+/// Between two marks of the journal.
+const MARK_EVERY: Duration = Duration::from_secs(2);
+
+/// Text that a tokenizer is trained on at most, bytes.
+const TRAINED_ON: usize = 256 << 20;
+
+const SPLITS: [&str; 2] = ["train", "test"];
+
+pub struct ImportSpec {
+    pub paths: Vec<PathBuf>,
+    pub options: Options,
+    pub target: Target,
+}
+
+/// Read by others while an import runs.
+#[derive(Default)]
+pub struct Progress {
+    pub done: AtomicU64,
+    /// 0 while it is not known.
+    pub total: AtomicU64,
+    pub skipped: AtomicU64,
+    /// Of text, `done` and `total` are bytes.
+    pub is_text: AtomicBool,
+    pub cancelled: AtomicBool,
+}
+
+impl Progress {
+    fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// What the manifest takes from an import.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    pub train: u64,
+    pub test: u64,
+    pub fingerprint: String,
+    pub bytes: u64,
+    pub files: Vec<Written>,
+    pub format: crate::options::Format,
+    /// Warnings and notes, and what was left out.
+    pub problems: Vec<Problem>,
+    #[serde(flatten)]
+    pub content: OutcomeContent,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
+pub enum OutcomeContent {
+    Images {
+        classes: usize,
+        class_names: Vec<String>,
+        /// [C,H,W]
+        sample: [usize; 3],
+        storage: Storage,
+        mean: Vec<f64>,
+        std: Vec<f64>,
+        samples_per_class: PerClass,
+    },
+    Tokens {
+        vocabulary: u64,
+        largest: Largest,
+        tokenizer: String,
+    },
+}
+
+#[derive(Debug, Serialize)]
+pub struct PerClass {
+    pub train: Vec<u64>,
+    pub test: Vec<u64>,
+}
+
+pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
+    let _lock = store::lock(&spec.target)?;
+    let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
+    let found = recognise::open(Tree::open(&spec.paths, scratch)?, &spec.options)?;
+    if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {
+        return Err(problem.clone().into());
+    }
+    progress.check()?;
+    let Found { tree, format, content, mut problems, .. } = found;
+    let (train, test, content) = match content {
+        Content::Images(set) => import_images(spec, &tree, &set, progress, &mut problems)?,
+        Content::Text(set) => import_text(spec, &tree, &set, progress)?,
+        Content::Tokens(set) => import_tokens(spec, &tree, &set, progress)?,
+    };
+    drop(tree);
+    let (fingerprint, files) = store::fingerprint(&spec.target)?;
+    store::forget_journal(&spec.target);
+    let bytes = files.iter().map(|file| file.bytes).sum();
+    Ok(Outcome { train, test, fingerprint, bytes, files, format, problems, content })
+}
+
+/// What an import is of: the same files and options give the same key.
+fn key_of(spec: &ImportSpec, tree: &Tree, samples: u64) -> String {
+    let options = Options { skip: None, ..spec.options.clone() };
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(text.as_bytes());
+        hasher.update(&[0]);
+    };
+    add(&serde_json::to_string(&options).unwrap_or_default());
+    for path in &spec.paths {
+        let time = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        add(&format!("{} {time:?}", path.display()));
+    }
+    add(&format!("{samples} of {}", tree.entries.len()));
+    for entry in tree.entries.iter().step_by(tree.entries.len().div_ceil(1000).max(1)) {
+        add(&format!("{} {}", entry.name, tree.size(entry)));
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[derive(Serialize, Deserialize)]
+struct ImageJournal {
+    key: String,
+    plan: ImagePlan,
+    /// Samples of the source that were gone through.
+    next: usize,
+    written: [u64; 2],
+    shards: [ShardPosition; 2],
+    skipped: Vec<usize>,
+    histogram: Histogram,
+}
+
+enum Images {
+    Array(ArrayWriter),
+    Shards(ShardWriter),
+}
+
+/// Both files of a split.
+struct SplitWriter {
+    labels: ArrayWriter,
+    images: Images,
+}
+
+impl SplitWriter {
+    fn open(target: &Target, split: usize, journal: &ImageJournal) -> Result<Self> {
+        let ImagePlan { storage, channels, height, width } = journal.plan;
+        let (name, count) = (SPLITS[split], journal.written[split]);
+        let images = match storage {
+            Storage::Array => {
+                Images::Array(ArrayWriter::open(target, &format!("{name}/images.npy"), "|u1", &[channels, height, width], count)?)
+            }
+            Storage::Encoded => Images::Shards(ShardWriter::open(target, name, count, journal.shards[split])?),
+        };
+        Ok(Self { labels: ArrayWriter::open(target, &format!("{name}/labels.npy"), "<i8", &[], count)?, images })
+    }
+
+    fn append(&mut self, bytes: &[u8], label: u32) -> Result<()> {
+        match &mut self.images {
+            Images::Array(array) => array.append(bytes)?,
+            Images::Shards(shards) => shards.append(bytes)?,
+        }
+        self.labels.append(&i64::from(label).to_le_bytes())
+    }
+
+    fn sync(&mut self) -> Result<ShardPosition> {
+        self.labels.sync()?;
+        match &mut self.images {
+            Images::Array(array) => array.sync().map(|()| ShardPosition::default()),
+            Images::Shards(shards) => shards.sync().map(|()| shards.position),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        self.labels.finish()?;
+        match self.images {
+            Images::Array(array) => array.finish(),
+            Images::Shards(shards) => shards.finish(),
+        }
+    }
+}
+
+/// A sample that was worked on: bytes to store, or why it cannot be read.
+type Worked = (usize, std::result::Result<Vec<u8>, String>);
+
+fn import_images(
+    spec: &ImportSpec,
+    tree: &Tree,
+    set: &ImageSet,
+    progress: &Progress,
+    problems: &mut Vec<Problem>,
+) -> Result<(u64, u64, OutcomeContent)> {
+    let key = key_of(spec, tree, set.count() as u64);
+    let mut journal = match store::resume(&spec.target, |journal: &ImageJournal| journal.key == key) {
+        Some(journal) => journal,
+        None => fresh_journal(spec, tree, set, key, problems)?,
+    };
+    let plan = journal.plan;
+    let mut writers = [SplitWriter::open(&spec.target, 0, &journal)?, SplitWriter::open(&spec.target, 1, &journal)?];
+    progress.total.store(set.count() as u64, Ordering::Relaxed);
+    let batch = ((1 << 20) / (plan.channels * plan.height * plan.width).max(1)).clamp(1, 64);
+    let wanted = |sample: usize| set.splits[sample] != Split::Unused && set.labels[sample] != NO_LABEL;
+    let from = journal.next;
+    let mut marked = Instant::now();
+    let produce = |hand: &mut dyn FnMut(Vec<(usize, Raw)>) -> Result<()>| {
+        let (mut sample, mut waiting) = (from, Vec::with_capacity(batch));
+        set.content.stream(tree, from, &mut |raw| {
+            if wanted(sample) {
+                waiting.push((sample, raw));
+            }
+            sample += 1;
+            if waiting.len() == batch { hand(std::mem::take(&mut waiting)) } else { Ok(()) }
+        })?;
+        if waiting.is_empty() { Ok(()) } else { hand(waiting) }
+    };
+    let work = |batch: Vec<(usize, Raw)>| {
+        progress.check()?;
+        let mut histogram = Histogram::new(plan.channels);
+        let worked =
+            batch.into_iter().map(|(sample, raw)| (sample, work_image(tree, raw, plan, &spec.options, set.splits[sample], &mut histogram)));
+        Ok((worked.collect::<Vec<Worked>>(), histogram))
+    };
+    in_order(produce, work, |(worked, histogram)| {
+        progress.check()?;
+        journal.histogram.add(&histogram);
+        for (sample, result) in worked {
+            match result {
+                Ok(bytes) => writers[usize::from(set.splits[sample] == Split::Test)].append(&bytes, set.labels[sample])?,
+                Err(why) => {
+                    let place = set.content.place(tree, sample);
+                    if !spec.options.skips() {
+                        let problem = Problem::error("unreadable-image", bad_image(&place, &why)).at(place);
+                        return Err(problem.skippable("Leave such images out").into());
+                    }
+                    journal.skipped.push(sample);
+                    progress.skipped.store(journal.skipped.len() as u64, Ordering::Relaxed);
+                }
+            }
+            journal.next = sample + 1;
+        }
+        progress.done.store(journal.next as u64, Ordering::Relaxed);
+        if marked.elapsed() >= MARK_EVERY {
+            mark(&spec.target, &mut journal, &mut writers)?;
+            marked = Instant::now();
+        }
+        Ok(())
+    })?;
+    let counts = [writers[0].labels.count, writers[1].labels.count];
+    let [train, test] = writers;
+    train.finish()?;
+    test.finish()?;
+    if let Some(empty) = counts.iter().position(|count| *count == 0) {
+        let sentence = format!("no image is left for the {} split", ["training", "validation"][empty]);
+        return Err(Problem::error("empty-split", sentence).into());
+    }
+    if !journal.skipped.is_empty() {
+        let sentence = format!("{} images that cannot be read were left out", journal.skipped.len());
+        let problem = Problem::warning("unreadable-image", sentence).counted(journal.skipped.len() as u64);
+        problems.retain(|problem| problem.code != "unreadable-image");
+        problems.push(journal.skipped.iter().take(20).fold(problem, |problem, &sample| problem.at(set.content.place(tree, sample))));
+    }
+    let (mean, std) = journal.histogram.statistics();
+    let sample = [plan.channels, plan.height, plan.width];
+    let samples_per_class = per_class(set, &journal.skipped);
+    let (classes, class_names) = (set.class_names.len(), set.class_names.clone());
+    let content = OutcomeContent::Images { classes, class_names, sample, storage: plan.storage, mean, std, samples_per_class };
+    Ok((counts[0], counts[1], content))
+}
+
+fn fresh_journal(spec: &ImportSpec, tree: &Tree, set: &ImageSet, key: String, problems: &mut Vec<Problem>) -> Result<ImageJournal> {
+    let mut look = look(tree, set, &spec.options, Duration::from_secs(1))?;
+    recognise::settle(&mut look.problems, &spec.options);
+    problems.append(&mut look.problems);
+    if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
+        return Err(problem.clone().into());
+    }
+    let histogram = Histogram::new(look.plan.channels);
+    Ok(ImageJournal { key, plan: look.plan, next: 0, written: [0; 2], shards: Default::default(), skipped: Vec::new(), histogram })
+}
+
+fn work_image(
+    tree: &Tree,
+    raw: Raw,
+    plan: ImagePlan,
+    options: &Options,
+    split: Split,
+    histogram: &mut Histogram,
+) -> std::result::Result<Vec<u8>, String> {
+    let (pixels, encoded) = to_pixels(tree, raw)?;
+    let pixels = pixels.with_channels(plan.channels);
+    let (planes, encoded) = match (plan.storage, encoded) {
+        // A source of raw pixels has files of a size: PNG keeps them exactly.
+        (Storage::Encoded, encoded) => (pixels.planes(), Some(encoded.unwrap_or_else(|| pixels.png()))),
+        (Storage::Array, _) => (pixels.resized(plan.height, plan.width, options.resizing()).planes(), None),
+    };
+    if split == Split::Train {
+        histogram.count_planes(&planes);
+    }
+    Ok(encoded.unwrap_or(planes))
+}
+
+/// All that was written so far is on the disk before the journal says so.
+fn mark(target: &Target, journal: &mut ImageJournal, writers: &mut [SplitWriter; 2]) -> Result<()> {
+    for (split, writer) in writers.iter_mut().enumerate() {
+        journal.shards[split] = writer.sync()?;
+        journal.written[split] = writer.labels.count;
+    }
+    store::write_journal(target, journal)
+}
+
+fn per_class(set: &ImageSet, skipped: &[usize]) -> PerClass {
+    let mut counts = PerClass { train: set.per_class(Split::Train), test: set.per_class(Split::Test) };
+    for &sample in skipped {
+        let of_split = if set.splits[sample] == Split::Test { &mut counts.test } else { &mut counts.train };
+        if let Some(count) = of_split.get_mut(set.labels[sample] as usize) {
+            *count -= 1;
+        }
+    }
+    counts
+}
+
+#[derive(Serialize, Deserialize)]
+struct TextJournal {
+    key: String,
+    /// Batches of text that were gone through.
+    batches: u64,
+    written: [u64; 2],
+    largest: Option<(u32, String, u64)>,
+}
+
+/// The tokenizer that the options choose; a trained one is kept in the folder, so that an import that goes on takes the same.
+pub fn choose_tokenizer(spec: &ImportSpec, tree: &Tree, set: &TextSet, trained_on: usize) -> Result<(String, Tokenizer)> {
+    let kept = spec.target.folder.join("tokenizer.json");
+    let loaded = |name: String, json: &[u8]| match Tokenizer::load(json) {
+        Ok(tokenizer) => Ok((name, tokenizer)),
+        Err(why) => refuse("bad-tokenizer", format!("{name} {why}"), Place::file(name)),
+    };
+    match (spec.options.tokenizer.as_deref(), set.tokenizer) {
+        (Some("bpe"), _) => match fs::read(&kept) {
+            Ok(json) => loaded("bpe".into(), &json),
+            Err(_) => Ok(("bpe".into(), train_tokenizer(spec, tree, set, trained_on)?)),
+        },
+        (Some("bytes"), _) | (None, None) => Ok(("bytes".into(), Tokenizer::Bytes)),
+        (Some(path), _) => {
+            let unreadable =
+                |error: std::io::Error| Problem::error("missing-file", format!("{path} cannot be read: {}", crate::tree::reason(&error)));
+            loaded(path.to_owned(), &fs::read(path).map_err(unreadable)?)
+        }
+        (None, Some(at)) => loaded(tree.display(&tree.entries[at]), &tree.read_all(&tree.entries[at], 1 << 30)?),
+    }
+}
+
+/// A split without a sequence.
+pub fn too_few_tokens(train: u64, test: u64) -> Problem {
+    let sentence = format!("the text leaves {train} tokens for training and {test} for validation; 2 are needed at least");
+    let remedy = Options { validation: Some(0.3), ..Options::default() };
+    Problem::error("too-few-tokens", sentence).with("split", "Keep 30 % for validation", remedy)
+}
+
+/// A tokenizer's objection to a text.
+pub fn bad_text(why: String) -> Error {
+    Problem::error("bad-tokenizer", format!("the tokenizer {why}; choose another one")).into()
+}
+
+fn train_tokenizer(spec: &ImportSpec, tree: &Tree, set: &TextSet, most: usize) -> Result<Tokenizer> {
+    let (send, receive) = std::sync::mpsc::sync_channel::<String>(16);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut read = 0;
+            crate::text::until_enough(set.pieces(tree, &spec.options, &mut |piece, _| {
+                if !piece.test {
+                    read += piece.text.len();
+                    send.send(piece.text).map_err(|_| Error::Cancelled)?;
+                }
+                if read < most { Ok(()) } else { Err(Error::Cancelled) }
+            }))
+        });
+        let trained = Tokenizer::train(spec.options.vocabulary.unwrap_or(4096) as usize, receive.into_iter());
+        reader.join().unwrap_or_else(|_| Err(Error::Internal("panic while reading text".into())))?;
+        trained.map_err(bad_text)
+    })
+}
+
+/// Batches of text of about this size go to a core together, bytes.
+const TEXT_BATCH: usize = 1 << 18;
+
+fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progress) -> Result<(u64, u64, OutcomeContent)> {
+    progress.is_text.store(true, Ordering::Relaxed);
+    progress.total.store(set.bytes, Ordering::Relaxed);
+    let key = key_of(spec, tree, set.bytes);
+    let kept = store::resume(&spec.target, |journal: &TextJournal| journal.key == key);
+    let (name, tokenizer) = choose_tokenizer(spec, tree, set, TRAINED_ON)?;
+    if let Some(json) = tokenizer.json() {
+        fs::write(spec.target.folder.join("tokenizer.json"), json).map_err(|error| spec.target.failed(&error))?;
+    }
+    progress.check()?;
+    let vocabulary = tokenizer.vocabulary() as u64;
+    let kind = if vocabulary <= 1 << 16 { TokenType::Uint16 } else { TokenType::Uint32 };
+    let mut writer = TokenWriter::open(spec, key, kept, kind)?;
+    let from = writer.journal.batches;
+    let produce = |hand: &mut dyn FnMut((Vec<crate::text::Piece>, u64)) -> Result<()>| {
+        let (mut number, mut size, mut waiting, mut through) = (0, 0, Vec::new(), 0);
+        set.pieces(tree, &spec.options, &mut |piece, at| {
+            size += piece.text.len() + 1;
+            through = at;
+            waiting.push(piece);
+            if size < TEXT_BATCH {
+                return Ok(());
+            }
+            let batch = std::mem::take(&mut waiting);
+            (size, number) = (0, number + 1);
+            if number > from { hand((batch, at)) } else { Ok(()) }
+        })?;
+        if waiting.is_empty() || number < from { Ok(()) } else { hand((waiting, through)) }
+    };
+    let work = |(pieces, at): (Vec<crate::text::Piece>, u64)| {
+        progress.check()?;
+        let mut tokens: [Vec<u32>; 2] = Default::default();
+        for piece in pieces {
+            let target = &mut tokens[usize::from(piece.test)];
+            target.extend(tokenizer.encode(&piece.text).map_err(bad_text)?);
+            target.extend(tokenizer.end().filter(|_| piece.last));
+        }
+        Ok((tokens, at))
+    };
+    in_order(produce, work, |(tokens, at)| {
+        progress.check()?;
+        progress.done.store(at, Ordering::Relaxed);
+        for (split, tokens) in tokens.iter().enumerate() {
+            writer.append(split, tokens)?;
+        }
+        writer.next_batch()
+    })?;
+    let (train, test, _) = writer.finish()?;
+    let largest = Largest { token: (vocabulary - 1) as u32, file: format!("the tokenizer ({name})"), position: vocabulary - 1 };
+    Ok((train, test, OutcomeContent::Tokens { vocabulary, largest, tokenizer: name }))
+}
+
+fn import_tokens(spec: &ImportSpec, tree: &Tree, set: &TokenSet, progress: &Progress) -> Result<(u64, u64, OutcomeContent)> {
+    progress.is_text.store(true, Ordering::Relaxed);
+    let bytes = set.kind.bytes() as u64;
+    progress.total.store((set.train + set.test) * bytes, Ordering::Relaxed);
+    let key = key_of(spec, tree, set.train);
+    let kept = store::resume(&spec.target, |journal: &TextJournal| journal.key == key);
+    let mut writer = TokenWriter::open(spec, key, kept, set.kind)?;
+    let (from, mut number, mut done) = (writer.journal.batches, 0, 0);
+    set.chunks(tree, &mut |tokens, test, place| {
+        progress.check()?;
+        number += 1;
+        done += tokens.len() as u64 * bytes;
+        progress.done.store(done, Ordering::Relaxed);
+        if number <= from {
+            return Ok(());
+        }
+        writer.note_largest(&tokens, place);
+        writer.append(usize::from(test), &tokens)?;
+        writer.next_batch()
+    })?;
+    let (train, test, largest) = writer.finish()?;
+    let largest = largest.ok_or_else(|| Error::Internal("a dataset of tokens without a token".into()))?;
+    let content = OutcomeContent::Tokens { vocabulary: u64::from(largest.token) + 1, largest, tokenizer: "tokens".into() };
+    Ok((train, test, content))
+}
+
+/// Both token files, with the journal.
+struct TokenWriter {
+    arrays: [ArrayWriter; 2],
+    kind: TokenType,
+    journal: TextJournal,
+    target: Target,
+    marked: Instant,
+}
+
+impl TokenWriter {
+    fn open(spec: &ImportSpec, key: String, kept: Option<TextJournal>, kind: TokenType) -> Result<Self> {
+        let journal = kept.unwrap_or(TextJournal { key, batches: 0, written: [0; 2], largest: None });
+        let array = |split: usize| {
+            ArrayWriter::open(&spec.target, &format!("{}/tokens.npy", SPLITS[split]), kind.descr(), &[], journal.written[split])
+        };
+        let arrays = [array(0)?, array(1)?];
+        // From here on the tokenizer beside it is the one to go on with.
+        store::write_journal(&spec.target, &journal)?;
+        Ok(Self { arrays, kind, target: spec.target.clone(), marked: Instant::now(), journal })
+    }
+
+    fn append(&mut self, split: usize, tokens: &[u32]) -> Result<()> {
+        let bytes: Vec<u8> = match self.kind {
+            TokenType::Uint16 => tokens.iter().flat_map(|&token| (token as u16).to_le_bytes()).collect(),
+            TokenType::Uint32 => tokens.iter().flat_map(|&token| token.to_le_bytes()).collect(),
+        };
+        self.arrays[split].append(&bytes)
+    }
+
+    fn note_largest(&mut self, tokens: &[u32], place: Place) {
+        for (at, &token) in tokens.iter().enumerate() {
+            if self.journal.largest.as_ref().is_none_or(|(largest, ..)| token > *largest) {
+                self.journal.largest = Some((token, place.file.clone(), place.row.unwrap_or(0) + at as u64));
+            }
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<()> {
+        self.journal.batches += 1;
+        if self.marked.elapsed() < MARK_EVERY {
+            return Ok(());
+        }
+        self.marked = Instant::now();
+        for (split, array) in self.arrays.iter_mut().enumerate() {
+            array.sync()?;
+            self.journal.written[split] = array.count;
+        }
+        store::write_journal(&self.target, &self.journal)
+    }
+
+    fn finish(self) -> Result<(u64, u64, Option<Largest>)> {
+        let [train, test] = self.arrays;
+        let counts = (train.count, test.count);
+        train.finish()?;
+        test.finish()?;
+        if counts.0.min(counts.1) < 2 {
+            return Err(too_few_tokens(counts.0, counts.1).into());
+        }
+        let largest = self.journal.largest.map(|(token, file, position)| Largest { token, file, position });
+        Ok((counts.0, counts.1, largest))
+    }
+}

@@ -1,0 +1,334 @@
+//! A look at the images of a dataset before they are imported: as many as time allows, evenly over all of them, are decoded.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Place, Problem, Result};
+use crate::images::{ImageSet, Raw, Split};
+use crate::options::{Options, Storage};
+use crate::pipeline::num_threads;
+use crate::pixels::{self, Change, Header, Pixels};
+use crate::text::until_enough;
+use crate::tree::Tree;
+
+/// Largest encoded image that is read, bytes.
+pub const LARGEST_FILE: usize = 256 << 20;
+
+/// Samples that are looked at where they can only be read in order.
+const FIRST: usize = 512;
+
+/// How often each value occurs, per channel.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Histogram(pub Vec<Vec<u64>>);
+
+impl Histogram {
+    pub fn new(channels: usize) -> Self {
+        Self(vec![vec![0; 256]; channels])
+    }
+
+    /// Counts [C,H,W].
+    pub fn count_planes(&mut self, planes: &[u8]) {
+        let plane = planes.len() / self.0.len().max(1);
+        for (counts, plane) in self.0.iter_mut().zip(planes.chunks_exact(plane.max(1))) {
+            plane.iter().for_each(|&pixel| counts[usize::from(pixel)] += 1);
+        }
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (counts, others) in self.0.iter_mut().zip(&other.0) {
+            counts.iter_mut().zip(others).for_each(|(count, other)| *count += other);
+        }
+    }
+
+    /// Mean and standard deviation of pixel / 255 per channel. A channel that never varies has deviation 1: it stays zero when normalised.
+    pub fn statistics(&self) -> (Vec<f64>, Vec<f64>) {
+        self.0.iter().map(|counts| channel_statistics(counts)).unzip()
+    }
+}
+
+fn channel_statistics(counts: &[u64]) -> (f64, f64) {
+    let total = counts.iter().sum::<u64>().max(1) as f64;
+    let mean = counts.iter().enumerate().map(|(value, &count)| count as f64 * value as f64).sum::<f64>() / total / 255.0;
+    let square = |(value, &count): (usize, &u64)| count as f64 * (value as f64 / 255.0 - mean).powi(2);
+    let std = (counts.iter().enumerate().map(square).sum::<f64>() / total).sqrt();
+    (mean, if std > 0.0 { std } else { 1.0 })
+}
+
+/// How images are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImagePlan {
+    pub storage: Storage,
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+pub struct Look {
+    pub plan: ImagePlan,
+    /// Sizes and how often, the most frequent first.
+    pub sizes: Vec<(Header, usize)>,
+    pub problems: Vec<Problem>,
+    /// All images were looked at.
+    pub exact: bool,
+    pub histogram: Histogram,
+    /// Bytes of the files that were looked at, and their number.
+    pub encoded: (u64, usize),
+}
+
+struct Seen {
+    sample: usize,
+    result: std::result::Result<(Header, Histogram, u64), String>,
+}
+
+pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Duration) -> Result<Look> {
+    if let Some([channels, height, width]) = set.content.shape() {
+        return look_at_arrays(tree, set, options, [channels, height, width]);
+    }
+    let wanted: Vec<usize> = (0..set.count()).filter(|&sample| set.splits[sample] != Split::Unused).collect();
+    let seen = if set.content.entry(0).is_some() { decode_spread(tree, set, &wanted, time) } else { decode_first(tree, set)? };
+    let exact = seen.len() >= wanted.len();
+    let mut problems = Vec::new();
+    report_bad(tree, set, &seen, &mut problems);
+    let mut sizes: HashMap<Header, usize> = HashMap::new();
+    let mut encoded = (0, 0);
+    for (header, _, bytes) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
+        *sizes.entry(*header).or_default() += 1;
+        encoded = (encoded.0 + bytes, encoded.1 + 1);
+    }
+    let mut sizes: Vec<(Header, usize)> = sizes.into_iter().collect();
+    sizes.sort_by_key(|(header, count)| (std::cmp::Reverse(*count), header.height, header.width, header.channels));
+    report_changes(&sizes, &mut problems);
+    let plan = plan(&sizes, options, &mut problems);
+    let mut histogram = Histogram::new(plan.channels);
+    for (_, counts, _) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
+        // Grey among colour counts in each channel alike.
+        let spread = if counts.0.len() == plan.channels { counts.clone() } else { Histogram(vec![counts.0[0].clone(); plan.channels]) };
+        histogram.add(&spread);
+    }
+    Ok(Look { plan, sizes, problems, exact, histogram, encoded })
+}
+
+fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height, width]: [usize; 3]) -> Result<Look> {
+    let channels = options.channels.map_or(found, usize::from);
+    let side = |extent: usize| options.size.map_or(extent, |size| size as usize);
+    let mut histogram = Histogram::new(channels);
+    let mut seen = 0;
+    until_enough(set.content.stream(tree, 0, &mut |raw| {
+        if let Raw::Pixels(pixels) = raw {
+            histogram.count_planes(&pixels.with_channels(channels).planes());
+        }
+        seen += 1;
+        if seen < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
+    }))?;
+    let plan = ImagePlan { storage: Storage::Array, channels, height: side(height), width: side(width) };
+    let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
+    Ok(Look { plan, sizes: vec![(header, set.count())], problems: Vec::new(), exact: true, histogram, encoded: (0, 0) })
+}
+
+fn decoded(sample: usize, bytes: &[u8]) -> Seen {
+    let result = pixels::header(bytes).and_then(|header| {
+        let pixels = pixels::decode(bytes)?;
+        let mut histogram = Histogram::new(pixels.channels);
+        histogram.count_planes(&pixels.planes());
+        Ok((header, histogram, bytes.len() as u64))
+    });
+    Seen { sample, result }
+}
+
+/// Decodes files in an order that is spread over all of them, until time is up.
+fn decode_spread(tree: &Tree, set: &ImageSet, wanted: &[usize], time: Duration) -> Vec<Seen> {
+    let end = Instant::now() + time;
+    let order = spread(wanted.len());
+    let (next, seen) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..num_threads() {
+            scope.spawn(|| {
+                while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let sample = wanted[at];
+                    let Some(entry) = set.content.entry(sample) else { return };
+                    let result = match tree.read_all(&tree.entries[entry], LARGEST_FILE) {
+                        Ok(bytes) => decoded(sample, &bytes),
+                        Err(error) => Seen { sample, result: Err(error.to_string().trim_start_matches("data: ").to_owned()) },
+                    };
+                    if let Ok(mut seen) = seen.lock() {
+                        seen.push(result);
+                    }
+                    if Instant::now() > end {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let mut seen = seen.into_inner().unwrap_or_default();
+    seen.sort_by_key(|seen| seen.sample);
+    seen
+}
+
+/// Numbers below `count`, each once, so that any beginning of them is spread evenly: multiples of a stride near the golden section.
+fn spread(count: usize) -> Vec<usize> {
+    let gcd = |mut a: usize, mut b: usize| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let start = ((count as f64 * 0.618_033_988_75) as usize).max(1);
+    let stride = (start..).find(|stride| gcd(*stride, count.max(1)) == 1).unwrap_or(1);
+    (0..count).map(|step| (step as u128 * stride as u128 % count.max(1) as u128) as usize).collect()
+}
+
+fn decode_first(tree: &Tree, set: &ImageSet) -> Result<Vec<Seen>> {
+    let mut seen = Vec::new();
+    until_enough(set.content.stream(tree, 0, &mut |raw| {
+        if let Raw::Encoded(bytes) = raw {
+            seen.push(decoded(seen.len(), &bytes));
+        }
+        if seen.len() < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
+    }))?;
+    Ok(seen)
+}
+
+fn report_bad(tree: &Tree, set: &ImageSet, seen: &[Seen], problems: &mut Vec<Problem>) {
+    let bad: Vec<(&Seen, &String)> = seen.iter().filter_map(|seen| seen.result.as_ref().err().map(|why| (seen, why))).collect();
+    let Some((first, why)) = bad.first() else { return };
+    let file = set.content.place(tree, first.sample);
+    let sentence = match bad.len() {
+        1 => bad_image(&file, why),
+        count => format!("{count} images cannot be read, the first of them {}", bad_image(&file, why)),
+    };
+    let problem = Problem::error("unreadable-image", sentence).counted(bad.len() as u64);
+    let problem = bad.iter().take(20).fold(problem, |problem, (seen, _)| problem.at(set.content.place(tree, seen.sample)));
+    problems.push(problem.skippable("Leave these images out"));
+}
+
+pub fn bad_image(place: &Place, why: &str) -> String {
+    let row = place.row.map_or(String::new(), |row| format!(" row {row}"));
+    format!("{}{row} cannot be read as an image: {why}", place.file)
+}
+
+fn report_changes(sizes: &[(Header, usize)], problems: &mut Vec<Problem>) {
+    let changes = [
+        (Change::Sixteen, "sixteen-bit", "have 16 bits per channel and are converted to 8"),
+        (Change::Cmyk, "cmyk", "are in CMYK and are converted to RGB"),
+        (Change::Alpha, "alpha", "have an alpha channel, which is dropped"),
+    ];
+    for (change, code, words) in changes {
+        let count: usize = sizes.iter().filter(|(header, _)| header.change == Some(change)).map(|(_, count)| count).sum();
+        if count > 0 {
+            problems.push(Problem::note(code, format!("{count} images {words}")).counted(count as u64));
+        }
+    }
+}
+
+/// Colour where any image has it; the common size, or one that suits the smaller ones.
+fn plan(sizes: &[(Header, usize)], options: &Options, problems: &mut Vec<Problem>) -> ImagePlan {
+    let total: usize = sizes.iter().map(|(_, count)| count).sum();
+    let colour = sizes.iter().any(|(header, _)| header.channels == 3);
+    let channels = options.channels.map_or(if colour { 3 } else { 1 }, usize::from);
+    let grey: usize = sizes.iter().filter(|(header, _)| header.channels == 1).map(|(_, count)| count).sum();
+    if channels == 3 && grey > 0 && grey < total {
+        let sentence = format!("{grey} of {total} images are grey and become colour");
+        let remedy = Options { channels: Some(1), ..Options::default() };
+        problems.push(Problem::note("mixed-channels", sentence).counted(grey as u64).with("convert", "Make all grey", remedy));
+    }
+    let mut by_size: HashMap<(usize, usize), usize> = HashMap::new();
+    for (header, count) in sizes {
+        *by_size.entry((header.height, header.width)).or_default() += count;
+    }
+    let storage = options.storage.unwrap_or(Storage::Array);
+    let common = by_size.iter().max_by_key(|(size, count)| (**count, **size)).map_or(((1, 1), 0), |(size, count)| (*size, *count));
+    if by_size.len() <= 1 && options.size.is_none() {
+        let (height, width) = common.0;
+        return ImagePlan { storage, channels, height, width };
+    }
+    let suited = if common.1 * 10 >= total * 9 { common.0 } else { (suited_side(sizes), suited_side(sizes)) };
+    let (height, width) = options.size.map_or(suited, |side| (side as usize, side as usize));
+    let other: usize = by_size.iter().filter(|(size, _)| **size != (height, width)).map(|(_, count)| count).sum();
+    if other > 0 {
+        problems.push(size_problem(&by_size, other, (height, width), storage, options));
+    }
+    ImagePlan { storage, channels, height, width }
+}
+
+fn size_problem(
+    by_size: &HashMap<(usize, usize), usize>,
+    other: usize,
+    (height, width): (usize, usize),
+    storage: Storage,
+    options: &Options,
+) -> Problem {
+    use crate::options::Resize;
+    let least = by_size.keys().min().copied().unwrap_or_default();
+    let most = by_size.keys().max().copied().unwrap_or_default();
+    let how = match options.resizing() {
+        Resize::Crop => "scaled and cut at the centre",
+        Resize::Stretch => "stretched",
+        Resize::Pad => "scaled and padded with black",
+    };
+    let range = if by_size.len() == 1 {
+        format!("are {} x {}", least.0, least.1)
+    } else {
+        format!("have {} sizes from {} x {} to {} x {}", by_size.len(), least.0, least.1, most.0, most.1)
+    };
+    let when = if storage == Storage::Encoded { "when they are read" } else { "once, at the import" };
+    let sentence = format!("the images {range}; {other} are {how} to {height} x {width}, {when}");
+    let mut problem = Problem::note("different-sizes", sentence).counted(other as u64);
+    for (resize, title) in [(Resize::Crop, "Cut at the centre"), (Resize::Stretch, "Stretch"), (Resize::Pad, "Pad with black")] {
+        if options.resizing() != resize {
+            problem = problem.with("resize", title, Options { resize: Some(resize), ..Options::default() });
+        }
+    }
+    for side in [32, 64, 128, 224].into_iter().filter(|side| (*side as usize, *side as usize) != (height, width)) {
+        problem = problem.with("resize", format!("Make them {side} x {side}"), Options { size: Some(side), ..Options::default() });
+    }
+    problem
+}
+
+/// The largest usual side that half of the images have at least.
+fn suited_side(sizes: &[(Header, usize)]) -> usize {
+    let mut sides: Vec<usize> =
+        sizes.iter().flat_map(|(header, count)| std::iter::repeat_n(header.height.min(header.width), (*count).min(10_000))).collect();
+    sides.sort_unstable();
+    let median = sides.get(sides.len() / 2).copied().unwrap_or(32);
+    [224, 160, 128, 96, 64].into_iter().find(|side| *side <= median).unwrap_or(32)
+}
+
+/// A raw sample as pixels; the error is a sentence's end.
+pub fn to_pixels(tree: &Tree, raw: Raw) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
+    match raw {
+        Raw::Pixels(pixels) => Ok((pixels, None)),
+        Raw::Encoded(bytes) => Ok((pixels::decode(&bytes)?, Some(bytes))),
+        Raw::Entry(entry) => {
+            let bytes = tree
+                .read_all(&tree.entries[entry], LARGEST_FILE)
+                .map_err(|error| error.to_string().trim_start_matches("data: ").to_owned())?;
+            Ok((pixels::decode(&bytes)?, Some(bytes)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_order_has_each_number_once() {
+        for count in [0, 1, 2, 5, 100, 1234] {
+            let mut order = spread(count);
+            order.sort_unstable();
+            assert_eq!(order, (0..count).collect::<Vec<_>>());
+        }
+        assert!(spread(1000)[..10].iter().any(|at| *at > 900));
+    }
+
+    #[test]
+    fn statistics_are_exact() {
+        let mut histogram = Histogram::new(2);
+        histogram.count_planes(&[0, 255, 51, 51]);
+        let (mean, std) = histogram.statistics();
+        assert_eq!((mean, std), (vec![0.5, 0.2], vec![0.5, 1.0]));
+    }
+}

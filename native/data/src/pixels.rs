@@ -1,0 +1,255 @@
+//! Images as pixels: decoding of files, grey and colour, resizing.
+//!
+//! Decoding follows what torchvision's datasets do: alpha is dropped, 16 bits become 8, grey is Rec. 601 luma as Pillow computes it, a
+//! JPEG's orientation tag is not applied. Resizing is bilinear with antialiasing, as Pillow's.
+
+use std::io::Cursor;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use crate::options::Resize;
+
+/// An image of more pixels than this was made to fill the memory.
+const MAX_PIXELS: u64 = 178_956_970;
+
+/// Bytes, one (grey) or three (colour) per pixel, rows from the top: [H,W,C].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pixels {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+    pub data: Vec<u8>,
+}
+
+/// What the header of an image file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Header {
+    pub height: usize,
+    pub width: usize,
+    /// 1 for grey, 3 for colour.
+    pub channels: usize,
+    pub format: ImageFormat,
+    /// What decoding will change.
+    pub change: Option<Change>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Change {
+    Sixteen,
+    Cmyk,
+    Alpha,
+}
+
+/// Whether the first bytes are those of an image file that can be decoded.
+pub fn is_image(head: &[u8]) -> bool {
+    matches!(
+        image::guess_format(head),
+        Ok(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Gif | ImageFormat::Bmp | ImageFormat::WebP | ImageFormat::Tiff)
+    )
+}
+
+/// Reads the header alone; `bytes` may be the beginning of a file.
+pub fn header(bytes: &[u8]) -> Result<Header, String> {
+    let format = format_of(bytes)?;
+    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(|error| sentence(&error))?;
+    let (width, height) = decoder.dimensions();
+    let color = decoder.color_type();
+    let cmyk = format == ImageFormat::Jpeg && jpeg_components(bytes) == Some(4);
+    let change = match color {
+        _ if cmyk => Some(Change::Cmyk),
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 | ColorType::Rgb32F | ColorType::Rgba32F => {
+            Some(Change::Sixteen)
+        }
+        _ if color.has_alpha() => Some(Change::Alpha),
+        _ => None,
+    };
+    let channels = if color.has_color() { 3 } else { 1 };
+    Ok(Header { height: height as usize, width: width as usize, channels, format, change })
+}
+
+/// Decodes an image file; the first frame of an animation. The error is a sentence's end: "the file ends too early".
+pub fn decode(bytes: &[u8]) -> Result<Pixels, String> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format_of(bytes)?);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 4);
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(|error| sentence(&error))?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(format!("{width} x {height} pixels are more than {MAX_PIXELS}"));
+    }
+    if width == 0 || height == 0 {
+        return Err("it has no pixels".into());
+    }
+    decoder.set_limits(limits).map_err(|error| sentence(&error))?;
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| sentence(&error))?;
+    let (height, width) = (height as usize, width as usize);
+    let (channels, data) = match image {
+        DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
+        DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),
+        other if other.color().has_color() => (3, other.into_rgb8().into_raw()),
+        other => (1, other.into_luma8().into_raw()),
+    };
+    Ok(Pixels { height, width, channels, data })
+}
+
+fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
+    match bytes {
+        [] => Err("it is empty".into()),
+        _ => image::guess_format(bytes).map_err(|_| "it is no image that is known (JPEG, PNG, GIF, BMP, WebP, TIFF)".into()),
+    }
+}
+
+fn sentence(error: &image::ImageError) -> String {
+    use image::ImageError;
+    match error {
+        ImageError::Limits(_) => "it takes more memory than an image may".into(),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => "it ends too early".into(),
+        other => other.to_string().replace('\n', " "),
+    }
+}
+
+/// Number of components that the frame header of a JPEG states.
+fn jpeg_components(bytes: &[u8]) -> Option<u8> {
+    let mut at = 2;
+    loop {
+        let (marker, kind) = (*bytes.get(at)?, *bytes.get(at + 1)?);
+        if marker != 0xff {
+            return None;
+        }
+        if (0xc0..=0xcf).contains(&kind) && ![0xc4, 0xc8, 0xcc].contains(&kind) {
+            return bytes.get(at + 9).copied();
+        }
+        at += 2 + usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
+    }
+}
+
+impl Pixels {
+    /// The same image in one or three channels.
+    pub fn with_channels(self, channels: usize) -> Self {
+        let data = match (self.channels, channels) {
+            (1, 3) => self.data.iter().flat_map(|&grey| [grey; 3]).collect(),
+            (3, 1) => self.data.as_chunks::<3>().0.iter().map(luma).collect(),
+            _ => return self,
+        };
+        Self { channels, data, ..self }
+    }
+
+    /// Brought to another size.
+    pub fn resized(self, height: usize, width: usize, how: Resize) -> Self {
+        if (self.height, self.width) == (height, width) {
+            return self;
+        }
+        let (h, w) = (self.height as f64, self.width as f64);
+        match how {
+            Resize::Stretch => self.scaled((0.0, 0.0, h, w), height, width),
+            Resize::Crop => {
+                let scale = (height as f64 / h).max(width as f64 / w);
+                let (part_height, part_width) = ((height as f64 / scale).min(h), (width as f64 / scale).min(w));
+                self.scaled(((h - part_height) / 2.0, (w - part_width) / 2.0, part_height, part_width), height, width)
+            }
+            Resize::Pad => {
+                let scale = (height as f64 / h).min(width as f64 / w);
+                let inner = |extent: f64, limit: usize| ((extent * scale).round() as usize).clamp(1, limit);
+                let (inner_height, inner_width) = (inner(h, height), inner(w, width));
+                self.scaled((0.0, 0.0, h, w), inner_height, inner_width).padded(height, width)
+            }
+        }
+    }
+
+    /// The part (top, left, height, width) of the image, brought to a size.
+    pub fn scaled(&self, (top, left, part_height, part_width): (f64, f64, f64, f64), height: usize, width: usize) -> Self {
+        let kind = if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+        let mut target = Image::new(width as u32, height as u32, kind);
+        let options = ResizeOptions::new()
+            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+            .crop(left, top, part_width, part_height)
+            .use_alpha(false);
+        // The sizes agree with the buffers by construction and the part lies inside.
+        if let Ok(source) = ImageRef::new(self.width as u32, self.height as u32, &self.data, kind) {
+            let _ = Resizer::new().resize(&source, &mut target, &options);
+        }
+        Self { height, width, channels: self.channels, data: target.into_vec() }
+    }
+
+    fn padded(self, height: usize, width: usize) -> Self {
+        let mut data = vec![0; height * width * self.channels];
+        let (top, left) = ((height - self.height) / 2, (width - self.width) / 2);
+        for (row, source) in self.data.chunks_exact(self.width * self.channels).enumerate() {
+            data[((top + row) * width + left) * self.channels..][..source.len()].copy_from_slice(source);
+        }
+        Self { height, width, channels: self.channels, data }
+    }
+
+    /// [C,H,W]: one plane per channel.
+    pub fn planes(&self) -> Vec<u8> {
+        if self.channels == 1 {
+            return self.data.clone();
+        }
+        let plane = self.height * self.width;
+        let mut planes = vec![0; self.data.len()];
+        for (channel, target) in planes.chunks_exact_mut(plane.max(1)).enumerate() {
+            target.iter_mut().zip(self.data.iter().skip(channel).step_by(self.channels)).for_each(|(x, &pixel)| *x = pixel);
+        }
+        planes
+    }
+
+    /// From [C,H,W].
+    pub fn from_planes(channels: usize, height: usize, width: usize, planes: &[u8]) -> Self {
+        let plane = height * width;
+        let data = (0..plane).flat_map(|at| (0..channels).map(move |channel| planes[channel * plane + at])).collect();
+        Self { height, width, channels, data }
+    }
+
+    /// As a PNG file.
+    pub fn png(&self) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        let color = if self.channels == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
+        let (width, height) = (self.width as u32, self.height as u32);
+        // Writing into memory does not fail.
+        let _ = image::write_buffer_with_format(&mut file, &self.data, width, height, color, ImageFormat::Png);
+        file.into_inner()
+    }
+}
+
+fn luma([r, g, b]: &[u8; 3]) -> u8 {
+    ((u32::from(*r) * 19595 + u32::from(*g) * 38470 + u32::from(*b) * 7471 + 0x8000) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(height: usize, width: usize, channels: usize) -> Pixels {
+        Pixels { height, width, channels, data: (0..height * width * channels).map(|x| (x * 7 % 251) as u8).collect() }
+    }
+
+    #[test]
+    fn a_png_of_pixels_decodes_to_the_same() {
+        for channels in [1, 3] {
+            let image = ramp(5, 7, channels);
+            assert_eq!(decode(&image.png()), Ok(image.clone()));
+            assert_eq!(header(&image.png()).unwrap().channels, channels);
+        }
+    }
+
+    #[test]
+    fn planes_and_channels_go_back_and_forth() {
+        let image = ramp(3, 4, 3);
+        assert_eq!(Pixels::from_planes(3, 3, 4, &image.planes()), image);
+        let grey = ramp(2, 2, 1);
+        assert_eq!(grey.clone().with_channels(3).with_channels(1), grey);
+    }
+
+    #[test]
+    fn resizing_keeps_flat_images_flat_and_pads_with_black() {
+        let flat = Pixels { height: 4, width: 8, channels: 3, data: vec![90; 96] };
+        for how in [Resize::Crop, Resize::Stretch] {
+            assert_eq!(flat.clone().resized(6, 6, how).data, vec![90; 108]);
+        }
+        let padded = flat.resized(4, 4, Resize::Pad);
+        assert_eq!(padded.data.chunks(12).map(|row| row[0]).collect::<Vec<_>>(), [0, 90, 90, 0]);
+    }
+}

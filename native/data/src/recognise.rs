@@ -1,0 +1,105 @@
+//! From files to a dataset of a known format: by content, in the order of how sure the signs are.
+
+use crate::error::{Place, Problem, Result};
+use crate::images::{ImageSet, check_labels};
+use crate::options::{Format, Options};
+use crate::sniff::{What, sniff};
+use crate::text::TextSet;
+use crate::tokens::TokenSet;
+use crate::tree::Tree;
+use crate::{arrays, cifar, folder, idx, image_parquet, image_table, text, tokens};
+
+pub enum Content {
+    Images(ImageSet),
+    Text(TextSet),
+    Tokens(TokenSet),
+}
+
+pub struct Found {
+    pub tree: Tree,
+    pub format: Format,
+    pub alternatives: Vec<Format>,
+    pub content: Content,
+    /// Of the tree, then of the content.
+    pub problems: Vec<Problem>,
+}
+
+/// Formats that the files may be of, the likeliest first.
+pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> {
+    let fits = |format: Format| match format {
+        Format::Idx => idx::fits(tree, what),
+        Format::ImageParquet => image_parquet::fits(tree, what, options),
+        Format::Cifar => cifar::fits(tree, what),
+        Format::ImageArrays => arrays::fits(what),
+        Format::ImageTable => image_table::fits(tree, what, options),
+        Format::ImageFolder => folder::fits(what),
+        Format::Tokens => tokens::fits(tree, what),
+        Format::Text => text::fits(what),
+    };
+    let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
+    order.extend([Format::Tokens, Format::Text]);
+    order.retain(|format| fits(*format));
+    // A pickle beside tokens describes them.
+    if order.contains(&Format::Tokens) && !cifar::has_batches(tree, what) {
+        order.sort_by_key(|format| *format == Format::Cifar);
+    }
+    order
+}
+
+/// Opens the files as the format that the options name, or the likeliest.
+pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
+    let what = sniff(&tree)?;
+    let mut formats = candidates(&tree, &what, options);
+    let Some(format) = options.format.or(formats.first().copied()) else { return Err(unknown(&tree, &what).into()) };
+    formats.retain(|other| *other != format);
+    let mut content = match format {
+        Format::Idx => Content::Images(idx::open(&tree, &what, options)?),
+        Format::Cifar => Content::Images(cifar::open(&tree, &what, options)?),
+        Format::ImageFolder if !folder::fits(&what) => return Err(unknown(&tree, &what).into()),
+        Format::ImageFolder => Content::Images(folder::open(&tree, &what, options)?),
+        Format::ImageTable => Content::Images(image_table::open(&mut tree, &what, options)?),
+        Format::ImageArrays => Content::Images(arrays::open(&tree, &what, options)?),
+        Format::ImageParquet => Content::Images(image_parquet::open(&tree, &what, options)?),
+        Format::Text => Content::Text(text::open(&tree, &what, options)?),
+        Format::Tokens => Content::Tokens(tokens::open(&tree, &what, options)?),
+    };
+    let mut problems = std::mem::take(&mut tree.problems);
+    match &mut content {
+        Content::Images(set) => {
+            set.split(options);
+            check_labels(set, &tree);
+            problems.append(&mut set.problems);
+        }
+        Content::Text(set) => problems.append(&mut set.problems),
+        Content::Tokens(set) => problems.append(&mut set.problems),
+    }
+    settle(&mut problems, options);
+    Ok(Found { tree, format, alternatives: formats, content, problems })
+}
+
+/// What may be left out is no longer in the way where that was chosen.
+pub fn settle(problems: &mut [Problem], options: &Options) {
+    use crate::error::Severity;
+    for problem in problems.iter_mut().filter(|problem| options.skips() && problem.severity == Severity::Error) {
+        if problem.remedies.iter().any(|remedy| remedy.action == "skip") {
+            problem.severity = Severity::Warning;
+            problem.remedies.clear();
+        }
+    }
+}
+
+fn unknown(tree: &Tree, what: &[What]) -> Problem {
+    let expected = Format::ALL.map(Format::title).join("; ");
+    let count = tree.entries.len();
+    let found = match tree.entries.first() {
+        None => "there is no file".to_owned(),
+        Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),
+        Some(first) => format!(
+            "{} is of no known kind{}",
+            tree.display(first),
+            if count > 1 { format!(", like the other {} files", count - 1) } else { String::new() }
+        ),
+    };
+    let problem = Problem::error("unknown-format", format!("{found}; what can be imported: {expected}"));
+    tree.entries.iter().take(20).fold(problem, |problem, entry| problem.at(Place::file(tree.display(entry))))
+}

@@ -1,0 +1,99 @@
+//! What the files of a tree are, by their first bytes. In a large tree some are looked at, evenly, and the names tell of the others.
+
+use crate::error::Result;
+use crate::npy;
+use crate::pixels;
+use crate::tree::{Entry, Tree};
+
+/// Files that are opened to see what they are.
+const LOOKED_AT: usize = 2000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// Element type and extents.
+    Idx(u8, Vec<u32>),
+    Npy(npy::Header),
+    Pickle,
+    Parquet,
+    Image,
+    Csv,
+    JsonLines,
+    Text,
+    /// tokenizer.json and its like.
+    Json,
+    Empty,
+    Unknown,
+}
+
+/// One per entry of the tree. Fails where a file cannot be opened at all.
+pub fn sniff(tree: &Tree) -> Result<Vec<What>> {
+    let stride = tree.entries.len().div_ceil(LOOKED_AT).max(1);
+    let look = |(index, entry): (usize, &Entry)| {
+        let by_name = by_name(entry);
+        match by_name {
+            Some(known) if index % stride != 0 => Ok(known),
+            _ => by_content(tree, entry),
+        }
+    };
+    tree.entries.iter().enumerate().map(look).collect()
+}
+
+fn by_name(entry: &Entry) -> Option<What> {
+    match entry.extension().as_str() {
+        "jpg" | "jpeg" | "png" | "gif" | "bmp" | "webp" | "tif" | "tiff" => Some(What::Image),
+        "txt" | "md" => Some(What::Text),
+        "csv" | "tsv" => Some(What::Csv),
+        "jsonl" | "ndjson" => Some(What::JsonLines),
+        _ => None,
+    }
+}
+
+fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
+    // A damaged gzip file, which whoever reads it will name.
+    let head = match tree.head(entry, 8192) {
+        Ok(head) => head,
+        Err(error) => return by_name(entry).ok_or(error).or(Ok(What::Unknown)),
+    };
+    Ok(match &head[..] {
+        [] => by_name(entry).unwrap_or(What::Empty),
+        [0, 0, kind @ (8 | 9 | 0xb | 0xc | 0xd | 0xe), axes @ 1..=8, extents @ ..] => {
+            let (words, _) = extents.as_chunks::<4>();
+            What::Idx(*kind, words.iter().take(usize::from(*axes)).map(|word| u32::from_be_bytes(*word)).collect())
+        }
+        [b'P', b'A', b'R', b'1', ..] => What::Parquet,
+        _ if head.starts_with(b"\x93NUMPY") => npy::parse(&head).map_or(What::Unknown, What::Npy),
+        [0x80, 2..=5, ..] => What::Pickle,
+        _ if pixels::is_image(&head) => What::Image,
+        _ if is_text(&head) => text_kind(entry, &head),
+        // An image that is none: whoever decodes it will say so.
+        _ => by_name(entry).unwrap_or(What::Unknown),
+    })
+}
+
+/// UTF-8 without control characters; a character may be cut at the end.
+fn is_text(head: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() || error.valid_up_to() > 1024,
+    };
+    valid && !head.iter().any(|byte| *byte < 9 || (14..27).contains(byte))
+}
+
+fn text_kind(entry: &Entry, head: &[u8]) -> What {
+    let first = head.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+    match entry.extension().as_str() {
+        "csv" | "tsv" => What::Csv,
+        "jsonl" | "ndjson" => What::JsonLines,
+        "json" if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
+        "json" | "yaml" | "yml" | "py" | "html" | "xml" => What::Json,
+        _ if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
+        "jpg" | "jpeg" | "png" | "gif" | "bmp" | "webp" | "tif" | "tiff" => What::Image,
+        _ => What::Text,
+    }
+}
+
+/// The first line is a whole JSON object.
+fn is_object_per_line(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line).is_ok()
+}

@@ -1,0 +1,224 @@
+//! Writes the arrays of a dataset so that an import can go on after it was cut off: files only grow, and a journal says how far they are
+//! whole. Layout of a split: labels.npy (int64 [n]) with images.npy (uint8 [n,C,H,W]), or with index.npy (uint64 [n,3]: shard, offset,
+//! length) and images-NNNNN.bin; tokens.npy (uint16 or uint32 [n]).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result, storage};
+use crate::npy::write_header;
+
+/// A shard of encoded images is closed behind this size.
+const SHARD_BYTES: u64 = 1 << 30;
+
+/// The folder that is written, and the name it will have, for messages.
+#[derive(Clone)]
+pub struct Target {
+    pub folder: PathBuf,
+    pub shown: PathBuf,
+}
+
+impl Target {
+    pub fn failed(&self, error: &std::io::Error) -> Error {
+        storage(&self.shown, error)
+    }
+}
+
+/// A .npy file that grows; its header is written when it is finished.
+pub struct ArrayWriter {
+    file: BufWriter<File>,
+    target: Target,
+    descr: &'static str,
+    /// Extents behind the first axis.
+    sample: Vec<usize>,
+    pub count: u64,
+    row_bytes: u64,
+}
+
+const HEADER: u64 = 128;
+
+impl ArrayWriter {
+    /// Opens a file that has `count` whole rows, cutting off what lies behind.
+    pub fn open(target: &Target, name: &str, descr: &'static str, sample: &[usize], count: u64) -> Result<Self> {
+        let element: u64 = descr[2..].parse().unwrap_or(1);
+        let row_bytes = element * sample.iter().map(|extent| *extent as u64).product::<u64>();
+        let file = grown(target, name, HEADER + count * row_bytes)?;
+        Ok(Self { file, target: target.clone(), descr, sample: sample.to_vec(), count, row_bytes })
+    }
+
+    /// Appends whole rows.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| self.target.failed(&error))?;
+        self.count += bytes.len() as u64 / self.row_bytes.max(1);
+        Ok(())
+    }
+
+    pub fn sync(&mut self) -> Result<()> {
+        self.file.flush().and_then(|()| self.file.get_ref().sync_data()).map_err(|error| self.target.failed(&error))
+    }
+
+    pub fn finish(mut self) -> Result<()> {
+        let shape: Vec<usize> = std::iter::once(self.count as usize).chain(self.sample.iter().copied()).collect();
+        let header = write_header(self.descr, &shape);
+        let write = |file: &mut BufWriter<File>| {
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&header)?;
+            file.flush()?;
+            file.get_ref().sync_all()
+        };
+        write(&mut self.file).map_err(|error| self.target.failed(&error))
+    }
+}
+
+/// A file of this length, longer ones cut, positioned at its end.
+fn grown(target: &Target, name: &str, length: u64) -> Result<BufWriter<File>> {
+    let path = target.folder.join(name);
+    let open = || {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        file.set_len(length)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(BufWriter::with_capacity(1 << 18, file))
+    };
+    open().map_err(|error: std::io::Error| target.failed(&error))
+}
+
+/// Encoded images one behind the other in shards, with an index.
+pub struct ShardWriter {
+    index: ArrayWriter,
+    shard: BufWriter<File>,
+    target: Target,
+    split: &'static str,
+    pub position: ShardPosition,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, serde::Deserialize)]
+pub struct ShardPosition {
+    pub shard: u64,
+    pub length: u64,
+}
+
+pub fn shard_name(split: &str, shard: u64) -> String {
+    format!("{split}/images-{shard:05}.bin")
+}
+
+impl ShardWriter {
+    pub fn open(target: &Target, split: &'static str, count: u64, position: ShardPosition) -> Result<Self> {
+        let index = ArrayWriter::open(target, &format!("{split}/index.npy"), "<u8", &[3], count)?;
+        let shard = grown(target, &shard_name(split, position.shard), position.length)?;
+        // What a run that was cut off wrote behind the last mark.
+        for later in position.shard + 1.. {
+            if fs::remove_file(target.folder.join(shard_name(split, later))).is_err() {
+                break;
+            }
+        }
+        Ok(Self { index, shard, target: target.clone(), split, position })
+    }
+
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.position.length > 0 && self.position.length + bytes.len() as u64 > SHARD_BYTES {
+            self.shard.flush().map_err(|error| self.target.failed(&error))?;
+            self.position = ShardPosition { shard: self.position.shard + 1, length: 0 };
+            self.shard = grown(&self.target, &shard_name(self.split, self.position.shard), 0)?;
+        }
+        let row = [self.position.shard, self.position.length, bytes.len() as u64];
+        self.shard.write_all(bytes).map_err(|error| self.target.failed(&error))?;
+        self.position.length += bytes.len() as u64;
+        self.index.append(&row.map(u64::to_le_bytes).concat())
+    }
+
+    pub fn sync(&mut self) -> Result<()> {
+        self.shard.flush().and_then(|()| self.shard.get_ref().sync_data()).map_err(|error| self.target.failed(&error))?;
+        self.index.sync()
+    }
+
+    pub fn finish(mut self) -> Result<()> {
+        self.sync()?;
+        self.index.finish()
+    }
+}
+
+/// Makes the folder and takes it for this process; the lock goes with the value.
+pub fn lock(target: &Target) -> Result<File> {
+    let open = || {
+        fs::create_dir_all(&target.folder)?;
+        File::create(target.folder.join("lock"))
+    };
+    let file = open().map_err(|error| target.failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Conflict(format!("{} is being imported already", target.shown.display()))),
+        Err(fs::TryLockError::Error(error)) => Err(target.failed(&error)),
+    }
+}
+
+/// The journal of an import that was cut off, where it is of this import; anything else that lies there is removed.
+pub fn resume<T: DeserializeOwned>(target: &Target, is_of_this: impl Fn(&T) -> bool) -> Option<T> {
+    let journal = fs::read(target.folder.join("journal.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let kept = journal.filter(is_of_this);
+    if kept.is_none() {
+        forget_journal(target);
+        let _ = fs::remove_file(target.folder.join("tokenizer.json"));
+        for split in ["train", "test"] {
+            let _ = fs::remove_dir_all(target.folder.join(split));
+        }
+    }
+    kept
+}
+
+pub fn forget_journal(target: &Target) {
+    let _ = fs::remove_file(target.folder.join("journal.json"));
+}
+
+/// Says how far the files are whole.
+pub fn write_journal(target: &Target, journal: &impl Serialize) -> Result<()> {
+    let (path, next) = (target.folder.join("journal.json"), target.folder.join("journal.next"));
+    let text = serde_json::to_vec(journal).map_err(|error| Error::Internal(error.to_string()))?;
+    fs::write(&next, text).and_then(|()| fs::rename(&next, &path)).map_err(|error| target.failed(&error))
+}
+
+/// A file of the dataset and its size, as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Written {
+    pub path: String,
+    pub bytes: u64,
+}
+
+/// The data files of the folder in order of name, and a fingerprint of their content.
+pub fn fingerprint(target: &Target) -> Result<(String, Vec<Written>)> {
+    let mut names = Vec::new();
+    for split in ["test", "train"] {
+        let listed = fs::read_dir(target.folder.join(split)).map_err(|error| target.failed(&error))?;
+        names.extend(listed.flatten().map(|item| format!("{split}/{}", item.file_name().to_string_lossy())));
+    }
+    names.sort();
+    let mut hasher = blake3::Hasher::new();
+    let mut written = Vec::new();
+    for name in names {
+        let path = target.folder.join(&name);
+        let bytes = hash_file(&path, &mut hasher).map_err(|error| target.failed(&error))?;
+        hasher.update(&bytes.to_le_bytes());
+        written.push(Written { path: name, bytes });
+    }
+    Ok((hasher.finalize().to_hex().to_string(), written))
+}
+
+fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        let count = crate::tree::read_fully(&mut file, &mut chunk)?;
+        hasher.update(&chunk[..count]);
+        bytes += count as u64;
+        if count < chunk.len() {
+            return Ok(bytes);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Tables as rows of text: CSV (comma, semicolon or tab) and JSON lines, read as streams. Used for tables of images and for text.
+
+use std::io::{BufRead, BufReader, Read};
+
+use crate::error::{Place, Problem, Result, refuse};
+use crate::tree::{Entry, Tree};
+
+/// A line longer than this is no line of a table.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// One row; a field that is missing or null is `None`.
+pub type Row = Vec<Option<String>>;
+
+/// Column names of a table, and whether it is CSV with this delimiter (`None`: JSON lines).
+pub struct Shape {
+    pub columns: Vec<String>,
+    delimiter: Option<u8>,
+}
+
+pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
+    if json {
+        let mut columns: Vec<String> = Vec::new();
+        let keys = |line: &[u8], row: usize| {
+            for (key, _) in object(tree, entry, line, row)? {
+                if !columns.contains(&key) {
+                    columns.push(key);
+                }
+            }
+            Ok(())
+        };
+        first_lines(tree, entry, 50, keys)?;
+        return Ok(Shape { columns, delimiter: None });
+    }
+    let head = tree.head(entry, 1 << 16)?;
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
+    let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| count(*delimiter)).filter(|d| count(*d) > 0).unwrap_or(b',');
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&head[..]);
+    let columns = reader.headers().map_err(|error| bad_row(tree, entry, 0, &error.to_string()))?;
+    let columns = columns.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+    Ok(Shape { columns, delimiter: Some(delimiter) })
+}
+
+impl Shape {
+    pub fn index(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|name| name == column)
+    }
+
+    /// The column that the options name, or the first of `usual` that there is. Names without regard to case.
+    pub fn choose(&self, chosen: Option<&String>, usual: &[&str]) -> Option<usize> {
+        match chosen {
+            Some(name) => self.index(name),
+            None => usual.iter().find_map(|usual| self.columns.iter().position(|name| name.to_lowercase() == *usual)),
+        }
+    }
+
+    /// Hands over every row with its number.
+    pub fn rows(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
+        match self.delimiter {
+            Some(delimiter) => self.csv_rows(tree, entry, delimiter, hand),
+            None => lines(tree, entry, &mut |row, line| {
+                let mut fields: Row = vec![None; self.columns.len()];
+                for (key, value) in object(tree, entry, line, row)? {
+                    if let Some(at) = self.index(&key) {
+                        fields[at] = value;
+                    }
+                }
+                hand(row, fields)
+            }),
+        }
+    }
+
+    fn csv_rows(&self, tree: &Tree, entry: &Entry, delimiter: u8, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
+        tree.read(entry, |stream| {
+            let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(stream);
+            let mut record = csv::ByteRecord::new();
+            let mut row = 0;
+            while reader.read_byte_record(&mut record).map_err(|error| bad_row(tree, entry, row, &error.to_string()))? {
+                let field = |at: usize| match record.get(at) {
+                    None | Some(b"") => Ok(None),
+                    Some(bytes) => match std::str::from_utf8(bytes) {
+                        Ok(text) => Ok(Some(text.to_owned())),
+                        Err(_) => Err(bad_row(tree, entry, row, "it is not UTF-8")),
+                    },
+                };
+                let fields: Result<Row> = (0..self.columns.len()).map(field).collect();
+                hand(row, fields?)?;
+                row += 1;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Hands over the lines that are not blank, with their numbers.
+pub fn lines(tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    tree.read(entry, |stream| {
+        let mut reader = BufReader::with_capacity(1 << 16, stream);
+        let mut line = Vec::new();
+        let mut row = 0;
+        loop {
+            line.clear();
+            let read = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(|error| tree.unreadable(entry, &error))?;
+            if read == 0 {
+                return Ok(());
+            }
+            if read as u64 == LONGEST_LINE {
+                return Err(bad_row(tree, entry, row, "it is longer than 64 MiB"));
+            }
+            if !line.trim_ascii().is_empty() {
+                hand(row, line.trim_ascii())?;
+            }
+            row += 1;
+        }
+    })
+}
+
+/// As `lines`, but at most `count`.
+fn first_lines(tree: &Tree, entry: &Entry, count: usize, mut hand: impl FnMut(&[u8], usize) -> Result<()>) -> Result<()> {
+    let mut seen = 0;
+    let result = lines(tree, entry, &mut |row, line| {
+        if seen == count {
+            return Err(crate::error::Error::Cancelled);
+        }
+        seen += 1;
+        hand(line, row)
+    });
+    match result {
+        Err(crate::error::Error::Cancelled) => Ok(()),
+        other => other,
+    }
+}
+
+/// Fields of a JSON object as text; nested values are not.
+fn object(tree: &Tree, entry: &Entry, line: &[u8], row: usize) -> Result<Vec<(String, Option<String>)>> {
+    use serde_json::Value;
+    let parsed: serde_json::Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
+        let why = if std::str::from_utf8(line).is_err() { "it is not UTF-8".to_owned() } else { format!("it is no JSON object ({error})") };
+        bad_row(tree, entry, row, &why)
+    })?;
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        _ => None,
+    };
+    Ok(parsed.into_iter().map(|(key, value)| (key, text(value))).collect())
+}
+
+fn bad_row(tree: &Tree, entry: &Entry, row: usize, why: &str) -> crate::error::Error {
+    let file = tree.display(entry);
+    Problem::error("bad-row", format!("{file} has row {row}, which cannot be read: {why}")).at(Place::row(file, row)).into()
+}
+
+/// Says which columns there are to choose from.
+pub fn no_column<T>(tree: &Tree, entry: &Entry, what: &str, shape: &Shape, remedy: impl Fn(&str) -> crate::options::Options) -> Result<T> {
+    let file = tree.display(entry);
+    if shape.columns.is_empty() {
+        return refuse("no-column", format!("{file} has no columns"), Place::file(file));
+    }
+    let problem = Problem::error(
+        "no-column",
+        format!("{file} has no column of {what} that is known by its name; there are {}", shape.columns.join(", ")),
+    );
+    let offered = shape.columns.iter().take(12);
+    Err(offered.fold(problem.at(Place::file(file)), |problem, name| problem.with("choose", format!("Take {name}"), remedy(name))).into())
+}

@@ -1,0 +1,178 @@
+"""Makes the datasets of this folder with the usual writers of each format: pickle, NumPy, pyarrow, Pillow, tarfile, zipfile, gzip, tokenizers.
+
+Usage: python testdata/datasets/make.py (needs numpy, pillow, pyarrow, tokenizers). Pixel (y, x, c) of image i is
+(37 i + 5 y + 3 x + 11 c) mod 256, its label i mod 3; smooth images have (2 i + y + x + 40 c) instead, which JPEG keeps almost exactly.
+"""
+
+import csv, gzip, io, json, pickle, shutil, struct, tarfile, zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+here = Path(__file__).parent
+TRAIN, TEST = range(12), range(12, 18)
+CLASSES = ["ant", "bee", "cat"]
+
+
+def image(i, height=8, width=6, channels=3):
+    y, x, c = np.ogrid[:height, :width, :channels]
+    return ((37 * i + 5 * y + 3 * x + 11 * c) % 256).astype(np.uint8)
+
+
+def smooth(i, height=16, width=16):
+    y, x, c = np.ogrid[:height, :width, :3]
+    return (2 * i + y + x + 40 * c).astype(np.uint8)
+
+
+def file_of(pixels, kind, **options):
+    out = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(out, kind, **options)
+    return out.getvalue()
+
+
+def png(i):
+    return file_of(image(i), "PNG")
+
+
+def idx(array):
+    return struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def labels(samples):
+    return np.array([i % 3 for i in samples], np.uint8)
+
+
+def idx_files():
+    for name, samples in (("train", TRAIN), ("t10k", TEST)):
+        grey = np.stack([image(i, channels=1)[..., 0] for i in samples])
+        yield f"{name}-images-idx3-ubyte", idx(grey)
+        yield f"{name}-labels-idx1-ubyte", idx(labels(samples))
+
+
+def write_zip(name, files):
+    with zipfile.ZipFile(here / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files:
+            archive.writestr(zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+
+
+def write_tar(name, files, mode):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, content in files:
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    (here / name).write_bytes(gzip.compress(out.getvalue(), mtime=0) if mode == "gz" else out.getvalue())
+
+
+def cifar(samples):
+    return np.stack([image(i, 32, 32).transpose(2, 0, 1).reshape(-1) for i in samples])
+
+
+def binary_cifar(samples, coarse=False):
+    first = [bytes([1])] if coarse else []
+    return b"".join(b"".join([*first, bytes([i % 3]), row.tobytes()]) for i, row in zip(samples, cifar(samples)))
+
+
+def python_cifar(samples, protocol, key=b"labels"):
+    return pickle.dumps({b"batch_label": b"batch", key: [i % 3 for i in samples], b"data": cifar(samples)}, protocol)
+
+
+def folder_files(top=""):
+    for split, samples in (("train", TRAIN), ("val", TEST)):
+        for i in samples:
+            yield f"{top}{split}/{CLASSES[i % 3]}/{i:02}.png", png(i)
+
+
+def parquet(path, columns, metadata=None, **options):
+    table = pa.table(columns)
+    if metadata:
+        table = table.replace_schema_metadata({"huggingface": json.dumps(metadata)})
+    pq.write_table(table, path, **options)
+
+
+def hugging_face(name, samples, **options):
+    column = pa.array([{"bytes": png(i), "path": f"{i}.png"} for i in samples], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    metadata = {"info": {"features": {"image": {"_type": "Image"}, "label": {"names": CLASSES, "_type": "ClassLabel"}}}}
+    parquet(here / "hugging-face" / name, {"image": column, "label": pa.array([i % 3 for i in samples], pa.int64())}, metadata, **options)
+
+
+def documents():
+    return [f"Document {i}: the quick brown fox – «{i * i}» – jumps over the lazy dog.\nIts second line ends here." for i in range(40)]
+
+
+def main():
+    for item in here.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item)
+        elif item.name != "make.py":
+            item.unlink()
+    write_zip("idx.zip", [(f"{name}.gz", gzip.compress(content, mtime=0)) for name, content in idx_files()])
+    (here / "idx").mkdir()
+    for name, content in idx_files():
+        (here / "idx" / name).write_bytes(content)
+    meta = "\n".join(CLASSES).encode() + b"\n"
+    half = list(TRAIN)[:6], list(TRAIN)[6:]
+    write_tar("cifar-10-binary.tar.gz", [("c/batches.meta.txt", meta), ("c/data_batch_1.bin", binary_cifar(half[0])), ("c/data_batch_2.bin", binary_cifar(half[1])), ("c/test_batch.bin", binary_cifar(TEST))], "gz")
+    write_tar("cifar-100-binary.tar.gz", [("c/fine_label_names.txt", meta), ("c/train.bin", binary_cifar(TRAIN, True)), ("c/test.bin", binary_cifar(TEST, True))], "gz")
+    for protocol in (2, 5):
+        names = pickle.dumps({b"label_names": [name.encode() for name in CLASSES]}, protocol)
+        write_tar(f"cifar-10-python-{protocol}.tar.gz", [("c/batches.meta", names), ("c/data_batch_1", python_cifar(half[0], protocol)), ("c/data_batch_2", python_cifar(half[1], protocol)), ("c/test_batch", python_cifar(TEST, protocol))], "gz")
+    fine = pickle.dumps({"fine_label_names": CLASSES}, 2)
+    write_tar("cifar-100-python.tar.gz", [("c/meta", fine), ("c/train", python_cifar(TRAIN, 2, b"fine_labels")), ("c/test", python_cifar(TEST, 2, b"fine_labels"))], "gz")
+    write_zip("folder.zip", folder_files("pets/"))
+    write_tar("folder.tar", folder_files(), "plain")
+    write_tar("folder.tar.gz", folder_files("./"), "gz")
+    images = [(f"images/{i:02}.png", png(i)) for i in TRAIN]
+    table = io.StringIO()
+    csv.writer(table).writerows([["file_name", "label"], *[[f"images/{i:02}.png", CLASSES[i % 3]] for i in TRAIN]])
+    write_zip("table-csv.zip", [("labels.csv", table.getvalue()), *images])
+    lines = "".join(json.dumps({"image": f"images/{i:02}.png", "class": CLASSES[i % 3], "split": "test" if i > 8 else "train"}) + "\n" for i in TRAIN)
+    write_zip("table-jsonl.zip", [("metadata.jsonl", lines), *images])
+    stack = lambda samples: np.stack([image(i) for i in samples])
+    np.savez_compressed(here / "arrays.npz", x_train=stack(TRAIN), y_train=labels(TRAIN).astype(np.int64), x_test=stack(TEST), y_test=labels(TEST).astype(np.int64))
+    (here / "arrays-float").mkdir()
+    np.save(here / "arrays-float" / "train_images.npy", (stack(TRAIN).transpose(0, 3, 1, 2) / 255).astype(np.float32))
+    np.save(here / "arrays-float" / "train_labels.npy", labels(TRAIN).astype(np.int32)[:, None])
+    (here / "hugging-face").mkdir()
+    hugging_face("train-00000-of-00002.parquet", half[0], row_group_size=4)
+    hugging_face("train-00001-of-00002.parquet", half[1], compression="zstd")
+    hugging_face("validation-00000-of-00001.parquet", TEST, compression="gzip")
+    (here / "jpeg").mkdir()
+    for i in TRAIN:
+        folder = here / "jpeg" / CLASSES[i % 3]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{i:02}.jpg").write_bytes(file_of(smooth(i), "JPEG", quality=100, subsampling=0))
+    (here / "kinds").mkdir()
+    for kind in ("BMP", "WEBP", "TIFF"):
+        (here / "kinds" / f"image.{kind.lower()}").write_bytes(file_of(image(1), kind, **({"lossless": True} if kind == "WEBP" else {})))
+    grey = Image.fromarray(image(1, channels=1).squeeze())
+    grey.save(here / "kinds" / "image.gif")
+    Image.fromarray(image(1, channels=1).squeeze().astype(np.uint16) * 257).save(here / "kinds" / "sixteen.png")
+    Image.fromarray(np.concatenate([image(1), np.full((8, 6, 1), 128, np.uint8)], 2)).save(here / "kinds" / "alpha.png")
+    Image.fromarray(smooth(1)).convert("CMYK").save(here / "kinds" / "cmyk.jpg", quality=100, subsampling=0)
+    (here / "text").mkdir()
+    texts = documents()
+    (here / "text" / "plain.txt").write_text("\n".join(texts), encoding="utf-8")
+    (here / "text" / "lines.jsonl").write_text("".join(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(texts)), encoding="utf-8")
+    with open(here / "text" / "table.csv", "w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([["id", "text"], *enumerate(texts)])
+    parquet(here / "text" / "table.parquet", {"id": pa.array(range(40)), "text": pa.array(texts)})
+    parquet(here / "numbers.parquet", {"id": pa.array(range(40)), "score": pa.array([0.5] * 40)})
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.save(str(here / "tokenizer.json"))
+    (here / "expected-tokens.json").write_text(json.dumps([tokenizer.encode(text).ids for text in texts]))
+    tokens = np.arange(200, dtype=np.uint16) * 7 % 90
+    np.save(here / "tokens.npy", tokens)
+    tokens.tofile(here / "tokens.bin")
+
+
+main()
