@@ -278,6 +278,6 @@ async function importText(out: string, home: string): Promise<string> {
   const texts = await Promise.all(names.map((entry) => readFile(join(folder, entry))));
   const path = join(out, 'sotu.bin');
   await writeFile(path, new Uint8Array(Uint16Array.from(Buffer.concat(texts)).buffer));
-  await importDataset({ path, name, home });
+  await importDataset({ paths: [path], name, home });
   return name;
 }

@@ -26,7 +26,7 @@ const allowed = {
   worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node, 'onnxruntime-node'],
   serve: ['contract', 'transport', node, 'ws'],
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
-  cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml'],
+  cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml', 'zod'],
   testing: [...engine, 'transport', 'run', node, 'onnxruntime-node'],
   'src-renderer': [
     'contract',

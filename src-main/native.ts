@@ -227,6 +227,23 @@ export interface NativeDevice {
   close(): void;
 }
 
+/** How far an import is: samples, or of text bytes. */
+export interface ImportProgress {
+  done: number;
+  /** 0 while it is not known. */
+  total: number;
+  skipped: number;
+  isText: boolean;
+}
+
+export interface NativeImport {
+  /** Once; what the manifest takes from the import, as JSON. */
+  run(): Promise<string>;
+  progress(): ImportProgress;
+  /** `run` fails soon with `cancelled`. */
+  cancel(): void;
+}
+
 export interface NativeAddon {
   /** Version of this interface; must equal `nativeVersion`. */
   interfaceVersion(): number;
@@ -243,6 +260,10 @@ export interface NativeAddon {
     index: number,
     onnx: Uint8Array,
   ): Promise<string | null>;
+  /** The verdict about files as JSON (contract/verdict.ts). `scratch` is a folder that does not exist; it is made where needed, and removed. */
+  inspectDataset(paths: string[], options: string, scratch: string): Promise<string>;
+  /** An import into `folder`, which messages call `shown`. */
+  openImport(paths: string[], options: string, folder: string, shown: string): NativeImport;
   /** CPU model name, physical and logical cores, and total memory of this machine. */
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
@@ -301,9 +322,9 @@ function translatedHandle(result: unknown): unknown {
   return isHandle ? translated(result) : result;
 }
 
-/** Restores the code that the addon puts in front of its messages; anything else is thrown as it is. */
+/** Restores the code that the addon puts in front of its messages, and the file that it puts behind; anything else is thrown as it is. */
 function fail(error: unknown): never {
-  const coded = /^(configuration|data|device|storage|checkpoint|cancelled): ([^]*)$/;
+  const coded = /^(configuration|data|device|storage|checkpoint|conflict|cancelled): ([^\0]*)(?:\0([^]*))?$/;
   const match = error instanceof Error ? coded.exec(error.message) : null;
-  throw match ? new UserError(match[1] as ErrorCode, match[2]!, { cause: error }) : error;
+  throw match ? new UserError(match[1] as ErrorCode, match[2]!, { key: match[3] || undefined, cause: error }) : error;
 }

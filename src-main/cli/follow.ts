@@ -5,7 +5,7 @@ import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
 import type { App } from '../run/app.ts';
 import { onInterrupt } from './interrupt.ts';
-import { metricOf, printJson, ProgressLine, type Progress } from './output.ts';
+import { metricOf, printJson, runProgressText, StatusLine, type Progress } from './output.ts';
 
 /** Events that `--json` prints, one object per line with its `event`. */
 const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']);
@@ -37,7 +37,7 @@ function followAsJson(app: App): () => void {
 }
 
 function followAsLine(app: App): () => void {
-  const line = new ProgressLine(process.stderr);
+  const line = new StatusLine(process.stderr);
   let progress: Progress | undefined;
   return app.events.subscribe((event) => {
     if (event.name === 'runChanged') {
@@ -57,6 +57,7 @@ function followAsLine(app: App): () => void {
         `step ${step}: ${metricOf(evaluation)} of the full network on ${samples} samples (${seconds.toFixed(1)} s)`,
       );
     }
-    if (progress) line.draw(progress);
+    const shown = progress;
+    if (shown) line.draw((columns) => runProgressText(shown, columns));
   });
 }

@@ -48,20 +48,27 @@ export interface Progress {
 }
 
 /** One line that is drawn over itself on a terminal; elsewhere a line every so many seconds. */
-export class ProgressLine {
+export class StatusLine {
   private lastPlainAt = 0;
   private drawn = false;
 
   constructor(private readonly stream: NodeJS.WriteStream) {}
 
-  draw(progress: Progress): void {
+  /** `text` is given the width of the terminal. */
+  draw(text: (columns: number) => string): void {
     if (this.stream.isTTY) {
-      this.stream.write(`\r\u001b[2K${progressText(progress, this.stream.columns ?? 80)}`);
+      const columns = this.stream.columns ?? 80;
+      this.stream.write(`\r\u001b[2K${text(columns).slice(0, columns - 1)}`);
       this.drawn = true;
     } else if (Date.now() - this.lastPlainAt >= 10_000) {
       this.lastPlainAt = Date.now();
-      this.stream.write(`${progressText(progress, 120)}\n`);
+      this.stream.write(`${text(120)}\n`);
     }
+  }
+
+  clear(): void {
+    if (this.drawn) this.stream.write('\r\u001b[2K');
+    this.drawn = false;
   }
 
   /** A line of its own above the progress. */
@@ -71,7 +78,8 @@ export class ProgressLine {
   }
 }
 
-function progressText({ summary, loss, startedAt, firstStep }: Progress, columns: number): string {
+/** Progress of a run. */
+export function runProgressText({ summary, loss, startedAt, firstStep }: Progress, columns: number): string {
   const { step, steps, state } = summary;
   const seconds = (Date.now() - startedAt) / 1000;
   const rate = seconds > 0 ? (step - firstStep) / seconds : 0;
@@ -80,5 +88,5 @@ function progressText({ summary, loss, startedAt, firstStep }: Progress, columns
   const filled = Math.floor((step / steps) * width);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`;
   const lossText = loss === null ? '' : `  loss ${loss.toFixed(4)}`;
-  return `${bar} ${state} ${step}/${steps}${lossText}  ${rate.toFixed(1)} steps/s${left}`.slice(0, columns - 1);
+  return `${bar} ${state} ${step}/${steps}${lossText}  ${rate.toFixed(1)} steps/s${left}`;
 }

@@ -2,13 +2,11 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
-import type { Dataset } from '../contract/commands.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
-import { importDataset, type ImportOptions } from '../data/import.ts';
-import { listDatasets } from '../data/catalogue.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type StartOptions } from '../run/app.ts';
 import { listRuns } from '../run/runFolder.ts';
+import { addDataCommands } from './data.ts';
 import { readConfigFile } from './configFile.ts';
 import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
@@ -29,20 +27,6 @@ const integer = (least: number) => (text: string) => {
   return value;
 };
 
-const share = (text: string) => {
-  const value = Number(text);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('must be a number between 0 and 1.');
-  return value;
-};
-
-type ImportFlags = Pick<ImportOptions, 'name' | 'as' | 'dtype' | 'validation'>;
-
-/** What samples of a dataset are. */
-const contentOf = (dataset: Dataset): string =>
-  dataset.kind === 'images'
-    ? `${dataset.classes} classes of ${dataset.sample.join(' x ')}`
-    : `vocabulary ${dataset.vocabulary}`;
-
 const forceOption = () => new Option('--force', 'train even where a device has no room for what is predicted');
 
 const collect = (value: string, values: string[]) => [...values, value];
@@ -53,6 +37,7 @@ export function buildProgram(): Command {
     .version(appVersion)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
+  addDeviceCommand(program);
   addDataCommands(program);
   addRunCommands(program);
   addHostCommands(program);
@@ -64,7 +49,7 @@ const jsonOption = () => new Option('--json', 'print JSON');
 const setOption = () =>
   new Option('--set <key=value>', 'override a key').argParser(collect).default([] as string[], 'none');
 
-function addDataCommands(program: Command): void {
+function addDeviceCommand(program: Command): void {
   program
     .command('devices')
     .description('list devices with memory and execution provider')
@@ -84,41 +69,6 @@ function addDataCommands(program: Command): void {
       ]);
       for (const { kind, reason } of missing) console.log(`${kind}: ${reason}`);
       console.log('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
-    });
-  program
-    .command('import')
-    .description('import a dataset from files')
-    .argument('<path>', 'file or folder')
-    .option('--name <name>', 'name in the catalogue')
-    .option('--as <kind>', 'kind of dataset; recognised where it is not given')
-    .addOption(new Option('--dtype <type>', 'type of tokens in .bin files').choices(['uint16', 'uint32']))
-    .option(
-      '--validation <share>',
-      'last part of a single file of tokens that is kept for evaluation; default: 0.1',
-      share,
-    )
-    .addOption(jsonOption())
-    .action(async (path: string, options: Json & ImportFlags) => {
-      const { json: _, ...flags } = options;
-      const dataset = await importDataset({ path, ...flags, home: sdpHome() });
-      if (options.json) return printJson(dataset);
-      console.log(
-        `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${dataset.kind === 'images' ? 'samples' : 'tokens'}, ${contentOf(dataset)}`,
-      );
-    });
-  program
-    .command('datasets')
-    .description('list the imported datasets')
-    .addOption(jsonOption())
-    .action(async ({ json }: Json) => {
-      const { datasets, damaged } = await listDatasets(sdpHome());
-      for (const error of damaged) console.error(`sdp: ${error.message}`);
-      if (json) return printJson({ datasets });
-      if (datasets.length === 0) return console.log('No dataset is imported yet; add one with "sdp import PATH".');
-      printTable([
-        ['NAME', 'KIND', 'TRAIN', 'TEST', 'CONTENT', 'SIZE'],
-        ...datasets.map((d) => [d.name, d.kind, String(d.train), String(d.test), contentOf(d), formatBytes(d.bytes)]),
-      ]);
     });
 }
 

@@ -7,6 +7,7 @@ import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
 import { trialCommands } from './trial.ts';
+import { importState, verdict, whatToImport } from './verdict.ts';
 
 export const device = z.object({
   id: z.string(),
@@ -43,6 +44,8 @@ export const imagesDataset = z.object({
   classNames: z.array(z.string()),
   /** [C,H,W] */
   sample: z.array(z.number()),
+  /** array: decoded, all of one size; encoded: files as they were, decoded when they are read. */
+  storage: z.enum(['array', 'encoded']),
 });
 export type ImagesDataset = z.infer<typeof imagesDataset>;
 
@@ -53,6 +56,8 @@ export const tokensDataset = z.object({
   vocabulary: z.number(),
   /** The first of the largest tokens, with its place in the file that it came from. */
   largest: z.object({ token: z.number(), file: z.string(), position: z.number() }),
+  /** bytes, bpe, the path of a tokenizer.json, or `tokens` where the files were tokens already. */
+  tokenizer: z.string(),
 });
 export type TokensDataset = z.infer<typeof tokensDataset>;
 
@@ -82,6 +87,8 @@ export const appCommands = {
       settings,
       /** The data folder. */
       home: z.string(),
+      /** Under way, and those that ended since the app started. */
+      imports: z.array(importState),
     }),
   },
   sampleDevices: { params: nothing, result: z.array(deviceLoad) },
@@ -111,6 +118,15 @@ export const appCommands = {
   ...datasetCommands,
   ...trialCommands,
   importDataset: { params: z.strictObject({ path: z.string().min(1), name: z.string().optional() }), result: dataset },
+  /** Looks at files within seconds; imports and changes nothing. */
+  inspectDataset: { params: z.strictObject(whatToImport), result: verdict },
+  /** Begins an import, or goes on with one that was cut off; `importChanged` events tell of it, `datasetImported` of its dataset. */
+  startImport: {
+    params: z.strictObject({ ...whatToImport, name: z.string().optional() }),
+    result: z.object({ importId: z.string() }),
+  },
+  /** Returns when it has ended; nothing of it is left. */
+  cancelImport: { params: z.strictObject({ importId: z.string() }), result: importState },
 } as const;
 
 export type AppCommands = typeof appCommands;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { dataset } from './commands.ts';
 import { evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary, stepColumns } from './run.ts';
 import { settings } from './settings.ts';
+import { importState } from './verdict.ts';
 
 const ofRun = z.object({ runId: z.string() });
 
@@ -15,6 +16,8 @@ export const appEvents = {
   memorySampled: ofRun.extend({ memory: memoryRecord }),
   checkpointWritten: ofRun.extend({ step: z.number() }),
   exportWritten: ofRun.extend({ export: exportResult }),
+  /** At most some times a second. */
+  importChanged: z.object({ import: importState }),
   datasetImported: z.object({ dataset }),
   /** Deleted, or known by another name from now on. */
   datasetRemoved: z.object({ name: z.string() }),

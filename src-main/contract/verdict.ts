@@ -192,17 +192,8 @@ export const importState = z.object({
 });
 export type ImportState = z.infer<typeof importState>;
 
-const whatToImport = { paths: z.array(z.string().min(1)).min(1).max(10_000), options: importOptions.default({}) };
-
-/** The commands about datasets on the way in; they become part of the app's commands (commands.ts) with their handlers. */
-export const datasetCommands = {
-  /** Looks at files within seconds; imports and changes nothing. */
-  inspectDataset: { params: z.strictObject(whatToImport), result: verdict },
-  /** Begins an import, or goes on with one that was cut off; `importChanged` events tell of it, `datasetImported` of its dataset. */
-  startImport: {
-    params: z.strictObject({ ...whatToImport, name: z.string().optional() }),
-    result: z.object({ importId: z.string() }),
-  },
-  /** Returns when it has ended; nothing of it is left. */
-  cancelImport: { params: z.strictObject({ importId: z.string() }), result: importState },
-} as const;
+/** Files and choices, as the commands take them. */
+export const whatToImport = {
+  paths: z.array(z.string().min(1)).min(1).max(10_000),
+  options: importOptions.default({}),
+};

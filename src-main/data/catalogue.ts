@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { systemCode } from './files.ts';
-import { arrayFiles, datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
+import { datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
 
 export interface Catalogue {
   /** In order of name. */
@@ -66,7 +66,7 @@ async function readManifest(home: string, name: string): Promise<Manifest> {
     const { path, message } = parsed.error.issues[0]!;
     throw damaged(name, `manifest.json: ${path.join('.') || 'content'}: ${message}`);
   }
-  const sizes = await Promise.all(arrayFiles(parsed.data.kind).map((file) => sizeOf(join(folder, file))));
+  const sizes = await Promise.all(parsed.data.files.map(({ path }) => sizeOf(join(folder, path))));
   const found = sizes.reduce((total, size) => total + size, 0);
   if (found !== parsed.data.bytes) throw damaged(name, `its arrays have ${found} bytes, expected ${parsed.data.bytes}`);
   return { ...parsed.data, name };

@@ -1,180 +1,110 @@
-// Imports a dataset from files into the catalogue: recognised by an importer, written to a temporary folder, renamed when complete.
+// Imports a dataset from files into the catalogue: written by the addon to a folder that begins with a dot, renamed when it is complete.
 //
-// On an error, a full disk or a cancellation nothing is left behind. Other formats are added to `importers`.
+// On an error, a full disk or a cancellation nothing is left behind. An import that was killed leaves its folder, and the next import of
+// the same files under the same name goes on from there.
 
-import { createHash, randomBytes } from 'node:crypto';
-import { access, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
-import { storageError, systemCode } from './files.ts';
-import { idxImporter } from './idxImporter.ts';
-import type { DatasetSource, FormatOptions, ImageSource, ImageSplit, Importer, TokenSource } from './importer.ts';
-import {
-  arrayFiles,
-  datasetName,
-  datasetsFolder,
-  splits,
-  type ImagesManifest,
-  type Split,
-  type TokensManifest,
-} from './manifest.ts';
-import { pixelStatistics, writeImages, writeLabels, type WriteContext } from './splitWriter.ts';
-import { tokenImporter } from './tokenImporter.ts';
-import { writeTokens } from './tokenWriter.ts';
+import { verdict, type ImportOptions, type Verdict } from '../contract/verdict.ts';
+import { native, type ImportProgress, type NativeImport } from '../native.ts';
+import { storageError, systemCode, temporaryName } from './files.ts';
+import { datasetName, datasetsFolder, manifest } from './manifest.ts';
 
-export const importers: readonly Importer[] = [idxImporter, tokenImporter];
+export type { ImportProgress };
 
-export interface ImportOptions extends FormatOptions {
-  /** File or folder. */
-  path: string;
-  /** Name in the catalogue; default: from the folder. */
+/** Milliseconds between two looks at the progress. */
+const progressEveryMs = 200;
+
+export interface ImportSpec {
+  /** Files or folders. */
+  paths: readonly string[];
+  options?: ImportOptions | undefined;
+  /** Name in the catalogue; default: from the first path. */
   name?: string | undefined;
-  /** Kind of importer; default: recognised. */
-  as?: string | undefined;
   /** Folder of the app's state. */
   home: string;
   signal?: AbortSignal | undefined;
-  onProgress?: ((samples: number, total: number) => void) | undefined;
+  onProgress?: ((progress: ImportProgress) => void) | undefined;
 }
 
-export async function importDataset(options: ImportOptions): Promise<Dataset> {
-  const path = resolve(options.path);
-  const importer = await chooseImporter(path, options.as);
-  const name = options.name ?? (await defaultName(path));
-  if (!datasetName.test(name))
-    throw new UserError('usage', `dataset name "${name}" may have letters, digits, "_", "-" and "." only`, {
-      key: 'name',
-    });
-  const folder = join(datasetsFolder(options.home), name);
+/** The verdict about files; imports and changes nothing. */
+export async function inspectDataset(home: string, given: readonly string[], options: ImportOptions): Promise<Verdict> {
+  const paths = given.map((path) => resolve(path));
+  const scratch = temporaryName(join(datasetsFolder(home), '.inspection'));
+  const found: unknown = JSON.parse(await native().inspectDataset(paths, JSON.stringify(options), scratch));
+  return verdict.parse({ ...(found as object), paths, name: defaultName(paths[0]!) });
+}
+
+export async function importDataset({ home, signal, onProgress, options = {}, ...spec }: ImportSpec): Promise<Dataset> {
+  const paths = spec.paths.map((path) => resolve(path));
+  const name = checkedName(spec.name ?? defaultName(paths[0]!));
+  const folder = join(datasetsFolder(home), name);
   if (await exists(folder)) throw taken(name);
-  const source = await importer.open(path, options);
-  if (source.kind === 'images') checkSameSample(source);
-  return await writeAndRename(folder, name, (partial) => writeDataset(partial, name, importer, source, options));
-}
-
-async function chooseImporter(path: string, kind: string | undefined): Promise<Importer> {
-  const known = importers.map((importer) => importer.kind).join(', ');
-  const candidates = importers.filter((importer) => kind === undefined || importer.kind === kind);
-  if (candidates.length === 0)
-    throw new UserError('usage', `"${kind}" is not a kind of dataset that can be imported; known: ${known}`, {
-      key: 'as',
+  const partial = join(datasetsFolder(home), `.partial-${name}`);
+  if (signal?.aborted) throw new UserError('cancelled', 'the import was cancelled');
+  try {
+    const job = native().openImport(paths, JSON.stringify(options), partial, folder);
+    const found: unknown = JSON.parse(await observed(job, signal, onProgress));
+    const written = manifest.parse({
+      ...(found as object),
+      version: 2,
+      name,
+      source: paths.join(', '),
+      options: { ...options, as: (found as { format: string }).format },
+      importedAt: new Date().toISOString(),
     });
-  if (!(await exists(path))) throw new UserError('data', `${path} does not exist`, { key: path });
-  for (const importer of candidates) if (await importer.detect(path)) return importer;
-  const expected = candidates.map((importer) => importer.title).join('; ');
-  throw new UserError('data', `${path} holds no dataset that can be imported; expected ${expected}`, { key: path });
+    await writeFile(join(partial, 'manifest.json'), `${JSON.stringify(written, null, 2)}\n`, { flush: true });
+    await rm(join(partial, 'lock'));
+    await rename(partial, folder).catch((error: unknown) => {
+      throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '') ? taken(name) : error;
+    });
+    return dataset.parse(written);
+  } catch (error) {
+    // The folder of another import that is under way is not ours to remove. Where tidying up fails too, the first error is the one to report.
+    const others = error instanceof UserError && error.code === 'conflict' && !(await exists(folder));
+    if (!others) await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw storageError(error, folder);
+  }
 }
 
-/** Name of the folder, or of the one above where it says nothing (`MNIST/raw`). */
-async function defaultName(path: string): Promise<string> {
-  let folder = (await stat(path)).isDirectory() ? path : dirname(path);
-  while (/^(raw|data)$/i.test(basename(folder))) folder = dirname(folder);
+/** Runs an import; tells of its progress and ends it when the signal says so. */
+async function observed(
+  job: NativeImport,
+  signal: AbortSignal | undefined,
+  onProgress: ImportSpec['onProgress'],
+): Promise<string> {
+  const cancel = () => job.cancel();
+  signal?.addEventListener('abort', cancel);
+  const timer = onProgress && setInterval(() => onProgress(job.progress()), progressEveryMs);
+  try {
+    const result = await job.run();
+    onProgress?.(job.progress());
+    return result;
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** Name of the file without what says its format, or of the folder; of the one above where it says nothing (`MNIST/raw`). */
+export function defaultName(path: string): string {
+  let place = path;
+  while (/^(raw|data)$/i.test(basename(place))) place = dirname(place);
   return (
-    basename(folder)
+    basename(place)
+      .replace(/(\.(gz|tgz|tar|zip|npz|npy|bin|csv|tsv|jsonl?|parquet|txt))+$/i, '')
       .replace(/[^A-Za-z0-9_.-]+/g, '-')
       .replace(/^[-.]+/, '')
       .slice(0, 100) || 'dataset'
   );
 }
 
-function checkSameSample({ path, train, test }: ImageSource): void {
-  const [trainSize, testSize] = [train.sample.join(' x '), test.sample.join(' x ')];
-  if (trainSize !== testSize)
-    throw new UserError('data', `${path} has training images of ${trainSize} but test images of ${testSize}`);
-}
-
-async function writeAndRename<T>(folder: string, name: string, write: (partial: string) => Promise<T>): Promise<T> {
-  const partial = join(dirname(folder), `.partial-${name}-${randomBytes(6).toString('hex')}`);
-  try {
-    await mkdir(partial, { recursive: true });
-    const result = await write(partial);
-    await rename(partial, folder).catch((error: unknown) => {
-      throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '') ? taken(name) : error;
-    });
-    return result;
-  } catch (error) {
-    // What failed is what to report, even if tidying up fails too.
-    await rm(partial, { recursive: true, force: true }).catch(() => {});
-    throw storageError(error, folder);
-  }
-}
-
-async function writeDataset(
-  folder: string,
-  name: string,
-  importer: Importer,
-  source: DatasetSource,
-  options: ImportOptions,
-): Promise<Dataset> {
-  const hash = createHash('sha256');
-  const [train, test] =
-    source.kind === 'images' ? [source.train.samples, source.test.samples] : [source.train.count, source.test.count];
-  const context = (before: number): WriteContext => ({
-    hash,
-    signal: options.signal,
-    onSamples: (samples) => options.onProgress?.(before + samples, train + test),
-  });
-  await Promise.all(splits.map((split) => mkdir(join(folder, split))));
-  const contexts = { train: context(0), test: context(train) };
-  const content =
-    source.kind === 'images'
-      ? await writeImageDataset(folder, source, contexts)
-      : await writeTokenDataset(folder, source, contexts);
-  const sizes = await Promise.all(arrayFiles(source.kind).map(async (file) => (await stat(join(folder, file))).size));
-  const manifest = {
-    version: 1 as const,
-    ...content,
-    name,
-    train,
-    test,
-    source: source.path,
-    fingerprint: hash.digest('hex'),
-    bytes: sizes.reduce((total, size) => total + size, 0),
-    options: { as: importer.kind },
-    importedAt: new Date().toISOString(),
-  };
-  await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
-  return dataset.parse(manifest);
-}
-
-type Contexts = Record<Split, WriteContext>;
-
-async function writeImageDataset(
-  folder: string,
-  { train, test }: ImageSource,
-  contexts: Contexts,
-): Promise<Pick<ImagesManifest, 'kind' | 'classes' | 'classNames' | 'sample' | 'mean' | 'std' | 'samplesPerClass'>> {
-  const trainPart = await writeImageSplit(join(folder, 'train'), train, null, contexts.train);
-  const classes = trainPart.perClass.length;
-  const testPart = await writeImageSplit(join(folder, 'test'), test, classes, contexts.test);
-  const statistics = trainPart.histograms.map(pixelStatistics);
-  return {
-    kind: 'images',
-    classes,
-    classNames: Array.from({ length: classes }, (_, label) => String(label)),
-    sample: train.sample,
-    mean: statistics.map(({ mean }) => mean),
-    std: statistics.map(({ std }) => std),
-    samplesPerClass: { train: trainPart.perClass, test: testPart.perClass },
-  };
-}
-
-async function writeTokenDataset(
-  folder: string,
-  { train, test }: TokenSource,
-  contexts: Contexts,
-): Promise<Pick<TokensManifest, 'kind' | 'vocabulary' | 'largest'>> {
-  const ofTrain = await writeTokens(join(folder, 'train'), train, contexts.train);
-  const ofTest = await writeTokens(join(folder, 'test'), test, contexts.test);
-  const largest = ofTest.token > ofTrain.token ? ofTest : ofTrain;
-  return { kind: 'tokens', vocabulary: largest.token + 1, largest };
-}
-
-async function writeImageSplit(folder: string, source: ImageSplit, classes: number | null, context: WriteContext) {
-  const perClass = await writeLabels(folder, source, classes, context);
-  const histograms = await writeImages(folder, source, context);
-  return { perClass, histograms };
+function checkedName(name: string): string {
+  if (datasetName.test(name)) return name;
+  const sentence = `dataset name "${name}" may have letters, digits, "_", "-" and "." only`;
+  throw new UserError('usage', sentence, { key: 'name' });
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,11 +1,13 @@
 // The record of an imported dataset, `manifest.json` beside its arrays. A dataset folder is:
-//   images: manifest.json, train/images.npy (uint8 [n,C,H,W]), train/labels.npy (int64 [n]), test/images.npy, test/labels.npy
-//   tokens: manifest.json, train/tokens.npy (uint16 or uint32 [n]), test/tokens.npy
+//   images: manifest.json, train/ and test/ with labels.npy (int64 [n]) and images.npy (uint8 [n,C,H,W]), or, where the files were kept as
+//           they are, index.npy (uint64 [n,3]: shard, offset, length) and images-NNNNN.bin
+//   tokens: manifest.json, train/tokens.npy (uint16 or uint32 [n]), test/tokens.npy, tokenizer.json where there is one
 // The training loader maps the arrays as they are; `mean` and `std` normalise images: input = (pixel / 255 - mean) / std.
 
 import { join } from 'node:path';
 import { z } from 'zod';
-import { imagesDataset, tokensDataset, type Dataset } from '../contract/commands.ts';
+import { imagesDataset, tokensDataset } from '../contract/commands.ts';
+import { importOptions, problem } from '../contract/verdict.ts';
 
 export const splits = ['train', 'test'] as const;
 export type Split = (typeof splits)[number];
@@ -13,10 +15,14 @@ export type Split = (typeof splits)[number];
 const counts = z.array(z.int().min(0));
 
 const shared = {
-  version: z.literal(1),
-  /** How it was imported. */
-  options: z.object({ as: z.string() }),
+  version: z.literal(2),
+  /** How it was imported, the format included. */
+  options: importOptions,
+  /** What the import left out or changed. */
+  problems: z.array(problem),
   importedAt: z.string().describe('ISO 8601'),
+  /** Data files, relative to the folder, in the order in which the fingerprint reads them. */
+  files: z.array(z.object({ path: z.string(), bytes: z.number() })),
 };
 
 const imagesManifest = imagesDataset.extend({
@@ -29,7 +35,6 @@ const imagesManifest = imagesDataset.extend({
 export type ImagesManifest = z.infer<typeof imagesManifest>;
 
 const tokensManifest = tokensDataset.extend(shared);
-export type TokensManifest = z.infer<typeof tokensManifest>;
 
 export const manifest = z.discriminatedUnion('kind', [imagesManifest, tokensManifest]);
 export type Manifest = z.infer<typeof manifest>;
@@ -39,10 +44,4 @@ export const datasetName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 export function datasetsFolder(home: string): string {
   return join(home, 'datasets');
-}
-
-/** Arrays of a dataset folder, in the order in which its fingerprint reads them. */
-export function arrayFiles(kind: Dataset['kind']): string[] {
-  const names = kind === 'images' ? ['labels.npy', 'images.npy'] : ['tokens.npy'];
-  return splits.flatMap((split) => names.map((name) => join(split, name)));
 }

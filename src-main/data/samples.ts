@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { getDataset, listDatasets } from './catalogue.ts';
-import { importDataset, type ImportOptions } from './import.ts';
+import { importDataset, type ImportSpec } from './import.ts';
 
 /** Name in the catalogue -> folder of its files. */
 const sampleFolders: Record<string, () => string> = {
@@ -21,20 +21,37 @@ export function samplePath(id: string): string {
   return folder();
 }
 
+/** Imports of samples under way in this process: who asks again waits for the same. */
+const underWay = new Map<string, Promise<Dataset>>();
+
 /** The sample's dataset, imported where it is missing. */
 export async function ensureSample(
   home: string,
   id: string,
-  options: Pick<ImportOptions, 'signal' | 'onProgress'> = {},
+  options: Pick<ImportSpec, 'signal' | 'onProgress'> = {},
 ): Promise<Dataset> {
   const path = samplePath(id);
   const there = (await listDatasets(home)).datasets.find(({ name }) => name === id);
   if (there) return there;
+  const key = join(home, id);
+  const running = underWay.get(key) ?? importSample(home, id, path, options).finally(() => underWay.delete(key));
+  underWay.set(key, running);
+  return await running;
+}
+
+async function importSample(
+  home: string,
+  id: string,
+  path: string,
+  options: Pick<ImportSpec, 'signal' | 'onProgress'>,
+): Promise<Dataset> {
   try {
-    return await importDataset({ ...options, path, name: id, home });
+    return await importDataset({ ...options, paths: [path], name: id, home });
   } catch (error) {
-    // Another import of the sample came first, or what is there is damaged, which getDataset says.
-    if (error instanceof UserError && error.code === 'conflict') return dataset.parse(await getDataset(home, id));
+    // What is there is damaged, which getDataset says.
+    const isThere = (await listDatasets(home)).damaged.some(({ key }) => key === id);
+    if (isThere && error instanceof UserError && error.code === 'conflict')
+      return dataset.parse(await getDataset(home, id));
     throw error;
   }
 }

@@ -1,15 +1,18 @@
 // The first sequences of an imported split of tokens; for export checks, not for training (the addon loads that).
 
 import { join } from 'node:path';
-import { openTokens, readTokens, tokenValues } from './tokens.ts';
+import { UserError } from '../contract/errors.ts';
+import { readFully } from './files.ts';
+import { withNpy } from './npy.ts';
 
 /** Sequences [0, count) of a split folder, [count, length]. */
 export async function readSequences(splitFolder: string, length: number, count: number): Promise<BigInt64Array> {
-  const range = await openTokens(join(splitFolder, 'tokens.npy'), '<u2');
-  const sequences = new BigInt64Array(count * length);
-  let filled = 0;
-  for await (const chunk of readTokens({ ...range, count: sequences.length })) {
-    for (const token of tokenValues(chunk, range.type)) sequences[filled++] = BigInt(token);
-  }
-  return sequences;
+  const path = join(splitFolder, 'tokens.npy');
+  return await withNpy(path, ['<u2', '<u4'], async (file, { type, dataStart }) => {
+    const tokens = type === '<u2' ? new Uint16Array(count * length) : new Uint32Array(count * length);
+    const found = await readFully(file, new Uint8Array(tokens.buffer), dataStart);
+    if (found < tokens.byteLength)
+      throw new UserError('data', `${path} is truncated; import the dataset again`, { key: path });
+    return BigInt64Array.from(tokens, BigInt);
+  });
 }

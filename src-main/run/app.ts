@@ -19,7 +19,7 @@ import {
 import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
-import { importDataset } from '../data/import.ts';
+import { importDataset, inspectDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
@@ -29,6 +29,7 @@ import { findCheckpoint } from './checkpoint.ts';
 import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { removeStaleStores } from './fleet.ts';
+import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
@@ -86,8 +87,10 @@ class Lab {
   private readonly runs = new Map<string, Run>();
   private readonly datasets: Datasets;
   private readonly trials: Trials;
+  private readonly imports: Imports;
 
   constructor(private readonly host: RunHost) {
+    this.imports = new Imports(host.home, this.events);
     const folderOf = (runId: string) => this.folder(runId);
     this.trials = new Trials(host, folderOf, (runId, step) => this.export(runId, 'onnx', { step }));
     this.datasets = new Datasets(
@@ -109,7 +112,17 @@ class Lab {
           listDevices(spawnDevice),
           readSettings(home),
         ]);
-        return { version: appVersion, sequence, devices, datasets, runs, samples: [...samples], settings, home };
+        return {
+          version: appVersion,
+          sequence,
+          devices,
+          datasets,
+          runs,
+          samples: [...samples],
+          settings,
+          home,
+          imports: this.imports.list(),
+        };
       },
       sampleDevices: () => sampleDevices(),
       saveSettings: async (settings) => {
@@ -138,10 +151,13 @@ class Lab {
       ...this.datasets.handlers(),
       ...this.trials.handlers(),
       importDataset: async ({ path, name }, { signal }) => {
-        const imported = await importDataset({ path, name, home, signal });
+        const imported = await importDataset({ paths: [path], name, home, signal });
         this.events.emit('datasetImported', { dataset: imported });
         return imported;
       },
+      inspectDataset: ({ paths, options }) => inspectDataset(home, paths, options),
+      startImport: (spec) => ({ importId: this.imports.start(spec) }),
+      cancelImport: ({ importId }) => this.imports.cancel(importId),
     };
   }
 
@@ -187,7 +203,7 @@ class Lab {
 
   async close(): Promise<void> {
     const active = [...this.runs.values()].filter((run) => isActive(run.summary.state));
-    await Promise.all([this.trials.close(), ...active.map((run) => run.stop())]);
+    await Promise.all([this.imports.close(), this.trials.close(), ...active.map((run) => run.stop())]);
   }
 
   async plan(config: RunConfig): Promise<Plan> {

@@ -58,6 +58,7 @@ function fakeApp(): AppHost {
       samples,
       settings: { theme: 'system' as const, notify: true, startFrom: null },
       home: '',
+      imports: [],
     }),
     startRun: ({ config }) => ({ runId: JSON.stringify(config).length.toString() }),
   };

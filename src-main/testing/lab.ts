@@ -56,7 +56,7 @@ export async function newHome(): Promise<string> {
     await cutIdx(`${name}-images-idx3-ubyte`, files, 16, 28 * 28, samples);
     await cutIdx(`${name}-labels-idx1-ubyte`, files, 8, 1, samples);
   }
-  await importDataset({ path: files, name: 'digits', home });
+  await importDataset({ paths: [files], name: 'digits', home });
   await rm(files, { recursive: true });
   return home;
 }
@@ -66,7 +66,7 @@ export async function importText(home: string): Promise<void> {
   const text = await readFile(join(import.meta.dirname, '../../ARCHITECTURE.md'));
   const path = join(home, 'text.bin');
   await writeFile(path, new Uint8Array(Uint16Array.from(text).buffer));
-  await importDataset({ path, name: 'text', home });
+  await importDataset({ paths: [path], name: 'text', home });
 }
 
 /** Copies the first samples of an MNIST file; header and sample sizes in bytes. */

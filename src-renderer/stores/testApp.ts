@@ -34,7 +34,7 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
 /** What an app without devices, samples and events says of itself. */
 export function snapshotOf(runs: RunSummary[], datasets: Dataset[] = []) {
   const settings = { theme: 'system' as const, notify: true, startFrom: null };
-  return { version: '1', sequence: 0, devices: [], datasets, runs, samples: [], settings, home: '/home' };
+  return { version: '1', sequence: 0, devices: [], datasets, runs, samples: [], settings, home: '/home', imports: [] };
 }
 
 export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSummary {
@@ -108,6 +108,7 @@ export function datasetOf(name: string): Dataset {
     kind: 'images',
     classes: 10,
     classNames: [],
+    storage: 'array',
     sample: [1, 28, 28],
     train: 60000,
     test: 10000,

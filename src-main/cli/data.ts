@@ -1,0 +1,145 @@
+// The commands about datasets: `sdp inspect`, `sdp import`, `sdp datasets`. Options are those of contract/verdict.ts, one flag each.
+
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { z } from 'zod';
+import { formatBytes } from '../contract/bytes.ts';
+import type { Dataset } from '../contract/commands.ts';
+import { importOptions, type ImportOptions, type Problem, type Verdict } from '../contract/verdict.ts';
+import { listDatasets } from '../data/catalogue.ts';
+import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
+import { sdpHome } from '../run/home.ts';
+import { onInterrupt } from './interrupt.ts';
+import { formatDuration, printJson, printTable, StatusLine } from './output.ts';
+
+interface Flags {
+  json?: boolean;
+  name?: string;
+}
+
+/** Adds a flag for each of the import options, checked by its schema. */
+function withImportOptions(command: Command): Command {
+  for (const [key, schema] of Object.entries(importOptions.shape)) {
+    const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const inner = schema.unwrap();
+    const isSwitch = inner instanceof z.ZodBoolean;
+    const option = new Option(isSwitch ? flag : `${flag} <value>`, schema.description ?? '');
+    if (!isSwitch) option.argParser((text) => parsed(inner, text));
+    command.addOption(option);
+  }
+  return command;
+}
+
+function parsed(schema: z.ZodType, text: string): unknown {
+  const number = Number(text);
+  const result = [text, ...(Number.isNaN(number) ? [] : [number])].map((value) => schema.safeParse(value));
+  const good = result.find(({ success }) => success);
+  if (good) return good.data;
+  throw new InvalidArgumentError(`${result.at(-1)!.error!.issues[0]!.message}.`);
+}
+
+const jsonOption = () => new Option('--json', 'print JSON');
+
+export function addDataCommands(program: Command): void {
+  const inspect = program
+    .command('inspect')
+    .description('look at files without importing them: format, contents, problems and what to do about them')
+    .argument('<paths...>', 'files or folders');
+  withImportOptions(inspect)
+    .addOption(jsonOption())
+    .action(async (paths: string[], flags: Flags & ImportOptions) => {
+      const { json, ...options } = flags;
+      const found = await inspectDataset(sdpHome(), paths, options);
+      if (json) printJson(found);
+      else printVerdict(found);
+      if (!found.importable) process.exitCode = 1;
+    });
+  const add = program
+    .command('import')
+    .description('import a dataset from files; goes on where an import of the same files was cut off')
+    .argument('<paths...>', 'files or folders')
+    .option('--name <name>', 'name in the catalogue');
+  withImportOptions(add).addOption(jsonOption()).action(runImport);
+  program.command('datasets').description('list the imported datasets').addOption(jsonOption()).action(printDatasets);
+}
+
+async function runImport(paths: string[], { json = false, name, ...options }: Flags & ImportOptions): Promise<void> {
+  const cancel = new AbortController();
+  onInterrupt(() => cancel.abort());
+  const line = new StatusLine(process.stderr);
+  const start = Date.now();
+  const onProgress = (progress: ImportProgress) => {
+    if (!json) line.draw(() => progressText(progress, (Date.now() - start) / 1000));
+  };
+  const { signal } = cancel;
+  const dataset = await importDataset({ paths, name, options, home: sdpHome(), signal, onProgress }).finally(() =>
+    line.clear(),
+  );
+  if (json) return printJson(dataset);
+  const unit = dataset.kind === 'images' ? 'samples' : 'tokens';
+  console.log(
+    `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${unit}, ${contentOf(dataset)}`,
+  );
+}
+
+function progressText({ done, total, skipped, isText }: ImportProgress, seconds: number): string {
+  if (total === 0 || done === 0) return 'reading';
+  const amount = (count: number) => (isText ? formatBytes(count) : String(count));
+  const left = formatDuration((seconds * (total - done)) / done);
+  const out = skipped > 0 ? `, ${skipped} left out` : '';
+  return `${amount(done)} of ${amount(total)}, ${amount(Math.round(done / seconds))}/s, ${left} left${out}`;
+}
+
+async function printDatasets({ json }: Flags): Promise<void> {
+  const { datasets, damaged } = await listDatasets(sdpHome());
+  for (const error of damaged) console.error(`sdp: ${error.message}`);
+  if (json) return printJson({ datasets });
+  if (datasets.length === 0) return console.log('No dataset is imported yet; add one with "sdp import PATH".');
+  printTable([
+    ['NAME', 'KIND', 'TRAIN', 'TEST', 'CONTENT', 'SIZE'],
+    ...datasets.map((d) => [d.name, d.kind, String(d.train), String(d.test), contentOf(d), formatBytes(d.bytes)]),
+  ]);
+}
+
+/** What samples of a dataset are. */
+const contentOf = (dataset: Dataset): string =>
+  dataset.kind === 'images'
+    ? `${dataset.classes} classes of ${dataset.sample.join(' x ')}`
+    : `vocabulary ${dataset.vocabulary}`;
+
+function printVerdict(found: Verdict): void {
+  const { format, content, train, test, bytes, exact, problems, importable } = found;
+  console.log(format ? `${found.name}: ${format.title}` : `${found.name}: not recognised`);
+  if (content) {
+    const about = exact ? '' : 'about ';
+    const unit = content.kind === 'images' ? 'samples' : 'tokens';
+    console.log(`  ${about}${train} training and ${test} validation ${unit}, ${formatBytes(bytes)} when imported`);
+    if (content.kind === 'images') {
+      const names = content.classes.slice(0, 12).map(({ name, train: count }) => `${name} (${count})`);
+      const more = content.classes.length > 12 ? ', ...' : '';
+      console.log(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);
+      console.log(`  stored as ${content.sample.join(' x ')}, ${content.storage}`);
+    } else
+      console.log(`  ${content.documents} documents, tokenizer ${content.tokenizer}, vocabulary ${content.vocabulary}`);
+  }
+  problems.forEach(printProblem);
+  console.log(importable ? '  ready to import' : '  cannot be imported as it is');
+}
+
+function printProblem({ severity, message, places, count, remedies }: Problem): void {
+  console.log(`  ${severity}: ${message}`);
+  const shown = places.slice(0, 5).filter(({ file }) => !message.includes(file));
+  for (const { file, row, offset } of shown)
+    console.log(`    ${file}${row === undefined ? '' : ` row ${row}`}${offset === undefined ? '' : ` byte ${offset}`}`);
+  if (shown.length > 0 && count > shown.length) console.log(`    ... ${count} in all`);
+  for (const { title, options } of remedies) console.log(`    ${title}: ${flagsOf(options)}`);
+}
+
+/** Options as they are written on the command line. */
+function flagsOf(options: ImportOptions): string {
+  return Object.entries(options)
+    .map(([key, value]) => {
+      const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      return value === true ? flag : `${flag} ${JSON.stringify(value).replace(/^"([\w./-]+)"$/, '$1')}`;
+    })
+    .join(' ');
+}
