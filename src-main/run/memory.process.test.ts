@@ -16,7 +16,7 @@ beforeAll(async () => {
   await mkdir(join(home, 'files'));
   const path = join(home, 'files', 'numbers.bin');
   await writeFile(path, new Uint8Array(Uint16Array.from({ length: 4000 }, (_, index) => (index * 17) % 96).buffer));
-  await importDataset({ path, name: 'numbers', home });
+  await importDataset({ paths: [path], name: 'numbers', home });
   lab = await openLab(home);
 });
 afterAll(async () => {
