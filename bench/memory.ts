@@ -203,7 +203,7 @@ async function ensureDatasets(home: string): Promise<void> {
   const path = join(home, 'tokens.bin');
   const numbers = Uint16Array.from({ length: 200 * sequence }, (_, index) => (index * 7919) % vocab);
   await writeFile(path, new Uint8Array(numbers.buffer));
-  await importDataset({ path, name: 'tokens', home });
+  await importDataset({ paths: [path], name: 'tokens', home });
 }
 
 const categories = ['weights', 'gradients', 'optimizer', 'activations', 'workspace', 'total'] as const;

@@ -120,16 +120,21 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
     const idx = (magic: number, dims: number[], bytes: number) => {
       const file = Buffer.alloc(4 + 4 * dims.length + bytes);
       [magic, ...dims].forEach((word, index) => file.writeUInt32BE(word, 4 * index));
+      file[file.length - 1] = 1;
       return file;
     };
-    for (const split of ['train', 't10k']) {
-      await writeFile(join(files, `${split}-images-idx3-ubyte`), idx(0x803, [4, 2, 2], 16));
-      await writeFile(join(files, `${split}-labels-idx1-ubyte`), idx(0x801, [3], 3));
-    }
+    const write = async (images: number, labels: number) => {
+      for (const split of ['train', 't10k']) {
+        await writeFile(join(files, `${split}-images-idx3-ubyte`), idx(0x803, [images, 2, 2], 4 * images));
+        await writeFile(join(files, `${split}-labels-idx1-ubyte`), idx(0x801, [labels], labels));
+      }
+    };
+    await write(4, 3);
     expect(await sdp(['import', files])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/4 images.*3 labels|3 labels.*4 images/) as string,
     });
+    await write(4, 4);
     await truncate(join(files, 'train-images-idx3-ubyte'), 20);
     expect(await sdp(['import', files])).toMatchObject({
       code: 1,

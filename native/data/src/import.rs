@@ -23,7 +23,7 @@ use crate::tokens::{Largest, TokenSet};
 use crate::tree::{Scratch, Tree};
 
 /// Between two marks of the journal.
-const MARK_EVERY: Duration = Duration::from_secs(2);
+const MARK_EVERY: Duration = Duration::from_secs(1);
 
 /// Text that a tokenizer is trained on at most, bytes.
 const TRAINED_ON: usize = 256 << 20;
