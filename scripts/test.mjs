@@ -30,7 +30,15 @@ async function testCheck() {
 
 async function testRust() {
   const result = { ...none };
-  const args = ['test', '--manifest-path', 'native/Cargo.toml', '--workspace', '--release', '--locked', '--no-fail-fast'];
+  const args = [
+    'test',
+    '--manifest-path',
+    'native/Cargo.toml',
+    '--workspace',
+    '--release',
+    '--locked',
+    '--no-fail-fast',
+  ];
   let output = '';
   const { code } = await run('cargo', args, { onStdout: (text) => (process.stdout.write(text), (output += text)) });
   for (const [, passed, failed, ignored] of output.matchAll(
