@@ -45,6 +45,16 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await page.getByRole('button', { name: 'Start run' }).click();
   await expect(page).toHaveURL(/#\/runs\//);
   await expect(page.getByRole('status').filter({ hasText: 'Done' })).toHaveCount(1, { timeout: 300_000 });
+
+  await page.reload();
+  await expect(matrix).toContainText('Gradient norm at step 6');
+  await matrix.locator('[tabindex="0"]').focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('End');
+  await expect(page.locator(':focus')).toHaveText(/^held, gradient norm \d/);
+  await expect(matrix).toContainText(
+    /layer1\.1, worker 3: gradient norm [\d.]+; average of its holders [\d.]+, disagreement \d/,
+  );
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Home' }).click();
   await expect(page.getByRole('region', { name: 'Recent runs' })).toContainText('6 of 6');
 });

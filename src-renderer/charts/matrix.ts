@@ -1,4 +1,5 @@
-// Geometry of the mask matrix: heights of its rows, and neuron groups as strips (which indices a worker holds, as one SVG path, x in indices).
+// Geometry of the mask matrix: heights of its rows, neuron groups as strips (which indices a worker holds, as one SVG path, x in indices), and
+// which cell a key leads to.
 
 /** Runs of consecutive indices of a sorted list, as [first, count]. */
 export function runsOf(indices: readonly number[]): [number, number][] {
@@ -22,4 +23,28 @@ export function rowHeights(sizes: readonly number[], least: number, extra: numbe
   const roots = sizes.map(Math.sqrt);
   const total = roots.reduce((sum, root) => sum + root, 0);
   return roots.map((root) => Math.min(most, least + (total > 0 ? (extra * root) / total : 0)));
+}
+
+/** The cell next to `from` ([row, column]) in a grid of that size; null for a key that does not move. At an edge it stays. */
+export function moveCell(
+  key: string,
+  [row, column]: readonly [number, number],
+  [rows, columns]: readonly [number, number],
+): [number, number] | null {
+  switch (key) {
+    case 'ArrowUp':
+      return [Math.max(0, row - 1), column];
+    case 'ArrowDown':
+      return [Math.min(rows - 1, row + 1), column];
+    case 'ArrowLeft':
+      return [row, Math.max(0, column - 1)];
+    case 'ArrowRight':
+      return [row, Math.min(columns - 1, column + 1)];
+    case 'Home':
+      return [row, 0];
+    case 'End':
+      return [row, columns - 1];
+    default:
+      return null;
+  }
 }
