@@ -105,6 +105,7 @@ export const useRunStore = defineStore('run', () => {
         return exported(event.payload.export);
       case 'datasetImported':
       case 'datasetRemoved':
+      case 'importChanged':
       case 'settingsSaved':
         return;
     }
