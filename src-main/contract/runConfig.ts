@@ -11,7 +11,7 @@ const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
 
 export const dataConfig = z.strictObject({
-  dataset: z.string().min(1).describe('Name in the catalogue, as `sdp datasets` lists it'),
+  dataset: z.string().min(1).describe('Name in the catalogue, as “sdp datasets” lists it'),
 });
 
 export const subnetworksConfig = z.strictObject({
@@ -43,7 +43,7 @@ export const deviceConfig = z.strictObject({
   id: z
     .string()
     .regex(/^(cpu|webgpu|cuda):\d+$/, 'must look like cpu:0')
-    .describe('Device, as `sdp devices` lists it; cpu:0, cpu:1, ... share the cores'),
+    .describe('Device, as “sdp devices” lists it; cpu:0, cpu:1, ... share the cores'),
   threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: the cores shared out evenly'),
   memory: z
     .union([z.string(), z.number()])

@@ -17,6 +17,14 @@ test('a bucket without a finite value is a gap', () => {
   expect(decimate([0, 1, 2, 3, 4, 5], [[NaN, NaN, NaN, 1, 2, 3]], 0, 6, 2).series).toEqual([[null, null, 1, 3]]);
 });
 
+test('of smoothed series, the values at both ends of a bucket are kept', () => {
+  const x = [0, 1, 2, 3, 4, 5];
+  expect(decimate(x, [[9, 1, 2, 3, 4, 8]], 0, 6, 2, [[1, 7, 2, NaN, 0, 5]]).series).toEqual([
+    [9, 1, 3, 8],
+    [1, 2, null, 5],
+  ]);
+});
+
 test('one spike among a hundred thousand rows survives, in twice as many rows as buckets', () => {
   const length = 100_000;
   const x = Float64Array.from({ length }, (_, row) => row);

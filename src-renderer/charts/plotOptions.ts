@@ -44,7 +44,15 @@ export function plotOptions(spec: PlotSpec): Omit<uPlot.Options, 'width' | 'heig
     cursor: { points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
     padding: [spec.look.fontPx * 0.7, spec.look.fontPx * 0.8, 0, 0],
     scales: { x: { time: false, auto: false }, y: scaleY(spec) },
-    axes: [axis(spec, spec.formatX, 1.5), axis(spec, spec.formatY, 3.4)],
+    axes: [
+      {
+        ...axis(spec, spec.formatX),
+        size: spec.look.fontPx * 1.5,
+        space: spec.look.fontPx * 4,
+        incrs: wholeIncrements,
+      },
+      { ...axis(spec, spec.formatY), size: widthOfLabels(spec.look.fontPx), space: spec.look.fontPx * 2.2 },
+    ],
     series: [{}, ...spec.lines.map(line)],
     bands: (spec.bands ?? []).map(({ high, low, colour }) => ({ series: [high + 1, low + 1], fill: colour })),
     hooks: { draw: [(plot) => drawMarks(plot, spec)] },
@@ -57,11 +65,23 @@ function scaleY({ logarithmic, rangeY }: PlotSpec): uPlot.Scale {
   return { range: (_, min, max) => (min === null || max === null || min > max ? [0, 1] : range(min, max)) };
 }
 
-function axis({ look }: PlotSpec, format: (value: number) => string, sizeInEm: number): uPlot.Axis {
+/** 1, 2, 5, 10, ...: steps and bytes have no fractions, and labels rounded to whole numbers must be where they say. */
+const wholeIncrements = Array.from({ length: 18 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+
+const labelShare = 0.8;
+
+/** Room for the longest label; a character is at most 0.62 em wide on average. */
+function widthOfLabels(fontPx: number): uPlot.Axis.Size {
+  return (_, labels) => {
+    const characters = Math.max(0, ...(labels ?? []).map((label) => label.length));
+    return fontPx * Math.max(3.4, 0.6 + 0.62 * labelShare * characters);
+  };
+}
+
+function axis({ look }: PlotSpec, format: (value: number) => string): uPlot.Axis {
   return {
     stroke: look.text,
-    font: `${look.fontPx * 0.8}px system-ui, sans-serif`,
-    size: look.fontPx * sizeInEm,
+    font: `${look.fontPx * labelShare}px Inter, system-ui, sans-serif`,
     gap: look.fontPx * 0.3,
     grid: { stroke: look.grid, width: 1 },
     ticks: { show: false },
