@@ -181,6 +181,7 @@ async function openEngine(folder: string, spec: ModelSpec, batch: number, thread
     microBatch: batch,
     accumulation: 1,
     sequence: 0,
+    augmentation: null,
   };
   const optimizer = {
     kind: 'sgd' as const,

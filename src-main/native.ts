@@ -40,6 +40,34 @@ export interface BatchSource {
   accumulation: number;
   /** Tokens: length T of a sample, which is the tokens [iT, iT + T) with the tokens one further as labels. 0 for others. */
   sequence: number;
+  /** What is done to images; null: nothing, they have the size that the graph reads. */
+  augmentation: Augmentation | null;
+}
+
+/** Changes of images between the dataset and the model, drawn by (seed, epoch, sample); see native/data/src/augment.rs. 0 leaves one out. */
+export interface Augmentation {
+  /** Of what the graph reads. */
+  height: number;
+  width: number;
+  /** Shorter side in evaluation, before the centre crop. */
+  evaluationResize: number;
+  /** Least share of the area of a random resized crop; padding in pixels of a random crop; probability of a flip. */
+  resizedCrop: number;
+  cropPadding: number;
+  flip: number;
+  /** Largest change of a factor; of hue the share of its circle. */
+  brightness: number;
+  contrast: number;
+  saturation: number;
+  hue: number;
+  /** Operations, and their magnitude of 30. */
+  randAugment: number;
+  magnitude: number;
+  /** Alpha of Beta distributions; the partner is the next sample of the epoch's order. Labels become shares of `classes`. */
+  mixup: number;
+  cutmix: number;
+  labelSmoothing: number;
+  classes: number;
 }
 
 /** Initial content of one tensor, library layout, drawn from a generator keyed by (seed, tensor index): independent of layout and masks. */

@@ -1,6 +1,7 @@
 // Commands between the main process and a device process, and the events that the latter sends. Same transport as the app's own contract.
 
 import { z } from 'zod';
+import { augmentationConfig } from './augmentation.ts';
 import { resnetConfig } from './modelConfig.ts';
 
 const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
@@ -8,6 +9,15 @@ export const masks = z.object({
   granularity: z.enum(['block', 'neuron']),
   masking: z.enum(['forward', 'backward']),
   held: z.array(held),
+});
+
+/** What the loader does to images; see Augmentation in native.ts. */
+const augmentation = z.object({
+  height: z.number(),
+  width: z.number(),
+  evaluationResize: z.number(),
+  ...augmentationConfig.omit({ preset: true, size: true, evaluationResize: true }).shape,
+  classes: z.number(),
 });
 
 const source = z.object({
@@ -20,6 +30,7 @@ const source = z.object({
   microBatch: z.number(),
   accumulation: z.number(),
   sequence: z.number(),
+  augmentation: augmentation.nullable().describe('null: images as the dataset has them'),
 });
 
 /** What the training graphs of all workers have besides their masks; see TrainingOptions of models/model.ts. */
@@ -28,10 +39,17 @@ export const trainingGraph = z.object({
   accumulate: z.boolean(),
   dropout: z.number(),
   stochasticDepth: z.number(),
+  softLabels: z.boolean(),
 });
 export type TrainingGraph = z.infer<typeof trainingGraph>;
 
-export const plainTraining: TrainingGraph = { recompute: false, accumulate: false, dropout: 0, stochasticDepth: 0 };
+export const plainTraining: TrainingGraph = {
+  recompute: false,
+  accumulate: false,
+  dropout: 0,
+  stochasticDepth: 0,
+  softLabels: false,
+};
 
 const optimizer = z.object({
   kind: z.enum(['sgd', 'adamw']),

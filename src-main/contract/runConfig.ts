@@ -3,6 +3,7 @@
 // Cross-field rules (a batch that divides, coverage within the number of workers) are in checkRunConfig, so that every message names its key.
 
 import { z } from 'zod';
+import { augmentationConfig, augmentationProblem, withAugmentationPreset } from './augmentation.ts';
 import { parseBytes } from './bytes.ts';
 import { UserError } from './errors.ts';
 import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
@@ -12,6 +13,7 @@ const fraction = z.number().min(0).lt(1);
 
 export const dataConfig = z.strictObject({
   dataset: z.string().min(1).describe('Name in the catalogue, as “sdp datasets” lists it'),
+  augmentation: augmentationConfig.prefault({}),
 });
 
 export const subnetworksConfig = z.strictObject({
@@ -160,9 +162,16 @@ export function parseRunConfig(raw: unknown): RunConfig {
   return parsed.data;
 }
 
-/** With the model's presets by name resolved. */
+/** With the presets of model and augmentation resolved. */
 function resolved(raw: unknown): unknown {
-  return typeof raw === 'object' && raw !== null && 'model' in raw ? { ...raw, model: withPresets(raw.model) } : raw;
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw;
+  const { model, data } = raw as Record<string, unknown>;
+  const augments = typeof data === 'object' && data !== null && 'augmentation' in data;
+  return {
+    ...raw,
+    ...(model !== undefined && { model: withPresets(model) }),
+    ...(augments && { data: { ...data, augmentation: withAugmentationPreset(data.augmentation) } }),
+  };
 }
 
 function checkRunConfig(config: RunConfig): void {
@@ -176,8 +185,8 @@ function checkRunConfig(config: RunConfig): void {
   }
   if (config.training.nesterov && config.training.momentum === 0)
     throw refused('training.nesterov', 'needs training.momentum above 0');
-  const model = modelProblem(config.model);
-  if (model) throw refused(model.key, model.problem);
+  const problem = modelProblem(config.model) ?? augmentationProblem(config.data.augmentation);
+  if (problem) throw refused(problem.key, problem.problem);
   const ids = deviceEntries(config).map((device) => device.id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice) throw refused('devices', `names ${twice} twice`);

@@ -77,7 +77,7 @@ export interface LibraryConstant {
 
 /**
  * A graph with everything needed to bind it. All graphs read `input`, images [B,C,H,W] (float32) or tokens [B,T] (int64), and, but for
- * `inference` and `statistics`, `label`: the class [B] or the next token [B,T] (int64).
+ * `inference` and `statistics`, `label`: the class [B] or the next token [B,T] (int64), or with soft labels shares of the classes [B,K] (float32).
  */
 export interface ModelGraph {
   graph: Graph;
@@ -115,6 +115,8 @@ export interface TrainingOptions {
   recompute?: boolean;
   /** The graph goes on from the micro-batch before (`carried`). */
   accumulate?: boolean;
+  /** Labels are shares of the classes. Not for language models. */
+  softLabels?: boolean;
 }
 
 export interface FullNetworkOptions {

@@ -11,7 +11,7 @@ import { gradientOutputs } from './backward.ts';
 import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
 import { Draws } from './draws.ts';
 import { finish, pickHeld } from './finish.ts';
-import { maskedLoss, meanLoss } from './loss.ts';
+import { labelInput, maskedLoss, meanLoss } from './loss.ts';
 import {
   heldRows,
   type FullNetworkOptions,
@@ -74,7 +74,7 @@ class ResNet {
     const ports = new Ports(g, this.tensors, granularity, (t) =>
       masking === 'forward' || t.kind === 'buffer' ? heldOf(t) : null,
     );
-    const [images, label] = this.feeds(g, batch);
+    const [images, label] = this.feeds(g, batch, options.softLabels);
     const statistics = new Map<string, LayerStatistics>();
     const layers = this.layers(g, ports, 1, (layer, x, affine) =>
       normalizeBatch(g, x, affine, (s) => statistics.set(layer, s)),
@@ -126,8 +126,9 @@ class ResNet {
     return { graph: verify(removeDeadCode(g.build())), batch: 1, inputs: ports.inputs, outputs: [] };
   }
 
-  private feeds(g: GraphBuilder, batch: number): [Value, Value] {
-    return [g.input('input', 'float32', [batch, ...this.sample]), g.input('label', 'int64', [batch])];
+  private feeds(g: GraphBuilder, batch: number, softLabels = false): [Value, Value] {
+    const images = g.input('input', 'float32', [batch, ...this.sample]);
+    return [images, labelInput(g, batch, this.spec.classes, softLabels)];
   }
 
   private runningLayers(g: GraphBuilder, ports: Ports, branchScale: number): Layers {

@@ -8,7 +8,7 @@ import { mul } from '../graph/ops/elementwise.ts';
 import { gradientOutputs } from './backward.ts';
 import { Draws } from './draws.ts';
 import { finish } from './finish.ts';
-import { maskedLoss, meanLoss } from './loss.ts';
+import { labelInput, maskedLoss, meanLoss } from './loss.ts';
 import {
   heldRows,
   type FullNetworkOptions,
@@ -78,7 +78,7 @@ class Swin {
     const ports = new Ports(g, this.tensors, granularity, (tensor) =>
       forward ? heldRows(tensor, granularity, held) : null,
     );
-    const [images, label] = this.feeds(g, batch);
+    const [images, label] = this.feeds(g, batch, options.softLabels);
     const layers: SwinLayers = {
       ...this.layers(g, ports, 1),
       hasBlock: (block) => !forward || granularity === 'neuron' || held.blocks.includes(block),
@@ -109,8 +109,9 @@ class Swin {
     return { graph: finish(g.build(), 'any'), batch: 1, inputs: ports.inputs, outputs: [] };
   }
 
-  private feeds(g: GraphBuilder, batch: number): [Value, Value] {
-    return [g.input('input', 'float32', [batch, ...this.sample]), g.input('label', 'int64', [batch])];
+  private feeds(g: GraphBuilder, batch: number, softLabels = false): [Value, Value] {
+    const images = g.input('input', 'float32', [batch, ...this.sample]);
+    return [images, labelInput(g, batch, this.spec.classes, softLabels)];
   }
 
   /** Layers over the whole network; the outputs of residual branches are multiplied by `branchScale`. */

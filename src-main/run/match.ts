@@ -1,5 +1,6 @@
 // What a configuration and a dataset make together: the model with everything inferred, and the samples that the dataset has for it.
 
+import { augmentationConfig, type AugmentationConfig } from '../contract/augmentation.ts';
 import type { Dataset } from '../contract/commands.ts';
 import type { ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
@@ -20,6 +21,7 @@ export interface Match {
 export function matchData({ model, data }: RunConfig, dataset: Dataset): Match {
   if (model.family === 'llama') {
     if (dataset.kind !== 'tokens') throw wrongKind(model.family, 'tokens', data.dataset, dataset.kind);
+    requirePlain(data.augmentation);
     return fitTokens(model, dataset);
   }
   if (dataset.kind !== 'images') throw wrongKind(model.family, 'images', data.dataset, dataset.kind);
@@ -30,7 +32,9 @@ export function matchData({ model, data }: RunConfig, dataset: Dataset): Match {
       { key: 'data.dataset' },
     );
   const [channels, height, width] = dataset.sample as [number, number, number];
-  const images: Images = { channels, image: [height, width], classes: dataset.classes };
+  const { size } = data.augmentation;
+  const image: Images['image'] = size === undefined ? [height, width] : [size, size];
+  const images: Images = { channels, image, classes: dataset.classes };
   const spec = model.family === 'swin' ? fitSwin(model, images) : { ...model, ...images };
   return { spec, train: dataset.train, test: dataset.test, kind: 'images', sequence: 0 };
 }
@@ -69,6 +73,17 @@ function fitTokens(
       { key: 'model.seq' },
     );
   return { spec: { ...sizes, vocab }, train, test, kind: 'tokens', sequence: model.seq };
+}
+
+/** Tokens are read as they are. */
+function requirePlain(augmentation: AugmentationConfig): void {
+  const plain = augmentationConfig.parse({});
+  const asked = (Object.keys(augmentation) as (keyof AugmentationConfig)[]).find(
+    (key) => augmentation[key] !== plain[key],
+  );
+  if (asked === undefined) return;
+  const key = `data.augmentation.${asked}`;
+  throw new UserError('configuration', `${key} is for images, and the dataset holds tokens; leave it out`, { key });
 }
 
 function wrongKind(family: string, reads: string, dataset: string, holds: string): UserError {

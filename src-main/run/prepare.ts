@@ -1,8 +1,9 @@
 // From a configuration to everything that a run needs: model, masks, devices, store layout, what the device processes are told, and the plan.
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
+import { hasSoftLabels } from '../contract/augmentation.ts';
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
@@ -81,6 +82,7 @@ export function prepareRun(
     evaluationBatches: Math.ceil(evaluationSamples / batch),
   };
   const layout = storeLayout(model.tensors, masks, layoutOptions);
+  const augmentation = loaderAugmentation(config, matched.spec);
   const source = (split: SplitSource) => ({
     kind: matched.kind,
     sequence: matched.sequence,
@@ -89,12 +91,14 @@ export function prepareRun(
     numWorkers: subnetworks.workers,
     microBatch,
     accumulation: training.accumulation,
+    augmentation,
   });
   const trainingGraph = {
     recompute: training.recompute === 'block',
     accumulate: training.accumulation > 1,
     dropout: training.dropout,
     stochasticDepth: training.stochasticDepth,
+    softLabels: hasSoftLabels(config.data.augmentation),
   };
   const setup = {
     model: matched.spec,
@@ -129,4 +133,21 @@ export function prepareRun(
     evaluation: { ...setup.evaluation, ofMicroBatches: matched.kind === 'tokens' },
   });
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
+}
+
+/** Null where the loader hands on what the dataset has. */
+function loaderAugmentation({ data }: RunConfig, spec: ModelSpec): DeviceSetup['training']['augmentation'] {
+  const { preset: _, size, evaluationResize, ...changes } = data.augmentation;
+  const { magnitude: __, ...switches } = changes;
+  const changesSamples =
+    size !== undefined || evaluationResize !== undefined || Object.values(switches).some((x) => x > 0);
+  if (spec.family === 'llama' || !changesSamples) return null;
+  const [height, width] = spec.image;
+  return {
+    ...changes,
+    height,
+    width,
+    evaluationResize: evaluationResize ?? Math.min(height, width),
+    classes: spec.classes,
+  };
 }

@@ -212,7 +212,8 @@ it('refuses a second run while one is active, and a damaged checkpoint at resume
 it('tells an unknown dataset before any run folder exists', async () => {
   const lab = await openLab(home);
   const before = await readdir(join(home, 'runs'));
-  const config = { ...smallConfig({}), data: { dataset: 'nothing' } };
+  const small = smallConfig({});
+  const config = { ...small, data: { ...small.data, dataset: 'nothing' } };
   await expect(lab.app.start(config)).rejects.toMatchObject({
     code: 'data',
     message: expect.stringContaining('"nothing"') as string,

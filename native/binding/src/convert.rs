@@ -7,6 +7,7 @@ use napi_derive::napi;
 use sdp_core::error::{Error, Result};
 use sdp_core::optimizer::{self, OptimizerKind};
 use sdp_core::{device, norms, records, spec, state};
+use sdp_data::augment;
 
 /// An error of the core as JavaScript sees it: `code: sentence`.
 pub fn raise(error: Error) -> napi::Error {
@@ -62,6 +63,50 @@ pub struct BatchSource {
     pub micro_batch: i64,
     pub accumulation: i64,
     pub sequence: i64,
+    pub augmentation: Option<Augmentation>,
+}
+
+#[napi(object)]
+pub struct Augmentation {
+    pub height: i64,
+    pub width: i64,
+    pub evaluation_resize: i64,
+    pub resized_crop: f64,
+    pub crop_padding: i64,
+    pub flip: f64,
+    pub brightness: f64,
+    pub contrast: f64,
+    pub saturation: f64,
+    pub hue: f64,
+    pub rand_augment: i64,
+    pub magnitude: i64,
+    pub mixup: f64,
+    pub cutmix: f64,
+    pub label_smoothing: f64,
+    pub classes: i64,
+}
+
+impl TryFrom<Augmentation> for (augment::Augmentation, spec::Mixing) {
+    type Error = Error;
+
+    fn try_from(of: Augmentation) -> Result<Self> {
+        let Augmentation { resized_crop, flip, brightness, contrast, saturation, hue, mixup, cutmix, label_smoothing, .. } = of;
+        let augmentation = augment::Augmentation {
+            height: index(of.height)?,
+            width: index(of.width)?,
+            resized_crop,
+            crop_padding: index(of.crop_padding)?,
+            flip,
+            brightness,
+            contrast,
+            saturation,
+            hue,
+            rand_augment: index(of.rand_augment)?,
+            magnitude: index(of.magnitude)?,
+            evaluation_resize: index(of.evaluation_resize)?,
+        };
+        Ok((augmentation, spec::Mixing { mixup, cutmix, label_smoothing, classes: index(of.classes)? }))
+    }
 }
 
 impl TryFrom<BatchSource> for spec::BatchSource {
@@ -84,6 +129,7 @@ impl TryFrom<BatchSource> for spec::BatchSource {
             micro_batch: index(source.micro_batch)?,
             accumulation: index(source.accumulation)?,
             sequence: index(source.sequence)?,
+            augmentation: source.augmentation.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -9,6 +9,7 @@ pub mod device;
 pub mod draws;
 pub mod error;
 pub mod evaluate;
+pub mod images;
 pub mod init;
 pub mod layout;
 pub mod loader;

@@ -1,8 +1,7 @@
 //! Micro-batches from a dataset folder (.npy arrays) or from the batches of a reference case (safetensors), both mapped, not read.
 //!
-//! Images give input = (pixel / 255 - mean) / std per channel in float32, as torchvision's transforms compute it. Tokens are cut into
-//! sequences of equal length; the label of each token is the next one. While a step runs, a thread prepares the micro-batches of the
-//! next one.
+//! Images are told in images.rs. Tokens are cut into sequences of equal length; the label of each token is the next one. While a step
+//! runs, a thread prepares the micro-batches of the next one.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -10,8 +9,9 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result, ensure};
+use crate::images::Images;
 use crate::npy::Npy;
-use crate::sampling::Order;
+use crate::sampling::{Order, Pick};
 use crate::spec::{BatchSource, SourceKind};
 use crate::store::mapping::map_file;
 
@@ -26,6 +26,8 @@ pub enum Samples {
 pub struct Batch {
     pub samples: Samples,
     pub labels: Vec<i64>,
+    /// Soft labels: the share of each class, a row per sample. Empty where labels are not.
+    pub shares: Vec<f32>,
 }
 
 /// An opened source.
@@ -94,8 +96,8 @@ impl Dataset {
     fn micro_batch(&mut self, step: u64, worker: usize, part: usize) -> Result<Batch> {
         self.require(self.global_batch, "one batch of all workers")?;
         let size = self.micro_batch;
-        let indices = self.order.share(step, worker)[part * size..][..size].to_vec();
-        Ok(self.content.gather(&indices, size))
+        let (epoch, picks) = self.order.share(step, worker);
+        Ok(self.content.training(epoch, &picks[part * size..][..size]))
     }
 
     fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
@@ -122,77 +124,25 @@ impl Dataset {
 impl Content {
     fn count(&self) -> usize {
         match self {
-            Self::Images(images) => images.images.shape[0],
+            Self::Images(images) => images.count(),
             Self::Tokens(tokens) => tokens.count(),
         }
     }
 
-    /// The given samples, filled up to `size` with zeros and the label -1.
+    /// The given samples of an epoch, as they are trained on.
+    fn training(&self, epoch: u64, picks: &[Pick]) -> Batch {
+        match self {
+            Self::Images(images) => images.training(epoch, picks),
+            Self::Tokens(tokens) => tokens.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len()),
+        }
+    }
+
+    /// The given samples as they are evaluated, filled up to `size` with zeros and the label -1.
     fn gather(&self, indices: &[u32], size: usize) -> Batch {
         match self {
             Self::Images(images) => images.gather(indices, size),
             Self::Tokens(tokens) => tokens.gather(indices, size),
         }
-    }
-}
-
-/// Images of bytes with a label each.
-struct Images {
-    images: Npy,
-    labels: Npy,
-    /// Scalars per image, and per channel of it.
-    size: usize,
-    plane: usize,
-    /// What each pixel value becomes, for each channel.
-    tables: Vec<[f32; 256]>,
-}
-
-impl Images {
-    fn open(source: &BatchSource) -> Result<Self> {
-        let images = Npy::open(&source.path.join("images.npy"), &["|u1"])?;
-        let labels = Npy::open(&source.path.join("labels.npy"), &["<i8"])?;
-        let path = source.path.display().to_string();
-        let &[count, channels, height, width] = &images.shape[..] else {
-            return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
-        };
-        if labels.shape != [count] {
-            return Err(Error::Data(format!("{path} has {count} images and labels of shape {:?}", labels.shape)));
-        }
-        if u32::try_from(count).is_err() {
-            return Err(Error::Data(format!("{path} has {count} images, more than 4 billion")));
-        }
-        if source.mean.len() != channels || source.std.len() != channels {
-            let (mean, std) = (source.mean.len(), source.std.len());
-            return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
-        }
-        let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
-        let (plane, size) = (height * width, channels * height * width);
-        let images = Self { images, labels, size, plane, tables };
-        if let Some(negative) = (0..count).find(|index| images.label(*index) < 0) {
-            return Err(Error::Data(format!("label {negative} in {path} is negative")));
-        }
-        Ok(images)
-    }
-
-    fn label(&self, index: usize) -> i64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.labels.data()[8 * index..8 * index + 8]);
-        i64::from_le_bytes(bytes)
-    }
-
-    fn gather(&self, indices: &[u32], size: usize) -> Batch {
-        let mut samples = vec![0.0; size * self.size];
-        for (target, &index) in samples.chunks_exact_mut(self.size.max(1)).zip(indices) {
-            let image = &self.images.data()[index as usize * self.size..][..self.size];
-            let planes = target.chunks_exact_mut(self.plane).zip(image.chunks_exact(self.plane));
-            for ((target, pixels), table) in planes.zip(&self.tables) {
-                target.iter_mut().zip(pixels).for_each(|(x, &pixel)| *x = table[usize::from(pixel)]);
-            }
-        }
-        let mut labels: Vec<i64> = indices.iter().map(|&index| self.label(index as usize)).collect();
-        labels.resize(size, -1);
-        self.images.release();
-        Batch { samples: Samples::F32(samples), labels }
     }
 }
 
@@ -240,12 +190,8 @@ impl Tokens {
             label.copy_from_slice(&tokens[1..]);
         }
         self.tokens.release();
-        Batch { samples: Samples::I64(samples), labels }
+        Batch { samples: Samples::I64(samples), labels, shares: Vec::new() }
     }
-}
-
-fn table(mean: f32, std: f32) -> [f32; 256] {
-    std::array::from_fn(|pixel| (pixel as f32 / 255.0 - mean) / std)
 }
 
 /// Micro-batches that were recorded beforehand. In order, samples run over steps, then workers, then the rows of a micro-batch.
@@ -286,7 +232,7 @@ impl Case {
             other => return Err(wrong("inputs", other)),
         };
         match label.dtype() {
-            Dtype::I64 => Ok(Batch { samples, labels: words(label.data()).map(i64::from_le_bytes).collect() }),
+            Dtype::I64 => Ok(Batch { samples, labels: words(label.data()).map(i64::from_le_bytes).collect(), shares: Vec::new() }),
             other => Err(wrong("labels", other)),
         }
     }

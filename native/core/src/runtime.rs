@@ -207,7 +207,7 @@ impl Session {
             (Some(input), Samples::I64(samples)) => input.fill(samples)?,
         }
         if let Some(label) = &mut self.label {
-            label.fill(&batch.labels)?;
+            if batch.shares.is_empty() { label.fill(&batch.labels) } else { label.fill(&batch.shares) }?;
         }
         self.refresh().map_err(runtime_error)?;
         match self.inner.run_binding_with_options(&self.binding, &self.options) {

@@ -26,6 +26,13 @@ fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {
     }
 }
 
+/// A sample of an epoch, and the one that follows in the epoch's order, with which it is mixed where samples are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    pub sample: u32,
+    pub partner: u32,
+}
+
 /// The order of the samples of one epoch.
 pub fn permutation(seed: u64, epoch: u64, samples: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..samples as u32).collect();
@@ -51,13 +58,14 @@ impl Order {
         Self { seed, samples, num_workers, share, epoch: None }
     }
 
-    /// Samples of one worker at one step; the dataset must hold at least one global batch.
-    pub fn share(&mut self, step: u64, worker: usize) -> &[u32] {
+    /// Epoch and samples of one worker at one step; the dataset must hold at least one global batch.
+    pub fn share(&mut self, step: u64, worker: usize) -> (u64, Vec<Pick>) {
         let global = self.num_workers * self.share;
         let steps = (self.samples / global) as u64;
         let start = (step % steps) as usize * global + worker * self.share;
-        let size = self.share;
-        &self.epoch(step / steps)[start..start + size]
+        let (size, samples, epoch) = (self.share, self.samples, step / steps);
+        let order = self.epoch(epoch);
+        (epoch, (start..start + size).map(|at| Pick { sample: order[at], partner: order[(at + 1) % samples] }).collect())
     }
 
     /// Samples of a statistics batch: the first micro-batches of epoch 0, counted on over the workers.
@@ -79,15 +87,19 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    fn samples(order: &mut Order, step: u64, worker: usize) -> Vec<u32> {
+        order.share(step, worker).1.iter().map(|pick| pick.sample).collect()
+    }
+
     #[test]
     fn an_epoch_shows_every_sample_at_most_once_and_workers_are_disjoint() {
-        let (samples, workers, size) = (103, 4, 5);
-        let mut order = Order::new(7, samples, workers, size);
+        let (count, workers, size) = (103, 4, 5);
+        let mut order = Order::new(7, count, workers, size);
         for epoch in 0..3 {
             let mut seen = HashSet::new();
             for step in 0..5 {
                 for worker in 0..workers {
-                    seen.extend(order.share(epoch * 5 + step, worker).iter().copied());
+                    seen.extend(samples(&mut order, epoch * 5 + step, worker));
                 }
             }
             assert_eq!(seen.len(), 100);
@@ -98,12 +110,12 @@ mod tests {
     #[test]
     fn the_order_depends_on_seed_and_step_alone() {
         let mut forward = Order::new(3, 50, 2, 4);
-        let batches: Vec<Vec<u32>> = (0..20).map(|step| forward.share(step, 1).to_vec()).collect();
+        let batches: Vec<Vec<u32>> = (0..20).map(|step| samples(&mut forward, step, 1)).collect();
         let mut backward = Order::new(3, 50, 2, 4);
         for step in (0..20).rev() {
-            assert_eq!(backward.share(step, 1), batches[step as usize]);
+            assert_eq!(samples(&mut backward, step, 1), batches[step as usize]);
         }
-        assert_ne!(Order::new(4, 50, 2, 4).share(0, 1), batches[0]);
+        assert_ne!(samples(&mut Order::new(4, 50, 2, 4), 0, 1), batches[0]);
         assert_ne!(batches[0], batches[6], "another epoch, another order");
     }
 

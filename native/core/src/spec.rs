@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sdp_data::augment::Augmentation;
+
 use crate::optimizer::OptimizerSpec;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,24 @@ pub struct BatchSource {
     pub micro_batch: usize,
     pub accumulation: usize,
     pub sequence: usize,
+    /// What is done to images; none: they are read as they are.
+    pub augmentation: Option<(Augmentation, Mixing)>,
+}
+
+/// How training samples and their labels are mixed. 0 leaves a way out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mixing {
+    pub mixup: f64,
+    pub cutmix: f64,
+    pub label_smoothing: f64,
+    pub classes: usize,
+}
+
+impl Mixing {
+    /// Whether labels are shares of the classes.
+    pub fn is_soft(&self) -> bool {
+        self.mixup > 0.0 || self.cutmix > 0.0 || self.label_smoothing > 0.0
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

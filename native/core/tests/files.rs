@@ -11,9 +11,10 @@ use common::{TestTensor, layout_json, npy};
 use safetensors::SafeTensors;
 use sdp_core::error::Error;
 use sdp_core::loader::{Batch, Loader, Samples};
-use sdp_core::spec::{BatchSource, SourceKind};
+use sdp_core::spec::{BatchSource, Mixing, SourceKind};
 use sdp_core::state::{self, Int64Tensor, WriteOptions};
 use sdp_core::store::{Area, Store};
+use sdp_data::augment::Augmentation;
 
 fn store(folder: &Path, name: &str, masked: bool) -> Store {
     let holders = |rows: usize| (0..rows).map(|row| vec![row % 2]).collect();
@@ -172,6 +173,7 @@ fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
         micro_batch: 2,
         accumulation: 1,
         sequence: 0,
+        augmentation: None,
     }
 }
 
@@ -183,7 +185,7 @@ fn samples_are_normalised_per_channel_and_absent_ones_are_marked() {
     let scaled = |pixel: u8, mean: f32, std: f32| (f32::from(pixel) / 255.0 - mean) / std;
     let image = [scaled(60, 0.5, 0.5), scaled(65, 0.5, 0.5), scaled(70, 0.25, 0.125), scaled(75, 0.25, 0.125)];
     let samples = Samples::F32([&image[..], &[0.0; 8]].concat());
-    assert_eq!(batch, Batch { samples, labels: vec![1, -1, -1] });
+    assert_eq!(batch, Batch { samples, labels: vec![1, -1, -1], shares: vec![] });
     let seen: Vec<i64> = (0..2).flat_map(|worker| loader.micro_batch(0, worker, 0).unwrap().labels).collect();
     assert_eq!(seen.len(), 4);
 }
@@ -209,6 +211,76 @@ fn bad_datasets_are_refused_in_one_sentence() {
     assert_eq!(refusal(&flat), format!("data: images.npy in {name} must have the shape [n, C, H, W], found [3, 4]"));
 }
 
+/// `count` grey images of 6 x 5, each of one brightness that rises to the right, with three classes.
+fn ramps(folder: &Path, count: usize) -> BatchSource {
+    let images: Vec<u8> = (0..count).flat_map(|image| (0..30).map(move |at| (image * 3 + at % 5 * 20) as u8)).collect();
+    let labels: Vec<u8> = (0..count).flat_map(|image| (image as i64 % 3).to_le_bytes()).collect();
+    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{count}, 1, 6, 5"), &images)).unwrap();
+    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{count},"), &labels)).unwrap();
+    let augmentation = Augmentation {
+        height: 4,
+        width: 4,
+        resized_crop: 0.3,
+        crop_padding: 0,
+        flip: 0.5,
+        brightness: 0.4,
+        contrast: 0.0,
+        saturation: 0.0,
+        hue: 0.0,
+        rand_augment: 1,
+        magnitude: 9,
+        evaluation_resize: 4,
+    };
+    let mixing = Mixing { mixup: 0.4, cutmix: 1.0, label_smoothing: 0.1, classes: 3 };
+    let plain = source(SourceKind::Images, folder.to_owned());
+    BatchSource { mean: vec![0.5], std: vec![0.5], augmentation: Some((augmentation, mixing)), ..plain }
+}
+
+#[test]
+fn augmented_batches_are_the_same_for_any_number_of_workers_and_after_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = ramps(folder.path(), 20);
+    let global_batch = |num_workers: usize, step: u64, loader: &mut Loader| {
+        let parts: Vec<Batch> = (0..num_workers).map(|worker| loader.micro_batch(step, worker, 0).unwrap()).collect();
+        let samples: Vec<u32> = parts.iter().flat_map(|part| floats(&part.samples)).map(f32::to_bits).collect();
+        let shares: Vec<u32> = parts.iter().flat_map(|part| &part.shares).map(|share| share.to_bits()).collect();
+        (samples, shares)
+    };
+    let loader = |num_workers: usize| {
+        let micro_batch = 8 / num_workers;
+        Loader::open(&BatchSource { num_workers, micro_batch, ..of.clone() }).unwrap()
+    };
+    let mut one = loader(1);
+    let steps: Vec<_> = (0..6).map(|step| global_batch(1, step, &mut one)).collect();
+    assert_ne!(steps[0], steps[2], "another epoch, other changes");
+    for num_workers in [2, 4] {
+        let mut resumed = loader(num_workers);
+        for step in (0..6).rev() {
+            assert_eq!(global_batch(num_workers, step, &mut resumed), steps[step as usize], "{num_workers} workers, step {step}");
+        }
+    }
+}
+
+#[test]
+fn soft_labels_are_shares_and_evaluation_is_fixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut loader = Loader::open(&ramps(folder.path(), 20)).unwrap();
+    let batch = loader.micro_batch(0, 0, 0).unwrap();
+    assert_eq!((floats(&batch.samples).count(), batch.labels.len(), batch.shares.len()), (2 * 16, 2, 2 * 3));
+    for row in batch.shares.chunks_exact(3) {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
+        assert!(row.iter().all(|&share| share >= 0.1 / 3.0 - 1e-6), "{row:?}");
+    }
+    let (first, again) = (loader.ordered_batch(0, 4, 4).unwrap(), loader.ordered_batch(0, 4, 4).unwrap());
+    assert_eq!(first, again);
+    assert_eq!((first.shares.len(), first.labels), (0, vec![0, 1, 2, 0]));
+}
+
+fn floats(samples: &Samples) -> impl Iterator<Item = f32> {
+    let Samples::F32(samples) = samples else { panic!("images are floats") };
+    samples.iter().copied()
+}
+
 #[test]
 fn recorded_batches_are_found_by_step_and_worker() {
     let folder = tempfile::tempdir().unwrap();
@@ -227,7 +299,7 @@ fn recorded_batches_are_found_by_step_and_worker() {
         tensors.iter().map(|(name, kind, shape, data)| (name, safetensors::tensor::TensorView::new(*kind, shape.clone(), data).unwrap()));
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     let mut loader = Loader::open(&source(SourceKind::Case, path.clone())).unwrap();
-    let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0] };
+    let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0], shares: vec![] };
     assert_eq!(loader.micro_batch(1, 0, 0).unwrap(), expected);
     assert_eq!(loader.statistics_batch(2, 2).unwrap(), expected);
     assert_eq!(loader.ordered_batch(2, 2, 5).unwrap(), Batch { labels: vec![1, -1], ..expected });

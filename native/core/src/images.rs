@@ -1,0 +1,254 @@
+//! Images of a dataset as the graph reads them: changed by augmentation, normalised, with their labels.
+//!
+//! input = (pixel / 255 - mean) / std per channel in float32, as torchvision's transforms compute it. What is random about a training sample is
+//! drawn from a generator keyed by (seed, epoch, sample), so that it depends neither on workers and devices nor on threads, and a resumed
+//! run goes on as if it had not stopped. Mixup and CutMix pair a sample with the one that follows in the order of its epoch.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::RngCore;
+use rand_distr::{Beta, Distribution};
+use sdp_data::augment::{self, Augmentation};
+use sdp_data::pixels::Pixels;
+
+use crate::error::{Error, Result};
+use crate::loader::{Batch, Samples};
+use crate::npy::Npy;
+use crate::sampling::{Pick, generator};
+use crate::spec::{BatchSource, Mixing};
+
+/// Images of bytes with a label each.
+pub struct Images {
+    images: Npy,
+    labels: Npy,
+    channels: usize,
+    /// Height and width as stored.
+    stored: (usize, usize),
+    /// Scalars per channel of what the graph reads.
+    plane: usize,
+    width: usize,
+    /// What each pixel value becomes, for each channel.
+    tables: Vec<[f32; 256]>,
+    augmentation: Option<Augmentation>,
+    mixing: Option<Mixing>,
+    seed: u64,
+}
+
+impl Images {
+    pub fn open(source: &BatchSource) -> Result<Self> {
+        let images = Npy::open(&source.path.join("images.npy"), &["|u1"])?;
+        let labels = Npy::open(&source.path.join("labels.npy"), &["<i8"])?;
+        let path = source.path.display().to_string();
+        let &[count, channels, height, width] = &images.shape[..] else {
+            return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
+        };
+        if labels.shape != [count] {
+            return Err(Error::Data(format!("{path} has {count} images and labels of shape {:?}", labels.shape)));
+        }
+        if u32::try_from(count).is_err() {
+            return Err(Error::Data(format!("{path} has {count} images, more than 4 billion")));
+        }
+        if source.mean.len() != channels || source.std.len() != channels {
+            let (mean, std) = (source.mean.len(), source.std.len());
+            return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
+        }
+        let (augmentation, mixing) = source.augmentation.clone().unzip();
+        let (plane, width_read) = augmentation.as_ref().map_or((height * width, width), |a: &Augmentation| (a.height * a.width, a.width));
+        let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
+        let (stored, seed) = ((height, width), source.seed);
+        let images = Self { images, labels, channels, stored, plane, width: width_read, tables, augmentation, mixing, seed };
+        if let Some(negative) = (0..count).find(|index| images.label(*index as u32) < 0) {
+            return Err(Error::Data(format!("label {negative} in {path} is negative")));
+        }
+        Ok(images)
+    }
+
+    pub fn count(&self) -> usize {
+        self.images.shape[0]
+    }
+
+    fn label(&self, index: u32) -> i64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.labels.data()[8 * index as usize..][..8]);
+        i64::from_le_bytes(bytes)
+    }
+
+    /// The given samples as they are evaluated, filled up to `size` with zeros and the label -1.
+    pub fn gather(&self, samples: &[u32], size: usize) -> Batch {
+        let mut labels: Vec<i64> = samples.iter().map(|&sample| self.label(sample)).collect();
+        labels.resize(size, -1);
+        let pixels = self.fill(size, samples, |&sample, target| match &self.augmentation {
+            None => self.normalise_planes(self.planes(sample), target),
+            Some(augmentation) => self.normalise(&augmentation.evaluate(self.pixels(sample)), target),
+        });
+        Batch { samples: Samples::F32(pixels), labels, shares: Vec::new() }
+    }
+
+    /// The given samples of an epoch as they are trained on.
+    pub fn training(&self, epoch: u64, picks: &[Pick]) -> Batch {
+        let Some((augmentation, mixing)) = self.augmentation.as_ref().zip(self.mixing) else {
+            return self.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len());
+        };
+        let labels = picks.iter().map(|pick| self.label(pick.sample)).collect();
+        let mixes: Vec<Mix> = picks.iter().map(|pick| self.mix(mixing, epoch, pick.sample)).collect();
+        let own = |sample: u32, target: &mut [f32]| {
+            let random = &mut keyed(b"augmentation    ", self.seed, epoch, sample);
+            self.normalise(&augmentation.train(self.pixels(sample), random), target);
+        };
+        let pairs: Vec<(&Pick, &Mix)> = picks.iter().zip(&mixes).collect();
+        let pixels = self.fill(picks.len(), &pairs, |(pick, mix), target| {
+            own(pick.sample, target);
+            if mix.share < 1.0 {
+                let mut partner = vec![0.0; target.len()];
+                own(pick.partner, &mut partner);
+                mix.apply(target, &partner, self.plane, self.width);
+            }
+        });
+        let shares = if mixing.is_soft() { self.shares(mixing, &pairs) } else { Vec::new() };
+        Batch { samples: Samples::F32(pixels), labels, shares }
+    }
+
+    /// [B,K]: the share of each class in the label of each sample.
+    fn shares(&self, mixing: Mixing, pairs: &[(&Pick, &Mix)]) -> Vec<f32> {
+        let (classes, smoothing) = (mixing.classes, mixing.label_smoothing);
+        let mut shares = vec![(smoothing / classes as f64) as f32; pairs.len() * classes];
+        for ((pick, mix), row) in pairs.iter().zip(shares.chunks_exact_mut(classes.max(1))) {
+            for (sample, share) in [(pick.sample, mix.share), (pick.partner, 1.0 - mix.share)] {
+                if let Some(target) = row.get_mut(self.label(sample) as usize) {
+                    *target += ((1.0 - smoothing) * share) as f32;
+                }
+            }
+        }
+        shares
+    }
+
+    fn mix(&self, Mixing { mixup, cutmix, .. }: Mixing, epoch: u64, sample: u32) -> Mix {
+        let random = &mut keyed(b"mixing of images", self.seed, epoch, sample);
+        let cuts = cutmix > 0.0 && (mixup == 0.0 || augment::below(random, 2) == 1);
+        let alpha = if cuts { cutmix } else { mixup };
+        // Fails for an alpha of 0, which is no mixing.
+        let Ok(beta) = Beta::new(alpha, alpha) else { return Mix { share: 1.0, cut: None } };
+        let share = beta.sample(random);
+        if !cuts {
+            return Mix { share, cut: None };
+        }
+        Mix::cut(share, self.plane / self.width.max(1), self.width, random)
+    }
+
+    /// Runs `body` for each item on the row of the batch that is its own, on all cores where images are changed.
+    fn fill<T: Sync>(&self, size: usize, items: &[T], body: impl Fn(&T, &mut [f32]) + Sync) -> Vec<f32> {
+        let row = (self.channels * self.plane).max(1);
+        let mut batch = vec![0.0; size * row];
+        let cores = if self.augmentation.is_some() { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+        let part = items.len().div_ceil(cores).max(1);
+        let work = |items: &[T], rows: &mut [f32]| items.iter().zip(rows.chunks_exact_mut(row)).for_each(|(item, row)| body(item, row));
+        std::thread::scope(|scope| {
+            let mut parts = items.chunks(part).zip(batch.chunks_mut(part * row));
+            let first = parts.next();
+            for (items, rows) in parts {
+                scope.spawn(|| work(items, rows));
+            }
+            if let Some((items, rows)) = first {
+                work(items, rows);
+            }
+        });
+        batch
+    }
+
+    fn planes(&self, sample: u32) -> &[u8] {
+        let size = self.channels * self.stored.0 * self.stored.1;
+        &self.images.data()[sample as usize * size..][..size]
+    }
+
+    fn pixels(&self, sample: u32) -> Pixels {
+        Pixels::from_planes(self.channels, self.stored.0, self.stored.1, self.planes(sample))
+    }
+
+    fn normalise_planes(&self, planes: &[u8], target: &mut [f32]) {
+        let plane = self.plane.max(1);
+        for ((target, pixels), table) in target.chunks_exact_mut(plane).zip(planes.chunks_exact(plane)).zip(&self.tables) {
+            target.iter_mut().zip(pixels).for_each(|(x, &pixel)| *x = table[usize::from(pixel)]);
+        }
+    }
+
+    fn normalise(&self, image: &Pixels, target: &mut [f32]) {
+        for (channel, (target, table)) in target.chunks_exact_mut(self.plane.max(1)).zip(&self.tables).enumerate() {
+            let pixels = image.data.iter().skip(channel).step_by(image.channels);
+            target.iter_mut().zip(pixels).for_each(|(x, &pixel)| *x = table[usize::from(pixel)]);
+        }
+    }
+}
+
+/// How a sample is mixed with its partner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Mix {
+    /// Of the sample itself.
+    share: f64,
+    /// Rows and columns [top, bottom) x [left, right) that come from the partner; none: all pixels are blended.
+    cut: Option<[usize; 4]>,
+}
+
+impl Mix {
+    /// A box about a random centre whose area is about 1 - share, as torchvision's CutMix has it; the share is that of what is left.
+    fn cut(share: f64, height: usize, width: usize, random: &mut impl RngCore) -> Self {
+        let (y, x) = (augment::below(random, height), augment::below(random, width));
+        let half = 0.5 * (1.0 - share).sqrt();
+        let range = |centre: usize, extent: usize| {
+            let half = (half * extent as f64) as usize;
+            (centre.saturating_sub(half), (centre + half).min(extent))
+        };
+        let ((top, bottom), (left, right)) = (range(y, height), range(x, width));
+        let area = ((bottom - top) * (right - left)) as f64 / (height * width) as f64;
+        Self { share: 1.0 - area, cut: Some([top, bottom, left, right]) }
+    }
+
+    fn apply(&self, image: &mut [f32], partner: &[f32], plane: usize, width: usize) {
+        let Some([top, bottom, left, right]) = self.cut else {
+            let (own, other) = (self.share as f32, (1.0 - self.share) as f32);
+            image.iter_mut().zip(partner).for_each(|(x, y)| *x = own * *x + other * y);
+            return;
+        };
+        for (image, partner) in image.chunks_exact_mut(plane).zip(partner.chunks_exact(plane)) {
+            for row in top..bottom {
+                let columns = row * width + left..row * width + right;
+                image[columns.clone()].copy_from_slice(&partner[columns]);
+            }
+        }
+    }
+}
+
+fn keyed(purpose: &[u8; 16], seed: u64, epoch: u64, sample: u32) -> ChaCha8Rng {
+    let mut random = generator(purpose, seed, epoch);
+    random.set_stream(u64::from(sample));
+    random
+}
+
+fn table(mean: f32, std: f32) -> [f32; 256] {
+    std::array::from_fn(|pixel| (pixel as f32 / 255.0 - mean) / std)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_lie_inside_and_tell_their_share() {
+        let random = &mut generator(b"test of the cuts", 1, 1);
+        for _ in 0..1000 {
+            let share = augment::unit(random);
+            let mix = Mix::cut(share, 9, 14, random);
+            let [top, bottom, left, right] = mix.cut.unwrap();
+            assert!(top <= bottom && bottom <= 9 && left <= right && right <= 14);
+            let (mut image, partner) = (vec![0.0; 2 * 126], vec![1.0; 2 * 126]);
+            mix.apply(&mut image, &partner, 126, 14);
+            let of_partner = image.iter().map(|&x| f64::from(x)).sum::<f64>() / 252.0;
+            assert!((of_partner - (1.0 - mix.share)).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn blends_by_share() {
+        let mut image = vec![1.0, 2.0];
+        Mix { share: 0.75, cut: None }.apply(&mut image, &[5.0, 6.0], 2, 2);
+        assert_eq!(image, [2.0, 3.0]);
+    }
+}
