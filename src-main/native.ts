@@ -26,7 +26,7 @@ export interface OptimizerSpec {
 export interface BatchSource {
   /** `images`, `tokens`: arrays of a data folder; `case`: batches.safetensors of a reference case (`step{t}.worker{w}.input` and `.label`). */
   kind: 'images' | 'tokens' | 'case';
-  /** Folder of the split (images.npy: uint8 [n,C,H,W] and labels.npy: int64 [n]; tokens.npy: uint16 or uint32 [n]) or the safetensors file. */
+  /** Folder of the split (labels.npy: int64 [n], and images.npy: uint8 [n,C,H,W], or index.npy and shards; tokens.npy: uint16 or uint32 [n]) or the safetensors file. */
   path: string;
   /** Images, per channel: input = (pixel / 255 - mean) / std. Empty for others. */
   mean: number[];
@@ -40,6 +40,8 @@ export interface BatchSource {
   accumulation: number;
   /** Tokens: length T of a sample, which is the tokens [iT, iT + T) with the tokens one further as labels. 0 for others. */
   sequence: number;
+  /** What images become that the dataset keeps as files; null: it has an array of them. Augmentation has a size of its own. */
+  encoded: { channels: number; height: number; width: number; resize: 'crop' | 'stretch' | 'pad' } | null;
   /** What is done to images; null: nothing, they have the size that the graph reads. */
   augmentation: Augmentation | null;
 }
@@ -292,6 +294,8 @@ export interface NativeAddon {
   inspectDataset(paths: string[], options: string, scratch: string): Promise<string>;
   /** An import into `folder`, which messages call `shown`. */
   openImport(paths: string[], options: string, folder: string, shown: string): NativeImport;
+  /** Samples of a source of images as they are evaluated, [n,C,H,W]; `seed`, workers and batches of the source do not matter. */
+  readImages(source: BatchSource, samples: number[]): Promise<Float32Array>;
   /** CPU model name, physical and logical cores, and total memory of this machine. */
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }

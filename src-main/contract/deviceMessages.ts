@@ -20,6 +20,14 @@ const augmentation = z.object({
   classes: z.number(),
 });
 
+/** What images become that a dataset keeps as files. */
+const encoded = z.object({
+  channels: z.number(),
+  height: z.number(),
+  width: z.number(),
+  resize: z.enum(['crop', 'stretch', 'pad']),
+});
+
 const source = z.object({
   kind: z.enum(['images', 'tokens', 'case']),
   path: z.string(),
@@ -30,6 +38,7 @@ const source = z.object({
   microBatch: z.number(),
   accumulation: z.number(),
   sequence: z.number(),
+  encoded: encoded.nullable().describe('null: the dataset has an array of images'),
   augmentation: augmentation.nullable().describe('null: images as the dataset has them'),
 });
 

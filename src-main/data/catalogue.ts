@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
+import type { BatchSource } from '../native.ts';
 import { systemCode } from './files.ts';
 import { datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
 
@@ -35,15 +36,20 @@ export async function getDataset(home: string, name: string): Promise<Manifest> 
   throw new UserError('data', `there is no dataset "${name}": ${there}; add one with "sdp import PATH"`, { key: name });
 }
 
-/** What the loader needs to read a split: its folder, and how pixels are normalised (empty for tokens). */
-export async function datasetSource(
-  home: string,
-  name: string,
-  split: Split,
-): Promise<{ path: string; mean: number[]; std: number[] }> {
-  const found = await getDataset(home, name);
-  const { mean, std } = found.kind === 'images' ? found : { mean: [], std: [] };
-  return { path: join(datasetsFolder(home), name, split), mean, std };
+/** What the loader needs to read a split: its folder, and of images how pixels are normalised and how files are read. */
+export type SplitSource = Pick<BatchSource, 'path' | 'mean' | 'std' | 'encoded'>;
+
+export async function datasetSource(home: string, name: string, split: Split): Promise<SplitSource> {
+  return sourceOf(home, await getDataset(home, name), split);
+}
+
+export function sourceOf(home: string, found: Manifest, split: Split): SplitSource {
+  const path = join(datasetsFolder(home), found.name, split);
+  if (found.kind === 'tokens') return { path, mean: [], std: [], encoded: null };
+  const [channels, height, width] = found.sample as [number, number, number];
+  const isFiles = found.storage === 'encoded';
+  const encoded = isFiles ? { channels, height, width, resize: found.options.resize ?? 'crop' } : null;
+  return { path, mean: found.mean, std: found.std, encoded };
 }
 
 /** Folders with a valid name; those of imports under way begin with a dot. */

@@ -1,10 +1,10 @@
 // A few samples of an imported split for looking at: images with their labels, or tokens. Large images are thinned to every so-many-th pixel.
 
 import { join } from 'node:path';
-import { UserError } from '../contract/errors.ts';
 import type { DatasetPage, Split } from '../contract/datasets.ts';
-import { datasetSource, getDataset } from './catalogue.ts';
+import { getDataset, sourceOf, type SplitSource } from './catalogue.ts';
 import { readFully } from './files.ts';
+import { readImages } from './images.ts';
 import { withNpy } from './npy.ts';
 
 const mostImages = 60;
@@ -19,30 +19,33 @@ export interface PageRequest {
 }
 
 export async function datasetPage(home: string, request: PageRequest): Promise<DatasetPage> {
-  const { kind } = await getDataset(home, request.name);
-  const { path } = await datasetSource(home, request.name, request.split);
-  return kind === 'images' ? await imagePage(path, request) : await tokenPage(path, request);
+  const found = await getDataset(home, request.name);
+  const source = sourceOf(home, found, request.split);
+  return found.kind === 'images'
+    ? await imagePage(source, found.sample as [number, number, number], request)
+    : await tokenPage(source.path, request);
 }
 
-async function imagePage(path: string, { from, count, label }: PageRequest): Promise<DatasetPage> {
-  const labels = await readLabels(join(path, 'labels.npy'));
+async function imagePage(
+  source: SplitSource,
+  [channels, height, width]: [number, number, number],
+  { from, count, label }: PageRequest,
+): Promise<DatasetPage> {
+  const labels = await readLabels(join(source.path, 'labels.npy'));
   const all = label === undefined ? labels.map((_, index) => index) : indicesOf(labels, label);
   const indices = all.slice(from, from + Math.min(count, mostImages));
-  return await withNpy(join(path, 'images.npy'), ['|u1'], async (file, { shape, dataStart }) => {
-    const [, channels = 1, height = 1, width = 1] = shape;
-    const every = Math.ceil(Math.max(height, width) / longestSide);
-    const bytes = channels * height * width;
-    const images = [];
-    for (const index of indices) {
-      const pixels = new Uint8Array(bytes);
-      if ((await readFully(file, pixels, dataStart + index * bytes)) < bytes)
-        throw new UserError('data', `${path} is truncated; import the dataset again`, { key: path });
-      const shown = every === 1 ? pixels : thinned(pixels, channels, height, width, every);
-      images.push({ index, label: labels[index]!, pixels: Buffer.from(shown).toString('base64') });
-    }
-    const small = [channels, Math.ceil(height / every), Math.ceil(width / every)];
-    return { kind: 'images', total: all.length, shape: small, images };
+  const scale = new Array<number>(channels);
+  const shares = await readImages({ ...source, mean: scale.fill(0), std: [...scale].fill(1) }, indices);
+  const pixels = Uint8Array.from(shares, (share) => Math.round(share * 255));
+  const every = Math.ceil(Math.max(height, width) / longestSide);
+  const bytes = channels * height * width;
+  const images = indices.map((index, at) => {
+    const own = pixels.subarray(at * bytes, (at + 1) * bytes);
+    const shown = every === 1 ? own : thinned(own, channels, height, width, every);
+    return { index, label: labels[index]!, pixels: Buffer.from(shown).toString('base64') };
   });
+  const small = [channels, Math.ceil(height / every), Math.ceil(width / every)];
+  return { kind: 'images', total: all.length, shape: small, images };
 }
 
 async function readLabels(path: string): Promise<number[]> {

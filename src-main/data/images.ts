@@ -1,28 +1,14 @@
-// The first images of an imported split as the network sees them; for export checks, not for training (the addon loads that).
+// Images of an imported split as the network sees them in evaluation; for looking at and for export checks, not for training.
 
-import { join } from 'node:path';
-import { UserError } from '../contract/errors.ts';
-import { readFully } from './files.ts';
-import { withNpy } from './npy.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { native } from '../native.ts';
+import type { SplitSource } from './catalogue.ts';
 
-/** Images [0, count) of a split folder, [count,C,H,W], or as many as there are; (pixel / 255 - mean) / std per channel. */
-export async function readNormalisedImages(
-  splitFolder: string,
-  mean: readonly number[],
-  std: readonly number[],
-  count: number,
+/** The given samples, [n,C,H,W], normalised. */
+export async function readImages(
+  source: SplitSource & Partial<Pick<DeviceSetup['training'], 'augmentation'>>,
+  samples: number[],
 ): Promise<Float32Array> {
-  const path = join(splitFolder, 'images.npy');
-  return await withNpy(path, ['|u1'], async (file, { shape, dataStart }) => {
-    const [samples, channels, height, width] = shape as [number, number, number, number];
-    const plane = height * width;
-    const pixels = new Uint8Array(Math.min(count, samples) * channels * plane);
-    const found = await readFully(file, pixels, dataStart);
-    if (found < pixels.length)
-      throw new UserError('data', `${path} is truncated; import the dataset again`, { key: path });
-    return Float32Array.from(pixels, (pixel, index) => {
-      const channel = Math.floor(index / plane) % channels;
-      return (pixel / 255 - mean[channel]!) / std[channel]!;
-    });
-  });
+  const irrelevant = { seed: 0, numWorkers: 1, microBatch: 1, accumulation: 1, sequence: 0 };
+  return await native().readImages({ kind: 'images', augmentation: null, ...source, ...irrelevant }, samples);
 }

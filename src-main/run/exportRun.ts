@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import type { ExportFormat, ExportResult } from '../contract/run.ts';
-import { readNormalisedImages } from '../data/images.ts';
+import { readImages } from '../data/images.ts';
 import { storageError } from '../data/files.ts';
 import { readSequences } from '../data/sequences.ts';
 import { weightFiles, writeLlamaFolder, type WeightFile } from '../export/huggingFace.ts';
@@ -112,11 +112,11 @@ async function writeWeights(
 
 /** The first samples of a source as the network sees them. */
 async function firstSamples(source: DeviceSetup['training'], prepared: PreparedRun, samples: number): Promise<Feed> {
-  const { path, mean, std, sequence } = source;
+  const first = Array.from({ length: samples }, (_, sample) => sample);
   const data =
     source.kind === 'tokens'
-      ? await readSequences(path, sequence, samples)
-      : await readNormalisedImages(path, mean, std, samples);
+      ? await readSequences(source.path, source.sequence, samples)
+      : await readImages(source, first);
   return { data, shape: [samples, ...prepared.model.sample] };
 }
 

@@ -25,12 +25,6 @@ export function matchData({ model, data }: RunConfig, dataset: Dataset): Match {
     return fitTokens(model, dataset);
   }
   if (dataset.kind !== 'images') throw wrongKind(model.family, 'images', data.dataset, dataset.kind);
-  if (dataset.storage === 'encoded')
-    throw new UserError(
-      'configuration',
-      `dataset ${dataset.name} keeps its images as files, which training does not read; import it with storage array`,
-      { key: 'data.dataset' },
-    );
   const [channels, height, width] = dataset.sample as [number, number, number];
   const { size } = data.augmentation;
   const image: Images['image'] = size === undefined ? [height, width] : [size, size];

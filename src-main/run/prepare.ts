@@ -7,6 +7,7 @@ import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
+import type { SplitSource } from '../data/catalogue.ts';
 import { runDevices, type Machine, type RunDevice } from '../device/discover.ts';
 import { coverageOf, type ExplicitPlan } from '../masks/explicit.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
@@ -14,13 +15,6 @@ import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { matchData } from './match.ts';
 import { buildPlan, runMasks } from './plan.ts';
-
-/** Folder and normalisation of a split. */
-export interface SplitSource {
-  path: string;
-  mean: number[];
-  std: number[];
-}
 
 export interface PreparedRun {
   model: ModelDefinition;

@@ -102,6 +102,7 @@ function openCase(
     microBatch: read.batch_per_worker,
     accumulation: 1,
     sequence: 0,
+    encoded: null,
     augmentation: null,
   };
   return Fleet.open({

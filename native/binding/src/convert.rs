@@ -8,6 +8,7 @@ use sdp_core::error::{Error, Result};
 use sdp_core::optimizer::{self, OptimizerKind};
 use sdp_core::{device, norms, records, spec, state};
 use sdp_data::augment;
+use sdp_data::options::Resize;
 
 /// An error of the core as JavaScript sees it: `code: sentence`.
 pub fn raise(error: Error) -> napi::Error {
@@ -63,7 +64,30 @@ pub struct BatchSource {
     pub micro_batch: i64,
     pub accumulation: i64,
     pub sequence: i64,
+    pub encoded: Option<Encoded>,
     pub augmentation: Option<Augmentation>,
+}
+
+#[napi(object)]
+pub struct Encoded {
+    pub channels: i64,
+    pub height: i64,
+    pub width: i64,
+    pub resize: String,
+}
+
+impl TryFrom<Encoded> for spec::Encoded {
+    type Error = Error;
+
+    fn try_from(of: Encoded) -> Result<Self> {
+        let resize = match of.resize.as_str() {
+            "crop" => Resize::Crop,
+            "stretch" => Resize::Stretch,
+            "pad" => Resize::Pad,
+            other => return Err(Error::Internal(format!("there is no way of resizing {other:?}"))),
+        };
+        Ok(Self { channels: index(of.channels)?, height: index(of.height)?, width: index(of.width)?, resize })
+    }
 }
 
 #[napi(object)]
@@ -129,6 +153,7 @@ impl TryFrom<BatchSource> for spec::BatchSource {
             micro_batch: index(source.micro_batch)?,
             accumulation: index(source.accumulation)?,
             sequence: index(source.sequence)?,
+            encoded: source.encoded.map(TryInto::try_into).transpose()?,
             augmentation: source.augmentation.map(TryInto::try_into).transpose()?,
         })
     }

@@ -4,17 +4,20 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use napi::bindgen_prelude::AsyncTask;
+use napi::bindgen_prelude::{AsyncTask, Float32Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 use sdp_core::device::guarded;
 use sdp_core::error::Error;
+use sdp_core::images::Images;
+use sdp_core::loader::Samples;
+use sdp_core::spec;
 use sdp_data::import::{self, ImportSpec, Progress};
 use sdp_data::inspect;
 use sdp_data::options::Options;
 use sdp_data::store::Target;
 
-use crate::convert::raise;
+use crate::convert::{BatchSource, raise};
 
 fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
     paths.into_iter().map(PathBuf::from).collect()
@@ -115,4 +118,32 @@ impl NativeImport {
     pub fn cancel(&self) {
         self.progress.cancelled.store(true, Ordering::Relaxed);
     }
+}
+
+/// Runs on a thread of the pool.
+pub struct ImagesTask {
+    source: spec::BatchSource,
+    samples: Vec<u32>,
+}
+
+impl Task for ImagesTask {
+    type Output = Vec<f32>;
+    type JsValue = Float32Array;
+
+    fn compute(&mut self) -> napi::Result<Vec<f32>> {
+        guarded(|| match Images::open(&self.source)?.evaluated(&self.samples)? {
+            Samples::F32(images) => Ok(images),
+            Samples::I64(_) => Err(Error::Internal("images of integers".into())),
+        })
+        .map_err(raise)
+    }
+
+    fn resolve(&mut self, _env: Env, images: Vec<f32>) -> napi::Result<Float32Array> {
+        Ok(images.into())
+    }
+}
+
+#[napi(ts_return_type = "Promise<Float32Array>")]
+pub fn read_images(source: BatchSource, samples: Vec<u32>) -> napi::Result<AsyncTask<ImagesTask>> {
+    Ok(AsyncTask::new(ImagesTask { source: source.try_into().map_err(raise)?, samples }))
 }

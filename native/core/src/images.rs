@@ -14,16 +14,44 @@ use crate::error::{Error, Result};
 use crate::loader::{Batch, Samples};
 use crate::npy::Npy;
 use crate::sampling::{Pick, generator};
-use crate::spec::{BatchSource, Mixing};
+use crate::shards::Shards;
+use crate::spec::{BatchSource, Encoded, Mixing};
 
-/// Images of bytes with a label each.
+/// How a dataset has its images.
+enum Stored {
+    /// [n,C,H,W]
+    Array(Npy),
+    Files(Shards),
+}
+
+impl Stored {
+    fn open(source: &BatchSource) -> Result<Self> {
+        if let Some(as_read) = source.encoded {
+            return Shards::open(&source.path, as_read).map(Self::Files);
+        }
+        let images = Npy::open(&source.path.join("images.npy"), &["|u1"])?;
+        if images.shape.len() != 4 {
+            let path = source.path.display();
+            return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
+        }
+        Ok(Self::Array(images))
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Array(images) => images.shape[0],
+            Self::Files(shards) => shards.count(),
+        }
+    }
+}
+
+/// Images of a split with a label each.
 pub struct Images {
-    images: Npy,
+    stored: Stored,
     labels: Npy,
-    channels: usize,
-    /// Height and width as stored.
-    stored: (usize, usize),
-    /// Scalars per channel of what the graph reads.
+    /// As the dataset has them, [C,H,W].
+    shape: [usize; 3],
+    /// Scalars per channel of what the graph reads, and in a row of it.
     plane: usize,
     width: usize,
     /// What each pixel value becomes, for each channel.
@@ -35,12 +63,16 @@ pub struct Images {
 
 impl Images {
     pub fn open(source: &BatchSource) -> Result<Self> {
-        let images = Npy::open(&source.path.join("images.npy"), &["|u1"])?;
+        let stored = Stored::open(source)?;
         let labels = Npy::open(&source.path.join("labels.npy"), &["<i8"])?;
         let path = source.path.display().to_string();
-        let &[count, channels, height, width] = &images.shape[..] else {
-            return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
+        let count = stored.count();
+        let shape = match (&stored, source.encoded) {
+            (Stored::Array(images), _) => [images.shape[1], images.shape[2], images.shape[3]],
+            (Stored::Files(_), Some(Encoded { channels, height, width, .. })) => [channels, height, width],
+            (Stored::Files(_), None) => [0; 3],
         };
+        let [channels, height, width] = shape;
         if labels.shape != [count] {
             return Err(Error::Data(format!("{path} has {count} images and labels of shape {:?}", labels.shape)));
         }
@@ -52,10 +84,9 @@ impl Images {
             return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
         }
         let (augmentation, mixing) = source.augmentation.clone().unzip();
-        let (plane, width_read) = augmentation.as_ref().map_or((height * width, width), |a: &Augmentation| (a.height * a.width, a.width));
+        let [height, width] = augmentation.as_ref().map_or([height, width], |changed: &Augmentation| [changed.height, changed.width]);
         let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
-        let (stored, seed) = ((height, width), source.seed);
-        let images = Self { images, labels, channels, stored, plane, width: width_read, tables, augmentation, mixing, seed };
+        let images = Self { stored, labels, shape, plane: height * width, width, tables, augmentation, mixing, seed: source.seed };
         if let Some(negative) = (0..count).find(|index| images.label(*index as u32) < 0) {
             return Err(Error::Data(format!("label {negative} in {path} is negative")));
         }
@@ -63,7 +94,7 @@ impl Images {
     }
 
     pub fn count(&self) -> usize {
-        self.images.shape[0]
+        self.stored.count()
     }
 
     fn label(&self, index: u32) -> i64 {
@@ -73,18 +104,31 @@ impl Images {
     }
 
     /// The given samples as they are evaluated, filled up to `size` with zeros and the label -1.
-    pub fn gather(&self, samples: &[u32], size: usize) -> Batch {
+    pub fn gather(&self, samples: &[u32], size: usize) -> Result<Batch> {
         let mut labels: Vec<i64> = samples.iter().map(|&sample| self.label(sample)).collect();
         labels.resize(size, -1);
-        let pixels = self.fill(size, samples, |&sample, target| match &self.augmentation {
-            None => self.normalise_planes(self.planes(sample), target),
-            Some(augmentation) => self.normalise(&augmentation.evaluate(self.pixels(sample)), target),
-        });
-        Batch { samples: Samples::F32(pixels), labels, shares: Vec::new() }
+        let pixels = self.fill(size, samples, |&sample, target| {
+            match (&self.augmentation, &self.stored) {
+                (None, Stored::Array(images)) => self.normalise_planes(self.planes(images, sample), target),
+                (None, Stored::Files(shards)) => self.normalise(&shards.read(sample)?, target),
+                (Some(augmentation), _) => self.normalise(&augmentation.evaluate(self.pixels(sample)?), target),
+            }
+            Ok(())
+        })?;
+        Ok(Batch { samples: Samples::F32(pixels), labels, shares: Vec::new() })
+    }
+
+    /// The given samples as they are evaluated; an error where there is no such sample.
+    pub fn evaluated(&self, samples: &[u32]) -> Result<Samples> {
+        let count = self.count();
+        if let Some(beyond) = samples.iter().find(|sample| **sample as usize >= count) {
+            return Err(Error::Data(format!("there is no sample {beyond} among {count}")));
+        }
+        Ok(self.gather(samples, samples.len())?.samples)
     }
 
     /// The given samples of an epoch as they are trained on.
-    pub fn training(&self, epoch: u64, picks: &[Pick]) -> Batch {
+    pub fn training(&self, epoch: u64, picks: &[Pick]) -> Result<Batch> {
         let Some((augmentation, mixing)) = self.augmentation.as_ref().zip(self.mixing) else {
             return self.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len());
         };
@@ -92,19 +136,21 @@ impl Images {
         let mixes: Vec<Mix> = picks.iter().map(|pick| self.mix(mixing, epoch, pick.sample)).collect();
         let own = |sample: u32, target: &mut [f32]| {
             let random = &mut keyed(b"augmentation    ", self.seed, epoch, sample);
-            self.normalise(&augmentation.train(self.pixels(sample), random), target);
+            self.normalise(&augmentation.train(self.pixels(sample)?, random), target);
+            Ok::<(), Error>(())
         };
         let pairs: Vec<(&Pick, &Mix)> = picks.iter().zip(&mixes).collect();
         let pixels = self.fill(picks.len(), &pairs, |(pick, mix), target| {
-            own(pick.sample, target);
+            own(pick.sample, target)?;
             if mix.share < 1.0 {
                 let mut partner = vec![0.0; target.len()];
-                own(pick.partner, &mut partner);
+                own(pick.partner, &mut partner)?;
                 mix.apply(target, &partner, self.plane, self.width);
             }
-        });
+            Ok(())
+        })?;
         let shares = if mixing.is_soft() { self.shares(mixing, &pairs) } else { Vec::new() };
-        Batch { samples: Samples::F32(pixels), labels, shares }
+        Ok(Batch { samples: Samples::F32(pixels), labels, shares })
     }
 
     /// [B,K]: the share of each class in the label of each sample.
@@ -134,33 +180,42 @@ impl Images {
         Mix::cut(share, self.plane / self.width.max(1), self.width, random)
     }
 
-    /// Runs `body` for each item on the row of the batch that is its own, on all cores where images are changed.
-    fn fill<T: Sync>(&self, size: usize, items: &[T], body: impl Fn(&T, &mut [f32]) + Sync) -> Vec<f32> {
-        let row = (self.channels * self.plane).max(1);
+    /// Runs `body` for each item on the row of the batch that is its own, on all cores where images are decoded or changed.
+    fn fill<T: Sync>(&self, size: usize, items: &[T], body: impl Fn(&T, &mut [f32]) -> Result<()> + Sync) -> Result<Vec<f32>> {
+        let row = (self.shape[0] * self.plane).max(1);
         let mut batch = vec![0.0; size * row];
-        let cores = if self.augmentation.is_some() { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
+        let is_work = self.augmentation.is_some() || matches!(self.stored, Stored::Files(_));
+        let cores = if is_work { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 };
         let part = items.len().div_ceil(cores).max(1);
-        let work = |items: &[T], rows: &mut [f32]| items.iter().zip(rows.chunks_exact_mut(row)).for_each(|(item, row)| body(item, row));
-        std::thread::scope(|scope| {
+        let work = |items: &[T], rows: &mut [f32]| items.iter().zip(rows.chunks_exact_mut(row)).try_for_each(|(item, row)| body(item, row));
+        let results: Vec<Result<()>> = std::thread::scope(|scope| {
             let mut parts = items.chunks(part).zip(batch.chunks_mut(part * row));
             let first = parts.next();
-            for (items, rows) in parts {
-                scope.spawn(|| work(items, rows));
-            }
-            if let Some((items, rows)) = first {
-                work(items, rows);
-            }
+            let others: Vec<_> = parts.map(|(items, rows)| scope.spawn(move || work(items, rows))).collect();
+            let own = first.map(|(items, rows)| work(items, rows));
+            let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            own.into_iter().chain(joined).collect()
         });
-        batch
+        match &self.stored {
+            Stored::Array(images) => images.release(),
+            Stored::Files(shards) => shards.release(),
+        }
+        results.into_iter().collect::<Result<()>>()?;
+        Ok(batch)
     }
 
-    fn planes(&self, sample: u32) -> &[u8] {
-        let size = self.channels * self.stored.0 * self.stored.1;
-        &self.images.data()[sample as usize * size..][..size]
+    fn planes<'a>(&self, images: &'a Npy, sample: u32) -> &'a [u8] {
+        let size = self.shape.iter().product::<usize>();
+        &images.data()[sample as usize * size..][..size]
     }
 
-    fn pixels(&self, sample: u32) -> Pixels {
-        Pixels::from_planes(self.channels, self.stored.0, self.stored.1, self.planes(sample))
+    /// In the size in which it is stored.
+    fn pixels(&self, sample: u32) -> Result<Pixels> {
+        let [channels, height, width] = self.shape;
+        match &self.stored {
+            Stored::Array(images) => Ok(Pixels::from_planes(channels, height, width, self.planes(images, sample))),
+            Stored::Files(shards) => shards.decode(sample),
+        }
     }
 
     fn normalise_planes(&self, planes: &[u8], target: &mut [f32]) {

@@ -22,6 +22,7 @@ pub mod records;
 pub mod reduce;
 pub mod runtime;
 pub mod sampling;
+pub mod shards;
 pub mod spec;
 pub mod state;
 pub mod store;

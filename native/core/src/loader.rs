@@ -97,19 +97,19 @@ impl Dataset {
         self.require(self.global_batch, "one batch of all workers")?;
         let size = self.micro_batch;
         let (epoch, picks) = self.order.share(step, worker);
-        Ok(self.content.training(epoch, &picks[part * size..][..size]))
+        self.content.training(epoch, &picks[part * size..][..size])
     }
 
     fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
         self.require((index + 1) * size, "re-estimating statistics")?;
         let indices = self.order.statistics_batch(index, size).to_vec();
-        Ok(self.content.gather(&indices, size))
+        self.content.gather(&indices, size)
     }
 
     fn ordered_batch(&self, index: usize, size: usize, samples: usize) -> Result<Batch> {
         self.require(samples, "evaluation")?;
         let indices: Vec<u32> = (index * size..samples.min((index + 1) * size)).map(|sample| sample as u32).collect();
-        Ok(self.content.gather(&indices, size))
+        self.content.gather(&indices, size)
     }
 
     fn require(&self, samples: usize, what: &str) -> Result<()> {
@@ -130,18 +130,18 @@ impl Content {
     }
 
     /// The given samples of an epoch, as they are trained on.
-    fn training(&self, epoch: u64, picks: &[Pick]) -> Batch {
+    fn training(&self, epoch: u64, picks: &[Pick]) -> Result<Batch> {
         match self {
             Self::Images(images) => images.training(epoch, picks),
-            Self::Tokens(tokens) => tokens.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len()),
+            Self::Tokens(tokens) => Ok(tokens.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len())),
         }
     }
 
     /// The given samples as they are evaluated, filled up to `size` with zeros and the label -1.
-    fn gather(&self, indices: &[u32], size: usize) -> Batch {
+    fn gather(&self, indices: &[u32], size: usize) -> Result<Batch> {
         match self {
             Self::Images(images) => images.gather(indices, size),
-            Self::Tokens(tokens) => tokens.gather(indices, size),
+            Self::Tokens(tokens) => Ok(tokens.gather(indices, size)),
         }
     }
 }

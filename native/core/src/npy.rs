@@ -6,7 +6,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
-use crate::store::mapping::map_file;
+use crate::store::mapping::{map_file, release};
 
 pub struct Npy {
     file: Mmap,
@@ -38,12 +38,9 @@ impl Npy {
         Ok(Self { file, start, shape, scalar })
     }
 
-    /// What was read stays in the system's cache, but no longer counts as memory of this process.
-    #[allow(unsafe_code)]
+    /// What was read no longer counts as memory of this process.
     pub fn release(&self) {
-        #[cfg(unix)]
-        // SAFETY: a shared mapping of a file for reading: what goes is read from the file again.
-        let _ = unsafe { self.file.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        release(&self.file);
     }
 
     pub fn data(&self) -> &[u8] {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sdp_data::augment::Augmentation;
+use sdp_data::options::Resize;
 
 use crate::optimizer::OptimizerSpec;
 
@@ -24,8 +25,19 @@ pub struct BatchSource {
     pub micro_batch: usize,
     pub accumulation: usize,
     pub sequence: usize,
+    /// How images are read that the dataset keeps as files; none: it has an array of them.
+    pub encoded: Option<Encoded>,
     /// What is done to images; none: they are read as they are.
     pub augmentation: Option<(Augmentation, Mixing)>,
+}
+
+/// What images become that a dataset keeps as files; with augmentation that has sizes of its own, the channels count alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Encoded {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub resize: Resize,
 }
 
 /// How training samples and their labels are mixed. 0 leaves a way out.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod arrays;
+pub mod augment;
 mod cifar;
 pub mod error;
 mod folder;

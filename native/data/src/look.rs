@@ -238,7 +238,9 @@ fn plan(sizes: &[(Header, usize)], options: &Options, problems: &mut Vec<Problem
     for (header, count) in sizes {
         *by_size.entry((header.height, header.width)).or_default() += count;
     }
-    let storage = options.storage.unwrap_or(Storage::Array);
+    // Images of many sizes are kept as they are, unless one size is asked for.
+    let is_mixed = by_size.len() > 1 && options.size.is_none();
+    let storage = options.storage.unwrap_or(if is_mixed { Storage::Encoded } else { Storage::Array });
     let common = by_size.iter().max_by_key(|(size, count)| (**count, **size)).map_or(((1, 1), 0), |(size, count)| (*size, *count));
     if by_size.len() <= 1 && options.size.is_none() {
         let (height, width) = common.0;

@@ -127,6 +127,13 @@ pub fn map_file(path: &Path, wrap: fn(String) -> Error) -> Result<Mmap> {
     unsafe { Mmap::map(&file) }.map_err(fail)
 }
 
+/// What was read of a mapped file stays in the system's cache, but no longer counts as memory of this process.
+pub fn release(file: &Mmap) {
+    #[cfg(unix)]
+    // SAFETY: a shared mapping of a file for reading: what goes is read from the file again.
+    let _ = unsafe { file.unchecked_advise(UncheckedAdvice::DontNeed) };
+}
+
 /// Gives the file its size and the space for it, so that a full file system is an error here and not a signal later.
 fn reserve(file: &File, path: &Path, len: usize) -> Result<()> {
     let lacking = |e: &std::io::Error| match e.kind() {
