@@ -173,6 +173,7 @@ fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
         micro_batch: 2,
         accumulation: 1,
         sequence: 0,
+        encoded: None,
         augmentation: None,
     }
 }
