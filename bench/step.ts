@@ -181,8 +181,6 @@ async function openEngine(folder: string, spec: ModelSpec, batch: number, thread
     microBatch: batch,
     accumulation: 1,
     sequence: 0,
-    encoded: null,
-    augmentation: null,
   };
   const optimizer = {
     kind: 'sgd' as const,

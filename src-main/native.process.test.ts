@@ -30,8 +30,6 @@ const source: BatchSource = {
   microBatch: 2,
   accumulation: 1,
   sequence: 0,
-  encoded: null,
-  augmentation: null,
 };
 writeFileSync(join(folder, 'images.npy'), npy('|u1', '4, 1, 1, 2', Buffer.alloc(8, 51)));
 writeFileSync(join(folder, 'labels.npy'), npy('<i8', '4,', Buffer.alloc(32)));

@@ -40,10 +40,10 @@ export interface BatchSource {
   accumulation: number;
   /** Tokens: length T of a sample, which is the tokens [iT, iT + T) with the tokens one further as labels. 0 for others. */
   sequence: number;
-  /** What images become that the dataset keeps as files; null: it has an array of them. Augmentation has a size of its own. */
-  encoded: { channels: number; height: number; width: number; resize: 'crop' | 'stretch' | 'pad' } | null;
-  /** What is done to images; null: nothing, they have the size that the graph reads. */
-  augmentation: Augmentation | null;
+  /** What images become that the dataset keeps as files; absent: it has an array of them. Augmentation has a size of its own. */
+  encoded?: { channels: number; height: number; width: number; resize: 'crop' | 'stretch' | 'pad' } | undefined;
+  /** What is done to images; absent: nothing, they have the size that the graph reads. */
+  augmentation?: Augmentation | undefined;
 }
 
 /** Changes of images between the dataset and the model, drawn by (seed, epoch, sample); see native/data/src/augment.rs. 0 leaves one out. */

@@ -45,20 +45,19 @@ export const augmentationConfig = z.strictObject({
 });
 export type AugmentationConfig = z.infer<typeof augmentationConfig>;
 
-type Preset = Exclude<AugmentationConfig['preset'], 'custom'>;
-
-const presets: Record<Preset, Partial<AugmentationConfig>> = {
-  none: {},
-  mnist: {},
-  cifar: { cropPadding: 4, flip: 0.5 },
-  imagenet: { size: 224, evaluationResize: 256, resizedCrop: 0.08, flip: 0.5 },
-};
+/** Preset -> the keys it sets. Those of torchvision's training references for the datasets of these names. */
+export const augmentationPresets: ReadonlyMap<string, Partial<AugmentationConfig>> = new Map([
+  ['none', {}],
+  ['mnist', {}],
+  ['cifar', { cropPadding: 4, flip: 0.5 }],
+  ['imagenet', { size: 224, evaluationResize: 256, resizedCrop: 0.08, flip: 0.5 }],
+]);
 
 /** Puts the keys of a preset in the place of its name. Keys that are given count; where one differs from the preset's, it is custom. */
 export function withAugmentationPreset(augmentation: unknown): unknown {
   if (typeof augmentation !== 'object' || augmentation === null) return augmentation;
   const given = augmentation as Record<string, unknown>;
-  const keys = new Map(Object.entries(presets)).get(String(given.preset));
+  const keys = augmentationPresets.get(String(given.preset));
   if (!keys) return augmentation;
   const merged: Record<string, unknown> = { ...keys, ...given };
   const asNamed = Object.entries(keys).every(([key, value]) => merged[key] === value);

@@ -38,8 +38,8 @@ const source = z.object({
   microBatch: z.number(),
   accumulation: z.number(),
   sequence: z.number(),
-  encoded: encoded.nullable().describe('null: the dataset has an array of images'),
-  augmentation: augmentation.nullable().describe('null: images as the dataset has them'),
+  encoded: encoded.optional().describe('absent: the dataset has an array of images'),
+  augmentation: augmentation.optional().describe('absent: images as the dataset has them'),
 });
 
 /** What the training graphs of all workers have besides their masks; see TrainingOptions of models/model.ts. */

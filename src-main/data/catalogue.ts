@@ -45,10 +45,10 @@ export async function datasetSource(home: string, name: string, split: Split): P
 
 export function sourceOf(home: string, found: Manifest, split: Split): SplitSource {
   const path = join(datasetsFolder(home), found.name, split);
-  if (found.kind === 'tokens') return { path, mean: [], std: [], encoded: null };
+  if (found.kind === 'tokens') return { path, mean: [], std: [] };
   const [channels, height, width] = found.sample as [number, number, number];
   const isFiles = found.storage === 'encoded';
-  const encoded = isFiles ? { channels, height, width, resize: found.options.resize ?? 'crop' } : null;
+  const encoded = isFiles ? { channels, height, width, resize: found.options.resize ?? 'crop' } : undefined;
   return { path, mean: found.mean, std: found.std, encoded };
 }
 

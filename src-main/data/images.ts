@@ -10,5 +10,5 @@ export async function readImages(
   samples: number[],
 ): Promise<Float32Array> {
   const irrelevant = { seed: 0, numWorkers: 1, microBatch: 1, accumulation: 1, sequence: 0 };
-  return await native().readImages({ kind: 'images', augmentation: null, ...source, ...irrelevant }, samples);
+  return await native().readImages({ kind: 'images', ...source, ...irrelevant }, samples);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetSource, getDataset, listDatasets } from './catalogue.ts';
-import { readNormalisedImages } from './images.ts';
+import { readImages } from './images.ts';
 import { importDataset } from './import.ts';
 import type { ImportProgress } from '../native.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
@@ -141,12 +141,15 @@ describe('importDataset', () => {
     expect(both[0]).toEqual(both[1]);
   }, 30_000);
 
-  it('gives the first images normalised', async () => {
+  it('gives images normalised', async () => {
     await importDataset({ paths: [await tinyFiles(join(folder, 'tiny'))], home });
-    const { path, mean, std } = await datasetSource(home, 'tiny', 'train');
-    const images = await readNormalisedImages(path, mean, std, 1);
-    expect(images).toEqual(Float32Array.from(trainPixels.slice(0, 6), (pixel) => (pixel / 255 - mean[0]!) / std[0]!));
-    expect(await readNormalisedImages(path, mean, std, 100)).toHaveLength(12);
+    const source = await datasetSource(home, 'tiny', 'train');
+    const { mean, std } = source;
+    const expected = trainPixels.slice(6).map((pixel) => (pixel / 255 - mean[0]!) / std[0]!);
+    const second = [...(await readImages(source, [1]))];
+    second.forEach((value, index) => expect(value).toBeCloseTo(expected[index]!, 6));
+    expect(await readImages(source, [1, 0])).toHaveLength(12);
+    await expect(readImages(source, [2])).rejects.toThrow('there is no sample 2 among 2');
   });
 
   it('keeps a channel of one value usable', async () => {

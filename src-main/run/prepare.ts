@@ -129,13 +129,13 @@ export function prepareRun(
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
 }
 
-/** Null where the loader hands on what the dataset has. */
+/** Absent where the loader hands on what the dataset has. */
 function loaderAugmentation({ data }: RunConfig, spec: ModelSpec): DeviceSetup['training']['augmentation'] {
   const { preset: _, size, evaluationResize, ...changes } = data.augmentation;
   const { magnitude: __, ...switches } = changes;
   const changesSamples =
     size !== undefined || evaluationResize !== undefined || Object.values(switches).some((x) => x > 0);
-  if (spec.family === 'llama' || !changesSamples) return null;
+  if (spec.family === 'llama' || !changesSamples) return undefined;
   const [height, width] = spec.image;
   return {
     ...changes,

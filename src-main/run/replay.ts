@@ -102,8 +102,6 @@ function openCase(
     microBatch: read.batch_per_worker,
     accumulation: 1,
     sequence: 0,
-    encoded: null,
-    augmentation: null,
   };
   return Fleet.open({
     spawnDevice,

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+import type { ImportOptions } from '../contract/verdict.ts';
 import { importDataset } from '../data/import.ts';
 import { samplePath } from '../data/samples.ts';
 import { createApp, type App } from '../run/app.ts';
@@ -47,18 +48,22 @@ export async function openLab(home?: string): Promise<TestLab> {
 /** A home with `digits`: the first 1,000 training and 200 test images of MNIST. */
 export async function newHome(): Promise<string> {
   const home = await mkdtemp(join(tmpdir(), 'sdp-test-'));
+  await importDigits(home, 'digits');
+  return home;
+}
+
+export async function importDigits(home: string, name: string, options: ImportOptions = {}): Promise<void> {
   const files = join(home, 'files');
   await mkdir(files);
-  for (const [name, samples] of [
+  for (const [split, samples] of [
     ['train', 1000],
     ['t10k', 200],
   ] as const) {
-    await cutIdx(`${name}-images-idx3-ubyte`, files, 16, 28 * 28, samples);
-    await cutIdx(`${name}-labels-idx1-ubyte`, files, 8, 1, samples);
+    await cutIdx(`${split}-images-idx3-ubyte`, files, 16, 28 * 28, samples);
+    await cutIdx(`${split}-labels-idx1-ubyte`, files, 8, 1, samples);
   }
-  await importDataset({ paths: [files], name: 'digits', home });
+  await importDataset({ paths: [files], name, options, home });
   await rm(files, { recursive: true });
-  return home;
 }
 
 /** Adds `text` to a home: the bytes of ARCHITECTURE.md as tokens. */

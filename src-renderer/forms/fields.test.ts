@@ -62,6 +62,18 @@ test('layers are read with commas or spaces, or as the name of a preset', () => 
   expect(rawConfig({ ...formValues(), 'model.layers': 'resnet34' }).model).toMatchObject({ layers: 'resnet34' });
 });
 
+test('a preset of augmentation takes the place of its keys, and language models have none', () => {
+  const shown = (values: FormValues) =>
+    formFields.filter((one) => one.section === 'augmentation' && isRelevant(one, values)).map(({ label }) => label);
+  const preset = (name: string) => ({ ...formValues(), 'data.dataset': 'mnist', 'data.augmentation.preset': name });
+  expect(shown(preset('custom'))).toContain('Crop padding');
+  expect(shown(preset('cifar'))).not.toContain('Crop padding');
+  expect(shown({ ...preset('none'), 'model.family': 'llama' })).toEqual([]);
+  const config = parseRunConfig({ ...minimal, data: { dataset: 'mnist', augmentation: { preset: 'imagenet' } } });
+  expect(parseRunConfig(rawConfig(formValues(config)))).toEqual(config);
+  expect(parseRunConfig(rawConfig(preset('cifar'))).data.augmentation).toMatchObject({ preset: 'cifar', flip: 0.5 });
+});
+
 test('keys of one choice are relevant under it only', () => {
   const values = formValues();
   expect([isRelevant(fieldOf('training.beta1'), values), isRelevant(fieldOf('training.momentum'), values)]).toEqual([

@@ -3,6 +3,7 @@
 // Values of a form are what its controls hold: text, a flag, or rows of devices. An empty text means the default, so its key is left out.
 
 import { z } from 'zod';
+import { augmentationPresets } from '../../src-main/contract/augmentation.ts';
 import { presetKeys } from '../../src-main/contract/modelConfig.ts';
 import { runConfig, type DeviceEntry, type RunConfig } from '../../src-main/contract/runConfig.ts';
 
@@ -62,14 +63,21 @@ const onlyFor: Record<string, { key: string; value: string }> = {
 };
 
 const familyKey = 'model.family';
+const augmentationKey = 'data.augmentation';
 
 export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) => {
   if (schema.oneOf) return modelFields(key, schema.oneOf);
-  if (!schema.properties) return [field(key === 'devices' ? 'devices' : 'run', key, key, schema)];
-  return Object.entries(schema.properties).map(([name, property]) =>
-    field(key === 'data' ? 'run' : key, `${key}.${name}`, name, property),
-  );
+  return groupFields(key === 'devices' ? 'devices' : 'run', key, key, schema);
 });
+
+/** The keys below a key, or its own; a group has the section of its name, but for the data, which are told with the run. */
+function groupFields(section: string, key: string, name: string, schema: Schema): FormField[] {
+  if (!schema.properties) return [field(section, key, name, schema)];
+  const own = key === 'data' ? section : name;
+  return Object.entries(schema.properties).flatMap(([part, property]) =>
+    groupFields(own, `${key}.${part}`, part, property),
+  );
+}
 
 /** One choice of the family, then the keys of each family. */
 function modelFields(section: string, variants: Schema[]): FormField[] {
@@ -143,10 +151,17 @@ export function isRelevant(one: FormField, values: FormValues): boolean {
 
 /** Whether the configuration has the key: those of other families it has not, and a preset takes the place of its own. */
 function isPart({ key, family }: FormField, values: FormValues): boolean {
+  if (key.startsWith(`${augmentationKey}.`)) return isAugmentationPart(key.slice(augmentationKey.length + 1), values);
   if (family !== undefined && values[familyKey] !== family) return false;
   if (family === undefined || !presetKeys[family]) return true;
   const named = values[`${family}:model.preset`] !== 'custom';
   return !(named && presetKeys[family].includes(key.slice('model.'.length)));
+}
+
+/** Images alone are changed. */
+function isAugmentationPart(name: string, values: FormValues): boolean {
+  const preset = String(values[`${augmentationKey}.preset`]);
+  return values[familyKey] !== 'llama' && !Object.keys(augmentationPresets.get(preset) ?? {}).includes(name);
 }
 
 /** Values of the controls for a configuration, or for none: the defaults. */
@@ -180,15 +195,13 @@ export function rawConfig(values: FormValues): Record<string, unknown> {
   const config: Record<string, unknown> = {};
   for (const one of formFields.filter((candidate) => isPart(candidate, values))) {
     const value = configValue(one, values[one.id]!);
-    const [section, name] = one.key.split('.') as [string, string?];
-    if (name === undefined) assign(config, section, value);
-    else assign((config[section] ??= {}) as Record<string, unknown>, name, value);
+    if (value === undefined) continue;
+    const path = one.key.split('.');
+    const name = path.pop()!;
+    const target = path.reduce((at, part) => (at[part] ??= {}) as Record<string, unknown>, config);
+    target[name] = value;
   }
   return config;
-}
-
-function assign(target: Record<string, unknown>, name: string, value: unknown): void {
-  if (value !== undefined) target[name] = value;
 }
 
 function configValue({ kind }: FormField, value: FieldValue): unknown {

@@ -79,6 +79,8 @@ fn source(path: &Path) -> BatchSource {
         micro_batch: BATCH,
         accumulation: 1,
         sequence: 0,
+        encoded: None,
+        augmentation: None,
     }
 }
 
@@ -376,7 +378,7 @@ impl Reference {
         for step in 0..steps {
             let (mut gradient, mut counts, mut means, mut losses) = ([0.0; 5], [0.0; 5], 0.0, Vec::new());
             for (worker, rows) in HELD.iter().enumerate() {
-                let batch: Vec<usize> = order.share(step, worker).iter().map(|&sample| sample as usize).collect();
+                let batch: Vec<usize> = order.share(step, worker).1.iter().map(|pick| pick.sample as usize).collect();
                 let mut loss = 0.0;
                 for &sample in &batch {
                     let error = self.predict(sample, rows) - label(sample) as f64;

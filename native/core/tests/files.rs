@@ -11,10 +11,12 @@ use common::{TestTensor, layout_json, npy};
 use safetensors::SafeTensors;
 use sdp_core::error::Error;
 use sdp_core::loader::{Batch, Loader, Samples};
-use sdp_core::spec::{BatchSource, Mixing, SourceKind};
+use sdp_core::spec::{BatchSource, Encoded, Mixing, SourceKind};
 use sdp_core::state::{self, Int64Tensor, WriteOptions};
 use sdp_core::store::{Area, Store};
 use sdp_data::augment::Augmentation;
+use sdp_data::options::Resize;
+use sdp_data::pixels::Pixels;
 
 fn store(folder: &Path, name: &str, masked: bool) -> Store {
     let holders = |rows: usize| (0..rows).map(|row| vec![row % 2]).collect();
@@ -277,6 +279,45 @@ fn soft_labels_are_shares_and_evaluation_is_fixed() {
     assert_eq!((first.shares.len(), first.labels), (0, vec![0, 1, 2, 0]));
 }
 
+/// Three images of their own sizes as files in two shards, read as 2 x 2.
+fn files_of_many_sizes(folder: &Path) -> BatchSource {
+    let image = |height: usize, width: usize, grey: u8| Pixels { height, width, channels: 1, data: vec![grey; height * width] }.png();
+    let (first, second, third) = (image(2, 2, 30), image(5, 3, 60), image(1, 9, 90));
+    let rows = [[0, 0, first.len()], [0, first.len(), second.len()], [1, 0, third.len()]];
+    let index: Vec<u8> = rows.iter().flatten().flat_map(|word| (*word as u64).to_le_bytes()).collect();
+    std::fs::write(folder.join("images-00000.bin"), [first, second].concat()).unwrap();
+    std::fs::write(folder.join("images-00001.bin"), third).unwrap();
+    std::fs::write(folder.join("index.npy"), npy("<u8", "3, 3", &index)).unwrap();
+    std::fs::write(folder.join("labels.npy"), npy("<i8", "3,", &[0i64, 1, 1].map(i64::to_le_bytes).concat())).unwrap();
+    let encoded = Some(Encoded { channels: 1, height: 2, width: 2, resize: Resize::Crop });
+    BatchSource { mean: vec![0.0], std: vec![1.0], encoded, ..source(SourceKind::Images, folder.to_owned()) }
+}
+
+#[test]
+fn files_are_decoded_to_the_size_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = files_of_many_sizes(folder.path());
+    let batch = Loader::open(&of).unwrap().ordered_batch(0, 3, 3).unwrap();
+    let brightness = |grey: u8| [f32::from(grey) / 255.0; 4];
+    assert_eq!(floats(&batch.samples).collect::<Vec<_>>(), [30, 60, 90].map(brightness).concat());
+    assert_eq!(batch.labels, [0, 1, 1]);
+    let augmented = BatchSource { augmentation: ramps(tempfile::tempdir().unwrap().path(), 1).augmentation, ..of };
+    let evaluated = Loader::open(&augmented).unwrap().ordered_batch(0, 3, 3).unwrap();
+    assert_eq!(floats(&evaluated.samples).collect::<Vec<_>>(), [30u8, 60, 90].map(|grey| [f32::from(grey) / 255.0; 16]).concat());
+}
+
+#[test]
+fn damaged_files_of_a_dataset_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (of, name) = (files_of_many_sizes(folder.path()), folder.path().display());
+    std::fs::write(folder.path().join("images-00001.bin"), b"").unwrap();
+    let text = Loader::open(&of).err().unwrap().to_string();
+    assert_eq!(text, format!("data: sample 2 in {name} lies beyond its shard; import the dataset again"));
+    std::fs::write(folder.path().join("images-00001.bin"), [7; 500]).unwrap();
+    let text = Loader::open(&of).unwrap().ordered_batch(2, 1, 3).unwrap_err().to_string();
+    assert!(text.starts_with(&format!("data: sample 2 in {name} cannot be read: ")), "{text}");
+}
+
 fn floats(samples: &Samples) -> impl Iterator<Item = f32> {
     let Samples::F32(samples) = samples else { panic!("images are floats") };
     samples.iter().copied()
@@ -318,10 +359,10 @@ fn tokens_are_cut_into_sequences_with_the_next_token_as_label() {
     };
     let mut wide = Loader::open(&of_type("<u4", 4)).unwrap();
     let samples = Samples::I64(vec![42000, 49000, 56000, 0, 0, 0]);
-    assert_eq!(wide.ordered_batch(1, 2, 3).unwrap(), Batch { samples, labels: vec![49000, 56000, 63000, -1, -1, -1] });
+    assert_eq!(wide.ordered_batch(1, 2, 3).unwrap(), Batch { samples, labels: vec![49000, 56000, 63000, -1, -1, -1], shares: vec![] });
     let mut narrow = Loader::open(&of_type("<u2", 2)).unwrap();
     let samples = Samples::I64(vec![0, 7000, 14000]);
-    assert_eq!(narrow.ordered_batch(0, 1, 1).unwrap(), Batch { samples, labels: vec![7000, 14000, 21000] });
+    assert_eq!(narrow.ordered_batch(0, 1, 1).unwrap(), Batch { samples, labels: vec![7000, 14000, 21000], shares: vec![] });
     let text = narrow.micro_batch(0, 0, 0).unwrap_err().to_string();
     assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {} has 3", folder.path().display()));
     std::fs::write(folder.path().join("tokens.npy"), npy("<i8", "1,", &[0; 8])).unwrap();
