@@ -32,21 +32,21 @@ pub struct Batch {
 
 /// An opened source.
 pub enum Loader {
-    Dataset(Box<Dataset>),
+    Dataset(Dataset),
     Case(Case),
 }
 
 /// Where the samples of a dataset come from.
 enum Content {
-    Images(Images),
+    Images(Box<Images>),
     Tokens(Tokens),
 }
 
 impl Loader {
     pub fn open(source: &BatchSource) -> Result<Self> {
         match source.kind {
-            SourceKind::Images => Images::open(source).map(|images| Self::Dataset(Box::new(Dataset::new(source, Content::Images(images))))),
-            SourceKind::Tokens => Tokens::open(source).map(|tokens| Self::Dataset(Box::new(Dataset::new(source, Content::Tokens(tokens))))),
+            SourceKind::Images => Ok(Self::Dataset(Dataset::new(source, Content::Images(Box::new(Images::open(source)?))))),
+            SourceKind::Tokens => Ok(Self::Dataset(Dataset::new(source, Content::Tokens(Tokens::open(source)?)))),
             SourceKind::Case => Case::open(source).map(Self::Case),
         }
     }
