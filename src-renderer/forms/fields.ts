@@ -160,7 +160,7 @@ function isPart({ key, family }: FormField, values: FormValues): boolean {
 
 /** Images alone are changed. */
 function isAugmentationPart(name: string, values: FormValues): boolean {
-  const preset = String(values[`${augmentationKey}.preset`]);
+  const preset = values[`${augmentationKey}.preset`] as string;
   return values[familyKey] !== 'llama' && !Object.keys(augmentationPresets.get(preset) ?? {}).includes(name);
 }
 
