@@ -7,6 +7,8 @@ export interface Hand {
   /** Button, link, checkbox, summary. */
   activate(target: Locator): Promise<void>;
   fill(target: Locator, text: string): Promise<void>;
+  /** Opens the dialog of a control that takes files. */
+  choose(target: Locator): Promise<void>;
   /** A slider with `stops` places, to the one numbered `place` from 0. */
   slide(target: Locator, place: number, stops: number): Promise<void>;
   /** A stroke from the top to the bottom of a drawing. */
@@ -16,6 +18,7 @@ export interface Hand {
 export function mouse(page: Page): Hand {
   return {
     activate: (target) => target.click(),
+    choose: (target) => target.locator('..').click(),
     fill: async (target, text) => {
       await target.click({ clickCount: 3 });
       await page.keyboard.type(text);
@@ -40,6 +43,10 @@ export function keyboard(page: Page): Hand {
       await tabTo(page, target);
       const isBox = await target.evaluate((element) => element instanceof HTMLInputElement);
       await page.keyboard.press(isBox ? 'Space' : 'Enter');
+    },
+    choose: async (target) => {
+      await tabTo(page, target);
+      await page.keyboard.press('Enter');
     },
     fill: async (target, text) => {
       await tabTo(page, target);

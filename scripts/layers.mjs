@@ -24,7 +24,7 @@ const allowed = {
   transport: ['contract', 'run/deviceProcess.ts', node, 'ws', 'zod'],
   run: [...engine, 'transport', 'resources', node, 'yaml', 'zod'],
   worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node, 'onnxruntime-node'],
-  serve: ['contract', 'transport', node, 'ws'],
+  serve: ['contract', 'transport', 'data/files.ts', 'run/isAlive.ts', node, 'ws'],
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
   cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml', 'zod'],
   testing: [...engine, 'transport', 'run', node, 'onnxruntime-node'],

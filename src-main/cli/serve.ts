@@ -1,6 +1,7 @@
 // `sdp serve`: the app as a page on loopback, until Ctrl-C, which ends an active run with a checkpoint.
 
 import { join } from 'node:path';
+import { sdpHome } from '../run/home.ts';
 import { samples } from '../run/samples.ts';
 import { startServer } from '../serve/server.ts';
 import { openApp } from './home.ts';
@@ -9,7 +10,12 @@ import { printJson } from './output.ts';
 
 export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
   const app = await openApp();
-  const server = await startServer({ app, port, rendererDir: join(import.meta.dirname, '../renderer') });
+  const server = await startServer({
+    app,
+    home: sdpHome(),
+    port,
+    rendererDir: join(import.meta.dirname, '../renderer'),
+  });
   const close = async () => {
     await app.close();
     await server.close();

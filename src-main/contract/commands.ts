@@ -117,7 +117,6 @@ export const appCommands = {
   },
   ...datasetCommands,
   ...trialCommands,
-  importDataset: { params: z.strictObject({ path: z.string().min(1), name: z.string().optional() }), result: dataset },
   /** Looks at files within seconds; imports and changes nothing. */
   inspectDataset: { params: z.strictObject(whatToImport), result: verdict },
   /** Begins an import, or goes on with one that was cut off; `importChanged` events tell of it, `datasetImported` of its dataset. */

@@ -19,7 +19,7 @@ import {
 import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
-import { importDataset, inspectDataset } from '../data/import.ts';
+import { inspectDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
@@ -150,11 +150,6 @@ class Lab {
       exportRun: ({ runId, format, step }) => this.export(runId, format, step === undefined ? {} : { step }),
       ...this.datasets.handlers(),
       ...this.trials.handlers(),
-      importDataset: async ({ path, name }, { signal }) => {
-        const imported = await importDataset({ paths: [path], name, home, signal });
-        this.events.emit('datasetImported', { dataset: imported });
-        return imported;
-      },
       inspectDataset: ({ paths, options }) => inspectDataset(home, paths, options),
       startImport: (spec) => ({ importId: this.imports.start(spec) }),
       cancelImport: ({ importId }) => this.imports.cancel(importId),

@@ -1,5 +1,6 @@
 // Who may talk to the loopback server. Any page of the browser and any program of the machine can reach its port, so each request must name
-// this server as its Host (no rebinding of other names), come from its own page (Origin), and for a socket know the key of the address.
+// this server as its Host (no rebinding of other names), come from its own page (Origin), and for a socket
+// or an upload know the key of the address.
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -29,6 +30,12 @@ export class Access {
     );
   }
 
+  /** Sending files is for the page alone, as commands are. */
+  allowsUpload({ headers }: IncomingMessage): boolean {
+    const key = /^Bearer (.*)$/.exec(headers.authorization ?? '')?.[1];
+    return this.#hosts.includes(headers.host ?? '') && this.#isOwn(headers) && this.#isKey(key);
+  }
+
   #isOwn({ origin, host }: IncomingMessage['headers']): boolean {
     return origin === `http://${host}`;
   }
@@ -36,7 +43,11 @@ export class Access {
   #knowsKey(headers: IncomingMessage['headers']): boolean {
     const protocols = (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
     const key = protocols.find((protocol) => protocol.startsWith(keyProtocolPrefix))?.slice(keyProtocolPrefix.length);
-    return protocols.includes(socketProtocol) && timingSafeEqual(hash(key ?? ''), this.#keyHash);
+    return protocols.includes(socketProtocol) && this.#isKey(key);
+  }
+
+  #isKey(key = ''): boolean {
+    return timingSafeEqual(hash(key), this.#keyHash);
   }
 }
 

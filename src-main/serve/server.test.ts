@@ -1,14 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { appContract } from '../contract/contracts.ts';
 import type { AppCommands, Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { Handlers } from '../contract/rpc.ts';
+import type { ImportState } from '../contract/verdict.ts';
+import { withSmallDisk } from '../testing/smallDisk.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { connect } from '../transport/client.ts';
 import { EventHub } from '../transport/events.ts';
@@ -16,6 +18,7 @@ import { pageTransport, type PageWindow } from '../transport/page.ts';
 import { startServer, type PageServer } from './server.ts';
 
 let folder: string;
+let home: string;
 let rendererDir: string;
 let app: AppHost;
 let server: PageServer;
@@ -25,6 +28,7 @@ let key: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sdp-serve-'));
+  home = join(folder, 'home');
   rendererDir = join(folder, 'renderer');
   mkdirSync(join(rendererDir, 'assets'), { recursive: true });
   writeFileSync(join(rendererDir, 'index.html'), '<!doctype html><title>SDP Lab</title>');
@@ -36,7 +40,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 beforeEach(async () => {
   app = fakeApp();
-  server = await startServer({ app, port: 0, rendererDir });
+  server = await startServer({ app, home, port: 0, rendererDir });
   const url = new URL(server.url);
   origin = url.origin;
   port = Number(url.port);
@@ -262,15 +266,165 @@ test('closing the server disconnects its pages', async () => {
 });
 
 test('a port in use, an impossible port and a page that is not built are told in one sentence', async () => {
-  await expect(startServer({ app, port, rendererDir })).rejects.toMatchObject({
+  await expect(startServer({ app, home, port, rendererDir })).rejects.toMatchObject({
     code: 'usage',
     message: `port ${port} is in use; choose another with --port`,
   });
-  await expect(startServer({ app, port: 65536, rendererDir })).rejects.toMatchObject({
+  await expect(startServer({ app, home, port: 65536, rendererDir })).rejects.toMatchObject({
     message: 'port must be from 0 to 65535, got 65536',
   });
-  await expect(startServer({ app, port: 0, rendererDir: join(folder, 'absent') })).rejects.toMatchObject({
+  await expect(startServer({ app, home, port: 0, rendererDir: join(folder, 'absent') })).rejects.toMatchObject({
     code: 'usage',
     message: 'the page is not built; run "npm run setup"',
   });
+});
+
+interface Sent {
+  method?: string;
+  body?: string | Buffer;
+  headers?: Record<string, string | undefined>;
+}
+
+/** A file of the page, or one that differs from it in a point; status and text of the answer. */
+function send(path: string, { method = 'PUT', body = 'content', headers: changes = {} }: Sent = {}): Promise<string> {
+  const own = { host: `127.0.0.1:${port}`, origin, authorization: `Bearer ${key}`, 'content-length': body.length };
+  const headers = Object.entries({ ...own, ...changes }).filter(([, value]) => value !== undefined);
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      port,
+      host: '127.0.0.1',
+      method,
+      path,
+      headers: Object.fromEntries(headers),
+      agent: false,
+    });
+    outgoing.once('error', reject);
+    outgoing.once('response', (response) => {
+      let text = '';
+      response.on('data', (data) => (text += String(data)));
+      response.once('end', () => resolve(`${response.statusCode} ${text}`));
+    });
+    if ('content-length' in changes) outgoing.flushHeaders();
+    else outgoing.end(body);
+  });
+}
+
+const upload = '/upload/0123456789abcdef';
+const uploadsFolder = () => join(home, 'uploads', String(process.pid));
+const filesIn = (root: string) =>
+  existsSync(root) ? readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()) : [];
+
+test('files of the page lie in a folder of their own, with their relative paths, until they are put away', async () => {
+  const place = join(uploadsFolder(), '0123456789abcdef');
+  const large = Buffer.alloc(5_000_000, 'x');
+  expect(await send(`${upload}/beasts/ant/${encodeURIComponent('50 % “ä”?#.jpg')}`)).toBe(`201 ${place}`);
+  expect(await send(`${upload}/beasts/bee/1.jpg`, { body: large })).toBe(`201 ${place}`);
+  expect(await send('/upload/another-upload-0/empty.txt', { body: '' })).toMatch(/^201 /);
+  expect(readFileSync(join(place, 'beasts/ant/50 % “ä”?#.jpg'), 'utf8')).toBe('content');
+  expect(readFileSync(join(place, 'beasts/bee/1.jpg')).equals(large)).toBe(true);
+  expect(await send(upload, { method: 'DELETE', body: '' })).toBe('200 ');
+  expect(filesIn(home).map(({ name }) => name)).toEqual(['empty.txt']);
+  expect(await send(`${upload}/late.txt`)).toBe('400 the upload was put away');
+  await server.close();
+  expect(filesIn(home)).toEqual([]);
+});
+
+test.each([
+  ['..', '/%2e%2e/secret.txt'],
+  ['.', '/./secret.txt'],
+  ['a path in one part', '/..%2f..%2fsecret.txt'],
+  ['a path of Windows', '/..%5csecret.txt'],
+  ['an absolute path', '//etc/passwd'],
+  ['a drive letter', '/C%3A/secret.txt'],
+  ['NUL', '/secret%00.txt'],
+  ['a control character', '/a%0Ab.txt'],
+  ['no UTF-8', '/%ff.txt'],
+  ['no name', '/folder/'],
+])('an upload named with %s is refused with the whole of it', async (_, path) => {
+  await send(`${upload}/good.txt`);
+  expect(await send(upload + path)).toMatch(/^400 ".*" (cannot be the name of a file that is sent|is no name)/);
+  expect(filesIn(home)).toEqual([]);
+  expect(readFileSync(join(folder, 'secret.txt'), 'utf8')).toBe('secret');
+});
+
+test.each<[string, string, string, Sent]>([
+  ['without a key', '403 forbidden\n', `${upload}/a`, { headers: { authorization: undefined } }],
+  ['with a wrong key', '403 forbidden\n', `${upload}/a`, { headers: { authorization: `Bearer ${'A'.repeat(43)}` } }],
+  ['from another origin', '403 forbidden\n', `${upload}/a`, { headers: { origin: 'https://attacker.example' } }],
+  ['without an origin', '403 forbidden\n', `${upload}/a`, { headers: { origin: undefined } }],
+  ['for another host', '403 forbidden\n', `${upload}/a`, { headers: { host: 'attacker.example' } }],
+  ['by another method', '405 only PUT of a file and DELETE of an upload', `${upload}/a`, { method: 'POST' }],
+  ['of no file', '405 only PUT of a file and DELETE of an upload', upload, {}],
+  ['for an impossible folder', '404 there is no such upload', '/upload/../a', {}],
+])('an upload %s is refused', async (_, expected, path, changes) => {
+  expect(await send(path, changes)).toBe(expected);
+  expect(filesIn(home)).toEqual([]);
+});
+
+test('a file that the disk has no room for is refused before it is sent, and one without a size', async () => {
+  await send(`${upload}/good.txt`);
+  const tooLarge = { 'content-length': String(2 ** 52) };
+  expect(await send(`${upload}/large.bin`, { headers: tooLarge })).toMatch(
+    /^507 a file of 4096\.0 TiB does not fit on the disk of .*; free some space and try again$/,
+  );
+  expect(filesIn(home)).toEqual([]);
+  const chunked = { 'content-length': undefined, 'transfer-encoding': 'chunked' };
+  expect(await send('/upload/another-upload-0/a', { headers: chunked })).toBe(
+    '400 a file is sent with its Content-Length',
+  );
+});
+
+test('a file that is sent twice, or cut off, takes its upload with it', async () => {
+  await send(`${upload}/a.txt`);
+  expect(await send(`${upload}/a.txt`)).toBe('400 a file was sent twice');
+  expect(filesIn(home)).toEqual([]);
+  const socket = connectSocket(port, '127.0.0.1');
+  const head = `Host: 127.0.0.1:${port}\r\nOrigin: ${origin}\r\nAuthorization: Bearer ${key}\r\nContent-Length: 100\r\n\r\n`;
+  socket.write(`PUT /upload/another-upload-0/a HTTP/1.1\r\n${head}part`);
+  await vi.waitUntil(() => filesIn(home).length === 1);
+  socket.destroy();
+  await vi.waitUntil(() => filesIn(home).length === 0);
+});
+
+test('an upload goes when its import has ended, and what other servers left at the next start', async () => {
+  await send(`${upload}/a.txt`);
+  const state: ImportState = {
+    id: 'i',
+    name: 'a',
+    paths: [join(uploadsFolder(), '0123456789abcdef', 'a.txt')],
+    state: 'running',
+    unit: 'bytes',
+    done: 0,
+    total: 0,
+    perSecond: 0,
+    secondsLeft: null,
+    skipped: 0,
+    reason: '',
+  };
+  app.events.emit('importChanged', { import: state });
+  app.events.emit('importChanged', { import: { ...state, state: 'done', paths: ['/elsewhere'] } });
+  expect(filesIn(home)).toHaveLength(1);
+  app.events.emit('importChanged', { import: { ...state, state: 'done' } });
+  await vi.waitUntil(() => filesIn(home).length === 0);
+  mkdirSync(join(home, 'uploads/999999999/left'), { recursive: true });
+  writeFileSync(join(home, 'uploads/999999999/left/file'), '');
+  const next = await startServer({ app, home, port: 0, rendererDir });
+  expect(filesIn(home)).toEqual([]);
+  await next.close();
+});
+
+test('a full disk is told in a sentence, and nothing is left', async () => {
+  await server.close();
+  const done = await withSmallDisk('1m', async (disk) => {
+    const small = await startServer({ app, home: disk, port, rendererDir, key });
+    const half = Buffer.alloc(600_000);
+    const answers = await Promise.all([
+      send(`${upload}/1`, { body: half }),
+      send('/upload/another-upload-0/2', { body: half }),
+    ]);
+    expect(answers.filter((answer) => /^507 .*free some/.test(answer))).not.toEqual([]);
+    await small.close();
+    expect(filesIn(disk)).toEqual([]);
+  });
+  if (!done) console.log('skipped: no file system can be mounted here');
 });

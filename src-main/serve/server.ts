@@ -1,4 +1,5 @@
-// The app as a page on loopback: the built renderer over HTTP, its connection as a WebSocket at /socket. access.ts says who gets in.
+// The app as a page on loopback: the built renderer over HTTP, its connection as a WebSocket at /socket, files that
+// it sends at /upload. access.ts says who gets in.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,14 +8,17 @@ import { WebSocketServer } from 'ws';
 import { appContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
 import type { AppHost } from '../transport/appHost.ts';
-import { socketProtocol } from '../transport/page.ts';
+import { socketProtocol, uploadPath } from '../transport/page.ts';
 import { serve } from '../transport/server.ts';
 import { readStaticFiles, securityHeaders, type StaticFile } from './staticFiles.ts';
 import { webSocketTransport } from '../transport/webSocket.ts';
 import { Access, newKey } from './access.ts';
+import { Uploads } from './uploads.ts';
 
 export interface ServerOptions {
   app: AppHost;
+  /** The data folder, where uploads go. */
+  home: string;
   /** 0: a free one. */
   port: number;
   /** The built page. */
@@ -31,12 +35,21 @@ export interface PageServer {
 }
 
 /** Binds 127.0.0.1 only: to reach it from another machine, forward the same port through ssh. */
-export async function startServer({ app, port, rendererDir, key = newKey() }: ServerOptions): Promise<PageServer> {
+export async function startServer({
+  app,
+  home,
+  port,
+  rendererDir,
+  key = newKey(),
+}: ServerOptions): Promise<PageServer> {
   if (!(port >= 0 && port < 65536))
     throw new UserError('usage', `port must be from 0 to 65535, got ${port}`, { key: 'port' });
   const files = readStaticFiles(rendererDir);
-  const server = createServer();
+  // A large file takes as long as it takes.
+  const server = createServer({ requestTimeout: 0, headersTimeout: 60_000 });
   await listen(server, port);
+  const uploads = new Uploads(home, app);
+  await uploads.removeStale();
   const bound = (server.address() as AddressInfo).port;
   const access = new Access(bound, key);
   const headers = securityHeaders([`ws://127.0.0.1:${bound}`, `ws://localhost:${bound}`]);
@@ -47,12 +60,16 @@ export async function startServer({ app, port, rendererDir, key = newKey() }: Se
     handleProtocols: () => socketProtocol,
   });
   sockets.on('connection', (socket) => serve(webSocketTransport(socket), appContract, app.handlers, app.events));
-  server.on('request', (request, response) => answer(request, response, access, files, headers));
+  server.on('request', (request, response) => answer(request, response, { access, uploads, files, headers }));
   server.on('upgrade', (request, socket, head) => {
     if (!access.allowsSocket(request)) return refuse(socket);
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket));
   });
-  return { url: `http://127.0.0.1:${bound}/#key=${key}`, close: () => close(server, sockets) };
+  const end = async () => {
+    await close(server, sockets);
+    await uploads.close();
+  };
+  return { url: `http://127.0.0.1:${bound}/#key=${key}`, close: end };
 }
 
 function listen(server: Server, port: number): Promise<void> {
@@ -68,18 +85,29 @@ function listenError(error: NodeJS.ErrnoException, port: number): Error {
   return new UserError('usage', `port ${port} ${problem}; choose another with --port`, { key: 'port', cause: error });
 }
 
-function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  access: Access,
-  files: Map<string, StaticFile>,
-  headers: Record<string, string>,
-): void {
+interface Site {
+  access: Access;
+  uploads: Uploads;
+  files: Map<string, StaticFile>;
+  headers: Record<string, string>;
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, { access, uploads, files, headers }: Site): void {
   const end = (status: number, text: string): void => {
     response.writeHead(status, { ...headers, 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
   };
   const { method, url = '' } = request;
   if (!access.allowsRequest(request)) return end(403, 'forbidden\n');
+  if (url.startsWith(uploadPath)) {
+    if (!access.allowsUpload(request)) return end(403, 'forbidden\n');
+    return void uploads.answer(request).then(
+      ({ status, text }) => end(status, text),
+      (error: unknown) => {
+        console.error(error);
+        end(500, 'internal error\n');
+      },
+    );
+  }
   if (method !== 'GET' && method !== 'HEAD') return end(405, 'only GET and HEAD\n');
   const file = files.get(url.split('?')[0]!);
   if (!file) return end(404, 'not found\n');

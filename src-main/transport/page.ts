@@ -24,6 +24,9 @@ export const socketProtocol = 'sdp-lab';
 export const keyProtocolPrefix = 'key.';
 export const socketPath = '/socket';
 
+/** Files are sent below it, with the key as `Authorization: Bearer KEY`; see serve/uploads.ts. */
+export const uploadPath = '/upload/';
+
 /** What is used of the window; a parameter so that it can be tested without one. */
 export interface PageWindow {
   sdpLab?: Preload;
@@ -68,7 +71,8 @@ function socketToServer(page: PageWindow): Transport {
 
 const keyName = 'sdp-lab key';
 
-function sessionKey(page: PageWindow): string | null {
+/** The key of the server that this page came from; null in Electron and without the whole address. */
+export function sessionKey(page: Pick<PageWindow, 'location' | 'history' | 'sessionStorage'>): string | null {
   const { hash, pathname, search } = page.location;
   const key = /^#key=([\w-]{16,128})$/.exec(hash)?.[1];
   if (!key) return page.sessionStorage.getItem(keyName);

@@ -1,10 +1,12 @@
-// What this installation offers: devices, datasets, samples. Loads the snapshot that everything starts from, and hands its runs to their store.
+// What this installation offers: devices, datasets, samples. Loads the snapshot that everything starts from, and hands runs,
+// settings and imports to their stores.
 
 import { defineStore } from 'pinia';
 import { ref, shallowRef, watch } from 'vue';
 import type { Dataset, Device, Sample } from '../../src-main/contract/commands.ts';
 import { useConnectionStore, type AppEvent } from './connection.ts';
 import { createFeed } from './feed.ts';
+import { useImportStore } from './importing.ts';
 import { errorText } from './messages.ts';
 import { useRunsStore } from './runs.ts';
 import { useSettingsStore } from './settings.ts';
@@ -13,6 +15,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
   const connection = useConnectionStore();
   const runs = useRunsStore();
   const settings = useSettingsStore();
+  const imports = useImportStore();
   const loaded = ref(false);
   const problem = ref('');
   const version = ref('');
@@ -34,6 +37,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       home.value = snapshot.home;
       settings.replace(snapshot.settings);
       runs.replace(snapshot.runs);
+      imports.replace(snapshot.imports);
       loaded.value = true;
     },
     (event: AppEvent) => {
@@ -43,6 +47,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       else {
         runs.apply(event);
         settings.apply(event);
+        imports.apply(event);
       }
     },
   );

@@ -5,6 +5,7 @@ import { UserError } from '../../src-main/contract/errors.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
+import type { ImportState, Verdict } from '../../src-main/contract/verdict.ts';
 import {
   contentName,
   formatBytes,
@@ -154,4 +155,47 @@ export function describeDataset(dataset: Dataset): string {
 export function silentSecs(state: RunState, silentMs: number, stepMs: number): number {
   const patienceMs = Math.max(10_000, 5 * (Number.isFinite(stepMs) ? stepMs : 0));
   return state === 'training' && silentMs > patienceMs ? Math.round(silentMs / 1000) : 0;
+}
+
+/** What an inspection found, a line for each thing. */
+export function describeFound({ content, train, test, bytes }: Verdict): string[] {
+  if (!content) return [];
+  const unit = content.kind === 'images' ? 'samples' : 'tokens';
+  const counts = `${formatInteger(train)} training and ${formatInteger(test)} validation ${unit}`;
+  return [`${counts}, ${formatBytes(bytes)} when imported`, ...contentLines(content)];
+}
+
+function contentLines(content: NonNullable<Verdict['content']>): string[] {
+  if (content.kind === 'tokens') {
+    const { documents, characters, tokenizer, vocabulary } = content;
+    const text = `${formatInteger(documents)} ${documents === 1 ? 'document' : 'documents'}, ${formatInteger(characters)} characters`;
+    const tokens = `Tokenizer: ${tokenizer}, vocabulary of ${formatInteger(vocabulary)}`;
+    return tokenizer === 'tokens' ? [`Tokens already, vocabulary of ${formatInteger(vocabulary)}`] : [text, tokens];
+  }
+  const { classes, sizes, sample, storage } = content;
+  const size = ({ height, width, channels }: (typeof sizes)[number]) =>
+    `${height} x ${width} ${channels === 1 ? 'grey' : channels === 3 ? 'colour' : `in ${channels} channels`}`;
+  const shown = sizes.slice(0, 4).map((one) => `${size(one)} (${formatInteger(one.count)})`);
+  const more = sizes.length > shown.length ? ' and others' : '';
+  const [channels, height, width] = sample as [number, number, number];
+  const kept = storage === 'array' ? 'kept decoded' : 'kept as they are, decoded when read';
+  return [
+    `${formatInteger(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`,
+    `Images of ${shown.join(', ')}${more}`,
+    `The model gets ${size({ height, width, channels, count: 0 })}; ${kept}`,
+  ];
+}
+
+/** How an import goes: what is done of what, how fast, how long it still takes, what was left out. */
+export function importProgress({ unit, done, total, perSecond, secondsLeft, skipped }: ImportState): string {
+  const amount = (count: number) => (unit === 'bytes' ? formatBytes(count) : formatInteger(count));
+  const of = total > 0 ? `${amount(done)} of ${amount(total)}${unit === 'bytes' ? '' : ' samples'}` : 'Reading';
+  const rate = perSecond > 0 ? `, ${amount(perSecond)}/s` : '';
+  const left = secondsLeft ? `, ${formatDuration(secondsLeft)} left` : '';
+  return `${of}${rate}${left}${skipped > 0 ? `, ${formatInteger(skipped)} left out` : ''}`;
+}
+
+/** A text without the folder in front of names of files. */
+export function shortened(text: string, folder: string): string {
+  return folder === '' ? text : text.replaceAll(`${folder.replace(/[\\/]$/, '')}/`, '');
 }

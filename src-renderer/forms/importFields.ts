@@ -1,0 +1,82 @@
+// The options of an import as form fields: those that concern a format, with label, description and choices from the schema.
+
+import { z } from 'zod';
+import { importOptions, type DatasetFormat, type ImportOptions } from '../../src-main/contract/verdict.ts';
+
+export type OptionKey = keyof ImportOptions;
+
+export interface OptionField {
+  key: OptionKey;
+  label: string;
+  description: string;
+  kind: 'flag' | 'choice' | 'column' | 'number' | 'text';
+  choices: (string | number)[];
+}
+
+const labels: Record<OptionKey, string> = {
+  as: 'Read as',
+  skip: 'Leave out what cannot be read',
+  validation: 'Validation share',
+  seed: 'Seed of the split',
+  storage: 'Kept as',
+  size: 'Image size',
+  resize: 'Other sizes are',
+  channels: 'Channels',
+  imageColumn: 'Column of images',
+  labelColumn: 'Column of labels',
+  textColumn: 'Column of text',
+  tokenizer: 'Tokenizer',
+  vocabulary: 'Vocabulary',
+  dtype: 'Type of the tokens',
+};
+
+const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
+const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
+const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
+
+const relevant: Record<DatasetFormat, OptionKey[]> = {
+  idx: ofImages,
+  cifar: ofImages,
+  'image-folder': ofImages,
+  'image-arrays': ofImages,
+  'image-table': [...ofImages, ...columns],
+  'image-parquet': [...ofImages, ...columns],
+  text: ['textColumn', 'tokenizer', 'vocabulary'],
+  tokens: ['dtype'],
+};
+
+/** Those that change something for this format; where none was recognised, the choice of one. */
+export function optionFields(format: DatasetFormat | undefined): OptionField[] {
+  return [...shared, ...(format ? relevant[format] : [])].map(fieldOf);
+}
+
+function fieldOf(key: OptionKey): OptionField {
+  const schema = importOptions.shape[key];
+  const inner = schema.unwrap() as z.ZodType;
+  const choices = choicesOf(inner);
+  return { key, label: labels[key], description: schema.description ?? '', kind: kindOf(key, inner, choices), choices };
+}
+
+function choicesOf(schema: z.ZodType): (string | number)[] {
+  if (schema instanceof z.ZodEnum) return schema.options;
+  if (schema instanceof z.ZodUnion)
+    return schema.options.flatMap((one) => (one instanceof z.ZodLiteral ? [...one.values] : [])) as number[];
+  return [];
+}
+
+function kindOf(key: OptionKey, schema: z.ZodType, choices: unknown[]): OptionField['kind'] {
+  if (key.endsWith('Column')) return 'column';
+  if (schema instanceof z.ZodBoolean) return 'flag';
+  if (choices.length > 0) return 'choice';
+  return schema instanceof z.ZodNumber ? 'number' : 'text';
+}
+
+/** What a control holds as the option's value; undefined for an empty one, an Error where it cannot be. */
+export function optionValue({ key, kind, choices }: OptionField, text: string): unknown {
+  const trimmed = text.trim();
+  if (trimmed === '') return undefined;
+  const chosen = choices.find((choice) => String(choice) === trimmed);
+  const value = chosen ?? (kind === 'number' ? Number(trimmed) : trimmed);
+  const result = importOptions.shape[key].safeParse(value);
+  return result.success ? result.data : new Error(result.error.issues[0]!.message);
+}
