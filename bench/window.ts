@@ -1,7 +1,8 @@
 // How fast the page is there, and its frames per second and memory while a run of 8 workers reports: first its steps as fast as they can be
 // sent (a run of a million steps), then 100 steps a second. The built page in Chromium, the real server and transport; the run is made up.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -26,7 +27,9 @@ export async function main(args: string[], executablePath: string): Promise<void
   const { values } = parseArgs({ args, options: { seconds: { type: 'string' }, steps: { type: 'string' } } });
   const [seconds, steps] = [Number(values.seconds ?? 30), Number(values.steps ?? 1_000_000)];
   const events = new EventHub<AppEvents>();
-  const server = await startServer({ app: { handlers: handlersOf(events, steps), events }, port: 0, rendererDir });
+  const home = mkdtempSync(join(tmpdir(), 'sdp-window-'));
+  const app = { handlers: handlersOf(events, steps), events };
+  const server = await startServer({ app, home, port: 0, rendererDir });
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
   try {
     const context = await browser.newContext({ viewport: { width: 1920, height: 1080 } });
@@ -56,6 +59,7 @@ export async function main(args: string[], executablePath: string): Promise<void
   } finally {
     await browser.close();
     await server.close();
+    rmSync(home, { recursive: true });
   }
 }
 

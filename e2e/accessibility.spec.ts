@@ -1,9 +1,11 @@
 // Every view: no violation that axe finds, light and dark, and no horizontal scrolling from 1280 x 720 to 3840 x 2160.
 
+import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { expect, test } from './lab.ts';
 
+const datasets = join(import.meta.dirname, '../testdata/datasets');
 const sizes = [
   { width: 1280, height: 720 },
   { width: 1920, height: 1080 },
@@ -32,13 +34,31 @@ test('views have no accessibility violations and fit every size, light and dark'
       ? page.getByRole('region', { name: landmark, exact: true })
       : page.getByRole('heading', { level: 1 });
     await expect(place).toBeVisible();
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await checkAccessibility(page);
-      for (const size of sizes) await checkFit(page, size);
-    }
+    await check(page);
+  }
+  await page.evaluate(() => (location.hash = '#/data'));
+  for (const [path, shown] of [
+    ['jpeg', 'Images of 16 x 16'],
+    ['text', 'Tokenizer: '],
+    ['kinds', 'Not recognised'],
+  ] as const) {
+    await page.getByLabel('Path').fill(join(datasets, path));
+    await page.getByRole('button', { name: 'Look inside' }).click();
+    const found = page.getByRole('region', { name: 'What was found' });
+    await expect(found).toContainText(shown);
+    await found.locator('details').evaluate((details: HTMLDetailsElement) => (details.open = true));
+    await check(page);
   }
 });
+
+/** In every size, light and dark. */
+async function check(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await checkAccessibility(page);
+    for (const size of sizes) await checkFit(page, size);
+  }
+}
 
 async function checkAccessibility(page: Page): Promise<void> {
   const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();

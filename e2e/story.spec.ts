@@ -5,7 +5,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { datasetSource } from '../src-main/data/catalogue.ts';
-import { readNormalisedImages } from '../src-main/data/images.ts';
+import { readImages } from '../src-main/data/images.ts';
 import { samplePath } from '../src-main/data/samples.ts';
 import { logitsOfOnnx } from '../src-main/export/verify.ts';
 import { expect, test } from './lab.ts';
@@ -64,8 +64,8 @@ async function accuracyOfExport(home: string, samples: number): Promise<number> 
   const [run] = await readdir(join(home, 'runs'));
   const exports = join(home, 'runs', run!, 'exports');
   const [step] = await readdir(exports);
-  const { path, mean, std } = await datasetSource(home, 'mnist', 'test');
-  const images = await readNormalisedImages(path, mean, std, samples);
+  const source = await datasetSource(home, 'mnist', 'test');
+  const images = await readImages(source, [...Array(samples).keys()]);
   const logits = await logitsOfOnnx(join(exports, step!, 'model.onnx'), { data: images, shape: [samples, 1, 28, 28] });
   const labels = (await readFile(join(samplePath('mnist'), 't10k-labels-idx1-ubyte'))).subarray(8);
   const right = Array.from({ length: samples }, (_, sample) => {
