@@ -1,6 +1,6 @@
 // A dataset from files of the user's machine: sent by the page, looked at, mended, imported. And files that are refused, with what to do.
 
-import { cp, mkdtemp, readdir, rm, truncate } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
@@ -56,6 +56,7 @@ async function importBeasts({ page, home }: LabUnderTest, hand: Hand, beasts: st
   await hand.activate(imports.getByRole('link', { name: 'beasts' }));
   await expect(page.getByRole('region', { name: 'Samples' }).getByRole('img')).toHaveCount(8);
   await expect.poll(() => left(join(home, 'uploads'))).toEqual([]);
+  await expect(page.getByText('my beasts (sent by a page)')).toBeVisible();
   await page.reload();
   await expect(imports.getByRole('status')).toHaveText('Imported beasts');
 }
@@ -89,6 +90,59 @@ test('text is shown as its tokens, a broken file gives its sentence, and what is
   await page.getByRole('button', { name: 'Look inside' }).click();
   await expect(page.getByText('/nowhere/at/all does not exist')).toBeVisible();
 });
+
+test('files on their way are seen and can be called back', async ({ lab }) => {
+  const { page } = lab;
+  await page.route('**/upload/**', (route) => (route.request().method() === 'PUT' ? undefined : route.continue()));
+  await drop(page, 'story.txt', 'Once upon a time');
+  const importing = page.getByRole('region', { name: 'Import', exact: true });
+  await expect(importing).toContainText('Sent 0 of 1 files');
+  await importing.getByRole('button', { name: 'Cancel' }).click();
+  await expect(importing.getByRole('meter')).toHaveCount(0);
+  await expect(importing.getByRole('status')).toBeEmpty();
+  await expect(page.getByRole('region', { name: 'What was found' })).toHaveCount(0);
+});
+
+test('hostile names are shown as text, and 10,000 classes break nothing', async ({ lab }) => {
+  const { page } = lab;
+  const folder = await mkdtemp(join(tmpdir(), 'sdp-hostile-'));
+  const names = ['<img src=x onerror=document.title=1>', 'تدريب \u202e‮ הרצה', 'long'.repeat(50)];
+  for (const name of names) {
+    await mkdir(join(folder, 'pictures', name), { recursive: true });
+    for (const place of ['ant/00.jpg', 'ant/03.jpg'])
+      await cp(join(pictures, place), join(folder, 'pictures', name, `${place.slice(4, 6)} “%?#&.jpg`));
+  }
+  await page.evaluate(() => (location.hash = '#/data'));
+  const chosen = page.waitForEvent('filechooser');
+  await page.getByText('Choose folder').click();
+  await (await chosen).setFiles(join(folder, 'pictures'));
+  const classes = page.getByRole('region', { name: 'Classes' });
+  for (const name of names) await expect(classes).toContainText(name);
+  await checkSides(page);
+  expect(await page.title()).not.toBe('1');
+
+  await mkdir(join(folder, 'many'));
+  const count = 10_000;
+  const labels = BigInt64Array.from({ length: count }, (_, label) => BigInt(label));
+  await writeFile(join(folder, 'many/train_images.npy'), npy('|u1', `${count}, 2, 2`, Buffer.alloc(4 * count)));
+  await writeFile(join(folder, 'many/train_labels.npy'), npy('<i8', `${count},`, Buffer.from(labels.buffer)));
+  await page.getByLabel('Path').fill(join(folder, 'many'));
+  await page.getByRole('button', { name: 'Look inside' }).click();
+  await expect(page.getByRole('region', { name: 'What was found' })).toContainText('10,000 classes');
+  await expect(classes.getByRole('img')).toBeVisible();
+  await checkSides(page);
+  await rm(folder, { recursive: true });
+});
+
+async function checkSides(page: Page): Promise<void> {
+  const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(wider).toBeLessThanOrEqual(0);
+}
+
+function npy(descr: string, shape: string, data: Buffer): Buffer {
+  const header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape}), }`.padEnd(117) + '\n';
+  return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00', 'latin1'), Buffer.from([118, 0]), Buffer.from(header), data]);
+}
 
 /** As a file that is dropped on the window. */
 async function drop(page: Page, name: string, content: string): Promise<void> {

@@ -29,6 +29,8 @@ export interface Sent {
 }
 
 const sentAtOnce = 4;
+/** Of paths that the app is asked about; more files lie in a folder together. */
+const mostPaths = 1000;
 
 const preload = () => (window as typeof window & { sdpLab?: Preload }).sdpLab;
 
@@ -54,10 +56,9 @@ export function topPaths(files: readonly (readonly [relative: string, path: stri
 const relative = (files: readonly File[]) =>
   files.map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 
-async function filesOf(entries: readonly FileSystemEntry[]): Promise<OfferedFile[]> {
-  const found: OfferedFile[] = [];
+async function filesOf(entries: readonly FileSystemEntry[], found: OfferedFile[] = []): Promise<OfferedFile[]> {
   for (const entry of entries) {
-    if (entry.isDirectory) found.push(...(await filesOf(await entriesOf(entry as FileSystemDirectoryEntry))));
+    if (entry.isDirectory) await filesOf(await entriesOf(entry as FileSystemDirectoryEntry), found);
     else found.push({ path: entry.fullPath.replace(/^\//, ''), file: await fileOf(entry as FileSystemFileEntry) });
   }
   return found;
@@ -80,9 +81,11 @@ async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEn
 
 /** Sends all, or fails with what is wrong and leaves nothing. */
 export async function sendFiles(
-  files: readonly OfferedFile[],
+  offered: readonly OfferedFile[],
   { signal, onProgress }: { signal: AbortSignal; onProgress: (sending: Sending) => void },
 ): Promise<Sent> {
+  const many = new Set(offered.map(topOf)).size > mostPaths;
+  const files = many ? offered.map(({ path, file }) => ({ path: `files/${path}`, file })) : offered;
   const address = uploadPath + crypto.randomUUID();
   const headers = { Authorization: `Bearer ${sessionKey(window)}` };
   const discard = () => void fetch(address, { method: 'DELETE', headers, keepalive: true }).catch(() => {});
@@ -121,9 +124,11 @@ export async function sendFiles(
   } finally {
     signal.removeEventListener('abort', stop);
   }
-  const names = [...new Set(files.map(({ path }) => path.split('/')[0]!))];
+  const names = [...new Set(files.map(topOf))];
   return { folder, paths: names.map((name) => `${folder}/${name}`), discard };
 }
+
+const topOf = ({ path }: OfferedFile) => path.split('/')[0]!;
 
 /** One file; the folder of its upload. Notes its request with what was sent of it as long as it runs. */
 function send(

@@ -4,7 +4,7 @@
 // the same files under the same name goes on from there.
 
 import { access, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { verdict, type ImportOptions, type Verdict } from '../contract/verdict.ts';
@@ -51,7 +51,7 @@ export async function importDataset({ home, signal, onProgress, options = {}, ..
       ...(found as object),
       version: 2,
       name,
-      source: paths.join(', '),
+      source: paths.map((path) => sourceName(home, path)).join(', '),
       options: { ...options, as: (found as { format: string }).format },
       importedAt: new Date().toISOString(),
     });
@@ -99,6 +99,11 @@ export function defaultName(path: string): string {
       .replace(/^[-.]+/, '')
       .slice(0, 100) || 'dataset'
   );
+}
+
+/** What a page sent to HOME/uploads is not there for long: of it the name is kept. */
+function sourceName(home: string, path: string): string {
+  return path.startsWith(join(resolve(home), 'uploads') + sep) ? `${basename(path)} (sent by a page)` : path;
 }
 
 function checkedName(name: string): string {

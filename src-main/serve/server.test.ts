@@ -325,6 +325,8 @@ test('files of the page lie in a folder of their own, with their relative paths,
   expect(await send(upload, { method: 'DELETE', body: '' })).toBe('200 ');
   expect(filesIn(home).map(({ name }) => name)).toEqual(['empty.txt']);
   expect(await send(`${upload}/late.txt`)).toBe('400 the upload was put away');
+  expect(await send('/upload/put-away-before-0', { method: 'DELETE', body: '' })).toBe('200 ');
+  expect(await send('/upload/put-away-before-0/late.txt')).toBe('400 the upload was put away');
   await server.close();
   expect(filesIn(home)).toEqual([]);
 });

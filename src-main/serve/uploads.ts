@@ -117,8 +117,9 @@ export class Uploads {
   }
 
   async #remove(id: string): Promise<void> {
-    const upload = this.#uploads.get(id);
-    if (!upload) return;
+    const upload: Upload = this.#uploads.get(id) ?? { writing: new Map(), gone: true };
+    // A file of it that is still on its way must not bring it back.
+    this.#uploads.set(id, upload);
     upload.gone = true;
     for (const request of upload.writing.keys()) request.destroy(new Error('the upload was put away'));
     await Promise.all(upload.writing.values());

@@ -4,7 +4,7 @@ import type { ImportOptions, ImportState, Verdict } from '../../src-main/contrac
 import { useCatalogueStore } from './catalogue.ts';
 import { useConnectionStore } from './connection.ts';
 import { useImportStore } from './importing.ts';
-import { describeFound, importProgress, shortened } from './messages.ts';
+import { describeFound, importProgress, namesOf, shortened, shortName } from './messages.ts';
 import { snapshotOf, testApp } from './testApp.ts';
 
 function verdictOf(paths: string[], changes: Partial<Verdict> = {}): Verdict {
@@ -150,4 +150,7 @@ test('a verdict and the progress of an import are told in words', () => {
   expect(importProgress(running)).toBe('3 of 12 samples, 3/s, 3.0\u00a0s left, 1 left out');
   expect(shortened('/data/beasts/ant/1.jpg is cut off', '/data/beasts')).toBe('ant/1.jpg is cut off');
   expect(shortened('/data/a', '')).toBe('/data/a');
+  expect(shortName('/data/a.csv row 3', '/data/a.csv')).toBe('a.csv row 3');
+  expect(shortName('C:\\data\\ant\\1.jpg', 'C:\\data')).toBe('ant\\1.jpg');
+  expect(namesOf(['/data/a/', '/b', 'C:\\c', '/d', '/e'])).toBe('a, b, c, 2 more');
 });

@@ -41,7 +41,7 @@ export const useImportStore = defineStore('importing', () => {
     const typed = path.value.trim();
     clear();
     path.value = typed;
-    await consider({ paths: [typed], folder: typed });
+    await consider({ paths: [typed], folder: typed.replace(/[\\/]+$/, '') });
   }
 
   /** Files that were dropped or picked. */

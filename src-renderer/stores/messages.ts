@@ -197,5 +197,19 @@ export function importProgress({ unit, done, total, perSecond, secondsLeft, skip
 
 /** A text without the folder in front of names of files. */
 export function shortened(text: string, folder: string): string {
-  return folder === '' ? text : text.replaceAll(`${folder.replace(/[\\/]$/, '')}/`, '');
+  return folder === '' ? text : text.replaceAll(`${folder}/`, '').replaceAll(`${folder}\\`, '');
 }
+
+/** The name of a file below what is looked at, or of what is looked at itself; with the row, if the text has one. */
+export function shortName(file: string, folder: string): string {
+  const short = shortened(file, folder);
+  return folder !== '' && short.startsWith(folder) ? lastPart(folder) + short.slice(folder.length) : short;
+}
+
+/** What is looked at, by name: at most three. */
+export function namesOf(paths: readonly string[]): string {
+  const more = paths.length > 3 ? [`${formatInteger(paths.length - 3)} more`] : [];
+  return [...paths.slice(0, 3).map(lastPart), ...more].join(', ');
+}
+
+const lastPart = (path: string) => path.split(/[\\/]/).findLast((part) => part !== '') ?? path;
