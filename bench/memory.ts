@@ -38,6 +38,15 @@ const families: Record<string, Family> = {
       evaluation: { batch: 50, samples: 200 },
     },
   },
+  sample: {
+    title: 'ResNet-18 of width 16, evaluated by 250',
+    config: {
+      model: { family: 'resnet', layers: 'resnet18', width: 16, stem: 'cifar' },
+      data: images,
+      training: { optimizer: 'sgd' },
+      evaluation: { batch: 250, samples: 1000 },
+    },
+  },
   swin: {
     title: 'Swin, 2-2-6 blocks, MNIST',
     config: {
@@ -103,6 +112,9 @@ const cases: Case[] = [
   caseOf('resnet', 'neuron-backward', 2, 32),
   caseOf('resnet', ddp, 4, 32, { recompute: true }),
   caseOf('resnet', ddp, 4, 8, { numDevices: 1 }),
+  caseOf('sample', ddp, 4, 32),
+  caseOf('sample', 'block-forward', 2, 32),
+  caseOf('sample', 'neuron-forward', 1, 32, { numDevices: 1 }),
   caseOf('swin', ddp, 4, 24),
   caseOf('swin', 'block-forward', 2, 24),
   caseOf('swin', 'block-backward', 1, 24),

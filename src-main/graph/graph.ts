@@ -114,7 +114,7 @@ export class GraphBuilder {
   private readonly constants: Constant[];
   private readonly nodeList: Node[];
   private readonly producers = new Map<Value, Node>();
-  private readonly constantsByKey = new Map<string, Value>();
+  private readonly constantsByKey = new Map<string, readonly Constant[]>();
   private nextId: number;
 
   constructor(
@@ -159,9 +159,9 @@ export class GraphBuilder {
   constant(dtype: DType, shape: Shape, data: readonly number[]): Value {
     if (data.length !== sizeOf(shape))
       throw new Error(`constant of shape [${shape.join(',')}] given ${data.length} numbers`);
-    const key = constantKey({ dtype, shape }, data);
-    const existing = this.constantsByKey.get(key);
-    if (existing) return existing;
+    const alike = this.constantsByKey.get(constantKey({ dtype, shape }, data)) ?? [];
+    const existing = alike.find((constant) => sameNumbers(constant.data, data));
+    if (existing) return existing.value;
     const value: Value = { name: `constant_${this.nextId++}`, dtype, shape: [...shape] };
     this.keepConstant({ value, data: [...data] });
     return value;
@@ -199,11 +199,19 @@ export class GraphBuilder {
 
   private keepConstant(constant: Constant): void {
     this.constants.push(constant);
-    this.constantsByKey.set(constantKey(constant.value, constant.data), constant.value);
+    const key = constantKey(constant.value, constant.data);
+    this.constantsByKey.set(key, [...(this.constantsByKey.get(key) ?? []), constant]);
   }
 }
 
-const constantKey = (type: TensorType, data: readonly number[]): string => `${showType(type)}=${data.join()}`;
+/** The same for equal constants, and seldom for others. Indices of rows may be millions of numbers, of which no text is made. */
+function constantKey(type: TensorType, data: readonly number[]): string {
+  const hash = data.reduce((sum, number) => (Math.imul(sum, 31) + Math.trunc(number * 4096)) | 0, 0);
+  return `${showType(type)} ${hash}`;
+}
+
+const sameNumbers = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((number, index) => number === b[index] || Object.is(number, b[index]));
 
 /** Adds a node with one output. */
 export function add1<A extends Attributes>(g: GraphBuilder, op: Op<A>, inputs: readonly Value[], attributes: A): Value {

@@ -286,7 +286,7 @@ fn import_images(
 }
 
 fn fresh_journal(spec: &ImportSpec, tree: &Tree, set: &ImageSet, key: String, problems: &mut Vec<Problem>) -> Result<ImageJournal> {
-    let mut look = look(tree, set, &spec.options, Duration::from_secs(1))?;
+    let mut look = look(tree, set, &spec.options, None)?;
     recognise::settle(&mut look.problems, &spec.options);
     problems.append(&mut look.problems);
     if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {

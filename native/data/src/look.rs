@@ -16,6 +16,9 @@ use crate::tree::Tree;
 /// Largest encoded image that is read, bytes.
 pub const LARGEST_FILE: usize = 256 << 20;
 
+/// Files whose headers decide what images become.
+const HEADERS: usize = 2048;
+
 /// Samples that are looked at where they can only be read in order.
 const FIRST: usize = 512;
 
@@ -82,30 +85,41 @@ struct Seen {
     result: std::result::Result<(Header, Histogram, u64), String>,
 }
 
-pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Duration) -> Result<Look> {
+/// What images are made of, which depends on them and the options alone. With a time, so many of them are decoded besides as it allows,
+/// to find what cannot be read.
+pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duration>) -> Result<Look> {
     if let Some([channels, height, width]) = set.content.shape() {
         return look_at_arrays(tree, set, options, [channels, height, width]);
     }
     let wanted: Vec<usize> = (0..set.count()).filter(|&sample| set.splits[sample] != Split::Unused).collect();
-    let seen = if set.content.entry(0).is_some() { decode_spread(tree, set, &wanted, time) } else { decode_first(tree, set)? };
+    let are_files = set.content.entry(0).is_some();
+    let seen = match time {
+        _ if !are_files => decode_first(tree, set)?,
+        Some(time) => spread_over(tree, set, &wanted, Some(time), decoded),
+        None => Vec::new(),
+    };
     let exact = seen.len() >= wanted.len();
     let mut problems = Vec::new();
     report_bad(tree, set, &seen, &mut problems);
+    let headers: Vec<Header> = if are_files {
+        let first = spread_over(tree, set, &wanted, None, |_, bytes| pixels::header(&bytes?));
+        first.into_iter().filter_map(std::result::Result::ok).collect()
+    } else {
+        seen.iter().filter_map(|seen| seen.result.as_ref().ok()).map(|(header, ..)| *header).collect()
+    };
     let mut sizes: HashMap<Header, usize> = HashMap::new();
-    let mut encoded = (0, 0);
-    for (header, _, bytes) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
-        *sizes.entry(*header).or_default() += 1;
-        encoded = (encoded.0 + bytes, encoded.1 + 1);
-    }
+    headers.into_iter().for_each(|header| *sizes.entry(header).or_default() += 1);
     let mut sizes: Vec<(Header, usize)> = sizes.into_iter().collect();
     sizes.sort_by_key(|(header, count)| (std::cmp::Reverse(*count), header.height, header.width, header.channels));
     report_changes(&sizes, &mut problems);
     let plan = plan(&sizes, options, &mut problems);
     let mut histogram = Histogram::new(plan.channels);
-    for (_, counts, _) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
+    let mut encoded = (0, 0);
+    for (_, counts, bytes) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
         // Grey among colour counts in each channel alike.
         let spread = if counts.0.len() == plan.channels { counts.clone() } else { Histogram(vec![counts.0[0].clone(); plan.channels]) };
         histogram.add(&spread);
+        encoded = (encoded.0 + bytes, encoded.1 + 1);
     }
     Ok(Look { plan, sizes, problems, exact, histogram, encoded })
 }
@@ -127,9 +141,10 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     Ok(Look { plan, sizes: vec![(header, set.count())], problems: Vec::new(), exact: true, histogram, encoded: (0, 0) })
 }
 
-fn decoded(sample: usize, bytes: &[u8]) -> Seen {
-    let result = pixels::header(bytes).and_then(|header| {
-        let pixels = pixels::decode(bytes)?;
+fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {
+    let result = bytes.and_then(|bytes| {
+        let header = pixels::header(&bytes)?;
+        let pixels = pixels::decode(&bytes)?;
         let mut histogram = Histogram::new(pixels.channels);
         histogram.count_planes(&pixels.planes());
         Ok((header, histogram, bytes.len() as u64))
@@ -137,34 +152,45 @@ fn decoded(sample: usize, bytes: &[u8]) -> Seen {
     Seen { sample, result }
 }
 
-/// Decodes files in an order that is spread over all of them, until time is up.
-fn decode_spread(tree: &Tree, set: &ImageSet, wanted: &[usize], time: Duration) -> Vec<Seen> {
-    let end = Instant::now() + time;
-    let order = spread(wanted.len());
-    let (next, seen) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+/// Reads files in an order that is spread over all of them, until time is up, or without one the first of that order; sorted by sample.
+fn spread_over<T: Send>(
+    tree: &Tree,
+    set: &ImageSet,
+    wanted: &[usize],
+    time: Option<Duration>,
+    read: impl Fn(usize, std::result::Result<Vec<u8>, String>) -> T + Sync,
+) -> Vec<T> {
+    let end = time.map(|time| Instant::now() + time);
+    let mut order = spread(wanted.len());
+    if time.is_none() {
+        order.truncate(HEADERS);
+    }
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..num_threads() {
             scope.spawn(|| {
                 while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let sample = wanted[at];
                     let Some(entry) = set.content.entry(sample) else { return };
-                    let result = match tree.read_all(&tree.entries[entry], LARGEST_FILE) {
-                        Ok(bytes) => decoded(sample, &bytes),
-                        Err(error) => Seen { sample, result: Err(error.to_string().trim_start_matches("data: ").to_owned()) },
-                    };
-                    if let Ok(mut seen) = seen.lock() {
-                        seen.push(result);
+                    let result = read(sample, read_image(tree, entry));
+                    if let Ok(mut results) = results.lock() {
+                        results.push((sample, result));
                     }
-                    if Instant::now() > end {
+                    if end.is_some_and(|end| Instant::now() > end) {
                         return;
                     }
                 }
             });
         }
     });
-    let mut seen = seen.into_inner().unwrap_or_default();
-    seen.sort_by_key(|seen| seen.sample);
-    seen
+    let mut results = results.into_inner().unwrap_or_default();
+    results.sort_by_key(|(sample, _)| *sample);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Content of an image file; the error is a sentence's end.
+fn read_image(tree: &Tree, entry: usize) -> std::result::Result<Vec<u8>, String> {
+    tree.read_all(&tree.entries[entry], LARGEST_FILE).map_err(|error| error.to_string().trim_start_matches("data: ").to_owned())
 }
 
 /// Numbers below `count`, each once, so that any beginning of them is spread evenly: multiples of a stride near the golden section.
@@ -184,7 +210,7 @@ fn decode_first(tree: &Tree, set: &ImageSet) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
     until_enough(set.content.stream(tree, 0, &mut |raw| {
         if let Raw::Encoded(bytes) = raw {
-            seen.push(decoded(seen.len(), &bytes));
+            seen.push(decoded(seen.len(), Ok(bytes)));
         }
         if seen.len() < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
     }))?;
@@ -304,9 +330,7 @@ pub fn to_pixels(tree: &Tree, raw: Raw) -> std::result::Result<(Pixels, Option<V
         Raw::Pixels(pixels) => Ok((pixels, None)),
         Raw::Encoded(bytes) => Ok((pixels::decode(&bytes)?, Some(bytes))),
         Raw::Entry(entry) => {
-            let bytes = tree
-                .read_all(&tree.entries[entry], LARGEST_FILE)
-                .map_err(|error| error.to_string().trim_start_matches("data: ").to_owned())?;
+            let bytes = read_image(tree, entry)?;
             Ok((pixels::decode(&bytes)?, Some(bytes)))
         }
     }

@@ -189,17 +189,24 @@ impl Pixels {
             return self.data.clone();
         }
         let plane = self.height * self.width;
-        let mut planes = vec![0; self.data.len()];
-        for (channel, target) in planes.chunks_exact_mut(plane.max(1)).enumerate() {
-            target.iter_mut().zip(self.data.iter().skip(channel).step_by(self.channels)).for_each(|(x, &pixel)| *x = pixel);
+        let mut planes = vec![0; 3 * plane];
+        let (red, rest) = planes.split_at_mut(plane);
+        let (green, blue) = rest.split_at_mut(plane);
+        let channels = red.iter_mut().zip(green).zip(blue);
+        for (((r, g), b), pixel) in channels.zip(self.data.as_chunks::<3>().0) {
+            [*r, *g, *b] = *pixel;
         }
         planes
     }
 
-    /// From [C,H,W].
+    /// From [C,H,W], of one or three channels.
     pub fn from_planes(channels: usize, height: usize, width: usize, planes: &[u8]) -> Self {
-        let plane = height * width;
-        let data = (0..plane).flat_map(|at| (0..channels).map(move |channel| planes[channel * plane + at])).collect();
+        if channels == 1 {
+            return Self { height, width, channels, data: planes.to_vec() };
+        }
+        let (red, rest) = planes.split_at(height * width);
+        let (green, blue) = rest.split_at(height * width);
+        let data = red.iter().zip(green).zip(blue).flat_map(|((r, g), b)| [*r, *g, *b]).collect();
         Self { height, width, channels, data }
     }
 

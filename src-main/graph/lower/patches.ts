@@ -20,14 +20,15 @@ export function patchRows(geometry: PatchGeometry & { turned?: boolean }): numbe
   const [height, width] = image as [number, number];
   const [r, s] = kernel as [number, number];
   const outside = batch * height * width;
-  const rows: number[] = [];
+  const rows = new Array<number>(batch * output[0]! * output[1]! * r * s);
+  let at = 0;
   for (let n = 0; n < batch; n++)
     for (let y = 0; y < output[0]!; y++)
       for (let x = 0; x < output[1]!; x++)
         for (let tap = 0; tap < r * s; tap++) {
           const [i, j] = turned ? [r - 1 - Math.floor(tap / s), s - 1 - (tap % s)] : [Math.floor(tap / s), tap % s];
           const [h, w] = [y * strides[0]! - pads[0]! + i, x * strides[1]! - pads[1]! + j];
-          rows.push(h >= 0 && h < height && w >= 0 && w < width ? (n * height + h) * width + w : outside);
+          rows[at++] = h >= 0 && h < height && w >= 0 && w < width ? (n * height + h) * width + w : outside;
         }
   return rows;
 }
