@@ -28,7 +28,9 @@ export interface Sent {
   discard: () => void;
 }
 
-const sentAtOnce = 4;
+/** As many as a browser opens connections. */
+const sentAtOnce = 6;
+const tellEveryMs = 100;
 /** Of paths that the app is asked about; more files lie in a folder together. */
 const mostPaths = 1000;
 
@@ -97,8 +99,12 @@ export async function sendFiles(
     bytes: 0,
     totalBytes: files.reduce((n, one) => n + one.file.size, 0),
   };
-  const tell = () =>
-    onProgress({ ...sending, bytes: [...under.values()].reduce((n, loaded) => n + loaded, sending.bytes) });
+  let toldAt = -Infinity;
+  const tell = () => {
+    if (performance.now() - toldAt < tellEveryMs) return;
+    toldAt = performance.now();
+    onProgress({ ...sending, bytes: [...under.values()].reduce((sum, loaded) => sum + loaded, sending.bytes) });
+  };
   let folder = '';
   let next = 0;
 

@@ -86,6 +86,17 @@ test('files are looked at first, a remedy looks again, and only start imports', 
   expect([imports.path, imports.verdict, imports.options]).toEqual(['', null, {}]);
 });
 
+test('what has a path is looked at where it lies, and nothing is said to be nothing', async () => {
+  const app = testApp({ inspectDataset: ({ paths }) => verdictOf(paths) });
+  const imports = await open(app);
+  await imports.offer({ paths: ['/data/beasts', '/data/more'] });
+  expect([imports.verdict?.paths, imports.importable]).toEqual([['/data/beasts', '/data/more'], true]);
+  await imports.offer({ paths: [] });
+  expect([imports.verdict, imports.problem]).toEqual([null, 'There are no files in it.']);
+  await imports.offer({ files: Promise.reject(new UserError('data', 'the folder cannot be read')) });
+  expect(imports.problem).toBe('the folder cannot be read.');
+});
+
 test('an answer that was overtaken is dropped, and a failure says why and lets nothing be imported', async () => {
   const answers: ((verdict: Verdict) => void)[] = [];
   const app = testApp({
