@@ -22,7 +22,7 @@ async function story(page: Page, hand: Hand): Promise<void> {
     expect(page.getByLabel('State of the run')).toContainText(words, { timeout: 240_000 });
   const field = (label: string) => page.getByRole('form', { name: 'Configuration' }).getByLabel(label, { exact: true });
 
-  await hand.activate(page.getByRole('link', { name: /^Change and plan/ }));
+  await hand.activate(page.getByRole('link', { name: 'Change and plan Handwritten digits with ResNet-18' }));
   const matrix = page.getByRole('region', { name: 'Mask matrix' });
   await expect(matrix).toContainText('held by 2 of 4 workers', { timeout: 120_000 });
   await hand.slide(field('Coverage, slider'), 2, 4);

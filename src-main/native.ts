@@ -248,6 +248,8 @@ export interface NativeStore {
 export interface NativeDevice {
   addSession(spec: SessionSpec): Promise<number>;
   removeSession(id: number): Promise<void>;
+  /** Gives back what the last training or evaluation has used; so does every call that begins something. */
+  settle(): Promise<void>;
   train(spec: TrainSpec): Promise<TrainResult>;
   drainRecords(): StepRecords;
   evaluate(spec: EvaluateSpec): Promise<EvaluateResult>;

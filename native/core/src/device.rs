@@ -175,8 +175,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Before something else begins: what the last training or evaluation has used does not count any more.
-    fn settle(&self) {
+    /// Before something else begins: gives back what the last training or evaluation has used, which does not count any more.
+    pub fn settle(&self) {
         runtime::trim();
         self.store.release();
     }
