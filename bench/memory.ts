@@ -272,6 +272,6 @@ const introduction = `# Memory, predicted and measured
 
 Written by \`node bench/memory.mjs\` (Linux, x64, Node.js 20, one thread per device). MiB of the device process that took most, predicted /
 measured; total is the largest resident size of the whole process. Weights, gradients and optimizer state count in every process that touches
-them, though they lie in memory once per machine. Workspace is mostly Node.js and the runtime, about 105 MiB whatever the model. Saving: against
+them, though they lie in memory once per machine. Workspace is mostly Node.js and the runtime, about 100 MiB whatever the model. Saving: against
 DDP of the same model, micro-batch and devices, of the total and of all but the workspace. The paper claims 30 % to 75 %.
 `;

@@ -154,7 +154,15 @@ function handlersOf(events: EventHub<AppEvents>, steps: number): Handlers<AppCom
   });
   const summary = {
     ...{ id: runId, name: 'bench', state: 'training' as const, reason: '', step: 0, steps: 2 * steps },
-    ...{ createdAt: '2026-01-01T00:00:00Z', accuracy: null, perplexity: null, curve: noLoss, dataset: 'none' },
+    ...{
+      createdAt: '2026-01-01T00:00:00Z',
+      accuracy: null,
+      perplexity: null,
+      fingerprint: '',
+      warning: '',
+      curve: noLoss,
+      dataset: 'none',
+    },
   };
   const detail: RunDetail = {
     ...{ summary, config, plan: null, columns: emptyColumns(numWorkers) },

@@ -43,6 +43,7 @@ function followAsLine(app: App): () => void {
     if (event.name === 'runChanged') {
       const { summary } = event.payload;
       progress ??= { summary, loss: null, startedAt: Date.now(), firstStep: summary.step };
+      if (summary.warning !== progress.summary.warning) line.say(`warning: ${summary.warning}`);
       if (progress.summary.state === 'preparing' && summary.state === 'training') progress.startedAt = Date.now();
       progress.summary = summary;
     } else if (event.name === 'stepsAppended' && progress) {

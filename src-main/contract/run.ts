@@ -44,6 +44,8 @@ export const runSummary = z.object({
   /** For a picture in lists. */
   curve: lossCurve.default(noLoss),
   dataset: z.string().default('').describe('that it is trained on'),
+  fingerprint: z.string().default('').describe('of the dataset when the run was last prepared; empty before'),
+  warning: z.string().default('').describe('what the user should know, one sentence; empty: nothing'),
 });
 export type RunSummary = z.infer<typeof runSummary>;
 

@@ -15,13 +15,13 @@ import type { StoreLayout, StoreRun } from './storeLayout.ts';
 import { touchedInSteps, type Participant, type Touched } from './touched.ts';
 
 /** Resident bytes of a device process with the runtime loaded and its graphs built, but no session: Node.js, the addon, ONNX Runtime. */
-const programBytes = 107 * 2 ** 20;
+const programBytes = 100 * 2 ** 20;
 /** What the runtime keeps for a node of a session: its description, names, kernel, and plan. */
-const nodeBytes = 5.25 * 1024;
+const nodeBytes = 5.5 * 1024;
 /** What a run of rows in the layout takes: in the engine, and as it was handed over. */
 const runBytes = 630;
 /** For the ends of pages and gaps between what kernels take besides the arena: a share of all the rest. */
-const slack = 0.0125;
+const slack = 0.0075;
 /** The arena comes from the system in steps of this. */
 const arenaStep = 2 ** 21;
 

@@ -224,6 +224,8 @@ class Lab {
       perplexity: null,
       curve: noLoss,
       dataset: config.data.dataset,
+      fingerprint: '',
+      warning: '',
     };
     const folder = this.folder(id);
     this.refuseSecond();

@@ -33,6 +33,16 @@ async function ran(config: RunConfig) {
   return { bytes: await bytesOf(runId, step), accuracy };
 }
 
+/** Resolves when a run has made steps. */
+const stepped = () =>
+  new Promise<void>((resolve) => {
+    const off = lab.app.events.subscribe(({ name }) => {
+      if (name !== 'stepsAppended') return;
+      off();
+      resolve();
+    });
+  });
+
 it('images kept as files train like the same images as an array', async () => {
   const [array, files] = [await ran(configOf({ dataset: 'digits' })), await ran(configOf({ dataset: 'files' }))];
   expect(files.bytes.equals(array.bytes)).toBe(true);
@@ -67,13 +77,7 @@ it('stopped and resumed with augmentation, a run ends with the very same paramet
   const config = configOf({ dataset: 'files', augmentation: everything }, { training: { steps: 80 } });
   const whole = await ran(config);
   const runId = await lab.app.start(config);
-  await new Promise<void>((resolve) => {
-    const off = lab.app.events.subscribe(({ name }) => {
-      if (name !== 'stepsAppended') return;
-      off();
-      resolve();
-    });
-  });
+  await stepped();
   const stopped = await lab.app.stop(runId);
   expect(stopped.state).toBe('stopped');
   expect(stopped.step).toBeLessThan(80);
@@ -90,4 +94,18 @@ it('exports what was trained at another size than that of the dataset', async ()
     const { check } = await lab.app.export(runId, format, {});
     expect(check.maxRelativeError).toBeLessThan(1e-4);
   }
+});
+
+it('a run that goes on with another dataset of the name says so', async () => {
+  await importDigits(lab.home, 'changing');
+  const runId = await lab.app.start(configOf({ dataset: 'changing' }, { training: { steps: 100_000 } }));
+  await stepped();
+  expect(await lab.app.stop(runId)).toMatchObject({ state: 'stopped', warning: '' });
+  await rm(join(lab.home, 'datasets/changing'), { recursive: true });
+  await importDigits(lab.home, 'changing', { size: 28, storage: 'encoded' });
+  await lab.app.resume(runId);
+  await stepped();
+  const { warning } = await lab.app.stop(runId);
+  expect(warning).toMatch(/^dataset changing has changed since the run's first \d+ steps/);
+  expect((await new RunFolder(lab.home, runId).lastLogLines(20)).join('\n')).toContain(warning);
 });

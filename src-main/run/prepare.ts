@@ -25,6 +25,8 @@ export interface PreparedRun {
   /** Factor of each tensor in evaluation and export; only those that are not 1. */
   scales: Record<string, number>;
   evaluationSamples: number;
+  /** Of the dataset. */
+  fingerprint: string;
   plan: Plan;
 }
 
@@ -126,7 +128,8 @@ export function prepareRun(
     trainingGraph,
     evaluation: { ...setup.evaluation, ofMicroBatches: matched.kind === 'tokens' },
   });
-  return { model, masks, devices, layout, setup, scales, evaluationSamples, plan };
+  const { fingerprint } = dataset;
+  return { model, masks, devices, layout, setup, scales, evaluationSamples, plan, fingerprint };
 }
 
 /** Absent where the loader hands on what the dataset has. */

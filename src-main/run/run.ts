@@ -107,12 +107,25 @@ export class Run {
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
     const prepared = await prepareFromHome(this.host, this.config);
+    await this.noticeDataset(prepared.fingerprint);
     await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
     });
     return prepared;
+  }
+
+  /** Says when the dataset is not what the steps so far were trained on. */
+  private async noticeDataset(fingerprint: string): Promise<void> {
+    const { dataset, step, fingerprint: before } = this.current;
+    if (before !== '' && before !== fingerprint) {
+      const warning = `dataset ${dataset} has changed since the run's first ${step} steps: they were trained on other samples`;
+      await this.folder.log(`warning: ${warning}`);
+      this.current = { ...this.current, warning };
+    }
+    this.current = { ...this.current, fingerprint };
+    this.tell();
   }
 
   private async train(prepared: PreparedRun): Promise<void> {

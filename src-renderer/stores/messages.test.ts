@@ -17,6 +17,8 @@ function summary(changes: Partial<RunSummary>): RunSummary {
     createdAt: '2026-11-21T00:00:00Z',
     accuracy: null,
     perplexity: null,
+    fingerprint: '',
+    warning: '',
     curve: { every: 1, means: [] },
     dataset: 'mnist',
     ...changes,

@@ -49,6 +49,8 @@ export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSum
     createdAt,
     accuracy: null,
     perplexity: null,
+    fingerprint: '',
+    warning: '',
     curve: noLoss,
     dataset: 'mnist',
     ...changes,
