@@ -49,7 +49,11 @@ impl NativeDevice {
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn settle<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        self.promise(env, |engine| Ok(engine.settle()), |()| ())
+        let settle = |engine: &mut Engine| {
+            engine.settle();
+            Ok(())
+        };
+        self.promise(env, settle, |()| ())
     }
 
     #[napi(ts_return_type = "Promise<TrainResult>")]

@@ -136,7 +136,8 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
         seen += 1;
         if seen < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
     }))?;
-    let plan = ImagePlan { storage: Storage::Array, channels, height: side(height), width: side(width) };
+    let storage = options.storage.unwrap_or(Storage::Array);
+    let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
     let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
     Ok(Look { plan, sizes: vec![(header, set.count())], problems: Vec::new(), exact: true, histogram, encoded: (0, 0) })
 }
