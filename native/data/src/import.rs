@@ -111,7 +111,7 @@ pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
         Content::Tokens(set) => import_tokens(spec, &tree, &set, progress)?,
     };
     drop(tree);
-    let (fingerprint, files) = store::fingerprint(&spec.target)?;
+    let (fingerprint, files) = store::settle(&spec.target)?;
     store::forget_journal(&spec.target);
     let bytes = files.iter().map(|file| file.bytes).sum();
     Ok(Outcome { train, test, fingerprint, bytes, files, format, problems, content })

@@ -67,8 +67,7 @@ impl ArrayWriter {
         let write = |file: &mut BufWriter<File>| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&header)?;
-            file.flush()?;
-            file.get_ref().sync_all()
+            file.flush()
         };
         write(&mut self.file).map_err(|error| self.target.failed(&error))
     }
@@ -139,7 +138,7 @@ impl ShardWriter {
     }
 
     pub fn finish(mut self) -> Result<()> {
-        self.sync()?;
+        self.shard.flush().map_err(|error| self.target.failed(&error))?;
         self.index.finish()
     }
 }
@@ -190,23 +189,37 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// The data files of the folder in order of name, and a fingerprint of their content.
-pub fn fingerprint(target: &Target) -> Result<(String, Vec<Written>)> {
+/// The data files of the folder in order of name, and a fingerprint of their content; all of it is on the disk afterwards.
+pub fn settle(target: &Target) -> Result<(String, Vec<Written>)> {
     let mut names = Vec::new();
     for split in ["test", "train"] {
         let listed = fs::read_dir(target.folder.join(split)).map_err(|error| target.failed(&error))?;
         names.extend(listed.flatten().map(|item| format!("{split}/{}", item.file_name().to_string_lossy())));
     }
     names.sort();
+    let done = std::thread::scope(|scope| {
+        let synced = scope.spawn(|| names.iter().try_for_each(|name| sync_file(&target.folder.join(name))));
+        let fingerprint = fingerprint(target, &names)?;
+        synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(fingerprint)
+    });
+    done.map_err(|error: std::io::Error| target.failed(&error))
+}
+
+fn fingerprint(target: &Target, names: &[String]) -> std::io::Result<(String, Vec<Written>)> {
     let mut hasher = blake3::Hasher::new();
     let mut written = Vec::new();
     for name in names {
-        let path = target.folder.join(&name);
-        let bytes = hash_file(&path, &mut hasher).map_err(|error| target.failed(&error))?;
+        let bytes = hash_file(&target.folder.join(name), &mut hasher)?;
         hasher.update(&bytes.to_le_bytes());
-        written.push(Written { path: name, bytes });
+        written.push(Written { path: name.clone(), bytes });
     }
     Ok((hasher.finalize().to_hex().to_string(), written))
+}
+
+fn sync_file(path: &Path) -> std::io::Result<()> {
+    // Some systems sync only what is open for writing.
+    OpenOptions::new().write(true).open(path)?.sync_all()
 }
 
 fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<u64> {
