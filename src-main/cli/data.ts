@@ -19,7 +19,7 @@ interface Flags {
 /** Adds a flag for each of the import options, checked by its schema. */
 function withImportOptions(command: Command): Command {
   for (const [key, schema] of Object.entries(importOptions.shape)) {
-    const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const flag = flagOf(key);
     const inner = schema.unwrap();
     const isSwitch = inner instanceof z.ZodBoolean;
     const option = new Option(isSwitch ? flag : `${flag} <value>`, schema.description ?? '');
@@ -28,6 +28,9 @@ function withImportOptions(command: Command): Command {
   }
   return command;
 }
+
+/** `imageColumn`: `--image-column`. */
+const flagOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 function parsed(schema: z.ZodType, text: string): unknown {
   const number = Number(text);
@@ -138,7 +141,7 @@ function printProblem({ severity, message, places, count, remedies }: Problem): 
 function flagsOf(options: ImportOptions): string {
   return Object.entries(options)
     .map(([key, value]) => {
-      const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      const flag = flagOf(key);
       return value === true ? flag : `${flag} ${JSON.stringify(value).replace(/^"([\w./-]+)"$/, '$1')}`;
     })
     .join(' ');

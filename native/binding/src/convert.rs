@@ -8,7 +8,6 @@ use sdp_core::error::{Error, Result};
 use sdp_core::optimizer::{self, OptimizerKind};
 use sdp_core::{device, norms, records, spec, state};
 use sdp_data::augment;
-use sdp_data::options::Resize;
 
 /// An error of the core as JavaScript sees it: `code: sentence`.
 pub fn raise(error: Error) -> napi::Error {
@@ -80,12 +79,7 @@ impl TryFrom<Encoded> for spec::Encoded {
     type Error = Error;
 
     fn try_from(of: Encoded) -> Result<Self> {
-        let resize = match of.resize.as_str() {
-            "crop" => Resize::Crop,
-            "stretch" => Resize::Stretch,
-            "pad" => Resize::Pad,
-            other => return Err(Error::Internal(format!("there is no way of resizing {other:?}"))),
-        };
+        let resize = serde_json::from_value(of.resize.into()).map_err(|error| Error::Internal(format!("resizing: {error}")))?;
         Ok(Self { channels: index(of.channels)?, height: index(of.height)?, width: index(of.width)?, resize })
     }
 }

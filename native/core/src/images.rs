@@ -9,13 +9,14 @@ use rand_core::RngCore;
 use rand_distr::{Beta, Distribution};
 use sdp_data::augment::{self, Augmentation};
 use sdp_data::pixels::Pixels;
+use sdp_data::sampling::generator;
 
 use crate::error::{Error, Result};
 use crate::loader::{Batch, Samples};
 use crate::npy::Npy;
-use crate::sampling::{Pick, generator};
+use crate::sampling::Pick;
 use crate::shards::Shards;
-use crate::spec::{BatchSource, Encoded, Mixing};
+use crate::spec::{BatchSource, Mixing};
 
 /// How a dataset has its images.
 enum Stored {
@@ -43,6 +44,22 @@ impl Stored {
             Self::Files(shards) => shards.count(),
         }
     }
+
+    /// Of an image as the dataset has it, [C,H,W].
+    fn shape(&self) -> [usize; 3] {
+        match self {
+            Self::Array(images) => [images.shape[1], images.shape[2], images.shape[3]],
+            Self::Files(shards) => shards.shape(),
+        }
+    }
+
+    /// What was read no longer counts as memory of this process.
+    fn release(&self) {
+        match self {
+            Self::Array(images) => images.release(),
+            Self::Files(shards) => shards.release(),
+        }
+    }
 }
 
 /// Images of a split with a label each.
@@ -67,12 +84,7 @@ impl Images {
         let labels = Npy::open(&source.path.join("labels.npy"), &["<i8"])?;
         let path = source.path.display().to_string();
         let count = stored.count();
-        let shape = match (&stored, source.encoded) {
-            (Stored::Array(images), _) => [images.shape[1], images.shape[2], images.shape[3]],
-            (Stored::Files(_), Some(Encoded { channels, height, width, .. })) => [channels, height, width],
-            (Stored::Files(_), None) => [0; 3],
-        };
-        let [channels, height, width] = shape;
+        let shape @ [channels, height, width] = stored.shape();
         if labels.shape != [count] {
             return Err(Error::Data(format!("{path} has {count} images and labels of shape {:?}", labels.shape)));
         }
@@ -196,10 +208,7 @@ impl Images {
             let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             own.into_iter().chain(joined).collect()
         });
-        match &self.stored {
-            Stored::Array(images) => images.release(),
-            Stored::Files(shards) => shards.release(),
-        }
+        self.stored.release();
         results.into_iter().collect::<Result<()>>()?;
         Ok(batch)
     }

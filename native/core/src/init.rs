@@ -7,9 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::RngCore;
 
 use crate::error::{Result, ensure};
-use crate::sampling::generator;
 use crate::spec::{InitKind, InitSpec};
 use crate::store::{Area, Store};
+use sdp_data::sampling::generator;
 
 /// Draws every tensor of the store; optimizer state becomes zero.
 pub fn initialise(store: &Store, inits: &[InitSpec], seed: u64) -> Result<()> {

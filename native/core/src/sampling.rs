@@ -4,16 +4,8 @@
 //! global batch, worker w the w-th part of it (its micro-batches are parts of that in turn); the last incomplete global batch of an epoch is left out.
 
 use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-
-/// A generator keyed by what it is for, the seed and a number.
-pub fn generator(purpose: &[u8; 16], seed: u64, number: u64) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..16].copy_from_slice(purpose);
-    key[16..24].copy_from_slice(&seed.to_le_bytes());
-    key[24..].copy_from_slice(&number.to_le_bytes());
-    ChaCha8Rng::from_seed(key)
-}
+use rand_core::RngCore;
+use sdp_data::sampling::generator;
 
 /// Uniform in [0, bound) without bias (Lemire 2019, "Fast Random Integer Generation in an Interval").
 fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {

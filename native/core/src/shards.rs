@@ -4,6 +4,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 use sdp_data::pixels::{self, Pixels};
+use sdp_data::store::shard_file;
 
 use crate::error::{Error, Result};
 use crate::npy::Npy;
@@ -29,7 +30,7 @@ impl Shards {
         let mut shards = Self { index, shards: Vec::new(), path, as_read };
         let count = (0..shards.count()).map(|sample| shards.row(sample as u32)[0] + 1).max().unwrap_or(0);
         for shard in 0..count {
-            shards.shards.push(map_file(&folder.join(format!("images-{shard:05}.bin")), Error::Data)?);
+            shards.shards.push(map_file(&folder.join(shard_file(shard)), Error::Data)?);
         }
         match (0..shards.count()).find(|sample| shards.file(*sample as u32).is_none()) {
             Some(sample) => Err(Error::Data(format!("sample {sample} in {} lies beyond its shard; import the dataset again", shards.path))),
@@ -39,6 +40,12 @@ impl Shards {
 
     pub fn count(&self) -> usize {
         self.index.shape[0]
+    }
+
+    /// Of what is read, [C,H,W].
+    pub fn shape(&self) -> [usize; 3] {
+        let Encoded { channels, height, width, .. } = self.as_read;
+        [channels, height, width]
     }
 
     /// The image in the channels of the dataset, in its own size.

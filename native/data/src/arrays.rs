@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, splits_of};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, place_among, splits_of};
 use crate::npy::Header;
 use crate::options::Options;
 use crate::pixels::Pixels;
@@ -205,14 +205,7 @@ impl Content for Arrays {
     }
 
     fn place(&self, tree: &Tree, sample: usize) -> Place {
-        let mut row = sample;
-        for part in &self.parts {
-            if row < part.header.shape[0] {
-                return Place::row(tree.display(&tree.entries[part.entry]), row);
-            }
-            row -= part.header.shape[0];
-        }
-        Place::default()
+        place_among(tree, self.parts.iter().map(|part| (part.entry, part.header.shape[0])), sample)
     }
 
     fn shape(&self) -> Option<[usize; 3]> {

@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, Named, Raw, named_split, numbered, splits_of};
+use crate::images::{Content, Hand, ImageSet, Named, Raw, named_split, numbered, place_among, splits_of};
 use crate::options::Options;
 use crate::pickle::{self, Refusal, Value};
 use crate::pixels::Pixels;
@@ -206,14 +206,7 @@ impl Content for Cifar {
     }
 
     fn place(&self, tree: &Tree, sample: usize) -> Place {
-        let mut row = sample;
-        for part in &self.parts {
-            if row < part.count {
-                return Place::row(tree.display(&tree.entries[part.entry]), row);
-            }
-            row -= part.count;
-        }
-        Place::default()
+        place_among(tree, self.parts.iter().map(|part| (part.entry, part.count)), sample)
     }
 
     fn shape(&self) -> Option<[usize; 3]> {

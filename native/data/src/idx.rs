@@ -5,7 +5,7 @@
 use std::io::Read;
 
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, splits_of};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, place_among, splits_of};
 use crate::options::Options;
 use crate::pixels::Pixels;
 use crate::sniff::What;
@@ -235,14 +235,7 @@ impl Content for Idx {
     }
 
     fn place(&self, tree: &Tree, sample: usize) -> Place {
-        let mut row = sample;
-        for part in &self.parts {
-            if row < part.count {
-                return Place::row(tree.display(&tree.entries[part.images]), row);
-            }
-            row -= part.count;
-        }
-        Place::default()
+        place_among(tree, self.parts.iter().map(|part| (part.images, part.count)), sample)
     }
 
     fn shape(&self) -> Option<[usize; 3]> {

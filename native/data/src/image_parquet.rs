@@ -2,7 +2,7 @@
 //! Shards are read in the order of their names; `train-00000-of-00002.parquet` tells the split.
 
 use crate::error::{Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, named_split, splits_of};
+use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, named_split, place_among, splits_of};
 use crate::options::Options;
 use crate::parquet_file::ParquetFile;
 use crate::pixels;
@@ -113,13 +113,6 @@ impl Content for Shards {
     }
 
     fn place(&self, tree: &Tree, sample: usize) -> Place {
-        let mut row = sample;
-        for &(at, rows) in &self.shards {
-            if row < rows {
-                return Place::row(tree.display(&tree.entries[at]), row);
-            }
-            row -= rows;
-        }
-        Place::default()
+        place_among(tree, self.shards.iter().copied(), sample)
     }
 }

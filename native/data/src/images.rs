@@ -44,6 +44,18 @@ pub enum Split {
     Unused,
 }
 
+/// Where a sample lies: `parts` are entries of the tree and their numbers of samples, which follow one another.
+pub fn place_among(tree: &Tree, parts: impl Iterator<Item = (usize, usize)>, sample: usize) -> Place {
+    let mut first = 0;
+    for (entry, count) in parts {
+        if sample < first + count {
+            return Place::row(tree.display(&tree.entries[entry]), sample - first);
+        }
+        first += count;
+    }
+    Place::default()
+}
+
 pub struct ImageSet {
     /// Index: label.
     pub class_names: Vec<String>,

@@ -20,7 +20,7 @@ pub mod pickle;
 mod pipeline;
 pub mod pixels;
 mod recognise;
-mod sampling;
+pub mod sampling;
 mod sniff;
 pub mod store;
 mod table;

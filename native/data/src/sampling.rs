@@ -1,4 +1,4 @@
-//! Choices that depend on a seed alone: which samples are kept for validation.
+//! Choices that depend on a seed alone: keyed generators, and which samples are kept for validation.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -15,7 +15,7 @@ pub fn stratified(labels: &[u32], classes: usize, share: f64, seed: u64) -> Vec<
     for (class, mut samples) in members.into_iter().enumerate() {
         let least = usize::from(samples.len() > 1);
         let kept = ((samples.len() as f64 * share).round() as usize).max(least).min(samples.len().saturating_sub(1));
-        let mut generator = generator(seed, class as u64);
+        let mut generator = generator(b"validation split", seed, class as u64);
         for at in 0..kept {
             let rest = (samples.len() - at) as u64;
             samples.swap(at, at + (generator.next_u64() % rest) as usize);
@@ -25,9 +25,10 @@ pub fn stratified(labels: &[u32], classes: usize, share: f64, seed: u64) -> Vec<
     splits
 }
 
-fn generator(seed: u64, number: u64) -> ChaCha8Rng {
+/// A generator keyed by what it is for, the seed and a number.
+pub fn generator(purpose: &[u8; 16], seed: u64, number: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
-    key[..16].copy_from_slice(b"validation split");
+    key[..16].copy_from_slice(purpose);
     key[16..24].copy_from_slice(&seed.to_le_bytes());
     key[24..].copy_from_slice(&number.to_le_bytes());
     ChaCha8Rng::from_seed(key)

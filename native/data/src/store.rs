@@ -103,8 +103,13 @@ pub struct ShardPosition {
     pub length: u64,
 }
 
-pub fn shard_name(split: &str, shard: u64) -> String {
-    format!("{split}/images-{shard:05}.bin")
+/// In the folder of its split.
+pub fn shard_file(shard: u64) -> String {
+    format!("images-{shard:05}.bin")
+}
+
+fn shard_name(split: &str, shard: u64) -> String {
+    format!("{split}/{}", shard_file(shard))
 }
 
 impl ShardWriter {
