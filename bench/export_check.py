@@ -1,5 +1,6 @@
 """Loads an export where its users would (torchvision with strict=True, or transformers' from_pretrained), compares its logits with those of
-the model.onnx beside it, which the engine has compared with its own, and evaluates images of an imported dataset where one is named.
+the model.onnx beside it, which the engine has compared with its own. Where an imported dataset is named, it evaluates its test images, or
+compares the exported tokenizer's tokens of its test text with its own.
 
 Usage: python bench/export_check.py FOLDER [SDP_HOME/datasets/NAME]
 (FOLDER holds both exports of a run; needs torch, onnxruntime, safetensors, numpy, and torchvision or transformers)
@@ -101,6 +102,23 @@ def count_correct(model, folder, batch=500):
     return correct, len(labels)
 
 
+def compare_tokens(exported, config, folder, most=200_000):
+    """Text of the dataset's tokens, document by document, to tokens again by the exported tokenizer."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+    end = tokenizer.eos_token_id
+    if end != config.eos_token_id:
+        sys.exit(f"the tokenizer ends texts with {end}, the model's config.json with {config.eos_token_id}")
+    tokens = np.load(folder / "test/tokens.npy", mmap_mode="r")[:most].astype(np.int64)
+    documents = [part[part != end] for part in np.split(tokens, np.flatnonzero(tokens == end))]
+    # The last one is cut off somewhere where there is more, or is empty.
+    documents = [part.tolist() for part in documents if len(part) > 0]
+    whole = documents[:-1] or documents
+    again = tokenizer([tokenizer.decode(part) for part in whole], verbose=False)["input_ids"]
+    return sum(own == found for own, found in zip(whole, again)), len(whole), sum(map(len, whole))
+
+
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
@@ -109,7 +127,10 @@ def main():
     vocabulary = getattr(getattr(model, "config", None), "vocab_size", 0)
     error = largest_error(logits_of, folder / "model.onnx", vocabulary)
     print(f"{type(model).__name__}: every tensor loaded, logits differ by {error:.1e} of the largest")
-    if len(sys.argv) == 3:
+    if len(sys.argv) == 3 and vocabulary:
+        equal, total, tokens = compare_tokens(folder, model.config, Path(sys.argv[2]))
+        print(f"AutoTokenizer: {equal} of {total} texts have the dataset's {tokens} tokens")
+    elif len(sys.argv) == 3:
         correct, total = count_correct(model, Path(sys.argv[2]))
         print(f"accuracy {correct / total:.4f} ({correct} of {total})")
 

@@ -276,6 +276,16 @@ export interface NativeImport {
   cancel(): void;
 }
 
+export interface NativeTokenizer {
+  encode(text: string): number[];
+  /** Bytes that are no text become U+FFFD. */
+  decode(tokens: number[]): string;
+  /** The token that ends a document, and how it is written; null where the tokenizer has none. */
+  end(): { token: number; text: string } | null;
+  /** As a tokenizer.json of exactly these tokens, which adds none of its own. */
+  exported(): string;
+}
+
 export interface NativeAddon {
   /** Version of this interface; must equal `nativeVersion`. */
   interfaceVersion(): number;
@@ -298,11 +308,13 @@ export interface NativeAddon {
   openImport(paths: string[], options: string, folder: string, shown: string): NativeImport;
   /** Samples of a source of images as they are evaluated, [n,C,H,W]; `seed`, workers and batches of the source do not matter. */
   readImages(source: BatchSource, samples: number[]): Promise<Float32Array>;
+  /** From the content of a tokenizer.json; that of bytes where there is none. */
+  openTokenizer(json?: string): Promise<NativeTokenizer>;
   /** CPU model name, physical and logical cores, and total memory of this machine. */
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 3;
+export const nativeVersion = 4;
 
 let addon: NativeAddon | undefined;
 

@@ -4,6 +4,13 @@ import { z } from 'zod';
 
 const model = { runId: z.string().regex(/^[\w.-]{1,100}$/), step: z.int().min(0) };
 
+/** How a text goes on. */
+const sampling = {
+  count: z.int().min(1).max(512),
+  temperature: z.number().min(0).max(10).describe('0: always the likeliest'),
+  seed: z.int().min(0),
+};
+
 /** What a model takes. */
 export const trialModel = z.discriminatedUnion('kind', [
   z.object({
@@ -19,8 +26,8 @@ export const trialModel = z.discriminatedUnion('kind', [
     /** Tokens that the model sees at once. */
     sequence: z.number(),
     vocabulary: z.number(),
-    /** Whether tokens are bytes of text; else prompts are numbers. */
-    bytes: z.boolean(),
+    /** Whether prompts are text, as the tokenizer of the run's dataset is there; else numbers. */
+    text: z.boolean(),
   }),
 ]);
 export type TrialModel = z.infer<typeof trialModel>;
@@ -36,15 +43,14 @@ export const trialCommands = {
     params: z.strictObject({ ...model, pixels: z.string().max(900_000).describe('base64 of uint8 [C,H,W]') }),
     result: z.object({ classes: z.array(classShare), ms: z.number() }),
   },
-  /** Goes on from a prompt: tokens, or bytes of text. */
+  /** Goes on from a prompt of text with the tokenizer of the run's dataset, up to the end of text if that comes before `count` tokens. */
+  tryText: {
+    params: z.strictObject({ ...model, prompt: z.string().min(1).max(50_000), ...sampling }),
+    result: z.object({ text: z.string(), ended: z.boolean(), ms: z.number() }),
+  },
+  /** Goes on from tokens. */
   tryTokens: {
-    params: z.strictObject({
-      ...model,
-      tokens: z.array(z.int().min(0)).min(1).max(10_000),
-      count: z.int().min(1).max(512),
-      temperature: z.number().min(0).max(10).describe('0: always the likeliest'),
-      seed: z.int().min(0),
-    }),
+    params: z.strictObject({ ...model, tokens: z.array(z.int().min(0)).min(1).max(10_000), ...sampling }),
     result: z.object({ tokens: z.array(z.number()), ms: z.number() }),
   },
 } as const;

@@ -11,12 +11,16 @@ export const trialCommands = {
     params: z.object({ data: z.array(z.number()), shape: z.array(z.number()), kind: z.enum(['images', 'tokens']) }),
     result: z.object({ logits: z.array(z.number()) }),
   },
-  /** Goes on from `tokens` one by one; the sequence that the model sees is `length` long, later tokens have no influence on earlier ones. */
+  /**
+   * Goes on from `tokens` one by one, until it has made `count` or the token `end`. The sequence that the model sees is `length` long; later
+   * tokens have no influence on earlier ones.
+   */
   generate: {
     params: z.object({
       tokens: z.array(z.number()).min(1),
       length: z.number(),
       count: z.number(),
+      end: z.number().optional(),
       temperature: z.number(),
       seed: z.number(),
     }),

@@ -23,7 +23,7 @@ it('weights are one file where they fit, else numbered files none of which is to
 it('the folder says what the model is, and where its tensors are', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sdp-hf-'));
   const files = weightFiles(tensors, 1000);
-  const written = await writeLlamaFolder(folder, spec, tensors, files);
+  const written = await writeLlamaFolder(folder, spec, tensors, files, undefined);
   expect(written).toEqual(['config.json', 'model.safetensors.index.json'].map((name) => join(folder, name)));
   const [config, index] = await Promise.all(
     written.map(async (path) => JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>),

@@ -1,10 +1,11 @@
-// The folder that Hugging Face's LlamaForCausalLM.from_pretrained loads: config.json, and weights in files of at most 5 GB with an index
-// where there are several.
+// The folder that Hugging Face's LlamaForCausalLM.from_pretrained and AutoTokenizer.from_pretrained load: config.json, weights in files of
+// at most 5 GB with an index where there are several, and the tokenizer of the text.
 
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { headSize, normEpsilon, rotaryBase, type LlamaSpec } from '../models/llamaTensors.ts';
 import type { TensorSpec } from '../models/model.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 
 /** A file of weights and the tensors in it. */
 export interface WeightFile {
@@ -36,23 +37,35 @@ export function weightFiles(tensors: readonly TensorSpec[], limit = largestFile)
   }));
 }
 
-/** Writes what stands beside the weights; returns the paths. */
+/** Writes what stands beside the weights; returns the paths. `tokenizer` is absent where the dataset has none. */
 export async function writeLlamaFolder(
   folder: string,
   spec: LlamaSpec,
   tensors: readonly TensorSpec[],
   files: readonly WeightFile[],
+  tokenizer: Tokenizer | undefined,
 ): Promise<string[]> {
-  const written = [join(folder, 'config.json')];
-  await writeFile(written[0]!, toJson(llamaConfig(spec)));
-  if (files.length > 1) {
-    written.push(join(folder, 'model.safetensors.index.json'));
-    await writeFile(written[1]!, toJson(indexOf(tensors, files)));
+  const contents = { 'config.json': toJson(llamaConfig(spec, tokenizer)) } as Record<string, string>;
+  if (files.length > 1) contents['model.safetensors.index.json'] = toJson(indexOf(tensors, files));
+  if (tokenizer) {
+    contents['tokenizer.json'] = tokenizer.exported();
+    contents['tokenizer_config.json'] = toJson(tokenizerConfig(spec, tokenizer));
   }
-  return written;
+  for (const [name, text] of Object.entries(contents)) await writeFile(join(folder, name), text);
+  return Object.keys(contents).map((name) => join(folder, name));
 }
 
-function llamaConfig(spec: LlamaSpec): object {
+function tokenizerConfig(spec: LlamaSpec, tokenizer: Tokenizer): object {
+  const end = tokenizer.end();
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    model_max_length: spec.seq,
+    clean_up_tokenization_spaces: false,
+    ...(end && { eos_token: end.text, split_special_tokens: !tokenizer.encode(end.text).includes(end.token) }),
+  };
+}
+
+function llamaConfig(spec: LlamaSpec, tokenizer: Tokenizer | undefined): object {
   return {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',
@@ -72,7 +85,7 @@ function llamaConfig(spec: LlamaSpec): object {
     tie_word_embeddings: spec.tied,
     initializer_range: 0.02,
     bos_token_id: null,
-    eos_token_id: null,
+    eos_token_id: tokenizer?.end()?.token ?? null,
     torch_dtype: 'float32',
   };
 }

@@ -9,6 +9,7 @@ import { evaluationOf } from './metrics.ts';
 import { openFleet, prepareFromHome, type RunHost } from './openFleet.ts';
 import type { PreparedRun } from './prepare.ts';
 import type { RunFolder } from './runFolder.ts';
+import { runTokenizer } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest) on the evaluation samples of the run. */
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord> {
@@ -26,9 +27,10 @@ export async function exportRun(
   format: ExportFormat,
   options: { out?: string; step?: number } = {},
 ): Promise<ExportResult> {
-  return withCheckpoint(host, folder, options.step, (fleet, prepared, step) => {
+  return withCheckpoint(host, folder, options.step, async (fleet, prepared, step) => {
     const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
-    return exportStore(fleet, prepared, { format, step, out });
+    const tokenizer = await runTokenizer(host.home, folder);
+    return exportStore(fleet, prepared, { format, step, out, tokenizer });
   });
 }
 

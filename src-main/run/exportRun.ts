@@ -7,6 +7,7 @@ import type { ExportFormat, ExportResult } from '../contract/run.ts';
 import { readImages } from '../data/images.ts';
 import { storageError } from '../data/files.ts';
 import { readSequences } from '../data/sequences.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { weightFiles, writeLlamaFolder, type WeightFile } from '../export/huggingFace.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
@@ -17,15 +18,20 @@ import type { PreparedRun } from './prepare.ts';
 /** At most about so many logits are compared: of every so-many-th label. */
 const comparedLogits = 2 ** 20;
 
+export interface Target {
+  format: ExportFormat;
+  step: number;
+  /** Folder. */
+  out: string;
+  /** Of the text that the run was trained on. */
+  tokenizer?: Tokenizer | undefined;
+}
+
 /**
  * Writes what the fleet's store holds, with the statistics and branch scaling of evaluation folded in, reloads the files and compares their
  * logits with the engine's. Files that do not agree are removed.
  */
-export async function exportStore(
-  fleet: Fleet,
-  prepared: PreparedRun,
-  target: { format: ExportFormat; step: number; out: string },
-): Promise<ExportResult> {
+export async function exportStore(fleet: Fleet, prepared: PreparedRun, target: Target): Promise<ExportResult> {
   const { format, step, out } = target;
   const { evaluation } = prepared.setup;
   const samples = Math.min(evaluation.batch, prepared.evaluationSamples);
@@ -36,14 +42,8 @@ export async function exportStore(
   const written: string[] = [];
   try {
     const compare = format === 'onnx' ? writeOnnx : writeFolder;
-    const logits = await compare(
-      fleet,
-      prepared,
-      step,
-      out,
-      written,
-      await firstSamples(evaluation.source, prepared, samples),
-    );
+    const feed = await firstSamples(evaluation.source, prepared, samples);
+    const logits = await compare(fleet, prepared, target, written, feed);
     const found = logits.filter((_, index) => Math.floor(index / prepared.model.classes) % every === 0);
     const maxRelativeError = verifyLogits(written[0]!, expected, found);
     return { format, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
@@ -57,14 +57,13 @@ export async function exportStore(
 type Writer = (
   fleet: Fleet,
   prepared: PreparedRun,
-  step: number,
-  out: string,
+  target: Target,
   written: string[],
   feed: Feed,
 ) => Promise<Float32Array>;
 
 /** Weights in the library's layout, and what else its loader wants. */
-const writeFolder: Writer = async (fleet, prepared, step, out, written, feed) => {
+const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, written, feed) => {
   const { model, setup } = prepared;
   const spec = setup.model;
   const files = spec.family === 'llama' ? weightFiles(model.tensors) : [wholeModel(prepared)];
@@ -72,11 +71,11 @@ const writeFolder: Writer = async (fleet, prepared, step, out, written, feed) =>
   written.push(...weights);
   for (const [index, file] of files.entries())
     await writeWeights(fleet, prepared, step, weights[index]!, file, index === 0);
-  if (spec.family === 'llama') written.push(...(await writeLlamaFolder(out, spec, model.tensors, files)));
+  if (spec.family === 'llama') written.push(...(await writeLlamaFolder(out, spec, model.tensors, files, tokenizer)));
   return logitsOfSafetensors(model, weights, feed);
 };
 
-const writeOnnx: Writer = async (fleet, prepared, step, out, written, feed) => {
+const writeOnnx: Writer = async (fleet, prepared, { step, out }, written, feed) => {
   const weights = join(out, '.weights.partial');
   written.push(join(out, 'model.onnx'));
   try {

@@ -1,11 +1,10 @@
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { AppEvents } from '../contract/events.ts';
 import type { RunDetail } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { readSafetensors } from '../export/safetensors.ts';
-import { cpuDevices, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { RunFolder } from './runFolder.ts';
 
 let home: string;
@@ -18,17 +17,6 @@ async function runToEnd(lab: TestLab, config: RunConfig) {
   const runId = await lab.app.start(config);
   const summary = await lab.app.whenEnded(runId);
   return { summary, folder: new RunFolder(lab.home, runId) };
-}
-
-/** The event that fulfils the condition. */
-function nextEvent<K extends keyof AppEvents>(lab: TestLab, name: K, when: (payload: unknown) => boolean = () => true) {
-  return new Promise<void>((resolve) => {
-    const off = lab.app.events.subscribe((event) => {
-      if (event.name !== name || !when(event.payload)) return;
-      off();
-      resolve();
-    });
-  });
 }
 
 const checkpointBytes = async (folder: RunFolder, step: number) => ({

@@ -10,23 +10,29 @@ import type { Handlers } from '../contract/rpc.ts';
 import type { ClassShare, TrialModel, trialCommands } from '../contract/trial.ts';
 import type { TrialCommands } from '../contract/trialMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint } from './checkpoint.ts';
 import type { DeviceProcess } from './deviceProcess.ts';
 import { prepareFromHome, type RunHost } from './openFleet.ts';
 import type { RunFolder } from './runFolder.ts';
+import { runTokenizer } from './runTokenizer.ts';
 
 const idleMs = 5 * 60_000;
 const mostClasses = 10;
-
-/** A vocabulary that has room for bytes and little more: text as its bytes. */
-const byteVocabulary = 256;
 
 interface Loaded {
   key: string;
   model: TrialModel;
   mean: number[];
   std: number[];
+  tokenizer: Tokenizer | undefined;
+}
+
+interface Sampling {
+  count: number;
+  temperature: number;
+  seed: number;
 }
 
 export class Trials {
@@ -53,18 +59,22 @@ export class Trials {
         const classes = await this.classify(loaded, Buffer.from(pixels, 'base64'));
         return { classes, ms: performance.now() - startedAt };
       },
-      tryTokens: async ({ runId, step, tokens, count, temperature, seed }, { signal }) => {
-        const { model } = await this.load(runId, step);
-        if (model.kind !== 'tokens') throw notOf('tokens');
-        const wrong = tokens.find((token) => token >= model.vocabulary);
-        if (wrong !== undefined)
-          throw new UserError('usage', `token ${wrong} is not in the vocabulary of ${model.vocabulary}`, {
-            key: 'tokens',
-          });
+      tryText: async ({ runId, step, prompt, ...sampling }, { signal }) => {
+        const { model, tokenizer } = await this.load(runId, step);
+        if (!tokenizer) throw notOf('text');
+        const tokens = tokenizer.encode(prompt);
+        const end = tokenizer.end()?.token;
         const startedAt = performance.now();
-        const request = { tokens, length: model.sequence, count, temperature, seed };
-        const made = await this.client!.call.generate(request, { signal });
-        return { ...made, ms: performance.now() - startedAt };
+        const made = await this.generate(model, tokens, sampling, signal, end);
+        const ended = end !== undefined && made.at(-1) === end;
+        const text = continuation(tokenizer, tokens, ended ? made.slice(0, -1) : made);
+        return { text, ended, ms: performance.now() - startedAt };
+      },
+      tryTokens: async ({ runId, step, tokens, ...sampling }, { signal }) => {
+        const { model } = await this.load(runId, step);
+        const startedAt = performance.now();
+        const made = await this.generate(model, tokens, sampling, signal);
+        return { tokens: made, ms: performance.now() - startedAt };
       },
     };
   }
@@ -99,13 +109,19 @@ export class Trials {
     const { model, evaluation } = prepared.setup;
     const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
     const { mean, std } = evaluation.source;
-    return { key, model: await this.describe(model, name, step), mean, std };
+    const tokenizer = await runTokenizer(this.host.home, folder);
+    return { key, model: await this.describe(model, name, step, tokenizer), mean, std, tokenizer };
   }
 
-  private async describe(model: DeviceSetup['model'], name: string, step: number): Promise<TrialModel> {
+  private async describe(
+    model: DeviceSetup['model'],
+    name: string,
+    step: number,
+    tokenizer: Tokenizer | undefined,
+  ): Promise<TrialModel> {
     if (model.family === 'llama') {
       const { vocab: vocabulary, seq: sequence } = model;
-      return { kind: 'tokens', step, sequence, vocabulary, bytes: vocabulary <= byteVocabulary };
+      return { kind: 'tokens', step, sequence, vocabulary, text: tokenizer !== undefined };
     }
     const dataset = await getDataset(this.host.home, name);
     const classNames = dataset.kind === 'images' ? dataset.classNames : [];
@@ -125,6 +141,23 @@ export class Trials {
     });
     const { logits } = await this.client!.call.run({ data, shape: [1, ...sample], kind: 'images' });
     return likeliest(logits, classNames);
+  }
+
+  private async generate(
+    model: TrialModel,
+    tokens: number[],
+    sampling: Sampling,
+    signal: AbortSignal,
+    end?: number,
+  ): Promise<number[]> {
+    if (model.kind !== 'tokens') throw notOf('tokens');
+    if (tokens.length === 0)
+      throw new UserError('usage', 'the prompt has no tokens; write something', { key: 'prompt' });
+    const wrong = tokens.find((token) => token >= model.vocabulary);
+    if (wrong !== undefined)
+      throw new UserError('usage', `token ${wrong} is not in the vocabulary of ${model.vocabulary}`, { key: 'tokens' });
+    const request = { tokens, length: model.sequence, end, ...sampling };
+    return (await this.client!.call.generate(request, { signal })).tokens;
   }
 
   private async connected(): Promise<Client<TrialCommands, Record<never, never>>> {
@@ -147,6 +180,13 @@ function likeliest(logits: readonly number[], classNames: readonly string[]): Cl
     .map((weight, label) => ({ label, name: classNames[label] ?? String(label), probability: weight / sum }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, mostClasses);
+}
+
+/** What made tokens add to a prompt. By themselves they would read otherwise: tokenizers drop the space before a first word. */
+function continuation(tokenizer: Tokenizer, prompt: number[], made: number[]): string {
+  const before = tokenizer.decode(prompt);
+  const all = tokenizer.decode([...prompt, ...made]);
+  return all.startsWith(before) ? all.slice(before.length) : tokenizer.decode(made);
 }
 
 const notOf = (kind: string) => new UserError('usage', `the model of this run does not take ${kind}`);

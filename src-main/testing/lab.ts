@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AppEvents } from '../contract/events.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { ImportOptions } from '../contract/verdict.ts';
 import { importDataset } from '../data/import.ts';
@@ -43,6 +44,21 @@ export async function openLab(home?: string): Promise<TestLab> {
     },
   });
   return { home: folder, app, processes, close: () => app.close() };
+}
+
+/** The next event of that name that fulfils the condition. */
+export function nextEvent<K extends keyof AppEvents>(
+  lab: TestLab,
+  name: K,
+  when: (payload: unknown) => boolean = () => true,
+) {
+  return new Promise<void>((resolve) => {
+    const off = lab.app.events.subscribe((event) => {
+      if (event.name !== name || !when(event.payload)) return;
+      off();
+      resolve();
+    });
+  });
 }
 
 /** A home with `digits`: the first 1,000 training and 200 test images of MNIST. */

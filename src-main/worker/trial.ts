@@ -27,10 +27,10 @@ export function trialHandlers(): Handlers<TrialCommands> {
       return {};
     },
     run: async ({ data, shape, kind }) => ({ logits: [...(await logitsOf(data, shape, kind))] }),
-    generate: async ({ tokens, length, count, temperature, seed }, { signal }) => {
+    generate: async ({ tokens, length, count, end, temperature, seed }, { signal }) => {
       const all = [...tokens];
       const random = generator(seed);
-      for (let made = 0; made < count && !signal.aborted; made++) {
+      for (let made = 0; made < count && !signal.aborted && (made === 0 || all.at(-1) !== end); made++) {
         const seen = all.slice(-length);
         const padded = [...seen, ...new Array<number>(length - seen.length).fill(0)];
         const logits = await logitsOf(padded, [1, length], 'tokens');

@@ -4,6 +4,7 @@ mod convert;
 pub mod data;
 mod device;
 mod store;
+pub mod tokenizer;
 
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 3;
+const INTERFACE_VERSION: u32 = 4;
 
 #[napi]
 pub fn interface_version() -> u32 {

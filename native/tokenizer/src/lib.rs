@@ -1,11 +1,13 @@
-//! Text to tokens: bytes, a `tokenizer.json` of Hugging Face, or a byte-level BPE trained on the dataset itself.
+//! Text to tokens and back: bytes, a `tokenizer.json` of Hugging Face, or a byte-level BPE trained on the dataset itself.
 //!
-//! Every document ends with the end-of-text token, where the tokenizer has one.
+//! Every document ends with the end-of-text token, where the tokenizer has one; a tokenizer.json adds nothing else, whatever it says.
+
+use std::collections::BTreeSet;
 
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, Tokenizer as HuggingFace};
+use tokenizers::{AddedToken, PostProcessorWrapper, Tokenizer as HuggingFace};
 
 /// The error is the end of a sentence that starts with the tokenizer.
 pub type Result<T> = std::result::Result<T, String>;
@@ -28,9 +30,10 @@ impl Tokenizer {
     /// Reads a tokenizer.json.
     pub fn load(json: &[u8]) -> Result<Self> {
         let mut model = HuggingFace::from_bytes(json).map_err(|error| format!("is no tokenizer.json: {}", one_line(&error)))?;
-        // Documents are cut into sequences later, all of the same length.
+        // Documents are cut into sequences later, all of the same length, with nothing before or between them.
         model.with_truncation(None).map_err(|error| one_line(&error))?;
         model.with_padding(None);
+        model.with_post_processor(None::<PostProcessorWrapper>);
         let end = ENDS.iter().find_map(|name| model.token_to_id(name));
         Ok(Self::HuggingFace { model: Box::new(model), end })
     }
@@ -47,7 +50,6 @@ impl Tokenizer {
             .build();
         let mut model = HuggingFace::new(BPE::default());
         model.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
-        model.with_post_processor(Some(ByteLevel::new(false, false, true)));
         model.with_decoder(Some(ByteLevel::default()));
         let mut texts = texts;
         let texts: &mut (dyn Iterator<Item = String> + Send) = &mut texts;
@@ -59,7 +61,16 @@ impl Tokenizer {
     pub fn json(&self) -> Option<String> {
         match self {
             Self::Bytes => None,
-            Self::HuggingFace { model, .. } => model.to_string(true).ok(),
+            Self::HuggingFace { .. } => self.exported().ok(),
+        }
+    }
+
+    /// The same for other programs: that of bytes too, as a BPE without merges.
+    pub fn exported(&self) -> Result<String> {
+        let failed = |error: tokenizers::Error| format!("cannot be written: {}", one_line(&error));
+        match self {
+            Self::Bytes => bytes_as_bpe().and_then(|model| model.to_string(true)).map_err(failed),
+            Self::HuggingFace { model, .. } => model.to_string(true).map_err(failed),
         }
     }
 
@@ -81,10 +92,31 @@ impl Tokenizer {
         }
     }
 
+    /// How the end of text is written.
+    pub fn end_text(&self) -> Option<String> {
+        match self {
+            Self::Bytes => Some(END_OF_TEXT.to_owned()),
+            Self::HuggingFace { model, end } => end.and_then(|end| model.id_to_token(end)),
+        }
+    }
+
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         match self {
             Self::Bytes => Ok(text.bytes().map(u32::from).collect()),
             Self::HuggingFace { model, .. } => Ok(model.encode_fast(text, false).map_err(untokenizable)?.get_ids().to_vec()),
+        }
+    }
+
+    /// Bytes that are no text become U+FFFD; tokens that the tokenizer does not have are left out.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String> {
+        match self {
+            Self::Bytes => {
+                let bytes: Vec<u8> = tokens.iter().filter_map(|&token| u8::try_from(token).ok()).collect();
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            Self::HuggingFace { model, .. } => {
+                model.decode(tokens, false).map_err(|error| format!("cannot read these tokens: {}", one_line(&error)))
+            }
         }
     }
 
@@ -99,6 +131,22 @@ impl Tokenizer {
             }
         }
     }
+}
+
+/// Every byte is its own token. ByteLevel writes bytes that can be printed as themselves, the others in their order above U+00FF.
+fn bytes_as_bpe() -> tokenizers::Result<HuggingFace> {
+    let alphabet: BTreeSet<char> = ByteLevel::alphabet().into_iter().collect();
+    let mut others = alphabet.range('\u{100}'..);
+    let vocabulary: [(String, u32); 256] = std::array::from_fn(|byte| {
+        let own = char::from(byte as u8);
+        let written = if alphabet.contains(&own) { own } else { others.next().copied().unwrap_or(own) };
+        (written.to_string(), byte as u32)
+    });
+    let mut model = HuggingFace::new(BPE::builder().vocab_and_merges(vocabulary, Vec::new()).build()?);
+    model.with_pre_tokenizer(Some(ByteLevel::new(false, true, false)));
+    model.with_decoder(Some(ByteLevel::default()));
+    model.add_special_tokens([AddedToken::from(END_OF_TEXT, true)])?;
+    Ok(model)
 }
 
 fn readable(byte: u8) -> String {
@@ -123,6 +171,28 @@ mod tests {
     fn bytes_are_themselves() {
         assert_eq!(Tokenizer::Bytes.encode("aé").unwrap(), [97, 195, 169]);
         assert_eq!((Tokenizer::Bytes.vocabulary(), Tokenizer::Bytes.end()), (257, Some(256)));
+        assert_eq!(Tokenizer::Bytes.decode(&[97, 195, 169, 256, 195]).unwrap(), "aé\u{fffd}");
+    }
+
+    #[test]
+    fn bytes_are_written_as_a_tokenizer_of_the_same_tokens() {
+        let written = Tokenizer::load(Tokenizer::Bytes.exported().unwrap().as_bytes()).unwrap();
+        assert_eq!((written.vocabulary(), written.end(), written.end_text()), (257, Some(256), Tokenizer::Bytes.end_text()));
+        let text: String = (0..0x500).filter_map(char::from_u32).chain("  \r\n 日本 🐈".chars()).collect();
+        assert_eq!(written.encode(&text).unwrap(), Tokenizer::Bytes.encode(&text).unwrap());
+        let tokens: Vec<u32> = (0..256).collect();
+        assert_eq!(written.decode(&tokens).unwrap(), Tokenizer::Bytes.decode(&tokens).unwrap());
+    }
+
+    #[test]
+    fn what_a_tokenizer_would_put_around_a_text_is_left_out() {
+        let json = Tokenizer::train(280, std::iter::once(TEXT.to_owned())).unwrap().json().unwrap();
+        let around = r#""post_processor": {"type": "BertProcessing", "sep": ["<|endoftext|>", 0], "cls": ["<|endoftext|>", 0]}"#;
+        let json = json.replace(r#""post_processor": null"#, around);
+        assert!(json.contains(around), "{json}");
+        let tokenizer = Tokenizer::load(json.as_bytes()).unwrap();
+        let written = HuggingFace::from_bytes(tokenizer.exported().unwrap()).unwrap();
+        assert_eq!(written.encode(TEXT, true).unwrap().get_ids(), tokenizer.encode(TEXT).unwrap());
     }
 
     #[test]
@@ -135,8 +205,8 @@ mod tests {
         assert!(tokens.len() < TEXT.len() / 2, "{} tokens", tokens.len());
         let pieces = one.preview("the cat sat", 8).unwrap();
         assert_eq!(pieces.iter().map(|(_, text)| text.as_str()).collect::<String>(), "the cat sat");
-        let Tokenizer::HuggingFace { model, .. } = &one else { panic!("bytes") };
-        assert_eq!(model.decode(&tokens, false).unwrap(), TEXT);
+        assert_eq!(one.decode(&tokens).unwrap(), TEXT);
+        assert_eq!(one.end_text().unwrap(), END_OF_TEXT);
     }
 
     #[test]
