@@ -3,27 +3,24 @@
 //! The result depends on the files and the options alone: samples are written in the order of the source whatever the threads do, and an
 //! import that was killed goes on behind the last mark of its journal. Who calls gives a folder that is only named when it is complete.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use sdp_tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Place, Problem, Result, Severity, refuse};
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
-use crate::look::{Histogram, ImagePlan, bad_image, look, to_pixels};
+use crate::look::{ImagePlan, bad_image, look, to_pixels};
+use crate::moments::Moments;
 use crate::options::{Options, Storage, TokenType};
 use crate::pipeline::in_order;
 use crate::recognise::{self, Content, Found};
-use crate::store::{self, ArrayWriter, ShardPosition, ShardWriter, Target, Written};
+use crate::store::{self, ArrayWriter, Marker, ShardPosition, ShardWriter, Target, Written};
 use crate::text::TextSet;
 use crate::tokens::{Largest, TokenSet};
 use crate::tree::{Scratch, Tree};
-
-/// Between two marks of the journal.
-const MARK_EVERY: Duration = Duration::from_secs(1);
 
 /// Text that a tokenizer is trained on at most, bytes.
 const TRAINED_ON: usize = 256 << 20;
@@ -105,13 +102,16 @@ pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     }
     progress.check()?;
     let Found { tree, format, content, mut problems, .. } = found;
+    let mut marker = Marker::new(&spec.target);
     let (train, test, content) = match content {
-        Content::Images(set) => import_images(spec, &tree, &set, progress, &mut problems)?,
-        Content::Text(set) => import_text(spec, &tree, &set, progress)?,
-        Content::Tokens(set) => import_tokens(spec, &tree, &set, progress)?,
+        Content::Images(set) => import_images(spec, &tree, &set, progress, &mut marker, &mut problems)?,
+        Content::Text(set) => import_text(spec, &tree, &set, progress, &mut marker)?,
+        Content::Tokens(set) => import_tokens(spec, &tree, &set, progress, &mut marker)?,
     };
     drop(tree);
+    // While the last mark still waits for the disk.
     let (fingerprint, files) = store::settle(&spec.target)?;
+    marker.wait()?;
     store::forget_journal(&spec.target);
     let bytes = files.iter().map(|file| file.bytes).sum();
     Ok(Outcome { train, test, fingerprint, bytes, files, format, problems, content })
@@ -146,7 +146,7 @@ struct ImageJournal {
     written: [u64; 2],
     shards: [ShardPosition; 2],
     skipped: Vec<usize>,
-    histogram: Histogram,
+    moments: Moments,
 }
 
 enum Images {
@@ -173,20 +173,30 @@ impl SplitWriter {
         Ok(Self { labels: ArrayWriter::open(target, &format!("{name}/labels.npy"), "<i8", &[], count)?, images })
     }
 
-    fn append(&mut self, bytes: &[u8], label: u32) -> Result<()> {
+    fn append(&mut self, batch: &SplitBatch) -> Result<()> {
         match &mut self.images {
-            Images::Array(array) => array.append(bytes)?,
-            Images::Shards(shards) => shards.append(bytes)?,
+            Images::Array(array) => array.append(&batch.bytes)?,
+            Images::Shards(shards) => {
+                let mut rest = batch.bytes.as_slice();
+                for &length in &batch.lengths {
+                    let (image, behind) = rest.split_at(length);
+                    shards.append(image)?;
+                    rest = behind;
+                }
+            }
         }
-        self.labels.append(&i64::from(label).to_le_bytes())
+        self.labels.append(&batch.labels)
     }
 
-    fn sync(&mut self) -> Result<ShardPosition> {
-        self.labels.sync()?;
-        match &mut self.images {
-            Images::Array(array) => array.sync().map(|()| ShardPosition::default()),
-            Images::Shards(shards) => shards.sync().map(|()| shards.position),
-        }
+    /// Its files with all samples so far in them, and where the next encoded image goes.
+    fn flushed(&mut self) -> Result<(Vec<File>, ShardPosition)> {
+        let labels = self.labels.flushed()?;
+        let (mut files, position) = match &mut self.images {
+            Images::Array(array) => (vec![array.flushed()?], ShardPosition::default()),
+            Images::Shards(shards) => (shards.flushed()?, shards.position),
+        };
+        files.push(labels);
+        Ok((files, position))
     }
 
     fn finish(self) -> Result<()> {
@@ -198,14 +208,33 @@ impl SplitWriter {
     }
 }
 
-/// A sample that was worked on: bytes to store, or why it cannot be read.
-type Worked = (usize, std::result::Result<Vec<u8>, String>);
+/// What a batch adds to the files of a split.
+#[derive(Default)]
+struct SplitBatch {
+    /// Images one behind the other, as they are stored.
+    bytes: Vec<u8>,
+    /// Of each image.
+    lengths: Vec<usize>,
+    /// int64
+    labels: Vec<u8>,
+}
+
+/// Samples that were worked on.
+struct Worked {
+    splits: [SplitBatch; 2],
+    moments: Moments,
+    /// Samples that cannot be read, and why.
+    bad: Vec<(usize, String)>,
+    /// The sample behind the last.
+    next: usize,
+}
 
 fn import_images(
     spec: &ImportSpec,
     tree: &Tree,
     set: &ImageSet,
     progress: &Progress,
+    marker: &mut Marker,
     problems: &mut Vec<Problem>,
 ) -> Result<(u64, u64, OutcomeContent)> {
     let key = key_of(spec, tree, set.count() as u64);
@@ -216,10 +245,9 @@ fn import_images(
     let plan = journal.plan;
     let mut writers = [SplitWriter::open(&spec.target, 0, &journal)?, SplitWriter::open(&spec.target, 1, &journal)?];
     progress.total.store(set.count() as u64, Ordering::Relaxed);
-    let batch = ((1 << 20) / (plan.channels * plan.height * plan.width).max(1)).clamp(1, 64);
+    let batch = ((1 << 19) / (plan.channels * plan.height * plan.width).max(1)).clamp(1, 64);
     let wanted = |sample: usize| set.splits[sample] != Split::Unused && set.labels[sample] != NO_LABEL;
     let from = journal.next;
-    let mut marked = Instant::now();
     let produce = |hand: &mut dyn FnMut(Vec<(usize, Raw)>) -> Result<()>| {
         let (mut sample, mut waiting) = (from, Vec::with_capacity(batch));
         set.content.stream(tree, from, &mut |raw| {
@@ -233,35 +261,41 @@ fn import_images(
     };
     let work = |batch: Vec<(usize, Raw)>| {
         progress.check()?;
-        let mut histogram = Histogram::new(plan.channels);
-        let worked =
-            batch.into_iter().map(|(sample, raw)| (sample, work_image(tree, raw, plan, &spec.options, set.splits[sample], &mut histogram)));
-        Ok((worked.collect::<Vec<Worked>>(), histogram))
-    };
-    in_order(produce, work, |(worked, histogram)| {
-        progress.check()?;
-        journal.histogram.add(&histogram);
-        for (sample, result) in worked {
-            match result {
-                Ok(bytes) => writers[usize::from(set.splits[sample] == Split::Test)].append(&bytes, set.labels[sample])?,
-                Err(why) => {
-                    let place = set.content.place(tree, sample);
-                    if !spec.options.skips() {
-                        let problem = Problem::error("unreadable-image", bad_image(&place, &why)).at(place);
-                        return Err(problem.skippable("Leave such images out").into());
-                    }
-                    journal.skipped.push(sample);
-                    progress.skipped.store(journal.skipped.len() as u64, Ordering::Relaxed);
+        let moments = Moments::new(plan.channels);
+        let mut worked = Worked { splits: Default::default(), moments, bad: Vec::new(), next: 0 };
+        for (sample, raw) in batch {
+            let is_test = set.splits[sample] == Split::Test;
+            let stored = &mut worked.splits[usize::from(is_test)];
+            let seen = if is_test { None } else { Some(&mut worked.moments) };
+            match store_image(tree, raw, plan, &spec.options, &mut stored.bytes, seen) {
+                Ok(length) => {
+                    stored.lengths.push(length);
+                    stored.labels.extend(i64::from(set.labels[sample]).to_le_bytes());
                 }
+                Err(why) => worked.bad.push((sample, why)),
             }
-            journal.next = sample + 1;
+            worked.next = sample + 1;
         }
+        Ok(worked)
+    };
+    in_order(produce, work, |worked| {
+        progress.check()?;
+        for (sample, why) in worked.bad {
+            let place = set.content.place(tree, sample);
+            if !spec.options.skips() {
+                let problem = Problem::error("unreadable-image", bad_image(&place, &why)).at(place);
+                return Err(problem.skippable("Leave such images out").into());
+            }
+            journal.skipped.push(sample);
+            progress.skipped.store(journal.skipped.len() as u64, Ordering::Relaxed);
+        }
+        for (writer, batch) in writers.iter_mut().zip(&worked.splits) {
+            writer.append(batch)?;
+        }
+        journal.moments.add(&worked.moments);
+        journal.next = worked.next;
         progress.done.store(journal.next as u64, Ordering::Relaxed);
-        if marked.elapsed() >= MARK_EVERY {
-            mark(&spec.target, &mut journal, &mut writers)?;
-            marked = Instant::now();
-        }
-        Ok(())
+        if marker.is_due() { mark(marker, &mut journal, &mut writers) } else { Ok(()) }
     })?;
     let counts = [writers[0].labels.count, writers[1].labels.count];
     let [train, test] = writers;
@@ -277,7 +311,7 @@ fn import_images(
         problems.retain(|problem| problem.code != "unreadable-image");
         problems.push(journal.skipped.iter().take(20).fold(problem, |problem, &sample| problem.at(set.content.place(tree, sample))));
     }
-    let (mean, std) = journal.histogram.statistics();
+    let (mean, std) = journal.moments.statistics();
     let sample = [plan.channels, plan.height, plan.width];
     let samples_per_class = per_class(set, &journal.skipped);
     let (classes, class_names) = (set.class_names.len(), set.class_names.clone());
@@ -292,38 +326,45 @@ fn fresh_journal(spec: &ImportSpec, tree: &Tree, set: &ImageSet, key: String, pr
     if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
         return Err(problem.clone().into());
     }
-    let histogram = Histogram::new(look.plan.channels);
-    Ok(ImageJournal { key, plan: look.plan, next: 0, written: [0; 2], shards: Default::default(), skipped: Vec::new(), histogram })
+    let moments = Moments::new(look.plan.channels);
+    Ok(ImageJournal { key, plan: look.plan, next: 0, written: [0; 2], shards: Default::default(), skipped: Vec::new(), moments })
 }
 
-fn work_image(
+/// Appends an image as it is stored to `bytes`; returns its length, and for training counts its pixels in.
+fn store_image(
     tree: &Tree,
     raw: Raw,
     plan: ImagePlan,
     options: &Options,
-    split: Split,
-    histogram: &mut Histogram,
-) -> std::result::Result<Vec<u8>, String> {
+    bytes: &mut Vec<u8>,
+    moments: Option<&mut Moments>,
+) -> std::result::Result<usize, String> {
     let (pixels, encoded) = to_pixels(tree, raw)?;
     let pixels = pixels.with_channels(plan.channels);
-    let (planes, encoded) = match (plan.storage, encoded) {
-        // A source of raw pixels has files of a size: PNG keeps them exactly.
-        (Storage::Encoded, encoded) => (pixels.planes(), Some(encoded.unwrap_or_else(|| pixels.png()))),
-        (Storage::Array, _) => (pixels.resized(plan.height, plan.width, options.resizing()).planes(), None),
-    };
-    if split == Split::Train {
-        histogram.count_planes(&planes);
+    let before = bytes.len();
+    match plan.storage {
+        Storage::Array => {
+            pixels.resized(plan.height, plan.width, options.resizing()).append_planes(bytes);
+            moments.into_iter().for_each(|moments| moments.add_planes(&bytes[before..]));
+        }
+        Storage::Encoded => {
+            moments.into_iter().for_each(|moments| moments.add_planes(&pixels.planes()));
+            // A source of raw pixels has files of a size: PNG keeps them exactly.
+            bytes.extend(encoded.unwrap_or_else(|| pixels.png()));
+        }
     }
-    Ok(encoded.unwrap_or(planes))
+    Ok(bytes.len() - before)
 }
 
-/// All that was written so far is on the disk before the journal says so.
-fn mark(target: &Target, journal: &mut ImageJournal, writers: &mut [SplitWriter; 2]) -> Result<()> {
+fn mark(marker: &mut Marker, journal: &mut ImageJournal, writers: &mut [SplitWriter; 2]) -> Result<()> {
+    let mut files = Vec::new();
     for (split, writer) in writers.iter_mut().enumerate() {
-        journal.shards[split] = writer.sync()?;
+        let (of_split, position) = writer.flushed()?;
+        files.extend(of_split);
+        journal.shards[split] = position;
         journal.written[split] = writer.labels.count;
     }
-    store::write_journal(target, journal)
+    marker.mark(files, journal)
 }
 
 fn per_class(set: &ImageSet, skipped: &[usize]) -> PerClass {
@@ -402,7 +443,13 @@ fn train_tokenizer(spec: &ImportSpec, tree: &Tree, set: &TextSet, most: usize) -
 /// Batches of text of about this size go to a core together, bytes.
 const TEXT_BATCH: usize = 1 << 18;
 
-fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progress) -> Result<(u64, u64, OutcomeContent)> {
+fn import_text(
+    spec: &ImportSpec,
+    tree: &Tree,
+    set: &TextSet,
+    progress: &Progress,
+    marker: &mut Marker,
+) -> Result<(u64, u64, OutcomeContent)> {
     progress.is_text.store(true, Ordering::Relaxed);
     progress.total.store(set.bytes, Ordering::Relaxed);
     let key = key_of(spec, tree, set.bytes);
@@ -447,14 +494,20 @@ fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progres
         for (split, tokens) in tokens.iter().enumerate() {
             writer.append(split, tokens)?;
         }
-        writer.next_batch()
+        writer.next_batch(marker)
     })?;
     let (train, test, _) = writer.finish()?;
     let largest = Largest { token: (vocabulary - 1) as u32, file: format!("the tokenizer ({name})"), position: vocabulary - 1 };
     Ok((train, test, OutcomeContent::Tokens { vocabulary, largest, tokenizer: name }))
 }
 
-fn import_tokens(spec: &ImportSpec, tree: &Tree, set: &TokenSet, progress: &Progress) -> Result<(u64, u64, OutcomeContent)> {
+fn import_tokens(
+    spec: &ImportSpec,
+    tree: &Tree,
+    set: &TokenSet,
+    progress: &Progress,
+    marker: &mut Marker,
+) -> Result<(u64, u64, OutcomeContent)> {
     progress.is_text.store(true, Ordering::Relaxed);
     let bytes = set.kind.bytes() as u64;
     progress.total.store((set.train + set.test) * bytes, Ordering::Relaxed);
@@ -472,7 +525,7 @@ fn import_tokens(spec: &ImportSpec, tree: &Tree, set: &TokenSet, progress: &Prog
         }
         writer.note_largest(&tokens, place);
         writer.append(usize::from(test), &tokens)?;
-        writer.next_batch()
+        writer.next_batch(marker)
     })?;
     let (train, test, largest) = writer.finish()?;
     let largest = largest.ok_or_else(|| Error::Internal("a dataset of tokens without a token".into()))?;
@@ -485,8 +538,6 @@ struct TokenWriter {
     arrays: [ArrayWriter; 2],
     kind: TokenType,
     journal: TextJournal,
-    target: Target,
-    marked: Instant,
 }
 
 impl TokenWriter {
@@ -498,7 +549,7 @@ impl TokenWriter {
         let arrays = [array(0)?, array(1)?];
         // From here on the tokenizer beside it is the one to go on with.
         store::write_journal(&spec.target, &journal)?;
-        Ok(Self { arrays, kind, target: spec.target.clone(), marked: Instant::now(), journal })
+        Ok(Self { arrays, kind, journal })
     }
 
     fn append(&mut self, split: usize, tokens: &[u32]) -> Result<()> {
@@ -517,17 +568,17 @@ impl TokenWriter {
         }
     }
 
-    fn next_batch(&mut self) -> Result<()> {
+    fn next_batch(&mut self, marker: &mut Marker) -> Result<()> {
         self.journal.batches += 1;
-        if self.marked.elapsed() < MARK_EVERY {
+        if !marker.is_due() {
             return Ok(());
         }
-        self.marked = Instant::now();
+        let mut files = Vec::new();
         for (split, array) in self.arrays.iter_mut().enumerate() {
-            array.sync()?;
+            files.push(array.flushed()?);
             self.journal.written[split] = array.count;
         }
-        store::write_journal(&self.target, &self.journal)
+        marker.mark(files, &self.journal)
     }
 
     fn finish(self) -> Result<(u64, u64, Option<Largest>)> {

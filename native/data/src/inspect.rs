@@ -176,8 +176,8 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
 }
 
 fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -> Result<Verdict> {
-    let Look { plan, sizes, mut problems, exact, histogram, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
-    let (mean, std) = histogram.statistics();
+    let Look { plan, sizes, mut problems, exact, moments, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
+    let (mean, std) = moments.statistics();
     let counts = [set.per_class(Split::Train), set.per_class(Split::Test)];
     let total = |counts: &[u64]| counts.iter().sum::<u64>();
     let (train, test) = (total(&counts[0]), total(&counts[1]));

@@ -13,6 +13,7 @@ mod images;
 pub mod import;
 pub mod inspect;
 mod look;
+mod moments;
 pub mod npy;
 pub mod options;
 mod parquet_file;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Place, Problem, Result};
 use crate::images::{ImageSet, Raw, Split};
+use crate::moments::Moments;
 use crate::options::{Options, Storage};
 use crate::pipeline::num_threads;
 use crate::pixels::{self, Change, Header, Pixels};
@@ -21,43 +22,6 @@ const HEADERS: usize = 2048;
 
 /// Samples that are looked at where they can only be read in order.
 const FIRST: usize = 512;
-
-/// How often each value occurs, per channel.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Histogram(pub Vec<Vec<u64>>);
-
-impl Histogram {
-    pub fn new(channels: usize) -> Self {
-        Self(vec![vec![0; 256]; channels])
-    }
-
-    /// Counts [C,H,W].
-    pub fn count_planes(&mut self, planes: &[u8]) {
-        let plane = planes.len() / self.0.len().max(1);
-        for (counts, plane) in self.0.iter_mut().zip(planes.chunks_exact(plane.max(1))) {
-            plane.iter().for_each(|&pixel| counts[usize::from(pixel)] += 1);
-        }
-    }
-
-    pub fn add(&mut self, other: &Self) {
-        for (counts, others) in self.0.iter_mut().zip(&other.0) {
-            counts.iter_mut().zip(others).for_each(|(count, other)| *count += other);
-        }
-    }
-
-    /// Mean and standard deviation of pixel / 255 per channel. A channel that never varies has deviation 1: it stays zero when normalised.
-    pub fn statistics(&self) -> (Vec<f64>, Vec<f64>) {
-        self.0.iter().map(|counts| channel_statistics(counts)).unzip()
-    }
-}
-
-fn channel_statistics(counts: &[u64]) -> (f64, f64) {
-    let total = counts.iter().sum::<u64>().max(1) as f64;
-    let mean = counts.iter().enumerate().map(|(value, &count)| count as f64 * value as f64).sum::<f64>() / total / 255.0;
-    let square = |(value, &count): (usize, &u64)| count as f64 * (value as f64 / 255.0 - mean).powi(2);
-    let std = (counts.iter().enumerate().map(square).sum::<f64>() / total).sqrt();
-    (mean, if std > 0.0 { std } else { 1.0 })
-}
 
 /// How images are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -75,14 +39,14 @@ pub struct Look {
     pub problems: Vec<Problem>,
     /// All images were looked at.
     pub exact: bool,
-    pub histogram: Histogram,
+    pub moments: Moments,
     /// Bytes of the files that were looked at, and their number.
     pub encoded: (u64, usize),
 }
 
 struct Seen {
     sample: usize,
-    result: std::result::Result<(Header, Histogram, u64), String>,
+    result: std::result::Result<(Header, Moments, u64), String>,
 }
 
 /// What images are made of, which depends on them and the options alone. With a time, so many of them are decoded besides as it allows,
@@ -113,25 +77,24 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
     sizes.sort_by_key(|(header, count)| (std::cmp::Reverse(*count), header.height, header.width, header.channels));
     report_changes(&sizes, &mut problems);
     let plan = plan(&sizes, options, &mut problems);
-    let mut histogram = Histogram::new(plan.channels);
+    let mut moments = Moments::new(plan.channels);
     let mut encoded = (0, 0);
-    for (_, counts, bytes) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
+    for (_, of_image, bytes) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
         // Grey among colour counts in each channel alike.
-        let spread = if counts.0.len() == plan.channels { counts.clone() } else { Histogram(vec![counts.0[0].clone(); plan.channels]) };
-        histogram.add(&spread);
+        moments.add(&of_image.spread_over(plan.channels));
         encoded = (encoded.0 + bytes, encoded.1 + 1);
     }
-    Ok(Look { plan, sizes, problems, exact, histogram, encoded })
+    Ok(Look { plan, sizes, problems, exact, moments, encoded })
 }
 
 fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height, width]: [usize; 3]) -> Result<Look> {
     let channels = options.channels.map_or(found, usize::from);
     let side = |extent: usize| options.size.map_or(extent, |size| size as usize);
-    let mut histogram = Histogram::new(channels);
+    let mut moments = Moments::new(channels);
     let mut seen = 0;
     until_enough(set.content.stream(tree, 0, &mut |raw| {
         if let Raw::Pixels(pixels) = raw {
-            histogram.count_planes(&pixels.with_channels(channels).planes());
+            moments.add_planes(&pixels.with_channels(channels).planes());
         }
         seen += 1;
         if seen < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
@@ -139,16 +102,16 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     let storage = options.storage.unwrap_or(Storage::Array);
     let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
     let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
-    Ok(Look { plan, sizes: vec![(header, set.count())], problems: Vec::new(), exact: true, histogram, encoded: (0, 0) })
+    Ok(Look { plan, sizes: vec![(header, set.count())], problems: Vec::new(), exact: true, moments, encoded: (0, 0) })
 }
 
 fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {
     let result = bytes.and_then(|bytes| {
         let header = pixels::header(&bytes)?;
         let pixels = pixels::decode(&bytes)?;
-        let mut histogram = Histogram::new(pixels.channels);
-        histogram.count_planes(&pixels.planes());
-        Ok((header, histogram, bytes.len() as u64))
+        let mut moments = Moments::new(pixels.channels);
+        moments.add_planes(&pixels.planes());
+        Ok((header, moments, bytes.len() as u64))
     });
     Seen { sample, result }
 }
@@ -349,13 +312,5 @@ mod tests {
             assert_eq!(order, (0..count).collect::<Vec<_>>());
         }
         assert!(spread(1000)[..10].iter().any(|at| *at > 900));
-    }
-
-    #[test]
-    fn statistics_are_exact() {
-        let mut histogram = Histogram::new(2);
-        histogram.count_planes(&[0, 255, 51, 51]);
-        let (mean, std) = histogram.statistics();
-        assert_eq!((mean, std), (vec![0.5, 0.2], vec![0.5, 1.0]));
     }
 }

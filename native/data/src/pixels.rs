@@ -185,18 +185,30 @@ impl Pixels {
 
     /// [C,H,W]: one plane per channel.
     pub fn planes(&self) -> Vec<u8> {
-        if self.channels == 1 {
-            return self.data.clone();
-        }
-        let plane = self.height * self.width;
-        let mut planes = vec![0; 3 * plane];
-        let (red, rest) = planes.split_at_mut(plane);
-        let (green, blue) = rest.split_at_mut(plane);
-        let channels = red.iter_mut().zip(green).zip(blue);
-        for (((r, g), b), pixel) in channels.zip(self.data.as_chunks::<3>().0) {
-            [*r, *g, *b] = *pixel;
-        }
+        let mut planes = Vec::new();
+        self.append_planes(&mut planes);
         planes
+    }
+
+    pub fn append_planes(&self, target: &mut Vec<u8>) {
+        if self.channels == 1 {
+            target.extend(&self.data);
+            return;
+        }
+        let (start, plane) = (target.len(), self.height * self.width);
+        target.resize(start + 3 * plane, 0);
+        let (red, rest) = target[start..].split_at_mut(plane);
+        let (green, blue) = rest.split_at_mut(plane);
+        // Four pixels at once: a store of one byte takes as long as one of four.
+        let (whole, rest) = self.data.as_chunks::<12>();
+        let words = red.as_chunks_mut::<4>().0.iter_mut().zip(green.as_chunks_mut::<4>().0).zip(blue.as_chunks_mut::<4>().0);
+        for (((r, g), b), [r0, g0, b0, r1, g1, b1, r2, g2, b2, r3, g3, b3]) in words.zip(whole) {
+            (*r, *g, *b) = ([*r0, *r1, *r2, *r3], [*g0, *g1, *g2, *g3], [*b0, *b1, *b2, *b3]);
+        }
+        let first = plane - rest.len() / 3;
+        for (at, [r, g, b]) in (first..).zip(rest.as_chunks::<3>().0) {
+            (red[at], green[at], blue[at]) = (*r, *g, *b);
+        }
     }
 
     /// From [C,H,W], of one or three channels.

@@ -5,12 +5,17 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, storage};
 use crate::npy::write_header;
+
+/// Between two marks of the journal.
+const MARK_EVERY: Duration = Duration::from_secs(1);
 
 /// A shard of encoded images is closed behind this size.
 const SHARD_BYTES: u64 = 1 << 30;
@@ -57,8 +62,9 @@ impl ArrayWriter {
         Ok(())
     }
 
-    pub fn sync(&mut self) -> Result<()> {
-        self.file.flush().and_then(|()| self.file.get_ref().sync_data()).map_err(|error| self.target.failed(&error))
+    /// The file with all rows so far in it, for a mark of the journal.
+    pub fn flushed(&mut self) -> Result<File> {
+        flushed(&mut self.file).map_err(|error| self.target.failed(&error))
     }
 
     pub fn finish(mut self) -> Result<()> {
@@ -73,6 +79,11 @@ impl ArrayWriter {
     }
 }
 
+fn flushed(file: &mut BufWriter<File>) -> std::io::Result<File> {
+    file.flush()?;
+    file.get_ref().try_clone()
+}
+
 /// A file of this length, longer ones cut, positioned at its end.
 fn grown(target: &Target, name: &str, length: u64) -> Result<BufWriter<File>> {
     let path = target.folder.join(name);
@@ -83,7 +94,7 @@ fn grown(target: &Target, name: &str, length: u64) -> Result<BufWriter<File>> {
         let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
         file.set_len(length)?;
         file.seek(SeekFrom::End(0))?;
-        Ok(BufWriter::with_capacity(1 << 18, file))
+        Ok(BufWriter::with_capacity(1 << 16, file))
     };
     open().map_err(|error: std::io::Error| target.failed(&error))
 }
@@ -92,6 +103,8 @@ fn grown(target: &Target, name: &str, length: u64) -> Result<BufWriter<File>> {
 pub struct ShardWriter {
     index: ArrayWriter,
     shard: BufWriter<File>,
+    /// Shards that were closed since the last mark.
+    closed: Vec<File>,
     target: Target,
     split: &'static str,
     pub position: ShardPosition,
@@ -122,12 +135,12 @@ impl ShardWriter {
                 break;
             }
         }
-        Ok(Self { index, shard, target: target.clone(), split, position })
+        Ok(Self { index, shard, closed: Vec::new(), target: target.clone(), split, position })
     }
 
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         if self.position.length > 0 && self.position.length + bytes.len() as u64 > SHARD_BYTES {
-            self.shard.flush().map_err(|error| self.target.failed(&error))?;
+            self.closed.push(flushed(&mut self.shard).map_err(|error| self.target.failed(&error))?);
             self.position = ShardPosition { shard: self.position.shard + 1, length: 0 };
             self.shard = grown(&self.target, &shard_name(self.split, self.position.shard), 0)?;
         }
@@ -137,9 +150,10 @@ impl ShardWriter {
         self.index.append(&row.map(u64::to_le_bytes).concat())
     }
 
-    pub fn sync(&mut self) -> Result<()> {
-        self.shard.flush().and_then(|()| self.shard.get_ref().sync_data()).map_err(|error| self.target.failed(&error))?;
-        self.index.sync()
+    /// Its files with all images so far in them, for a mark of the journal.
+    pub fn flushed(&mut self) -> Result<Vec<File>> {
+        let shard = flushed(&mut self.shard).map_err(|error| self.target.failed(&error))?;
+        Ok(self.closed.drain(..).chain([shard, self.index.flushed()?]).collect())
     }
 
     pub fn finish(mut self) -> Result<()> {
@@ -182,9 +196,61 @@ pub fn forget_journal(target: &Target) {
 
 /// Says how far the files are whole.
 pub fn write_journal(target: &Target, journal: &impl Serialize) -> Result<()> {
-    let (path, next) = (target.folder.join("journal.json"), target.folder.join("journal.next"));
-    let text = serde_json::to_vec(journal).map_err(|error| Error::Internal(error.to_string()))?;
-    fs::write(&next, text).and_then(|()| fs::rename(&next, &path)).map_err(|error| target.failed(&error))
+    replace_journal(&target.folder, &text_of(journal)?).map_err(|error| target.failed(&error))
+}
+
+fn text_of(journal: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(journal).map_err(|error| Error::Internal(error.to_string()))
+}
+
+fn replace_journal(folder: &Path, text: &[u8]) -> std::io::Result<()> {
+    let next = folder.join("journal.next");
+    fs::write(&next, text)?;
+    fs::rename(&next, folder.join("journal.json"))
+}
+
+/// Marks in the journal how far an import is, once a second, while the import goes on: the disk is waited for by a thread of its own.
+pub struct Marker {
+    target: Target,
+    last: Instant,
+    running: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Marker {
+    pub fn new(target: &Target) -> Self {
+        Self { target: target.clone(), last: Instant::now(), running: None }
+    }
+
+    pub fn is_due(&self) -> bool {
+        self.last.elapsed() >= MARK_EVERY && self.running.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Writes the journal as it is now when what is in the files now is on the disk.
+    pub fn mark(&mut self, files: Vec<File>, journal: &impl Serialize) -> Result<()> {
+        self.wait()?;
+        let (text, folder) = (text_of(journal)?, self.target.folder.clone());
+        self.last = Instant::now();
+        self.running = Some(std::thread::spawn(move || {
+            files.iter().try_for_each(File::sync_data)?;
+            replace_journal(&folder, &text)
+        }));
+        Ok(())
+    }
+
+    /// Waits for the mark that is being made.
+    pub fn wait(&mut self) -> Result<()> {
+        let done = self.running.take().map_or(Ok(Ok(())), JoinHandle::join);
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(|error| self.target.failed(&error))
+    }
+}
+
+impl Drop for Marker {
+    /// Nothing is written into the folder any more when an import has ended, however it did.
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.join();
+        }
+    }
 }
 
 /// A file of the dataset and its size, as the manifest lists it.
@@ -227,13 +293,14 @@ fn sync_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().write(true).open(path)?.sync_all()
 }
 
+/// Read, not mapped, so that memory stays bounded.
 fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<u64> {
     let mut file = File::open(path)?;
-    let mut chunk = vec![0; 1 << 20];
+    let mut chunk = vec![0; 4 << 20];
     let mut bytes = 0;
     loop {
         let count = crate::tree::read_fully(&mut file, &mut chunk)?;
-        hasher.update(&chunk[..count]);
+        hasher.update_rayon(&chunk[..count]);
         bytes += count as u64;
         if count < chunk.len() {
             return Ok(bytes);
