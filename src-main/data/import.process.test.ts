@@ -64,4 +64,4 @@ it('goes on behind the last mark of its journal, to the same bytes', async () =>
   } finally {
     await rm(home, { recursive: true });
   }
-});
+}, 120_000);
