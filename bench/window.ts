@@ -1,60 +1,60 @@
 // How fast the page is there, and its frames per second and memory while a run of 8 workers reports: first its steps as fast as they can be
-// sent (a run of a million steps), then 100 steps a second. The built page in Chromium, the real server and transport; the run is made up.
+// sent (a run of a million steps), then 100 steps a second. The built page in Chromium, the real server and transport; the events are
+// those of a real run, recorded just before and played again and again (recording.ts).
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { chromium, type BrowserContext, type Page } from '@playwright/test';
 import type { AppCommands } from '../src-main/contract/commands.ts';
 import type { AppEvents } from '../src-main/contract/events.ts';
 import type { Handlers } from '../src-main/contract/rpc.ts';
-import { noLoss, type RunDetail, type StepColumns } from '../src-main/contract/run.ts';
-import { parseRunConfig } from '../src-main/contract/runConfig.ts';
+import type { RunDetail } from '../src-main/contract/run.ts';
 import { emptyColumns } from '../src-main/run/stepMerger.ts';
 import { startServer } from '../src-main/serve/server.ts';
 import { EventHub } from '../src-main/transport/events.ts';
+import { Browser, openRun, type BrowserPage } from './browser.ts';
+import { Player, recordedSteps, recordRun } from './recording.ts';
 
-const numWorkers = 8;
 const stepsPerSec = 100;
-const eventsPerSec = 20;
-const rowsOfBatch = 2000;
-const runId = '20260101-000000-bench';
+/** Of step events, as main sends them (run/run.ts). */
+const eventsPerSec = 5;
 const rendererDir = join(import.meta.dirname, '../out/renderer');
+
+interface Frames {
+  perSec: number;
+  /** Milliseconds between two frames, the largest first. */
+  longestMs: number[];
+}
 
 export async function main(args: string[], executablePath: string): Promise<void> {
   const { values } = parseArgs({ args, options: { seconds: { type: 'string' }, steps: { type: 'string' } } });
   const [seconds, steps] = [Number(values.seconds ?? 30), Number(values.steps ?? 1_000_000)];
+  const recording = await recordRun();
   const events = new EventHub<AppEvents>();
+  const player = new Player(recording, events, 2 * steps);
   const home = mkdtempSync(join(tmpdir(), 'sdp-window-'));
-  const app = { handlers: handlersOf(events, steps), events };
+  const app = { handlers: handlersOf(events, begun(recording.detail, 2 * steps)), events };
   const server = await startServer({ app, home, port: 0, rendererDir });
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const browser = await Browser.start(executablePath);
   try {
-    const context = await browser.newContext({ viewport: { width: 1920, height: 1080 } });
-    const firstContentMs = await firstContent(context, server.url);
-    const page = await context.newPage();
-    await page.goto(server.url);
-    await page.evaluate(`location.hash = '#/runs/${runId}'`);
-    await page.getByRole('region', { name: 'Loss' }).waitFor();
-    const idle = await framesPerSec(page, 5, () => undefined);
-    const heapMib: Record<string, number> = { empty: await heap(page) };
-    let sent = 0;
-    while (sent < steps) {
-      events.emit('stepsAppended', { runId, columns: columnsOf(sent, rowsOfBatch) });
-      sent += rowsOfBatch;
-      if (sent % (rowsOfBatch * 50) === 0) await page.evaluate('new Promise(requestAnimationFrame)');
-      if (sent % Math.ceil(steps / 4) < rowsOfBatch) heapMib[`after ${sent} steps`] = await heap(page);
+    const firstContentMs = await firstContent(browser, server.url);
+    const page = await openRun(browser, server.url, recording.detail.summary.id);
+    const idle = await frames(page, 5);
+    const heapMib: Record<string, number> = { empty: await page.heapMib() };
+    while (player.step < steps) {
+      player.play(recordedSteps / 2);
+      if (player.step % (recordedSteps * 10) === 0) await page.evaluate('new Promise(requestAnimationFrame)');
+      if (player.step % (steps / 4) === 0) heapMib[`after ${player.step} steps`] = await page.heapMib();
     }
-    const live = await framesPerSec(page, seconds, () => {
-      const rows = stepsPerSec / eventsPerSec;
-      events.emit('stepsAppended', { runId, columns: columnsOf(sent, rows) });
-      sent += rows;
-    });
-    heapMib['after the live part'] = await heap(page);
+    const timer = setInterval(() => player.play(stepsPerSec / eventsPerSec), 1000 / eventsPerSec);
+    const live = await frames(page, seconds);
+    clearInterval(timer);
+    heapMib['after the live part'] = await page.heapMib();
+    const told = { events: recording.events.length, stepsPerSec: Math.round(recordedSteps / recording.seconds) };
     console.log(
-      JSON.stringify({ firstContentMs, bundleKib: bundle(), framesPerSec: { idle, live }, heapMib }, null, 2),
+      JSON.stringify({ firstContentMs, bundleKib: bundle(), recorded: told, frames: { idle, live }, heapMib }, null, 2),
     );
   } finally {
     await browser.close();
@@ -64,11 +64,10 @@ export async function main(args: string[], executablePath: string): Promise<void
 }
 
 /** Of a warm start, milliseconds from the navigation: to the first paint with content, and to the list of runs. Median of five. */
-async function firstContent(context: BrowserContext, url: string): Promise<{ paint: number; runs: number }> {
+async function firstContent(browser: Browser, url: string): Promise<{ paint: number; runs: number }> {
   const starts: { paint: number; runs: number }[] = [];
   for (let start = 0; start < 6; start++) {
-    const page = await context.newPage();
-    await page.goto(url, { waitUntil: 'commit' });
+    const page = await browser.open(url);
     starts.push(
       await page.evaluate<{ paint: number; runs: number }>(`new Promise((resolve) => {
         const look = () => {
@@ -99,79 +98,32 @@ function bundle(): Record<string, { raw: number; gzip: number }> {
   return sizes;
 }
 
-/** Frames in the page while `tell` is called 20 times a second. */
-async function framesPerSec(page: Page, seconds: number, tell: () => void): Promise<number> {
-  const timer = setInterval(tell, 1000 / eventsPerSec);
-  // As text: this file is not of the page's world.
-  const counted = await page.evaluate<number>(`(async () => {
-    const from = performance.now();
-    let frames = 0;
-    while (performance.now() - from < ${seconds * 1000}) {
-      await new Promise(requestAnimationFrame);
-      frames += 1;
-    }
-    return frames / ((performance.now() - from) / 1000);
+async function frames(page: BrowserPage, seconds: number): Promise<Frames> {
+  return page.evaluate<Frames>(`(async () => {
+    const times = [await new Promise(requestAnimationFrame)];
+    while (times.at(-1) - times[0] < ${seconds * 1000}) times.push(await new Promise(requestAnimationFrame));
+    const between = times.slice(1).map((time, index) => Math.round(10 * (time - times[index])) / 10);
+    const perSec = (1000 * between.length) / (times.at(-1) - times[0]);
+    return { perSec: Math.round(10 * perSec) / 10, longestMs: between.sort((a, b) => b - a).slice(0, 10) };
   })()`);
-  clearInterval(timer);
-  return Number(counted.toFixed(1));
 }
 
-/** MiB of objects and of typed arrays, after a collection. */
-async function heap(page: Page): Promise<number> {
-  const session = await page.context().newCDPSession(page);
-  await session.send('HeapProfiler.collectGarbage');
-  const usage = await session.send('Runtime.getHeapUsage');
-  await session.detach();
-  return Number(((usage.usedSize + usage.backingStorageSize) / 2 ** 20).toFixed(1));
-}
-
-function columnsOf(first: number, rows: number): StepColumns {
-  const columns = emptyColumns(numWorkers);
-  for (let step = first; step < first + rows; step++) {
-    columns.step.push(step);
-    columns.gradNorm.push(1 + Math.random());
-    columns.learningRate.push(0.1);
-    columns.stepMs.push(10);
-    columns.elapsedMs.push(10 * (step + 1));
-    for (let worker = 0; worker < numWorkers; worker++) {
-      columns.loss[worker]!.push(2 / (1 + step / 1e5) + 0.1 * Math.random());
-      columns.computeMs[worker]!.push(8 + Math.random());
-      columns.syncMs[worker]!.push(1);
-      columns.dataMs[worker]!.push(0.1);
-    }
-  }
-  return columns;
-}
-
-/** The two commands that the page uses here. */
-function handlersOf(events: EventHub<AppEvents>, steps: number): Handlers<AppCommands> {
-  const config = parseRunConfig({
-    name: 'bench',
-    model: { family: 'resnet' },
-    data: { dataset: 'none' },
-    subnetworks: { workers: numWorkers },
-    training: { steps: 2 * steps },
-  });
-  const summary = {
-    ...{ id: runId, name: 'bench', state: 'training' as const, reason: '', step: 0, steps: 2 * steps },
-    ...{
-      createdAt: '2026-01-01T00:00:00Z',
-      accuracy: null,
-      perplexity: null,
-      fingerprint: '',
-      warning: '',
-      curve: noLoss,
-      dataset: 'none',
-    },
+/** A run like the recorded one, at its beginning. */
+function begun(detail: RunDetail, steps: number): RunDetail {
+  return {
+    ...detail,
+    summary: { ...detail.summary, state: 'training', step: 0, steps },
+    columns: emptyColumns(detail.config.subnetworks.workers),
+    ...{ evaluations: [], memory: [], gradients: null, checkpoints: [] },
   };
-  const detail: RunDetail = {
-    ...{ summary, config, plan: null, columns: emptyColumns(numWorkers) },
-    ...{ evaluations: [], memory: [], gradients: null, checkpoints: [], exports: [] },
-  };
+}
+
+/** The commands that the page uses here. */
+function handlersOf(events: EventHub<AppEvents>, detail: RunDetail): Handlers<AppCommands> {
   const settings = { theme: 'system' as const, notify: false, startFrom: null };
   const handlers: Partial<Handlers<AppCommands>> = {
     snapshot: () => ({
-      ...{ version: 'bench', sequence: events.sequence, devices: [], datasets: [], runs: [summary] },
+      ...{ version: 'bench', sequence: events.sequence, devices: [], datasets: [], runs: [detail.summary] },
       ...{ imports: [], samples: [], settings, home: '' },
     }),
     getRun: () => detail,

@@ -2,6 +2,7 @@
 // was opened anew with another key.
 
 import { pageTransport } from '../src-main/transport/page.ts';
+import { costOfFrame } from './composables/frames.ts';
 import { useConnectionStore } from './stores/connection.ts';
 
 export function openConnection(): void {
@@ -12,5 +13,5 @@ export function openConnection(): void {
   window.addEventListener('online', retry);
   window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
-  connection.start(() => pageTransport(window));
+  connection.start(() => pageTransport(window), costOfFrame);
 }

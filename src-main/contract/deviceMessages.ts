@@ -184,7 +184,7 @@ export const deviceCommands = {
 export type DeviceCommands = typeof deviceCommands;
 
 export const deviceEvents = {
-  /** Step records since the last event, as columns (a row per step and worker of this device), at most 20 times a second. */
+  /** Step records since the last event, as columns (a row per step and worker of this device), at most ten times a second. */
   records: z.object({
     step: z.array(z.number()),
     worker: z.array(z.number()),

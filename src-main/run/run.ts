@@ -25,8 +25,8 @@ import type { RunFolder } from './runFolder.ts';
 import { learningRate } from './schedule.ts';
 import { StepMerger } from './stepMerger.ts';
 
-/** Milliseconds between two step events (20 a second), two summaries and two measured gradients while training, and two records of memory in the log. */
-const stepsEveryMs = 50;
+/** Milliseconds between two step events, two summaries and two measured gradients while training, and two records of memory in the log. */
+const stepsEveryMs = 200;
 const summaryEveryMs = 1000;
 const gradientsEveryMs = 2000;
 const memoryLoggedEveryMs = 5000;

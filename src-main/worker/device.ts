@@ -15,8 +15,8 @@ import { Bindings } from './bindings.ts';
 import { collectGarbage } from './collectGarbage.ts';
 import { runtimeLibrary } from './runtimeLibrary.ts';
 
-/** Milliseconds between two record events (20 a second) and between two memory samples. */
-const recordsEveryMs = 50;
+/** Milliseconds between two record events and between two memory samples. */
+const recordsEveryMs = 100;
 const memoryEveryMs = 1000;
 
 interface Prepared {

@@ -1,10 +1,14 @@
 // Options of a line plot over steps in the look of the page. Marks are steps at which a value was not finite: a red flag at the upper edge.
+//
+// Lines are drawn a pixel wide, broader ones as several beside each other. Where no graphics card draws, a stroke wider than a pixel
+// through some hundred points takes ten to sixty times as long (bench/results.md), which is time that training needs.
 
 import uPlot from 'uplot';
 
 export interface PlotLine {
   label: string;
   colour: string;
+  /** In CSS pixels; 0: not drawn. */
   width: number;
   dash?: number[];
   points?: boolean;
@@ -93,10 +97,27 @@ function line({ label, colour, width, dash, points, spansGaps = false }: PlotLin
   return {
     label,
     stroke: colour,
-    width,
+    width: width === 0 ? 0 : 1 / devicePixelRatio,
+    paths: strands(Math.round(width * devicePixelRatio)),
     spanGaps: spansGaps,
     ...(dash?.length ? { dash } : {}),
     points: points ? { show: true, size: 6, fill: colour, stroke: colour } : { show: false },
+  };
+}
+
+const linear = uPlot.paths.linear!();
+
+/** A path once more for each further pixel, to the right and below. */
+function strands(pixels: number): uPlot.Series.PathBuilder {
+  return (plot, ...range) => {
+    const paths = linear(plot, ...range);
+    if (!paths || !(paths.stroke instanceof Path2D)) return paths;
+    const stroke = new Path2D(paths.stroke);
+    for (let pixel = 1; pixel < pixels; pixel++) {
+      stroke.addPath(paths.stroke, { e: pixel });
+      stroke.addPath(paths.stroke, { f: pixel });
+    }
+    return { ...paths, stroke };
   };
 }
 

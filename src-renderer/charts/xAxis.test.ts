@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { columnsOf, detailOf } from '../stores/testApp.ts';
 import { RunSeries } from './runSeries.ts';
-import { xAxis } from './xAxis.ts';
+import { withRoom, xAxis } from './xAxis.ts';
 
 const columns = columnsOf(0, [
   [3, 2, 1],
@@ -27,4 +27,8 @@ test.each([
 test('a run without a plan is drawn by step', () => {
   const axis = xAxis('flops', null);
   expect([axis.ofStep(2000, series), axis.format(2000)]).toEqual([2000, '2,000']);
+});
+
+test('room beyond a value is at most a thirty-second of it and stays for a while', () => {
+  expect([0, 0.3, 10, 1000, 1001, 1023].map(withRoom)).toEqual([0, 0.3046875, 10, 1008, 1008, 1024]);
 });

@@ -44,6 +44,13 @@ export function xAxis(choice: XChoice, plan: Plan | null): XAxis {
   };
 }
 
+/** The same value or a little more, so that it stays for a while as the value grows. */
+export function withRoom(value: number): number {
+  if (value <= 0) return value;
+  const grain = 2 ** (Math.floor(Math.log2(value)) - 5);
+  return Math.ceil(value / grain) * grain;
+}
+
 function perStep(choice: Exclude<XChoice, 'time'>, plan: Plan): number {
   switch (choice) {
     case 'step':

@@ -1,10 +1,14 @@
-// The one owner of a uPlot object: creates it, keeps its size, feeds it at most once a frame and not while the page is hidden, destroys it.
+// The one owner of a uPlot object: creates it, keeps its size, feeds it at most once a frame and not while it cannot be seen, destroys it.
 //
 // The plot shows `extent` until the user selects a part (by dragging, or + and - on the keyboard); a double click or 0 shows all again.
 // Data are asked for by the visible range and the width in pixels, so that only what can be seen is drawn.
 
 import uPlot from 'uplot';
 import { computed, onMounted, onScopeDispose, shallowRef, watch, type Ref } from 'vue';
+import { drawNever, drawSoon } from './frames.ts';
+
+/** Pixels by which added values must go on to be drawn. */
+const leastPx = 2;
 
 export type Range = readonly [number, number];
 
@@ -14,8 +18,10 @@ export interface PlotSource {
   data: (range: Range, widthPx: number) => uPlot.AlignedData;
   /** Whole range of x. */
   extent: () => Range;
-  /** Another value whenever data or extent have changed. */
-  version: () => string;
+  /** Another value whenever it must be drawn anew, other than for values that were added at the end. */
+  version: () => unknown;
+  /** x of the last values, which is where they are added. */
+  newest: () => number;
   /** x under the cursor; null when it is outside. */
   cursor: (x: number | null) => void;
 }
@@ -23,7 +29,8 @@ export interface PlotSource {
 export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSource) {
   const zoom = shallowRef<Range | null>(null);
   let plot: uPlot | null = null;
-  let frame = 0;
+  let inView = true;
+  let drawnTo = 0;
   let fontPx = 0;
 
   function create(): void {
@@ -40,10 +47,11 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
   }
 
   function draw(): void {
-    frame = 0;
     if (!plot) return;
-    const [min, max] = zoom.value ?? source.extent();
-    const data = source.data([min, max], plot.width);
+    const range = zoom.value ?? source.extent();
+    const [min, max] = range;
+    drawnTo = placeOf(source.newest(), range);
+    const data = source.data(range, plot.width);
     plot.batch(() => {
       plot!.setData(data, false);
       plot!.setScale('x', { min, max: max > min ? max : min + 1 });
@@ -51,7 +59,18 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
   }
 
   function schedule(): void {
-    if (frame === 0 && !document.hidden) frame = requestAnimationFrame(draw);
+    if (inView && !document.hidden) drawSoon(draw);
+  }
+
+  /** In pixels from the left edge, within the plot. */
+  function placeOf(x: number, [min, max]: Range): number {
+    const width = plot?.width ?? 0;
+    return Math.min(width, Math.max(0, (width * (x - min)) / (max - min)));
+  }
+
+  function added(): void {
+    const to = placeOf(source.newest(), zoom.value ?? source.extent());
+    if (Math.abs(to - drawnTo) >= leastPx) schedule();
   }
 
   function resize(): void {
@@ -116,16 +135,24 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
   }
 
   const observer = new ResizeObserver(resize);
+  const view = new IntersectionObserver((entries) => {
+    const before = inView;
+    inView = entries.at(-1)!.isIntersecting;
+    if (inView && !before) schedule();
+  });
   onMounted(() => {
     create();
     observer.observe(host.value!);
+    view.observe(host.value!);
     document.addEventListener('visibilitychange', schedule);
   });
   watch(() => source.options(fontPx), create, { flush: 'post' });
-  watch(source.version, schedule);
+  watch(() => [source.version(), ...source.extent()], schedule);
+  watch(source.newest, added);
   onScopeDispose(() => {
-    cancelAnimationFrame(frame);
+    drawNever(draw);
     observer.disconnect();
+    view.disconnect();
     document.removeEventListener('visibilitychange', schedule);
     plot?.destroy();
     plot = null;
