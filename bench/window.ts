@@ -1,5 +1,5 @@
-// How fast the page is there, and its frames per second and memory while a run of 8 workers reports: first its steps as fast as they can be
-// sent (a run of a million steps), then 100 steps a second. The built page in Chromium, the real server and transport; the events are
+// How fast the page is there, and its frames per second and memory while a run of 8 workers reports: 100 steps a second from its start on, then
+// steps as fast as they can be sent, and 100 steps a second after a million. The built page in Chromium, the real server and transport; the events are
 // those of a real run, recorded just before and played again and again (recording.ts).
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -43,18 +43,22 @@ export async function main(args: string[], executablePath: string): Promise<void
     const page = await openRun(browser, server.url, recording.detail.summary.id);
     const idle = await frames(page, 5);
     const heapMib: Record<string, number> = { empty: await page.heapMib() };
+    const young = await live(page, player, 10);
+    player.play(recordedSteps - (player.step % recordedSteps));
     while (player.step < steps) {
       player.play(recordedSteps / 2);
       if (player.step % (recordedSteps * 10) === 0) await page.evaluate('new Promise(requestAnimationFrame)');
       if (player.step % (steps / 4) === 0) heapMib[`after ${player.step} steps`] = await page.heapMib();
     }
-    const timer = setInterval(() => player.play(stepsPerSec / eventsPerSec), 1000 / eventsPerSec);
-    const live = await frames(page, seconds);
-    clearInterval(timer);
+    const old = await live(page, player, seconds);
     heapMib['after the live part'] = await page.heapMib();
     const told = { events: recording.events.length, stepsPerSec: Math.round(recordedSteps / recording.seconds) };
     console.log(
-      JSON.stringify({ firstContentMs, bundleKib: bundle(), recorded: told, frames: { idle, live }, heapMib }, null, 2),
+      JSON.stringify(
+        { firstContentMs, bundleKib: bundle(), recorded: told, frames: { idle, young, old }, heapMib },
+        null,
+        2,
+      ),
     );
   } finally {
     await browser.close();
@@ -96,6 +100,13 @@ function bundle(): Record<string, { raw: number; gzip: number }> {
     size.gzip += Number((gzipSync(content).length / 1024).toFixed(1));
   }
   return sizes;
+}
+
+async function live(page: BrowserPage, player: Player, seconds: number): Promise<Frames> {
+  const timer = setInterval(() => player.play(stepsPerSec / eventsPerSec), 1000 / eventsPerSec);
+  const counted = await frames(page, seconds);
+  clearInterval(timer);
+  return counted;
 }
 
 async function frames(page: BrowserPage, seconds: number): Promise<Frames> {

@@ -40,7 +40,7 @@ test('tells what happens once at once, behind what came earlier', () => {
 
 test('waits the longer the more it takes to show, a second at most', () => {
   for (const [costMs, pauseMs] of [
-    [10, 500],
+    [5, 500],
     [200, 1000],
   ] as const) {
     const { pace, told } = paced(costMs);

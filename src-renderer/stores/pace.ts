@@ -11,7 +11,7 @@ export interface Pace<E> {
 const quickestMs = 250;
 const slowestMs = 1000;
 /** Of one core, for showing what goes on steadily. */
-const share = 0.02;
+const share = 0.01;
 
 /** `cost` calls back with the milliseconds that showing what is told next has taken; it may be left to say nothing. */
 export function createPace<E>(
