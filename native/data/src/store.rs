@@ -3,7 +3,7 @@
 //! length) and images-NNNNN.bin; tokens.npy (uint16 or uint32 [n]).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +16,9 @@ use crate::npy::write_header;
 
 /// Between two marks of the journal.
 const MARK_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes.
+const HASHED_AT_ONCE: u64 = 1 << 21;
 
 /// A shard of encoded images is closed behind this size.
 const SHARD_BYTES: u64 = 1 << 30;
@@ -293,17 +296,27 @@ fn sync_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().write(true).open(path)?.sync_all()
 }
 
-/// Read, not mapped, so that memory stays bounded.
+/// Read by one thread while all cores hash what was read before; not mapped, so that memory stays bounded.
 fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<u64> {
     let mut file = File::open(path)?;
-    let mut chunk = vec![0; 4 << 20];
-    let mut bytes = 0;
-    loop {
-        let count = crate::tree::read_fully(&mut file, &mut chunk)?;
-        hasher.update_rayon(&chunk[..count]);
-        bytes += count as u64;
-        if count < chunk.len() {
-            return Ok(bytes);
+    let (send, chunks) = std::sync::mpsc::sync_channel::<std::io::Result<Vec<u8>>>(1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            loop {
+                let mut chunk = Vec::with_capacity(HASHED_AT_ONCE as usize);
+                let read = (&mut file).take(HASHED_AT_ONCE).read_to_end(&mut chunk).map(|_| chunk);
+                let is_last = read.as_ref().map_or(true, Vec::is_empty);
+                if send.send(read).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let mut bytes = 0;
+        for chunk in chunks {
+            let chunk = chunk?;
+            hasher.update_rayon(&chunk);
+            bytes += chunk.len() as u64;
         }
-    }
+        Ok(bytes)
+    })
 }
