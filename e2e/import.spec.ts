@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { keyboard, mouse, type Hand } from './hands.ts';
-import { expect, test, type LabUnderTest } from './lab.ts';
+import { expect, filesIn, test, type LabUnderTest } from './lab.ts';
 
 const pictures = join(import.meta.dirname, '../testdata/datasets/jpeg');
 
@@ -39,9 +39,10 @@ async function importBeasts({ page, home }: LabUnderTest, hand: Hand, beasts: st
   await expect(page.getByRole('button', { name: 'Import', exact: true })).toBeDisabled();
   expect(await readdir(join(home, 'uploads'))).toHaveLength(1);
 
+  await expect(found).toContainText('Of 12 images that were looked at, 1 cannot be read and are not counted');
   await hand.activate(problems.getByRole('button', { name: /Leave .* out/ }));
   await expect(page.getByRole('status').filter({ hasText: 'Ready to import.' })).toBeVisible();
-  await expect(found).toContainText('9 training and 3 validation samples');
+  await expect(found).toContainText('8 training and 3 validation samples');
   await expect(page.getByRole('region', { name: 'As the model will see it' }).getByRole('img')).toHaveCount(11);
   await expect(page.getByRole('region', { name: 'Classes' })).toContainText('cat');
   await hand.activate(found.getByText('Options', { exact: true }));
@@ -55,16 +56,10 @@ async function importBeasts({ page, home }: LabUnderTest, hand: Hand, beasts: st
   await expect(imports.getByRole('status')).toHaveText('Imported beasts');
   await hand.activate(imports.getByRole('link', { name: 'beasts' }));
   await expect(page.getByRole('region', { name: 'Samples' }).getByRole('img')).toHaveCount(8);
-  await expect.poll(() => left(join(home, 'uploads'))).toEqual([]);
+  await expect.poll(() => filesIn(join(home, 'uploads'))).toEqual([]);
   await expect(page.getByText('my beasts (sent by a page)')).toBeVisible();
   await page.reload();
   await expect(imports.getByRole('status')).toHaveText('Imported beasts');
-}
-
-/** Files in a folder. */
-async function left(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 test('text is shown as its tokens, a broken file gives its sentence, and what is put away is gone', async ({ lab }) => {
@@ -79,7 +74,7 @@ test('text is shown as its tokens, a broken file gives its sentence, and what is
   await expect(page.getByRole('button', { name: 'Import', exact: true })).toBeEnabled();
   await found.getByRole('button', { name: 'Put these files away' }).click();
   await expect(found).toHaveCount(0);
-  await expect.poll(() => left(join(home, 'uploads'))).toEqual([]);
+  await expect.poll(() => filesIn(join(home, 'uploads'))).toEqual([]);
 
   await drop(page, 'digits.zip', 'PK\u0003\u0004 and no more');
   await expect(found.getByRole('list', { name: 'Problems' })).toContainText('digits.zip');

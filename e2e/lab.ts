@@ -3,7 +3,7 @@
 // `lab.page` is at the first screen. `lab.restart` ends the process (with its checkpoint) and starts it on the same home, for tests of reopening.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,12 @@ export const test = base.extend<{ lab: LabUnderTest }>({
 });
 
 export { expect };
+
+/** Files in a folder and below it. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+}
 
 /** An error on the console or an uncaught exception of the page fails the test. */
 function watch(host: Host): Host {

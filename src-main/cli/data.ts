@@ -117,6 +117,10 @@ function printVerdict(found: Verdict): void {
     const unit = content.kind === 'images' ? 'samples' : 'tokens';
     console.log(`  ${about}${train} training and ${test} validation ${unit}, ${formatBytes(bytes)} when imported`);
     if (content.kind === 'images') {
+      const { looked, unreadable } = content;
+      const of = exact ? '' : ` of ${train + test + unreadable}`;
+      const bad = unreadable === 0 ? '' : `; ${unreadable} of them cannot be read and are not counted`;
+      if (of || bad) console.log(`  looked at ${looked}${of} images${bad}`);
       const names = content.classes.slice(0, 12).map(({ name, train: count }) => `${name} (${count})`);
       const more = content.classes.length > 12 ? ', ...' : '';
       console.log(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);

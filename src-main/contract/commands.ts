@@ -22,8 +22,8 @@ export type Device = z.infer<typeof device>;
 /** What a device has in use now, by every program of the machine. */
 export const deviceLoad = z.object({
   id: z.string(),
-  memoryUsedBytes: z.number(),
-  /** Share of its time that it computes, since it was last asked; null at the first time. */
+  memoryUsedBytes: z.number().nullable().describe('null: not known'),
+  /** Share of its time that it computes, since it was last asked; null at the first time, and where it is not known. */
   load: z.number().nullable(),
 });
 export type DeviceLoad = z.infer<typeof deviceLoad>;

@@ -107,7 +107,7 @@ export const preview = z.discriminatedUnion('kind', [
     height: z.number(),
     width: z.number(),
     channels: z.number(),
-    /** data:image/png;base64,... of the decoded and resized pixels. */
+    /** data:image/png;base64,... of the decoded and resized pixels; large pictures are made smaller. */
     png: z.string(),
     /** Of the normalised values. */
     normalised: z.object({ min: z.number(), max: z.number(), mean: z.number() }),
@@ -123,7 +123,11 @@ export type Preview = z.infer<typeof preview>;
 
 export const imagesFound = z.object({
   kind: z.literal('images'),
+  /** With the samples of each that are imported where what cannot be read is left out. */
   classes: z.array(z.object({ name: z.string(), train: z.number(), test: z.number() })),
+  /** How many images were looked at, and how many of them cannot be read. */
+  looked: z.number(),
+  unreadable: z.number(),
   /** The most frequent sizes of what was looked at. */
   sizes: z.array(z.object({ height: z.number(), width: z.number(), channels: z.number(), count: z.number() })),
   /** What is stored, [C,H,W]; the sizes may differ where it is `encoded`. */
@@ -152,9 +156,9 @@ export const verdict = z.object({
   alternatives: z.array(z.object({ id: datasetFormat, title: z.string() })),
   /** No error is left: an import with these options would begin. */
   importable: z.boolean(),
-  /** Everything was counted; false: large files were looked at in part, and the figures are estimates. */
+  /** Everything was looked at; false: of many or large files a part, and the figures are estimates. */
   exact: z.boolean(),
-  /** Samples or tokens of each split. */
+  /** Samples or tokens of each split; without what was found to be unreadable. */
   train: z.number(),
   test: z.number(),
   /** Bytes that the import will take on the disk, estimated. */

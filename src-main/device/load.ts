@@ -1,7 +1,9 @@
-// What the processor of this machine has in use now. CPU devices share cores and memory, so cpu:0 stands for all of them.
+// What the devices of this machine have in use now. CPU devices share cores and memory, so cpu:0 stands for all of them; of graphics cards
+// NVIDIA's tell it.
 
 import { cpus, freemem, totalmem } from 'node:os';
 import type { DeviceLoad } from '../contract/commands.ts';
+import { watchNvidia } from './nvidiaLoad.ts';
 
 interface CpuTimes {
   busy: number;
@@ -9,11 +11,12 @@ interface CpuTimes {
 }
 
 let before: CpuTimes | undefined;
+const nvidiaLoads = watchNvidia();
 
-export function sampleDevices(): DeviceLoad[] {
+export async function sampleDevices(): Promise<DeviceLoad[]> {
   const load = cpuLoad();
   const memoryUsedBytes = totalmem() - freemem();
-  return [{ id: 'cpu:0', memoryUsedBytes, load }];
+  return [{ id: 'cpu:0', memoryUsedBytes, load }, ...(await nvidiaLoads())];
 }
 
 /** Share of all cores' time since the last call. */

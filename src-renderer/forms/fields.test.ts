@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
-import { fieldOfKey, formFields, formValues, isRelevant, rawConfig, type FormValues } from './fields.ts';
+import { configFacts, fieldOfKey, formFields, formValues, isRelevant, rawConfig, type FormValues } from './fields.ts';
 
 const minimal = { model: { family: 'resnet' }, data: { dataset: 'mnist' } };
 
@@ -126,5 +126,24 @@ describe('model families', () => {
     const named = { ...swin, 'swin:model.preset': 'swin_s' };
     expect(shown(named)).toEqual(['model.family', 'swin:model.preset']);
     expect(parseRunConfig(rawConfig(named)).model).toMatchObject({ preset: 'swin_s', depths: [2, 2, 18, 2] });
+  });
+});
+
+test('a configuration is read by the keys that have a value, and the augmentation that is switched on', () => {
+  const facts = (augmentation: object) => {
+    const config = parseRunConfig({ ...minimal, data: { dataset: 'mnist', augmentation } });
+    return new Map(configFacts(config).map(({ key, text }) => [key, text]));
+  };
+  const plain = facts({});
+  expect([plain.get('model.family'), plain.get('devices'), plain.get('data.dataset')]).toEqual([
+    'resnet',
+    'auto',
+    'mnist',
+  ]);
+  expect([...plain].filter(([key, text]) => text === '' || key.startsWith('data.augmentation.'))).toEqual([]);
+  const changed = [...facts({ flip: 0.5, mixup: 0.2 })].filter(([key]) => key.startsWith('data.augmentation.'));
+  expect(Object.fromEntries(changed)).toEqual({
+    'data.augmentation.flip': '0.5',
+    'data.augmentation.mixup': '0.2',
   });
 });

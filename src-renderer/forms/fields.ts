@@ -238,3 +238,20 @@ export function fieldOfKey(key: string | undefined): FormField | undefined {
     ? undefined
     : formFields.find((one) => key === one.key || key.startsWith(`${one.key}.`) || key.startsWith(`${one.key}[`));
 }
+
+/** Keys and values to read: those that have a value, and of augmentation those that differ from their default, which changes nothing. */
+export function configFacts(config: RunConfig): { key: string; description: string; text: string }[] {
+  const values = formValues(config);
+  return formFields
+    .filter((field) => isRelevant(field, values))
+    .map(({ id, key, description, fallback }) => ({ key, description, fallback, text: factText(values[id]!) }))
+    .filter(({ key, fallback, text }) => text !== '' && !(key.startsWith(`${augmentationKey}.`) && text === fallback))
+    .map(({ key, description, text }) => ({ key, description, text }));
+}
+
+function factText(value: FieldValue): string {
+  if (!Array.isArray(value)) return String(value);
+  return value.length === 0
+    ? 'auto'
+    : value.map(({ id, threads }) => (threads ? `${id} (${threads} threads)` : id)).join(', ');
+}

@@ -4,7 +4,7 @@ import type { ImportOptions, ImportState, Verdict } from '../../src-main/contrac
 import { useCatalogueStore } from './catalogue.ts';
 import { useConnectionStore } from './connection.ts';
 import { useImportStore } from './importing.ts';
-import { describeFound, importProgress, namesOf, shortened, shortName } from './messages.ts';
+import { describeFound, describeLook, importProgress, namesOf, shortened, shortName } from './messages.ts';
 import { snapshotOf, testApp } from './testApp.ts';
 
 function verdictOf(paths: string[], changes: Partial<Verdict> = {}): Verdict {
@@ -21,6 +21,8 @@ function verdictOf(paths: string[], changes: Partial<Verdict> = {}): Verdict {
     content: {
       kind: 'images',
       classes: [{ name: 'ant', train: 9, test: 3 }],
+      looked: 12,
+      unreadable: 0,
       sizes: [{ height: 16, width: 16, channels: 3, count: 12 }],
       sample: [3, 16, 16],
       storage: 'array',
@@ -158,6 +160,11 @@ test('a verdict and the progress of an import are told in words', () => {
     'Tokenizer: bytes, vocabulary of 257',
   ]);
   expect(describeFound(verdictOf([], { content: null }))).toEqual([]);
+  const { content, ...rest } = verdictOf([], { exact: false, train: 89_000, test: 10_997 });
+  const many: Verdict = { ...rest, content: { ...(content as object), looked: 2048, unreadable: 3 } as typeof content };
+  expect(describeFound(many)[1]).toBe('Of 2,048 images that were looked at, 3 cannot be read and are not counted');
+  expect(describeLook(many)).toBe(', at 2,048 of 100,000 images: figures are estimates');
+  expect(describeLook(verdictOf([]))).toBe('');
   expect(importProgress(running)).toBe('3 of 12 samples, 3/s, 3.0\u00a0s left, 1 left out');
   expect(shortened('/data/beasts/ant/1.jpg is cut off', '/data/beasts')).toBe('ant/1.jpg is cut off');
   expect(shortened('/data/a', '')).toBe('/data/a');

@@ -157,6 +157,14 @@ export function silentSecs(state: RunState, silentMs: number, stepMs: number): n
   return state === 'training' && silentMs > patienceMs ? Math.round(silentMs / 1000) : 0;
 }
 
+/** How much of the files an inspection looked at, where that is not all; as the end of a sentence. */
+export function describeLook({ content, exact, train, test }: Verdict): string {
+  if (exact || !content) return '';
+  if (content.kind === 'tokens') return ', at a part of it: figures are estimates';
+  const { looked, unreadable } = content;
+  return `, at ${formatInteger(looked)} of ${formatInteger(train + test + unreadable)} images: figures are estimates`;
+}
+
 /** What an inspection found, a line for each thing. */
 export function describeFound({ content, train, test, bytes }: Verdict): string[] {
   if (!content) return [];
@@ -172,14 +180,16 @@ function contentLines(content: NonNullable<Verdict['content']>): string[] {
     const tokens = `Tokenizer: ${tokenizer}, vocabulary of ${formatInteger(vocabulary)}`;
     return tokenizer === 'tokens' ? [`Tokens already, vocabulary of ${formatInteger(vocabulary)}`] : [text, tokens];
   }
-  const { classes, sizes, sample, storage } = content;
+  const { classes, looked, unreadable, sizes, sample, storage } = content;
   const size = ({ height, width, channels }: (typeof sizes)[number]) =>
     `${height} x ${width} ${channels === 1 ? 'grey' : channels === 3 ? 'colour' : `in ${channels} channels`}`;
   const shown = sizes.slice(0, 4).map((one) => `${size(one)} (${formatInteger(one.count)})`);
   const more = sizes.length > shown.length ? ' and others' : '';
   const [channels, height, width] = sample as [number, number, number];
   const kept = storage === 'array' ? 'kept decoded' : 'kept as they are, decoded when read';
+  const bad = `Of ${formatInteger(looked)} images that were looked at, ${formatInteger(unreadable)} cannot be read and are not counted`;
   return [
+    ...(unreadable > 0 ? [bad] : []),
     `${formatInteger(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`,
     `Images of ${shown.join(', ')}${more}`,
     `The model gets ${size({ height, width, channels, count: 0 })}; ${kept}`,

@@ -13,6 +13,7 @@ use crate::images::{ImageSet, NO_LABEL, Raw, Split};
 use crate::import::{ImportSpec, bad_text, choose_tokenizer, too_few_tokens};
 use crate::look::{Look, look, to_pixels};
 use crate::options::{Format, Options, Storage};
+use crate::pixels::Pixels;
 use crate::recognise::{self, Content, Found};
 use crate::store::Target;
 use crate::text::{TextSet, until_enough};
@@ -23,7 +24,9 @@ use crate::tree::{Scratch, Tree};
 const PREVIEWS: usize = 20;
 /// Tokens of each that are shown.
 const PREVIEW_TOKENS: usize = 64;
-/// Time for decoding images.
+/// Longest side of a picture that is shown.
+const PREVIEW_SIDE: usize = 256;
+/// Time for decoding images, and once more for those that are shown.
 const LOOK: Duration = Duration::from_millis(2000);
 /// An archive is unpacked up to this size to look at it, bytes.
 const UNPACKED: u64 = 2 << 30;
@@ -63,8 +66,22 @@ impl From<Format> for Named {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Looked {
-    Images { classes: Vec<Class>, sizes: Vec<Size>, sample: [usize; 3], storage: Storage, mean: Vec<f64>, std: Vec<f64> },
-    Tokens { documents: u64, characters: u64, tokenizer: String, vocabulary: usize },
+    Images {
+        classes: Vec<Class>,
+        looked: usize,
+        unreadable: usize,
+        sizes: Vec<Size>,
+        sample: [usize; 3],
+        storage: Storage,
+        mean: Vec<f64>,
+        std: Vec<f64>,
+    },
+    Tokens {
+        documents: u64,
+        characters: u64,
+        tokenizer: String,
+        vocabulary: usize,
+    },
 }
 
 #[derive(Debug, Serialize)]
@@ -176,9 +193,9 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
 }
 
 fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -> Result<Verdict> {
-    let Look { plan, sizes, mut problems, exact, moments, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
+    let Look { plan, sizes, mut problems, exact, looked, unreadable, moments, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
     let (mean, std) = moments.statistics();
-    let counts = [set.per_class(Split::Train), set.per_class(Split::Test)];
+    let counts = [Split::Train, Split::Test].map(|split| readable_per_class(set, split, &unreadable));
     let total = |counts: &[u64]| counts.iter().sum::<u64>();
     let (train, test) = (total(&counts[0]), total(&counts[1]));
     let sample = [plan.channels, plan.height, plan.width];
@@ -195,7 +212,8 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
         channels: header.channels,
         count: *count,
     });
-    let content = Looked::Images { classes, sizes: sizes.collect(), sample, storage: plan.storage, mean, std };
+    let (sizes, unreadable) = (sizes.collect(), unreadable.len());
+    let content = Looked::Images { classes, looked, unreadable, sizes, sample, storage: plan.storage, mean, std };
     let mut all = base.problems;
     all.append(&mut problems);
     let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..base.options };
@@ -213,9 +231,22 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
     })
 }
 
+/// Samples per class as an import gives them that leaves out what cannot be read.
+fn readable_per_class(set: &ImageSet, split: Split, unreadable: &[usize]) -> Vec<u64> {
+    let mut counts = set.per_class(split);
+    for &sample in unreadable.iter().filter(|&&sample| set.splits[sample] == split) {
+        if let Some(count) = counts.get_mut(set.labels[sample] as usize) {
+            *count -= 1;
+        }
+    }
+    counts
+}
+
 /// The first samples of the classes in turn where samples are files, else the first of the source.
 fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize; 3], mean: &[f64], std: &[f64]) -> Result<Vec<Preview>> {
     let mut previews = Vec::new();
+    let end = Instant::now() + LOOK;
+    let enough = |shown: &[Preview]| shown.len() >= PREVIEWS || (!shown.is_empty() && Instant::now() > end);
     let show = |at: usize, raw: Raw| -> Option<Preview> {
         let (pixels, _) = to_pixels(tree, raw).ok()?;
         let original = Extent { height: pixels.height, width: pixels.width, channels: pixels.channels };
@@ -227,13 +258,15 @@ fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize
         let place = set.content.place(tree, at);
         let source = place.row.map_or(place.file.clone(), |row| format!("{} row {row}", place.file));
         let label = set.class_names.get(set.labels[at] as usize).filter(|_| set.labels[at] != NO_LABEL).cloned();
-        let png = format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(pixels.png()));
         let normalised = Range { min, max, mean: sum / pixels.data.len().max(1) as f64 };
+        let png = format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(made_small(pixels).png()));
         Some(Preview::Image { source, label, original, height, width, channels, png, normalised })
     };
     if set.content.entry(0).is_some() {
         for at in in_turn(set) {
-            previews.extend(set.content.entry(at).and_then(|entry| show(at, Raw::Entry(entry))));
+            if !enough(&previews) {
+                previews.extend(set.content.entry(at).and_then(|entry| show(at, Raw::Entry(entry))));
+            }
         }
         return Ok(previews);
     }
@@ -241,9 +274,19 @@ fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize
     until_enough(set.content.stream(tree, 0, &mut |raw| {
         previews.extend(show(at, raw));
         at += 1;
-        if at < PREVIEWS { Ok(()) } else { Err(Error::Cancelled) }
+        if at < PREVIEWS && !enough(&previews) { Ok(()) } else { Err(Error::Cancelled) }
     }))?;
     Ok(previews)
+}
+
+/// A picture that is not too large to be sent to a page.
+fn made_small(pixels: Pixels) -> Pixels {
+    let longest = pixels.height.max(pixels.width);
+    if longest <= PREVIEW_SIDE {
+        return pixels;
+    }
+    let side = |extent: usize| (extent * PREVIEW_SIDE / longest).max(1);
+    pixels.scaled((0.0, 0.0, pixels.height as f64, pixels.width as f64), side(pixels.height), side(pixels.width))
 }
 
 /// Samples of all classes in turn, from the first of each.

@@ -39,6 +39,9 @@ pub struct Look {
     pub problems: Vec<Problem>,
     /// All images were looked at.
     pub exact: bool,
+    /// How many were, and which of them cannot be read.
+    pub looked: usize,
+    pub unreadable: Vec<usize>,
     pub moments: Moments,
     /// Bytes of the files that were looked at, and their number.
     pub encoded: (u64, usize),
@@ -65,6 +68,8 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
     let exact = seen.len() >= wanted.len();
     let mut problems = Vec::new();
     report_bad(tree, set, &seen, &mut problems);
+    let looked = seen.len();
+    let unreadable = seen.iter().filter(|seen| seen.result.is_err()).map(|seen| seen.sample).collect();
     let headers: Vec<Header> = if are_files {
         let first = spread_over(tree, set, &wanted, None, |_, bytes| pixels::header(&bytes?));
         first.into_iter().filter_map(std::result::Result::ok).collect()
@@ -84,7 +89,7 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
         moments.add(&of_image.spread_over(plan.channels));
         encoded = (encoded.0 + bytes, encoded.1 + 1);
     }
-    Ok(Look { plan, sizes, problems, exact, moments, encoded })
+    Ok(Look { plan, sizes, problems, exact, looked, unreadable, moments, encoded })
 }
 
 fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height, width]: [usize; 3]) -> Result<Look> {
@@ -102,7 +107,9 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     let storage = options.storage.unwrap_or(Storage::Array);
     let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
     let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
-    Ok(Look { plan, sizes: vec![(header, set.count())], problems: Vec::new(), exact: true, moments, encoded: (0, 0) })
+    // What an array holds can be read.
+    let (sizes, looked) = (vec![(header, set.count())], set.count());
+    Ok(Look { plan, sizes, problems: Vec::new(), exact: true, looked, unreadable: Vec::new(), moments, encoded: (0, 0) })
 }
 
 fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {

@@ -12,6 +12,7 @@ use common::{fixtures, try_import, verdict_of};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sdp_data::error::{Error, Severity};
+use sdp_data::inspect::Looked;
 use sdp_data::options::Options;
 use sdp_data::pixels::Pixels;
 use zip::write::SimpleFileOptions;
@@ -397,6 +398,9 @@ fn what_is_broken_is_left_out_where_that_is_chosen() {
     assert!(verdict.importable, "{:?}", verdict.problems);
     let imported = try_import(&[path], skip.clone()).unwrap();
     assert_eq!(imported.outcome.train + imported.outcome.test, 8);
+    assert_eq!((verdict.train, verdict.test), (imported.outcome.train, imported.outcome.test));
+    let Some(Looked::Images { classes, looked: 9, unreadable: 1, .. }) = &verdict.content else { panic!("{:?}", verdict.content) };
+    assert_eq!(classes.iter().map(|class| class.train + class.test).collect::<Vec<_>>(), [4, 4]);
     let problem = imported.outcome.problems.iter().find(|problem| problem.code == "unreadable-image").unwrap();
     assert!(problem.places[0].file.ends_with("ant/x.jpg"));
     let text = tempfile::tempdir().unwrap();
