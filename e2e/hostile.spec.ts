@@ -1,7 +1,7 @@
 // Hostile content: names with markup, right-to-left text, very long names, 1,000 runs, 10,000 classes, losses that are not finite. All of it
 // is shown as text, and no view scrolls sideways.
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { expect, test } from './lab.ts';
@@ -9,6 +9,7 @@ import { expect, test } from './lab.ts';
 const markup = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>';
 const rightToLeft = 'تدريب \u202e‮ הרצה';
 const long = 'a-very-long-name-without-any-break-'.repeat(5).slice(0, 200);
+const longDataset = long.slice(0, 100);
 
 test('hostile names and numbers are shown as text and break nothing', async ({ lab }) => {
   test.setTimeout(10 * 60_000);
@@ -37,9 +38,25 @@ test('hostile names and numbers are shown as text and break nothing', async ({ l
   );
   await expect(page.getByRole('region', { name: 'Figures of the runs' })).toContainText('n = 3');
   await checkSides(page);
-  await page.evaluate(() => (location.hash = '#/data/mnist'));
-  await expect(page.getByRole('region', { name: 'Classes' })).toContainText('training samples');
+  for (const name of ['mnist', longDataset]) {
+    await page.evaluate((to) => (location.hash = to), `#/data/${name}`);
+    await expect(page.getByRole('region', { name: 'Classes' })).toContainText('training samples');
+    await expect(page.getByRole('region', { name: 'Datasets' })).toContainText(longDataset);
+    await checkSides(page);
+  }
+  await page.evaluate((to) => (location.hash = to), `#/runs/${source}/try`);
+  await expect(page.getByRole('alert').filter({ hasText: /fc\.weight .* expected/ })).toBeVisible({ timeout: 60_000 });
   await checkSides(page);
+  await page.evaluate(() => (location.hash = '#/data'));
+  await page.getByLabel('Path').fill(join(lab.home, 'texts'));
+  await page.getByRole('button', { name: 'Look inside' }).click();
+  await expect(page.getByRole('region', { name: 'As the model will see it' })).toContainText('onerror');
+  const name = page.getByRole('region', { name: 'What was found' }).getByLabel('Name');
+  for (const wrong of [markup, rightToLeft, long]) {
+    await name.fill(wrong);
+    await expect(name).toHaveAttribute('aria-invalid', 'true');
+    await checkSides(page);
+  }
   expect(await page.title()).not.toBe('broken');
 });
 
@@ -51,7 +68,7 @@ async function checkSides(page: Page): Promise<void> {
   expect(scroll).toBeLessThanOrEqual(client);
 }
 
-/** 999 copies of a run, some with spoilt names and losses; a dataset of 10,000 classes. */
+/** 999 copies of a run, some with spoilt names and losses; a dataset of 10,000 classes, also under a long name; texts full of markup. */
 async function spoil(home: string, source: string): Promise<void> {
   const folder = join(home, 'runs', source);
   const read = (name: string) => readFile(join(folder, name), 'utf8');
@@ -83,4 +100,12 @@ async function spoil(home: string, source: string): Promise<void> {
   const classNames = counts.map((_, index) => (index === 0 ? markup : `class ${index}`));
   const samplesPerClass = { train: counts, test: counts };
   await writeFile(manifestPath, JSON.stringify({ ...manifest, classes: 10_000, classNames, samplesPerClass }));
+  await mkdir(join(home, 'datasets', longDataset));
+  for (const file of await readdir(join(home, 'datasets/mnist'), { recursive: true, withFileTypes: true })) {
+    const folder = file.parentPath.replace(join(home, 'datasets/mnist'), join(home, 'datasets', longDataset));
+    if (file.isDirectory()) await mkdir(join(folder, file.name));
+    else await link(join(file.parentPath, file.name), join(folder, file.name));
+  }
+  await mkdir(join(home, 'texts'));
+  await writeFile(join(home, 'texts', '<b>"story".txt'), `${markup}\n${rightToLeft}\n`.repeat(100));
 }

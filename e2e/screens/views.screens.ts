@@ -46,10 +46,12 @@ test('pictures of every view', async ({ lab }) => {
     ['compare', `#/compare/${ids.join(',')}`, 'Figures'],
     ['try', `#/runs/${ids[1]}/try`, 'Image'],
     ['settings', '#/settings', 'Appearance'],
+    ['help', '#/help', ''],
   ] as const;
   for (const [name, hash, landmark] of views) {
     await page.evaluate((to) => (location.hash = to), hash);
-    await expect(page.getByRole('region', { name: landmark, exact: true })).toBeVisible({ timeout: 120_000 });
+    const place = landmark ? page.getByRole('region', { name: landmark, exact: true }) : page.getByRole('article');
+    await expect(place).toBeVisible({ timeout: 120_000 });
     if (name === 'try') await page.getByRole('button', { name: 'Test sample' }).click();
     await page.waitForTimeout(1000);
     for (const size of sizes) {
