@@ -25,6 +25,10 @@ const image = z.object({
   pixels: z.string().describe('base64 of uint8 [C,H,W]'),
 });
 
+/** Without text where the dataset's files were tokens already, and for a token that stands for none by itself. */
+export const token = z.object({ id: z.number(), text: z.string() });
+export type Token = z.infer<typeof token>;
+
 /** Some samples of a split, small enough for a page. */
 export const datasetPage = z.discriminatedUnion('kind', [
   z.object({
@@ -35,7 +39,7 @@ export const datasetPage = z.discriminatedUnion('kind', [
     shape: z.array(z.number()),
     images: z.array(image),
   }),
-  z.object({ kind: z.literal('tokens'), total: z.number(), from: z.number(), tokens: z.array(z.number()) }),
+  z.object({ kind: z.literal('tokens'), total: z.number(), from: z.number(), tokens: z.array(token) }),
 ]);
 export type DatasetPage = z.infer<typeof datasetPage>;
 

@@ -4,6 +4,7 @@
 // native/data, which has the same records (verdict.rs, options.rs).
 
 import { z } from 'zod';
+import { token } from './datasets.ts';
 
 const positiveInt = z.int().min(1);
 
@@ -116,7 +117,7 @@ export const preview = z.discriminatedUnion('kind', [
     kind: z.literal('text'),
     source: z.string(),
     /** The first tokens with the text of each, at most 64. */
-    tokens: z.array(z.object({ id: z.number(), text: z.string() })),
+    tokens: z.array(token),
   }),
 ]);
 export type Preview = z.infer<typeof preview>;

@@ -1,4 +1,4 @@
-// A few samples of an imported split for looking at: images with their labels, or tokens. Large images are thinned to every so-many-th pixel.
+// A few samples of an imported split for looking at: images with their labels, or tokens with their text. Large images are thinned to every so-many-th pixel.
 
 import { join } from 'node:path';
 import type { DatasetPage, Split } from '../contract/datasets.ts';
@@ -6,6 +6,7 @@ import { getDataset, sourceOf, type SplitSource } from './catalogue.ts';
 import { readFully } from './files.ts';
 import { readImages } from './images.ts';
 import { withNpy } from './npy.ts';
+import { continuation, openTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const mostImages = 60;
 const longestSide = 64;
@@ -23,7 +24,7 @@ export async function datasetPage(home: string, request: PageRequest): Promise<D
   const source = sourceOf(home, found, request.split);
   return found.kind === 'images'
     ? await imagePage(source, found.sample as [number, number, number], request)
-    : await tokenPage(source.path, request);
+    : await tokenPage(source.path, request, await openTokenizer(home, found));
 }
 
 async function imagePage(
@@ -69,13 +70,20 @@ function thinned(pixels: Uint8Array, channels: number, height: number, width: nu
   return Uint8Array.from(result);
 }
 
-async function tokenPage(path: string, { from, count }: PageRequest): Promise<DatasetPage> {
+async function tokenPage(
+  path: string,
+  { from, count }: PageRequest,
+  tokenizer: Tokenizer | undefined,
+): Promise<DatasetPage> {
   return await withNpy(join(path, 'tokens.npy'), ['<u2', '<u4'], async (file, { type, shape, dataStart }) => {
     const total = shape[0] ?? 0;
     const first = Math.min(from, total);
     const length = Math.min(count, total - first);
     const values = type === '<u2' ? new Uint16Array(length) : new Uint32Array(length);
     await readFully(file, new Uint8Array(values.buffer), dataStart + first * values.BYTES_PER_ELEMENT);
-    return { kind: 'tokens', total, from: first, tokens: Array.from(values) };
+    const ids = Array.from(values);
+    const textOf = (id: number, at: number) =>
+      tokenizer ? continuation(tokenizer, ids.slice(Math.max(0, at - 1), at), [id]) : '';
+    return { kind: 'tokens', total, from: first, tokens: ids.map((id, at) => ({ id, text: textOf(id, at) })) };
   });
 }

@@ -1,4 +1,4 @@
-// The tokenizer that a dataset of text was imported with.
+// The tokenizer that a dataset of text was imported with, and the text of tokens.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,6 +8,13 @@ import { systemCode } from './files.ts';
 import { datasetsFolder, type Manifest } from './manifest.ts';
 
 export type Tokenizer = NativeTokenizer;
+
+/** The text that tokens add to those before them. By themselves they would read otherwise: tokenizers drop the space before a first word. */
+export function continuation(tokenizer: Tokenizer, before: number[], tokens: number[]): string {
+  const start = tokenizer.decode(before);
+  const all = tokenizer.decode([...before, ...tokens]);
+  return all.startsWith(start) ? all.slice(start.length) : tokenizer.decode(tokens);
+}
 
 /** Undefined where the files were tokens already: what they stand for is not known. */
 export async function openTokenizer(home: string, dataset: Manifest): Promise<Tokenizer | undefined> {

@@ -9,6 +9,13 @@ export interface ProcessExit {
   lastOutput: string;
 }
 
+/** Words for a sentence. */
+export function howItEnded({ code, signal, lastOutput }: ProcessExit): string {
+  const how = signal ? `signal ${signal}` : `exit code ${code}`;
+  const words = lastOutput.trim().split('\n').at(-1)?.trim();
+  return words ? `${how}: ${words}` : how;
+}
+
 export interface DeviceProcess {
   transport: Transport;
   /** Undefined until the operating system has started it. */

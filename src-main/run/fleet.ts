@@ -15,7 +15,7 @@ import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { isAlive } from './isAlive.ts';
-import type { DeviceProcess, ProcessExit, SpawnDevice } from './deviceProcess.ts';
+import { howItEnded, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
 
 type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 
@@ -148,13 +148,8 @@ export class Fleet {
 
   private noticeExit(device: RunDevice, ended: DeviceProcess, exit: ProcessExit): void {
     if (this.closing || this.lost) return;
-    const how = exit.signal ? `signal ${exit.signal}` : `exit code ${exit.code}`;
-    const words = lastLine(exit.lastOutput);
-    this.lost = new UserError(
-      'device',
-      `device ${device.id} (process ${ended.pid ?? 'not started'}) ended with ${how}${words ? `: ${words}` : ''}`,
-      { key: device.id },
-    );
+    const sentence = `device ${device.id} (process ${ended.pid ?? 'not started'}) ended with ${howItEnded(exit)}`;
+    this.lost = new UserError('device', sentence, { key: device.id });
     this.store.abort(this.lost.message);
     this.failLost(this.lost);
   }
@@ -179,10 +174,6 @@ async function endProcess({ process, client }: Member): Promise<void> {
   const late = new Promise<boolean>((resolve) => setTimeout(resolve, 2000, false));
   if (!(await Promise.race([gone, late]))) process.kill();
   await gone;
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1)?.trim() ?? '';
 }
 
 /** Removes the stores of processes that ended without closing them. */

@@ -35,6 +35,16 @@ it('a checkpoint names the digits that it was shown, in a process of its own tha
   const text = tryTokens({ runId, step: 150, tokens: [1], count: 1, temperature: 0, seed: 0 }, call);
   await expect(text).rejects.toThrow('the model of this run does not take tokens');
   await expect(openTrial({ runId, step: 7 }, call)).rejects.toThrow('has no checkpoint of step 7');
+
+  lab.processes.at(-1)!.kill();
+  await lab.processes.at(-1)!.exited;
+  const before = lab.processes.length;
+  const opening = Promise.resolve(openTrial({ runId }, call)).catch((error: unknown) => error);
+  await expect.poll(() => lab.processes.length).toBe(before + 1);
+  lab.processes.at(-1)!.kill();
+  const sentence = 'the process that runs the model ended with signal SIGKILL; open the model again';
+  expect(await opening).toMatchObject({ code: 'device', message: sentence });
+  expect(await openTrial({ runId }, call)).toEqual(model);
   await lab.close();
   for (const { pid } of lab.processes) expect(() => process.kill(pid!, 0)).toThrow();
 });

@@ -10,10 +10,10 @@ import type { Handlers } from '../contract/rpc.ts';
 import type { ClassShare, TrialModel, trialCommands } from '../contract/trial.ts';
 import type { TrialCommands } from '../contract/trialMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
+import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint } from './checkpoint.ts';
-import type { DeviceProcess } from './deviceProcess.ts';
+import { howItEnded, type DeviceProcess } from './deviceProcess.ts';
 import { prepareFromHome, type RunHost } from './openFleet.ts';
 import type { RunFolder } from './runFolder.ts';
 import { runTokenizer } from './runTokenizer.ts';
@@ -29,6 +29,14 @@ interface Loaded {
   tokenizer: Tokenizer | undefined;
 }
 
+/** The process and the connection to it. */
+interface Side {
+  process: DeviceProcess;
+  client: Promise<TrialClient>;
+}
+
+type TrialClient = Client<TrialCommands, Record<never, never>>;
+
 interface Sampling {
   count: number;
   temperature: number;
@@ -36,8 +44,7 @@ interface Sampling {
 }
 
 export class Trials {
-  private process: DeviceProcess | undefined;
-  private client: Client<TrialCommands, Record<never, never>> | undefined;
+  private side: Side | undefined;
   private loaded: Promise<Loaded> | undefined;
   private key = '';
   private idle: ReturnType<typeof setTimeout> | undefined;
@@ -81,10 +88,10 @@ export class Trials {
 
   async close(): Promise<void> {
     clearTimeout(this.idle);
-    const { process } = this;
-    this.process = this.client = this.loaded = undefined;
-    process?.kill();
-    await process?.exited;
+    const { side } = this;
+    this.side = this.loaded = undefined;
+    side?.process.kill();
+    await side?.process.exited;
   }
 
   /** The model of a checkpoint; those who ask for the same meanwhile wait for the same. */
@@ -105,7 +112,7 @@ export class Trials {
     const path = folder.file(join('exports', `step-${String(step).padStart(8, '0')}`, 'model.onnx'));
     if (!(await exists(path))) await this.exportOnnx(runId, step);
     const prepared = await prepareFromHome(this.host, await folder.readConfig());
-    await (await this.connected()).call.load({ path });
+    await this.ask((client) => client.call.load({ path }));
     const { model, evaluation } = prepared.setup;
     const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
     const { mean, std } = evaluation.source;
@@ -139,7 +146,7 @@ export class Trials {
       const channel = Math.floor(index / plane);
       return (pixel / 255 - mean[channel]!) / std[channel]!;
     });
-    const { logits } = await this.client!.call.run({ data, shape: [1, ...sample], kind: 'images' });
+    const { logits } = await this.ask((client) => client.call.run({ data, shape: [1, ...sample], kind: 'images' }));
     return likeliest(logits, classNames);
   }
 
@@ -157,18 +164,29 @@ export class Trials {
     if (wrong !== undefined)
       throw new UserError('usage', `token ${wrong} is not in the vocabulary of ${model.vocabulary}`, { key: 'tokens' });
     const request = { tokens, length: model.sequence, end, ...sampling };
-    return (await this.client!.call.generate(request, { signal })).tokens;
+    return (await this.ask((client) => client.call.generate(request, { signal }))).tokens;
   }
 
-  private async connected(): Promise<Client<TrialCommands, Record<never, never>>> {
-    if (this.client) return this.client;
-    const started = this.host.spawnDevice('trial');
-    this.process = started;
-    this.client = await connect(started.transport, trialContract);
-    void started.exited.then(() => {
-      if (this.process === started) this.process = this.client = this.loaded = undefined;
+  /** Asks the process, which is started where there is none. One that is gone or silent is told of, and the next call starts another. */
+  private async ask<T>(work: (client: TrialClient) => Promise<T>): Promise<T> {
+    const side = (this.side ??= this.start());
+    try {
+      return await work(await side.client);
+    } catch (error) {
+      if (!(error instanceof UserError && error.code === 'disconnected')) throw error;
+      side.process.kill();
+      const sentence = `the process that runs the model ended with ${howItEnded(await side.process.exited)}; open the model again`;
+      throw new UserError('device', sentence, { cause: error });
+    }
+  }
+
+  private start(): Side {
+    const process = this.host.spawnDevice('trial');
+    const side = { process, client: connect(process.transport, trialContract) };
+    void process.exited.then(() => {
+      if (this.side === side) this.side = this.loaded = undefined;
     });
-    return this.client;
+    return side;
   }
 }
 
@@ -180,13 +198,6 @@ function likeliest(logits: readonly number[], classNames: readonly string[]): Cl
     .map((weight, label) => ({ label, name: classNames[label] ?? String(label), probability: weight / sum }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, mostClasses);
-}
-
-/** What made tokens add to a prompt. By themselves they would read otherwise: tokenizers drop the space before a first word. */
-function continuation(tokenizer: Tokenizer, prompt: number[], made: number[]): string {
-  const before = tokenizer.decode(prompt);
-  const all = tokenizer.decode([...prompt, ...made]);
-  return all.startsWith(before) ? all.slice(before.length) : tokenizer.decode(made);
 }
 
 const notOf = (kind: string) => new UserError('usage', `the model of this run does not take ${kind}`);
