@@ -9,13 +9,15 @@ const sizes = [
   { width: 1920, height: 1080 },
   { width: 3840, height: 2160 },
 ];
+/** Of the README: a laptop's window, and of a run the whole page. */
+const readme = { views: ['run', 'plan', 'compare'], size: { width: 1600, height: 1000 } };
 const runs = [
   { name: 'coverage 2', seed: 0, coverage: 2 },
   { name: 'coverage 2', seed: 1, coverage: 2 },
   { name: 'data parallel', seed: 0, coverage: 4 },
 ];
 const config = (run: (typeof runs)[number]) => `name: ${run.name}
-model: { family: resnet, layers: [2, 2, 2, 2], width: 8 }
+model: { family: resnet, layers: [2, 2, 2, 2], width: 16 }
 data: { dataset: mnist }
 subnetworks: { workers: 4, coverage: ${run.coverage} }
 training: { steps: 120, batch: 128, learningRate: 0.1, schedule: onecycle, seed: ${run.seed} }
@@ -41,7 +43,7 @@ test('pictures of every view', async ({ lab }) => {
   const views = [
     ['home', '#/', 'Recent runs'],
     ['data', '#/data/mnist', 'Samples'],
-    ['plan', '#/plan', 'Memory by device'],
+    ['plan', `#/plan/run/${ids[1]}`, 'Memory by device'],
     ['run', `#/runs/${ids[1]}`, 'Memory over time'],
     ['compare', `#/compare/${ids.join(',')}`, 'Figures'],
     ['try', `#/runs/${ids[1]}/try`, 'Image'],
@@ -54,6 +56,12 @@ test('pictures of every view', async ({ lab }) => {
     await expect(place).toBeVisible({ timeout: 120_000 });
     if (name === 'try') await page.getByRole('button', { name: 'Test sample' }).click();
     await page.waitForTimeout(1000);
+    if (readme.views.includes(name)) {
+      await page.setViewportSize(readme.size);
+      await page.emulateMedia({ colorScheme: 'light' });
+      await page.waitForTimeout(1000);
+      await page.screenshot({ path: join(folder, `readme-${name}.png`), fullPage: name === 'run' });
+    }
     for (const size of sizes) {
       await page.setViewportSize(size);
       for (const colorScheme of ['light', 'dark'] as const) {

@@ -301,7 +301,7 @@ describe('a limit on the memory of a device', () => {
 });
 
 it('a disk that fills up while a checkpoint is written ends the run, and the last checkpoint stays whole', async (context) => {
-  const mounted = await withSmallDisk('5m', async (disk) => {
+  const mounted = await withSmallDisk('size=5m', async (disk) => {
     await cp(join(home, 'datasets'), join(disk, 'datasets'), { recursive: true });
     const overrides = ['model.width=64', 'training.steps=5', 'checkpoint.every=1'].flatMap((set) => ['--set', set]);
     const ended = await sdp(['train', config, ...overrides, '--json'], disk);

@@ -313,12 +313,25 @@ describe('importDataset says what is wrong, and leaves nothing behind, where', (
 
 describe('an import onto a full disk', () => {
   it('is refused with one sentence and leaves nothing behind', async (context) => {
-    const mounted = await withSmallDisk('4m', async (disk) => {
+    const mounted = await withSmallDisk('size=4m', async (disk) => {
       expect(await caught(importDataset({ paths: [samplePath('mnist')], name: 'mnist', home: disk }))).toMatchObject({
         code: 'storage',
         message: `no space is left on the disk while writing ${disk}/datasets/mnist; free some and try again`,
       });
       expect(await readdir(join(disk, 'datasets'))).toEqual([]);
+    });
+    if (!mounted) context.skip('a small file system cannot be mounted here (needs root)');
+  });
+});
+
+describe('an import onto a read-only disk', () => {
+  it('is refused with one sentence', async (context) => {
+    const mounted = await withSmallDisk('ro', async (disk) => {
+      const paths = [await tinyFiles(join(folder, 'tiny'))];
+      expect(await caught(importDataset({ paths, home: disk }))).toMatchObject({
+        code: 'storage',
+        message: `${disk}/datasets/tiny cannot be written: its file system is read-only`,
+      });
     });
     if (!mounted) context.skip('a small file system cannot be mounted here (needs root)');
   });

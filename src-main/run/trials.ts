@@ -3,6 +3,7 @@
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { trialContract } from '../contract/contracts.ts';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
@@ -174,8 +175,10 @@ export class Trials {
       return await work(await side.client);
     } catch (error) {
       if (!(error instanceof UserError && error.code === 'disconnected')) throw error;
+      const exit = await Promise.race([side.process.exited, delay(1000, undefined)]);
       side.process.kill();
-      const sentence = `the process that runs the model ended with ${howItEnded(await side.process.exited)}; open the model again`;
+      if (!exit) throw error;
+      const sentence = `the process that runs the model ended with ${howItEnded(exit)}; open the model again`;
       throw new UserError('device', sentence, { cause: error });
     }
   }

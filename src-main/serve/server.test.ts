@@ -417,7 +417,7 @@ test('an upload goes when its import has ended, and what other servers left at t
 
 test('a full disk is told in a sentence, and nothing is left', async () => {
   await server.close();
-  const done = await withSmallDisk('1m', async (disk) => {
+  const done = await withSmallDisk('size=1m', async (disk) => {
     const small = await startServer({ app, home: disk, port, rendererDir, key });
     const half = Buffer.alloc(600_000);
     const answers = await Promise.all([

@@ -24,7 +24,7 @@ export interface Client<C extends CommandRecord, E extends EventRecord> {
 export async function connect<C extends CommandRecord, E extends EventRecord>(
   transport: Transport,
   contract: Contract<C, E>,
-  { timeoutMs = 30_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 60_000 }: { timeoutMs?: number } = {},
 ): Promise<Client<C, E>> {
   const connection = new Connection(transport);
   await connection.greet(contract.version, timeoutMs);
@@ -61,8 +61,12 @@ class Connection {
   }
 
   async greet(version: string, timeoutMs: number): Promise<void> {
+    let isSilent = false;
     const answer = await new Promise<ServerMessage | undefined>((resolve) => {
-      const timer = setTimeout(() => this.transport.close(), timeoutMs);
+      const timer = setTimeout(() => {
+        isSilent = true;
+        this.transport.close();
+      }, timeoutMs);
       this.#greeting = (message) => {
         clearTimeout(timer);
         this.#greeting = undefined;
@@ -73,7 +77,8 @@ class Connection {
     });
     if (answer?.type === 'welcome' && answer.version === version) return;
     this.transport.close();
-    throw answer?.type === 'refused' ? differentVersions(version, answer.version) : disconnected();
+    if (answer?.type === 'refused') throw differentVersions(version, answer.version);
+    throw isSilent ? silent(timeoutMs) : disconnected();
   }
 
   call(command: string, params: unknown, { signal }: CallOptions = {}): Promise<unknown> {
@@ -143,6 +148,11 @@ function fromWire({ code, message, key }: WireError): UserError {
 
 function disconnected(): UserError {
   return new UserError('disconnected', 'the other side of the connection went away');
+}
+
+function silent(timeoutMs: number): UserError {
+  const sentence = `the other side did not answer within ${timeoutMs / 1000} s; the machine may be very busy, try again`;
+  return new UserError('disconnected', sentence);
 }
 
 function cancelled(): UserError {
