@@ -106,6 +106,17 @@ impl ImageSet {
         }
         counts
     }
+
+    /// The same without these samples.
+    pub fn per_class_without(&self, split: Split, left_out: &[usize]) -> Vec<u64> {
+        let mut counts = self.per_class(split);
+        for &sample in left_out.iter().filter(|&&sample| self.splits[sample] == split) {
+            if let Some(count) = counts.get_mut(self.labels[sample] as usize) {
+                *count -= 1;
+            }
+        }
+        counts
+    }
 }
 
 /// Which split a file or folder name speaks of; validation before test, as `Named` orders them.

@@ -313,7 +313,8 @@ fn import_images(
     }
     let (mean, std) = journal.moments.statistics();
     let sample = [plan.channels, plan.height, plan.width];
-    let samples_per_class = per_class(set, &journal.skipped);
+    let [train, test] = [Split::Train, Split::Test].map(|split| set.per_class_without(split, &journal.skipped));
+    let samples_per_class = PerClass { train, test };
     let (classes, class_names) = (set.class_names.len(), set.class_names.clone());
     let content = OutcomeContent::Images { classes, class_names, sample, storage: plan.storage, mean, std, samples_per_class };
     Ok((counts[0], counts[1], content))
@@ -365,17 +366,6 @@ fn mark(marker: &mut Marker, journal: &mut ImageJournal, writers: &mut [SplitWri
         journal.written[split] = writer.labels.count;
     }
     marker.mark(files, journal)
-}
-
-fn per_class(set: &ImageSet, skipped: &[usize]) -> PerClass {
-    let mut counts = PerClass { train: set.per_class(Split::Train), test: set.per_class(Split::Test) };
-    for &sample in skipped {
-        let of_split = if set.splits[sample] == Split::Test { &mut counts.test } else { &mut counts.train };
-        if let Some(count) = of_split.get_mut(set.labels[sample] as usize) {
-            *count -= 1;
-        }
-    }
-    counts
 }
 
 #[derive(Serialize, Deserialize)]

@@ -195,7 +195,7 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
 fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -> Result<Verdict> {
     let Look { plan, sizes, mut problems, exact, looked, unreadable, moments, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
     let (mean, std) = moments.statistics();
-    let counts = [Split::Train, Split::Test].map(|split| readable_per_class(set, split, &unreadable));
+    let counts = [Split::Train, Split::Test].map(|split| set.per_class_without(split, &unreadable));
     let total = |counts: &[u64]| counts.iter().sum::<u64>();
     let (train, test) = (total(&counts[0]), total(&counts[1]));
     let sample = [plan.channels, plan.height, plan.width];
@@ -229,17 +229,6 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
         options,
         ..base
     })
-}
-
-/// Samples per class as an import gives them that leaves out what cannot be read.
-fn readable_per_class(set: &ImageSet, split: Split, unreadable: &[usize]) -> Vec<u64> {
-    let mut counts = set.per_class(split);
-    for &sample in unreadable.iter().filter(|&&sample| set.splits[sample] == split) {
-        if let Some(count) = counts.get_mut(set.labels[sample] as usize) {
-            *count -= 1;
-        }
-    }
-    counts
 }
 
 /// The first samples of the classes in turn where samples are files, else the first of the source.
