@@ -135,7 +135,7 @@ function handlersOf(events: EventHub<AppEvents>, detail: RunDetail): Handlers<Ap
   const handlers: Partial<Handlers<AppCommands>> = {
     snapshot: () => ({
       ...{ version: 'bench', sequence: events.sequence, devices: [], datasets: [], runs: [detail.summary] },
-      ...{ imports: [], samples: [], settings, home: '' },
+      ...{ imports: [], samples: [], settings, dataFolder: { inUse: '', next: '', chosen: false, fixed: false } },
     }),
     getRun: () => detail,
     runLog: () => ({ lines: [] }),

@@ -1,40 +1,34 @@
-// Every view: no violation that axe finds, light and dark, and no horizontal scrolling from 1280 x 720 to 3840 x 2160.
+// Every view: its title, no violation that axe finds, light and dark, and no horizontal scrolling from 1280 x 720 to 3840 x 2160.
 
 import { join } from 'node:path';
-import { AxeBuilder } from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
 import { expect, test } from './lab.ts';
+import { checkLook } from './look.ts';
 
 const datasets = join(import.meta.dirname, '../testdata/datasets');
-const sizes = [
-  { width: 1280, height: 720 },
-  { width: 1920, height: 1080 },
-  { width: 3840, height: 2160 },
-];
 
 test('views have no accessibility violations and fit every size, light and dark', async ({ lab }) => {
   const { page } = lab;
-  // Colours that fade from one scheme to the other would be measured half-way.
-  await page.emulateMedia({ reducedMotion: 'reduce' });
   await page.getByRole('button', { name: 'Start sample Handwritten digits with ResNet-18' }).click();
   await expect(page.getByRole('region', { name: 'Mask matrix' })).toBeVisible({ timeout: 180_000 });
   const run = new URL(page.url()).hash;
-  for (const [hash, landmark] of [
-    [run, 'Mask matrix'],
-    ['#/plan', 'Memory by device'],
-    ['#/data', 'Import'],
-    ['#/data/mnist', 'Samples'],
-    [`#/compare/${run.split('/').at(-1)!}`, 'Figures'],
-    ['#/help', ''],
-    ['#/settings', 'Appearance'],
-    ['#/', 'Recent runs'],
+  for (const [hash, landmark, title] of [
+    [run, 'Mask matrix', / · .+ · SDP Lab$/],
+    ['#/plan', 'Memory by device', 'Plan · SDP Lab'],
+    ['#/data', 'Import', 'Data · SDP Lab'],
+    ['#/data/mnist', 'Samples', 'mnist · Data · SDP Lab'],
+    [`#/compare/${run.split('/').at(-1)!}`, 'Figures', 'Compare · SDP Lab'],
+    ['#/help', '', 'Help · SDP Lab'],
+    ['#/settings', 'Appearance', 'Settings · SDP Lab'],
+    ['#/nowhere', '', 'Nothing here · SDP Lab'],
+    ['#/', 'Recent runs', 'Home · SDP Lab'],
   ] as const) {
     await page.evaluate((to) => (location.hash = to), hash);
     const place = landmark
       ? page.getByRole('region', { name: landmark, exact: true })
       : page.getByRole('heading', { level: 1 });
     await expect(place).toBeVisible();
-    await check(page);
+    await expect(page).toHaveTitle(title);
+    await checkLook(page);
   }
   await page.evaluate(() => (location.hash = '#/data'));
   for (const [path, shown] of [
@@ -47,29 +41,6 @@ test('views have no accessibility violations and fit every size, light and dark'
     const found = page.getByRole('region', { name: 'What was found' });
     await expect(found).toContainText(shown);
     await found.locator('details').evaluate((details: HTMLDetailsElement) => (details.open = true));
-    await check(page);
+    await checkLook(page);
   }
 });
-
-/** In every size, light and dark. */
-async function check(page: Page): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    await checkAccessibility(page);
-    for (const size of sizes) await checkFit(page, size);
-  }
-}
-
-async function checkAccessibility(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
-  expect(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)])).toEqual([]);
-}
-
-async function checkFit(page: Page, size: { width: number; height: number }): Promise<void> {
-  await page.setViewportSize(size);
-  const widths = await page.evaluate(() => [
-    document.documentElement.scrollWidth,
-    document.documentElement.clientWidth,
-  ]);
-  expect(widths[0]).toBeLessThanOrEqual(widths[1]!);
-}

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { _electron, expect, test as base, type Browser, type Page } from '@playwright/test';
+import { machineOf } from '../src-main/testing/defaultHome.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -19,17 +20,21 @@ interface Host {
 
 export interface LabUnderTest {
   page: Page;
+  /** The data folder; the folder that stands for the machine's own, where `fixedHome` is false. */
   home: string;
   restart(): Promise<void>;
 }
 
-export const test = base.extend<{ lab: LabUnderTest }>({
-  lab: async ({ playwright, browserName }, use, info) => {
+/** `fixedHome`: the environment says where the data folder is; false: it can be chosen. */
+export const test = base.extend<{ fixedHome: boolean; lab: LabUnderTest }>({
+  fixedHome: [true, { option: true }],
+  lab: async ({ playwright, browserName, fixedHome }, use, info) => {
     const home = await mkdtemp(join(tmpdir(), 'sdp-e2e-'));
     const isElectron = info.project.name === 'electron';
     const browser = isElectron ? undefined : await playwright[browserName].launch(info.project.use.launchOptions);
     const viewport = info.project.use.viewport;
-    const open = async () => watch(browser ? await openServed(browser, home, viewport) : await openElectron(home));
+    const env = { ...definedEnvironment(), ...(fixedHome ? { SDP_HOME: home } : machineOf(home)) };
+    const open = async () => watch(browser ? await openServed(browser, env, viewport) : await openElectron(env));
     let host = await open();
     const lab: LabUnderTest = {
       page: host.page,
@@ -76,11 +81,11 @@ const isExpected = (text: string) => /^WebSocket connection to .* failed/.test(t
 
 async function openServed(
   browser: Browser,
-  home: string,
+  env: Record<string, string>,
   viewport: { width: number; height: number } | null | undefined,
 ): Promise<Host> {
   const server = spawn(process.execPath, [join(root, 'out/main/cli.js'), 'serve', '--json'], {
-    env: { ...process.env, SDP_HOME: home },
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const url = await servedUrl(server);
@@ -108,12 +113,12 @@ function ended(server: ChildProcess): Promise<void> {
   });
 }
 
-async function openElectron(home: string): Promise<Host> {
+async function openElectron(env: Record<string, string>): Promise<Host> {
   const executablePath = createRequire(import.meta.url)('electron') as unknown as string;
   const app = await _electron.launch({
     executablePath,
     args: [root],
-    env: { ...definedEnvironment(), SDP_HOME: home },
+    env,
   });
   return { page: await app.firstWindow(), close: () => app.close() };
 }

@@ -13,14 +13,18 @@ import { connect } from '../transport/client.ts';
 import { EventHub } from '../transport/events.ts';
 import { messagePortTransport, type MainPort, type PagePort } from '../transport/messagePort.ts';
 import type { App } from '../run/app.ts';
+import type { RunHost } from '../run/openFleet.ts';
 import { engineArguments } from '../run/deviceProcess.ts';
+import { choiceFile, defaultHome } from '../run/home.ts';
+import { machineOf } from '../testing/defaultHome.ts';
 
 const electron = vi.hoisted(() => ({ current: undefined as unknown as FakeElectron }));
 vi.mock(
   'electron',
   () => new Proxy({}, { get: (_, name: keyof FakeElectron) => electron.current[name], has: () => true }),
 );
-vi.mock('../run/app.ts', () => ({ createApp: () => lab }));
+const createApp = vi.hoisted(() => vi.fn());
+vi.mock('../run/app.ts', () => ({ createApp }));
 
 type FakeElectron = ReturnType<typeof fakeElectron>;
 let lab: App;
@@ -98,27 +102,36 @@ function fakeLab(): App {
 }
 
 let argv: string[];
+let machine: string;
 
 beforeEach(() => {
   argv = process.argv;
   lab = fakeLab();
+  createApp.mockReset().mockImplementation(() => lab);
+  machine = mkdtempSync(join(tmpdir(), 'sdp-app-machine-'));
+  for (const [name, value] of Object.entries(machineOf(machine))) vi.stubEnv(name, value);
   electron.current = fakeElectron();
   vi.spyOn(process, 'on').mockReturnValue(process);
 });
 
 afterEach(() => {
   process.argv = argv;
+  rmSync(machine, { recursive: true });
 });
 
-async function startedDesktop(...args: string[]) {
+async function startDesktop(...args: string[]): Promise<void> {
   process.argv = ['electron', '.', ...args];
   vi.doMock('../serve/staticFiles.ts', async (original) => ({
     ...(await original<object>()),
     readStaticFiles: () => new Map([['/', { content: Buffer.from('<title>'), contentType: 'text/html' }]]),
   }));
   vi.resetModules();
-  const { startDesktop } = await import('./desktop.ts');
-  startDesktop();
+  const desktop = await import('./desktop.ts');
+  desktop.startDesktop();
+}
+
+async function startedDesktop(...args: string[]) {
+  await startDesktop(...args);
   await vi.waitFor(() => expect(FakeWindow.opened).toHaveLength(1));
   return { ...electron.current, window: FakeWindow.opened[0]! };
 }
@@ -137,14 +150,37 @@ test('the window is sandboxed, isolated, without Node, and shows the page of the
   expect(Menu.setApplicationMenu).toHaveBeenCalledOnce();
 });
 
+test('the chosen data folder is used; where it is gone, a message says so and the app ends', async () => {
+  const chosen = join(machine, 'lab');
+  const homes = () => createApp.mock.calls.map(([host]) => (host as RunHost).home);
+  await startedDesktop();
+  mkdirSync(join(chosen, 'runs'), { recursive: true });
+  mkdirSync(defaultHome(), { recursive: true });
+  writeFileSync(choiceFile(), JSON.stringify({ folder: chosen }));
+  electron.current = fakeElectron();
+  await startedDesktop();
+  expect(homes()).toEqual([defaultHome(), chosen]);
+
+  rmSync(chosen, { recursive: true });
+  vi.spyOn(console, 'error').mockReturnValue();
+  electron.current = fakeElectron();
+  await startDesktop();
+  const { app, dialog } = electron.current;
+  await vi.waitFor(() => expect(app.quit).toHaveBeenCalledOnce());
+  const [title, text] = dialog.showErrorBox.mock.calls[0] as unknown as [string, string];
+  expect(title).toBe('SDP Lab');
+  expect(text.startsWith(`the data folder ${chosen} is not there; make it available`)).toBe(true);
+  expect([homes().length, FakeWindow.opened]).toEqual([2, []]);
+});
+
 test('a second instance ends itself, and the first shows its window', async () => {
   const { app, window } = await startedDesktop();
   app.emit('second-instance');
   expect(window.restore).toHaveBeenCalledOnce();
   expect(window.focus).toHaveBeenCalledOnce();
   app.requestSingleInstanceLock.mockReturnValue(false);
-  const { startDesktop } = await import('./desktop.ts');
-  startDesktop();
+  const desktop = await import('./desktop.ts');
+  desktop.startDesktop();
   expect(app.quit).toHaveBeenCalledOnce();
 });
 

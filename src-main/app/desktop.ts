@@ -28,7 +28,7 @@ export function startDesktop(): void {
 
 async function open(): Promise<void> {
   const spawnDevice = spawnUtilityDevice(join(import.meta.dirname, 'worker.js'));
-  const lab = await createApp({ home: sdpHome(), spawnDevice });
+  const lab = await createApp({ home: await sdpHome(), spawnDevice });
   endRunsBeforeQuit(lab);
   lockPages();
   setMenu();

@@ -51,7 +51,7 @@ export function addDataCommands(program: Command): void {
     .addOption(jsonOption())
     .action(async (paths: string[], flags: Flags & ImportOptions) => {
       const { json, ...options } = flags;
-      const found = await inspectDataset(sdpHome(), paths, options);
+      const found = await inspectDataset(await sdpHome(), paths, options);
       if (json) printJson(found);
       else printVerdict(found);
       if (!found.importable) process.exitCode = 1;
@@ -74,9 +74,8 @@ async function runImport(paths: string[], { json = false, name, ...options }: Fl
     if (!json) line.draw(() => progressText(progress, (Date.now() - start) / 1000));
   };
   const { signal } = cancel;
-  const dataset = await importDataset({ paths, name, options, home: sdpHome(), signal, onProgress }).finally(() =>
-    line.clear(),
-  );
+  const home = await sdpHome();
+  const dataset = await importDataset({ paths, name, options, home, signal, onProgress }).finally(() => line.clear());
   if (json) return printJson(dataset);
   const unit = dataset.kind === 'images' ? 'samples' : 'tokens';
   console.log(
@@ -93,7 +92,7 @@ function progressText({ done, total, skipped, isText }: ImportProgress, seconds:
 }
 
 async function printDatasets({ json }: Flags): Promise<void> {
-  const { datasets, damaged } = await listDatasets(sdpHome());
+  const { datasets, damaged } = await listDatasets(await sdpHome());
   for (const error of damaged) console.error(`sdp: ${error.message}`);
   if (json) return printJson({ datasets });
   if (datasets.length === 0) return console.log('No dataset is imported yet; add one with "sdp import PATH".');

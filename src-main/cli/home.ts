@@ -11,6 +11,6 @@ export function spawnChildDevice(): SpawnDevice {
   return spawnDevice(join(import.meta.dirname, 'worker.js'));
 }
 
-export function openApp(): Promise<App> {
-  return createApp({ home: sdpHome(), spawnDevice: spawnChildDevice() });
+export async function openApp(home?: string): Promise<App> {
+  return createApp({ home: home ?? (await sdpHome()), spawnDevice: spawnChildDevice() });
 }

@@ -73,7 +73,6 @@ function addDeviceCommand(program: Command): void {
 }
 
 function addRunCommands(program: Command): void {
-  const home = sdpHome();
   program
     .command('plan')
     .description('masks and predicted memory per device; runs nothing')
@@ -112,7 +111,7 @@ function addRunCommands(program: Command): void {
     .description('list runs')
     .addOption(jsonOption())
     .action(async ({ json }: Json) => {
-      const runs = await listRuns(home);
+      const runs = await listRuns(await sdpHome());
       if (json) return printJson({ runs });
       if (runs.length === 0) return console.log('There are no runs yet; start one with "sdp train CONFIG".');
       printTable([

@@ -9,10 +9,11 @@ import { onInterrupt } from './interrupt.ts';
 import { printJson } from './output.ts';
 
 export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
-  const app = await openApp();
+  const home = await sdpHome();
+  const app = await openApp(home);
   const server = await startServer({
     app,
-    home: sdpHome(),
+    home,
     port,
     rendererDir: join(import.meta.dirname, '../renderer'),
   });

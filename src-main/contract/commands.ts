@@ -1,6 +1,7 @@
 // Every command of the app: name -> schema of parameters and result. Client and server are typed from this record; nothing else crosses.
 
 import { z } from 'zod';
+import { dataFolder, dataFolderCommands } from './dataFolder.ts';
 import { datasetCommands } from './datasets.ts';
 import { plan } from './plan.ts';
 import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
@@ -85,8 +86,7 @@ export const appCommands = {
       runs: z.array(runSummary),
       samples: z.array(sample),
       settings,
-      /** The data folder. */
-      home: z.string(),
+      dataFolder,
       /** Under way, and those that ended since the app started. */
       imports: z.array(importState),
     }),
@@ -115,6 +115,7 @@ export const appCommands = {
     }),
     result: exportResult,
   },
+  ...dataFolderCommands,
   ...datasetCommands,
   ...trialCommands,
   /** Looks at files within seconds; imports and changes nothing. */

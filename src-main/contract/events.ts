@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { dataset } from './commands.ts';
+import { dataFolder } from './dataFolder.ts';
 import { evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary, stepColumns } from './run.ts';
 import { settings } from './settings.ts';
 import { importState } from './verdict.ts';
@@ -22,6 +23,7 @@ export const appEvents = {
   /** Deleted, or known by another name from now on. */
   datasetRemoved: z.object({ name: z.string() }),
   settingsSaved: z.object({ settings }),
+  dataFolderChosen: z.object({ dataFolder }),
 } as const;
 
 export type AppEvents = typeof appEvents;

@@ -26,6 +26,7 @@ import { sampleDevices } from '../device/load.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint } from './checkpoint.ts';
+import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { removeStaleStores } from './fleet.ts';
@@ -106,11 +107,12 @@ class Lab {
     return {
       snapshot: async () => {
         const sequence = this.events.sequence;
-        const [{ datasets }, runs, { devices }, settings] = await Promise.all([
+        const [{ datasets }, runs, { devices }, settings, dataFolder] = await Promise.all([
           listDatasets(home),
           this.summaries(),
           listDevices(spawnDevice),
           readSettings(home),
+          dataFolderOf(home),
         ]);
         return {
           version: appVersion,
@@ -120,7 +122,7 @@ class Lab {
           runs,
           samples: [...samples],
           settings,
-          home,
+          dataFolder,
           imports: this.imports.list(),
         };
       },
@@ -129,6 +131,11 @@ class Lab {
         await writeSettings(home, settings);
         this.events.emit('settingsSaved', { settings });
         return settings;
+      },
+      chooseDataFolder: async ({ folder }) => {
+        const offer = await chooseDataFolder(home, folder);
+        if (offer === null) this.events.emit('dataFolderChosen', { dataFolder: await dataFolderOf(home) });
+        return { offer };
       },
       planRun: ({ config }) => this.plan(parseRunConfig(config)),
       startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),

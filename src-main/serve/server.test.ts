@@ -61,7 +61,7 @@ function fakeApp(): AppHost {
       runs: [],
       samples,
       settings: { theme: 'system' as const, notify: true, startFrom: null },
-      home: '',
+      dataFolder: { inUse: home, next: home, chosen: false, fixed: false },
       imports: [],
     }),
     startRun: ({ config }) => ({ runId: JSON.stringify(config).length.toString() }),

@@ -13,18 +13,21 @@ async function opened(handlers: Parameters<typeof testApp>[0]) {
   return { app, catalogue, runs: useRunsStore() };
 }
 
-test('loads the snapshot and follows runs and datasets', async () => {
+test('loads the snapshot and follows runs, datasets and the data folder', async () => {
   const { app, catalogue, runs } = await opened({
     snapshot: () => snapshotOf([summaryOf('old', { createdAt: '2026-11-20T00:00:00Z' })], [datasetOf('mnist')]),
   });
   app.hub.emit('runChanged', { summary: summaryOf('new') });
   app.hub.emit('stepsAppended', { runId: 'new', columns: columnsOf(0, [[3, 2]]) });
+  const dataFolder = { inUse: '/home', next: '/disk', chosen: true, fixed: false };
+  app.hub.emit('dataFolderChosen', { dataFolder });
   app.hub.emit('datasetImported', { dataset: datasetOf('fashion') });
   await vi.waitUntil(() => catalogue.datasets.length === 2);
   expect(runs.summaries.map(({ id, step }) => [id, step])).toEqual([
     ['new', 2],
     ['old', 0],
   ]);
+  expect(catalogue.dataFolder).toEqual(dataFolder);
   expect(catalogue.datasets.map(({ name }) => name)).toEqual(['fashion', 'mnist']);
 });
 

@@ -4,6 +4,7 @@
 import { defineStore } from 'pinia';
 import { ref, shallowRef, watch } from 'vue';
 import type { Dataset, Device, Sample } from '../../src-main/contract/commands.ts';
+import type { DataFolder } from '../../src-main/contract/dataFolder.ts';
 import { useConnectionStore, type AppEvent } from './connection.ts';
 import { createFeed } from './feed.ts';
 import { useImportStore } from './importing.ts';
@@ -22,8 +23,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
   const devices = shallowRef<Device[]>([]);
   const datasets = shallowRef<Dataset[]>([]);
   const samples = shallowRef<Sample[]>([]);
-  /** The data folder. */
-  const home = ref('');
+  const dataFolder = shallowRef<DataFolder>({ inUse: '', next: '', chosen: false, fixed: false });
   let sequence = 0;
 
   const feed = createFeed(
@@ -34,7 +34,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       devices.value = snapshot.devices;
       datasets.value = snapshot.datasets;
       samples.value = snapshot.samples;
-      home.value = snapshot.home;
+      dataFolder.value = snapshot.dataFolder;
       settings.replace(snapshot.settings);
       runs.replace(snapshot.runs);
       imports.replace(snapshot.imports);
@@ -44,6 +44,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       if (event.sequence <= sequence) return;
       if (event.name === 'datasetImported') add(event.payload.dataset);
       else if (event.name === 'datasetRemoved') remove(event.payload.name);
+      else if (event.name === 'dataFolderChosen') dataFolder.value = event.payload.dataFolder;
       else {
         runs.apply(event);
         settings.apply(event);
@@ -83,7 +84,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
     devices,
     datasets,
     samples,
-    home,
+    dataFolder,
     load,
   };
 });

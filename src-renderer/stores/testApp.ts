@@ -34,7 +34,8 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
 /** What an app without devices, samples and events says of itself. */
 export function snapshotOf(runs: RunSummary[], datasets: Dataset[] = []) {
   const settings = { theme: 'system' as const, notify: true, startFrom: null };
-  return { version: '1', sequence: 0, devices: [], datasets, runs, samples: [], settings, home: '/home', imports: [] };
+  const dataFolder = { inUse: '/home', next: '/home', chosen: false, fixed: false };
+  return { version: '1', sequence: 0, devices: [], datasets, runs, samples: [], settings, dataFolder, imports: [] };
 }
 
 export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSummary {
