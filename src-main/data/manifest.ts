@@ -21,7 +21,7 @@ const shared = {
   /** What the import left out or changed. */
   problems: z.array(problem),
   importedAt: z.string().describe('ISO 8601'),
-  /** Data files, relative to the folder, in the order in which the fingerprint reads them. */
+  /** Data files, relative to the folder, in order of name. */
   files: z.array(z.object({ path: z.string(), bytes: z.number() })),
 };
 

@@ -103,18 +103,25 @@ pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     progress.check()?;
     let Found { tree, format, content, mut problems, .. } = found;
     let mut marker = Marker::new(&spec.target);
-    let (train, test, content) = match content {
+    let Imported { train, test, content, fingerprint } = match content {
         Content::Images(set) => import_images(spec, &tree, &set, progress, &mut marker, &mut problems)?,
         Content::Text(set) => import_text(spec, &tree, &set, progress, &mut marker)?,
         Content::Tokens(set) => import_tokens(spec, &tree, &set, progress, &mut marker)?,
     };
     drop(tree);
-    // While the last mark still waits for the disk.
-    let (fingerprint, files) = store::settle(&spec.target)?;
     marker.wait()?;
+    let files = store::settle(&spec.target)?;
     store::forget_journal(&spec.target);
     let bytes = files.iter().map(|file| file.bytes).sum();
     Ok(Outcome { train, test, fingerprint, bytes, files, format, problems, content })
+}
+
+/// What was written.
+struct Imported {
+    train: u64,
+    test: u64,
+    content: OutcomeContent,
+    fingerprint: String,
 }
 
 /// What an import is of: the same files and options give the same key.
@@ -199,12 +206,14 @@ impl SplitWriter {
         Ok((files, position))
     }
 
-    fn finish(self) -> Result<()> {
-        self.labels.finish()?;
+    /// Returns the hashes of its files' content.
+    fn finish(self) -> Result<Vec<blake3::Hash>> {
+        let mut hashes = vec![self.labels.finish()?];
         match self.images {
-            Images::Array(array) => array.finish(),
-            Images::Shards(shards) => shards.finish(),
+            Images::Array(array) => hashes.push(array.finish()?),
+            Images::Shards(shards) => hashes.extend(shards.finish()?),
         }
+        Ok(hashes)
     }
 }
 
@@ -236,7 +245,7 @@ fn import_images(
     progress: &Progress,
     marker: &mut Marker,
     problems: &mut Vec<Problem>,
-) -> Result<(u64, u64, OutcomeContent)> {
+) -> Result<Imported> {
     let key = key_of(spec, tree, set.count() as u64);
     let mut journal = match store::resume(&spec.target, |journal: &ImageJournal| journal.key == key) {
         Some(journal) => journal,
@@ -299,8 +308,7 @@ fn import_images(
     })?;
     let counts = [writers[0].labels.count, writers[1].labels.count];
     let [train, test] = writers;
-    train.finish()?;
-    test.finish()?;
+    let fingerprint = store::fingerprint(&[train.finish()?, test.finish()?].concat());
     if let Some(empty) = counts.iter().position(|count| *count == 0) {
         let sentence = format!("no image is left for the {} split", ["training", "validation"][empty]);
         return Err(Problem::error("empty-split", sentence).into());
@@ -317,7 +325,7 @@ fn import_images(
     let samples_per_class = PerClass { train, test };
     let (classes, class_names) = (set.class_names.len(), set.class_names.clone());
     let content = OutcomeContent::Images { classes, class_names, sample, storage: plan.storage, mean, std, samples_per_class };
-    Ok((counts[0], counts[1], content))
+    Ok(Imported { train: counts[0], test: counts[1], content, fingerprint })
 }
 
 fn fresh_journal(spec: &ImportSpec, tree: &Tree, set: &ImageSet, key: String, problems: &mut Vec<Problem>) -> Result<ImageJournal> {
@@ -433,13 +441,7 @@ fn train_tokenizer(spec: &ImportSpec, tree: &Tree, set: &TextSet, most: usize) -
 /// Batches of text of about this size go to a core together, bytes.
 const TEXT_BATCH: usize = 1 << 18;
 
-fn import_text(
-    spec: &ImportSpec,
-    tree: &Tree,
-    set: &TextSet,
-    progress: &Progress,
-    marker: &mut Marker,
-) -> Result<(u64, u64, OutcomeContent)> {
+fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progress, marker: &mut Marker) -> Result<Imported> {
     progress.is_text.store(true, Ordering::Relaxed);
     progress.total.store(set.bytes, Ordering::Relaxed);
     let key = key_of(spec, tree, set.bytes);
@@ -486,18 +488,11 @@ fn import_text(
         }
         writer.next_batch(marker)
     })?;
-    let (train, test, _) = writer.finish()?;
     let largest = Largest { token: (vocabulary - 1) as u32, file: format!("the tokenizer ({name})"), position: vocabulary - 1 };
-    Ok((train, test, OutcomeContent::Tokens { vocabulary, largest, tokenizer: name }))
+    writer.finish(OutcomeContent::Tokens { vocabulary, largest, tokenizer: name })
 }
 
-fn import_tokens(
-    spec: &ImportSpec,
-    tree: &Tree,
-    set: &TokenSet,
-    progress: &Progress,
-    marker: &mut Marker,
-) -> Result<(u64, u64, OutcomeContent)> {
+fn import_tokens(spec: &ImportSpec, tree: &Tree, set: &TokenSet, progress: &Progress, marker: &mut Marker) -> Result<Imported> {
     progress.is_text.store(true, Ordering::Relaxed);
     let bytes = set.kind.bytes() as u64;
     progress.total.store((set.train + set.test) * bytes, Ordering::Relaxed);
@@ -517,10 +512,8 @@ fn import_tokens(
         writer.append(usize::from(test), &tokens)?;
         writer.next_batch(marker)
     })?;
-    let (train, test, largest) = writer.finish()?;
-    let largest = largest.ok_or_else(|| Error::Internal("a dataset of tokens without a token".into()))?;
-    let content = OutcomeContent::Tokens { vocabulary: u64::from(largest.token) + 1, largest, tokenizer: "tokens".into() };
-    Ok((train, test, content))
+    let largest = writer.largest();
+    writer.finish(OutcomeContent::Tokens { vocabulary: u64::from(largest.token) + 1, largest, tokenizer: "tokens".into() })
 }
 
 /// Both token files, with the journal.
@@ -571,15 +564,19 @@ impl TokenWriter {
         marker.mark(files, &self.journal)
     }
 
-    fn finish(self) -> Result<(u64, u64, Option<Largest>)> {
+    /// Of the tokens that were noted; of none a token 0.
+    fn largest(&self) -> Largest {
+        let (token, file, position) = self.journal.largest.clone().unwrap_or_default();
+        Largest { token, file, position }
+    }
+
+    fn finish(self, content: OutcomeContent) -> Result<Imported> {
         let [train, test] = self.arrays;
         let counts = (train.count, test.count);
-        train.finish()?;
-        test.finish()?;
+        let fingerprint = store::fingerprint(&[train.finish()?, test.finish()?]);
         if counts.0.min(counts.1) < 2 {
             return Err(too_few_tokens(counts.0, counts.1).into());
         }
-        let largest = self.journal.largest.map(|(token, file, position)| Largest { token, file, position });
-        Ok((counts.0, counts.1, largest))
+        Ok(Imported { train: counts.0, test: counts.1, content, fingerprint })
     }
 }

@@ -3,7 +3,8 @@
 //! length) and images-NNNNN.bin; tokens.npy (uint16 or uint32 [n]).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,10 +16,7 @@ use crate::error::{Error, Result, storage};
 use crate::npy::write_header;
 
 /// Between two marks of the journal.
-const MARK_EVERY: Duration = Duration::from_secs(1);
-
-/// Bytes.
-const HASHED_AT_ONCE: u64 = 1 << 21;
+const MARK_EVERY: Duration = Duration::from_millis(250);
 
 /// A shard of encoded images is closed behind this size.
 const SHARD_BYTES: u64 = 1 << 30;
@@ -39,6 +37,8 @@ impl Target {
 /// A .npy file that grows; its header is written when it is finished.
 pub struct ArrayWriter {
     file: BufWriter<File>,
+    /// Of all rows so far.
+    hasher: Box<blake3::Hasher>,
     target: Target,
     descr: &'static str,
     /// Extents behind the first axis.
@@ -54,12 +54,14 @@ impl ArrayWriter {
     pub fn open(target: &Target, name: &str, descr: &'static str, sample: &[usize], count: u64) -> Result<Self> {
         let element: u64 = descr[2..].parse().unwrap_or(1);
         let row_bytes = element * sample.iter().map(|extent| *extent as u64).product::<u64>();
-        let file = grown(target, name, HEADER + count * row_bytes)?;
-        Ok(Self { file, target: target.clone(), descr, sample: sample.to_vec(), count, row_bytes })
+        let mut hasher = Box::<blake3::Hasher>::default();
+        let file = grown(target, name, HEADER..HEADER + count * row_bytes, &mut hasher)?;
+        Ok(Self { file, hasher, target: target.clone(), descr, sample: sample.to_vec(), count, row_bytes })
     }
 
     /// Appends whole rows.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
         self.file.write_all(bytes).map_err(|error| self.target.failed(&error))?;
         self.count += bytes.len() as u64 / self.row_bytes.max(1);
         Ok(())
@@ -70,7 +72,8 @@ impl ArrayWriter {
         flushed(&mut self.file).map_err(|error| self.target.failed(&error))
     }
 
-    pub fn finish(mut self) -> Result<()> {
+    /// Returns the hash of its content.
+    pub fn finish(mut self) -> Result<blake3::Hash> {
         let shape: Vec<usize> = std::iter::once(self.count as usize).chain(self.sample.iter().copied()).collect();
         let header = write_header(self.descr, &shape);
         let write = |file: &mut BufWriter<File>| {
@@ -78,7 +81,8 @@ impl ArrayWriter {
             file.write_all(&header)?;
             file.flush()
         };
-        write(&mut self.file).map_err(|error| self.target.failed(&error))
+        write(&mut self.file).map_err(|error| self.target.failed(&error))?;
+        Ok(self.hasher.update(&header).finalize())
     }
 }
 
@@ -87,16 +91,17 @@ fn flushed(file: &mut BufWriter<File>) -> std::io::Result<File> {
     file.get_ref().try_clone()
 }
 
-/// A file of this length, longer ones cut, positioned at its end.
-fn grown(target: &Target, name: &str, length: u64) -> Result<BufWriter<File>> {
+/// A file that ends where `kept` does, longer ones cut, positioned at its end. Its kept part goes into the hasher.
+fn grown(target: &Target, name: &str, kept: Range<u64>, hasher: &mut blake3::Hasher) -> Result<BufWriter<File>> {
     let path = target.folder.join(name);
-    let open = || {
+    let mut open = || {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-        file.set_len(length)?;
-        file.seek(SeekFrom::End(0))?;
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+        file.set_len(kept.end)?;
+        file.seek(SeekFrom::Start(kept.start))?;
+        hasher.update_reader(&file)?;
         Ok(BufWriter::with_capacity(1 << 16, file))
     };
     open().map_err(|error: std::io::Error| target.failed(&error))
@@ -106,6 +111,8 @@ fn grown(target: &Target, name: &str, length: u64) -> Result<BufWriter<File>> {
 pub struct ShardWriter {
     index: ArrayWriter,
     shard: BufWriter<File>,
+    /// Of the images of all shards so far.
+    hasher: Box<blake3::Hasher>,
     /// Shards that were closed since the last mark.
     closed: Vec<File>,
     target: Target,
@@ -131,23 +138,29 @@ fn shard_name(split: &str, shard: u64) -> String {
 impl ShardWriter {
     pub fn open(target: &Target, split: &'static str, count: u64, position: ShardPosition) -> Result<Self> {
         let index = ArrayWriter::open(target, &format!("{split}/index.npy"), "<u8", &[3], count)?;
-        let shard = grown(target, &shard_name(split, position.shard), position.length)?;
+        let mut hasher = Box::<blake3::Hasher>::default();
+        for closed in 0..position.shard {
+            let mut read = || hasher.update_reader(File::open(target.folder.join(shard_name(split, closed)))?).map(|_| ());
+            read().map_err(|error: std::io::Error| target.failed(&error))?;
+        }
+        let shard = grown(target, &shard_name(split, position.shard), 0..position.length, &mut hasher)?;
         // What a run that was cut off wrote behind the last mark.
         for later in position.shard + 1.. {
             if fs::remove_file(target.folder.join(shard_name(split, later))).is_err() {
                 break;
             }
         }
-        Ok(Self { index, shard, closed: Vec::new(), target: target.clone(), split, position })
+        Ok(Self { index, shard, hasher, closed: Vec::new(), target: target.clone(), split, position })
     }
 
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         if self.position.length > 0 && self.position.length + bytes.len() as u64 > SHARD_BYTES {
             self.closed.push(flushed(&mut self.shard).map_err(|error| self.target.failed(&error))?);
             self.position = ShardPosition { shard: self.position.shard + 1, length: 0 };
-            self.shard = grown(&self.target, &shard_name(self.split, self.position.shard), 0)?;
+            self.shard = grown(&self.target, &shard_name(self.split, self.position.shard), 0..0, &mut self.hasher)?;
         }
         let row = [self.position.shard, self.position.length, bytes.len() as u64];
+        self.hasher.update(bytes);
         self.shard.write_all(bytes).map_err(|error| self.target.failed(&error))?;
         self.position.length += bytes.len() as u64;
         self.index.append(&row.map(u64::to_le_bytes).concat())
@@ -159,9 +172,10 @@ impl ShardWriter {
         Ok(self.closed.drain(..).chain([shard, self.index.flushed()?]).collect())
     }
 
-    pub fn finish(mut self) -> Result<()> {
+    /// Returns the hashes of its images and of its index.
+    pub fn finish(mut self) -> Result<[blake3::Hash; 2]> {
         self.shard.flush().map_err(|error| self.target.failed(&error))?;
-        self.index.finish()
+        Ok([self.hasher.finalize(), self.index.finish()?])
     }
 }
 
@@ -212,7 +226,7 @@ fn replace_journal(folder: &Path, text: &[u8]) -> std::io::Result<()> {
     fs::rename(&next, folder.join("journal.json"))
 }
 
-/// Marks in the journal how far an import is, once a second, while the import goes on: the disk is waited for by a thread of its own.
+/// Marks in the journal how far an import is, several times a second, while the import goes on: the disk is waited for by a thread of its own.
 pub struct Marker {
     target: Target,
     last: Instant,
@@ -263,60 +277,60 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// The data files of the folder in order of name, and a fingerprint of their content; all of it is on the disk afterwards.
-pub fn settle(target: &Target) -> Result<(String, Vec<Written>)> {
-    let mut names = Vec::new();
-    for split in ["test", "train"] {
-        let listed = fs::read_dir(target.folder.join(split)).map_err(|error| target.failed(&error))?;
-        names.extend(listed.flatten().map(|item| format!("{split}/{}", item.file_name().to_string_lossy())));
-    }
-    names.sort();
-    let done = std::thread::scope(|scope| {
-        let synced = scope.spawn(|| names.iter().try_for_each(|name| sync_file(&target.folder.join(name))));
-        let fingerprint = fingerprint(target, &names)?;
-        synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(fingerprint)
-    });
-    done.map_err(|error: std::io::Error| target.failed(&error))
-}
-
-fn fingerprint(target: &Target, names: &[String]) -> std::io::Result<(String, Vec<Written>)> {
-    let mut hasher = blake3::Hasher::new();
-    let mut written = Vec::new();
-    for name in names {
-        let bytes = hash_file(&target.folder.join(name), &mut hasher)?;
-        hasher.update(&bytes.to_le_bytes());
-        written.push(Written { path: name.clone(), bytes });
-    }
-    Ok((hasher.finalize().to_hex().to_string(), written))
-}
-
-fn sync_file(path: &Path) -> std::io::Result<()> {
-    // Some systems sync only what is open for writing.
-    OpenOptions::new().write(true).open(path)?.sync_all()
-}
-
-/// Read by one thread while all cores hash what was read before; not mapped, so that memory stays bounded.
-fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> std::io::Result<u64> {
-    let mut file = File::open(path)?;
-    let (send, chunks) = std::sync::mpsc::sync_channel::<std::io::Result<Vec<u8>>>(1);
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            loop {
-                let mut chunk = Vec::with_capacity(HASHED_AT_ONCE as usize);
-                let read = (&mut file).take(HASHED_AT_ONCE).read_to_end(&mut chunk).map(|_| chunk);
-                let is_last = read.as_ref().map_or(true, Vec::is_empty);
-                if send.send(read).is_err() || is_last {
-                    return;
-                }
+/// The data files of the folder in order of name; all of it is on the disk afterwards.
+pub fn settle(target: &Target) -> Result<Vec<Written>> {
+    let mut files = Vec::new();
+    let mut list = || {
+        for split in ["test", "train"] {
+            for item in fs::read_dir(target.folder.join(split))? {
+                let item = item?;
+                // Some systems sync only what is open for writing.
+                let file = OpenOptions::new().write(true).open(item.path())?;
+                file.sync_all()?;
+                let path = format!("{split}/{}", item.file_name().to_string_lossy());
+                files.push(Written { path, bytes: file.metadata()?.len() });
             }
-        });
-        let mut bytes = 0;
-        for chunk in chunks {
-            let chunk = chunk?;
-            hasher.update_rayon(&chunk);
-            bytes += chunk.len() as u64;
         }
-        Ok(bytes)
-    })
+        Ok(())
+    };
+    list().map_err(|error: std::io::Error| target.failed(&error))?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// Of the content of all files.
+pub fn fingerprint(hashes: &[blake3::Hash]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hashes.iter().for_each(|hash| {
+        hasher.update(hash.as_bytes());
+    });
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_gone_on_with_have_the_hash_of_such_as_were_written_at_once() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [whole, cut] = folders.each_ref().map(|folder| Target { folder: folder.path().into(), shown: folder.path().into() });
+        let images = [vec![1; 300], vec![2; 70_000], vec![3; 5]];
+        let write = |target: &Target, count: u64, position, images: &[Vec<u8>]| {
+            let mut writer = ShardWriter::open(target, "train", count, position).unwrap();
+            images.iter().for_each(|image| writer.append(image).unwrap());
+            writer.flushed().unwrap();
+            (writer.position, writer.finish().unwrap())
+        };
+        let (_, expected) = write(&whole, 0, ShardPosition::default(), &images);
+        let (position, _) = write(&cut, 0, ShardPosition::default(), &images[..2]);
+        // Behind the last mark there may be more.
+        let mut shard = OpenOptions::new().append(true).open(cut.folder.join("train/images-00000.bin")).unwrap();
+        shard.write_all(b"not marked").unwrap();
+        assert_eq!(write(&cut, 2, position, &images[2..]).1, expected);
+        // A shard that is closed counts as well.
+        let closed = ShardPosition { shard: 1, length: 0 };
+        assert_eq!(write(&cut, 3, closed, &[]).1[0], expected[0]);
+        assert_ne!(write(&cut, 0, ShardPosition::default(), &images[1..]).1, expected);
+    }
 }

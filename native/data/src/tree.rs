@@ -164,11 +164,12 @@ impl Tree {
             }
         }
         self.read_stored(entry, |stored| {
+            let mut stored = BufReader::with_capacity(1 << 16, stored);
             let mut start = [0; 2];
-            let found = read_fully(stored, &mut start).map_err(|e| self.unreadable(entry, &e))?;
-            let whole = (&start[..found]).chain(stored);
+            let found = read_fully(&mut stored, &mut start).map_err(|e| self.unreadable(entry, &e))?;
+            let mut whole = (&start[..found]).chain(stored);
             if start[..found] != [0x1f, 0x8b] {
-                return read(&mut BufReader::with_capacity(1 << 16, whole));
+                return read(&mut whole);
             }
             let counted = archive::Counted::new(whole);
             let read_so_far = counted.count.clone();
