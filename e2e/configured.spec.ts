@@ -51,7 +51,7 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await matrix.locator('[tabindex="0"]').focus();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('End');
-  await expect(page.locator(':focus')).toHaveText(/^held, gradient norm \d/);
+  await expect(page.locator(':focus').getByRole('img')).toHaveAccessibleName(/^held, gradient norm \d/);
   await expect(matrix).toContainText(
     /layer1\.1, worker 3: gradient norm [\d.]+; average of its holders [\d.]+, disagreement \d/,
   );

@@ -2,7 +2,6 @@
 // was opened anew with another key.
 
 import { pageTransport } from '../src-main/transport/page.ts';
-import { costOfFrame } from './composables/frames.ts';
 import { useConnectionStore } from './stores/connection.ts';
 
 export function openConnection(): void {
@@ -13,5 +12,5 @@ export function openConnection(): void {
   window.addEventListener('online', retry);
   window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
-  connection.start(() => pageTransport(window), costOfFrame);
+  connection.start(() => pageTransport(window));
 }

@@ -1,10 +1,8 @@
 // The one use of raw IPC: a page asks for a port and gets one, if it is the app's own page. Everything else is the contract over that port.
 
 import { ipcMain, MessageChannelMain, type WebFrameMain } from 'electron';
-import { appContract } from '../contract/contracts.ts';
-import type { AppHost } from '../transport/appHost.ts';
+import { servePage, type AppHost } from '../transport/appHost.ts';
 import { messagePortTransport } from '../transport/messagePort.ts';
-import { serve } from '../transport/server.ts';
 import { connectChannel, portChannel } from './channels.ts';
 import { pageUrl } from './page.ts';
 
@@ -13,7 +11,7 @@ export function connectPages(host: AppHost): void {
   ipcMain.on(connectChannel, ({ senderFrame: frame }) => {
     if (!isOwnPage(frame)) return;
     const { port1, port2 } = new MessageChannelMain();
-    serve(messagePortTransport(port1), appContract, host.handlers, host.events);
+    servePage(messagePortTransport(port1), host);
     frame.postMessage(portChannel, null, [port2]);
   });
 }

@@ -5,11 +5,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { appContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
-import type { AppHost } from '../transport/appHost.ts';
+import { servePage, type AppHost } from '../transport/appHost.ts';
 import { socketProtocol, uploadPath } from '../transport/page.ts';
-import { serve } from '../transport/server.ts';
 import { readStaticFiles, securityHeaders, type StaticFile } from './staticFiles.ts';
 import { webSocketTransport } from '../transport/webSocket.ts';
 import { Access, newKey } from './access.ts';
@@ -59,7 +57,7 @@ export async function startServer({
     perMessageDeflate: false,
     handleProtocols: () => socketProtocol,
   });
-  sockets.on('connection', (socket) => serve(webSocketTransport(socket), appContract, app.handlers, app.events));
+  sockets.on('connection', (socket) => servePage(webSocketTransport(socket), app));
   server.on('request', (request, response) => answer(request, response, { access, uploads, files, headers }));
   server.on('upgrade', (request, socket, head) => {
     if (!access.allowsSocket(request)) return refuse(socket);

@@ -4,7 +4,7 @@
 import { UserError, type ErrorCode } from '../contract/errors.ts';
 import type { CommandRecord, Contract, EventRecord, Params, Result } from '../contract/rpc.ts';
 import type { z } from 'zod';
-import { serverMessage, type ClientMessage, type ServerMessage, type WireError } from './envelope.ts';
+import { serverMessage, type ClientMessage, type ServerMessage, type WireError, type WireEvent } from './envelope.ts';
 import type { Transport } from './transport.ts';
 
 export interface CallOptions {
@@ -117,12 +117,12 @@ class Connection {
       return this.transport.close();
     if (message.type === 'reply') this.#take(message.id)?.resolve(message.result);
     else if (message.type === 'failure') this.#take(message.id)?.reject(fromWire(message.error));
-    else if (message.type === 'event') this.#tell(message.name, message.payload, message.sequence);
+    else if (message.type === 'events') message.events.forEach((event) => this.#tell(event));
     else this.#greeting?.(message);
   }
 
-  #tell(event: string, payload: unknown, sequence: number): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener(payload, sequence);
+  #tell({ name, payload, sequence }: WireEvent): void {
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) listener(payload, sequence);
   }
 
   #take(id: number): Pending | undefined {

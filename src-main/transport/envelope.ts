@@ -9,6 +9,9 @@ const id = z.int().min(0);
 export const wireError = z.strictObject({ code: z.string(), message: z.string(), key: z.string().optional() });
 export type WireError = z.infer<typeof wireError>;
 
+const wireEvent = z.strictObject({ name: z.string(), sequence: z.int(), payload: z.unknown().optional() });
+export type WireEvent = z.infer<typeof wireEvent>;
+
 export const clientMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('hello'), version: z.string() }),
   z.strictObject({ type: z.literal('call'), id, command: z.string(), params: z.unknown().optional() }),
@@ -22,6 +25,6 @@ export const serverMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('refused'), version: z.string() }),
   z.strictObject({ type: z.literal('reply'), id, result: z.unknown().optional() }),
   z.strictObject({ type: z.literal('failure'), id, error: wireError }),
-  z.strictObject({ type: z.literal('event'), name: z.string(), sequence: z.int(), payload: z.unknown().optional() }),
+  z.strictObject({ type: z.literal('events'), events: z.array(wireEvent) }),
 ]);
 export type ServerMessage = z.infer<typeof serverMessage>;

@@ -5,13 +5,16 @@
 
 import { UserError } from '../contract/errors.ts';
 import type { CommandRecord, Contract, EventMessage, EventRecord, Handlers } from '../contract/rpc.ts';
-import { clientMessage, type ClientMessage, type ServerMessage, type WireError } from './envelope.ts';
+import { clientMessage, type ClientMessage, type ServerMessage, type WireError, type WireEvent } from './envelope.ts';
 import type { EventHub } from './events.ts';
+import { createPace } from './pace.ts';
 import type { Transport } from './transport.ts';
 
 type Call = Extract<ClientMessage, { type: 'call' }>;
 
-export interface ServeOptions {
+export interface ServeOptions<E extends EventRecord> {
+  /** Whether an event goes on steadily, so that the client is told at a pace (pace.ts); default: none does. Is given every event once. */
+  isSteady?: (event: EventMessage<E>) => boolean;
   /** Receives unexpected exceptions; default: standard error. */
   reportBug?: (error: unknown) => void;
 }
@@ -22,11 +25,12 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
   contract: Contract<C, E>,
   handlers: Handlers<C>,
   hub: EventHub<E>,
-  { reportBug = (error) => console.error(error) }: ServeOptions = {},
+  { isSteady = () => false, reportBug = (error) => console.error(error) }: ServeOptions<E> = {},
 ): void {
   const running = new Map<number, AbortController>();
   let unsubscribe: (() => void) | undefined;
   const send = (message: ServerMessage): void => transport.send(message);
+  const pace = createPace<EventMessage<E>>((events) => send({ type: 'events', events: events.map(wireEvent) }));
 
   function greet(version: string): void {
     if (version !== contract.version || unsubscribe) {
@@ -34,7 +38,13 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
       return transport.close();
     }
     send({ type: 'welcome', version: contract.version });
-    unsubscribe = hub.subscribe((event) => send(eventMessage(event)));
+    unsubscribe = hub.subscribe((event) => pace.receive(event, isSteady(event)));
+  }
+
+  /** Events that came before an answer are told before it. */
+  function reply(message: ServerMessage): void {
+    pace.flush();
+    send(message);
   }
 
   async function answer(call: Call): Promise<void> {
@@ -42,9 +52,9 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
     running.set(call.id, controller);
     try {
       const result = await run(contract.commands, handlers, call, controller.signal);
-      send({ type: 'reply', id: call.id, result });
+      reply({ type: 'reply', id: call.id, result });
     } catch (error) {
-      send({ type: 'failure', id: call.id, error: toWire(error, controller.signal, reportBug) });
+      reply({ type: 'failure', id: call.id, error: toWire(error, controller.signal, reportBug) });
     } finally {
       running.delete(call.id);
     }
@@ -62,6 +72,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
 
   transport.onClose(() => {
     unsubscribe?.();
+    pace.stop();
     for (const controller of running.values()) controller.abort();
   });
   transport.onMessage(receive);
@@ -94,6 +105,6 @@ function toWire(error: unknown, signal: AbortSignal, reportBug: (error: unknown)
   return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }
 
-function eventMessage<E extends EventRecord>({ name, sequence, payload }: EventMessage<E>): ServerMessage {
-  return { type: 'event', name: String(name), sequence, payload };
+function wireEvent<E extends EventRecord>({ name, sequence, payload }: EventMessage<E>): WireEvent {
+  return { name: String(name), sequence, payload };
 }

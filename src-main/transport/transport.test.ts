@@ -127,6 +127,26 @@ test('events carry the numbers of their hub and end with the subscription or the
   expect(hub.sequence).toBe(4);
 });
 
+test('what goes on steadily comes together, and before an answer that is given after it', async () => {
+  const [near, far] = memoryPair();
+  const hub = new EventHub<TestEvents>();
+  serve(far, testContract, handlers, hub, { isSteady: () => true });
+  const messages: unknown[] = [];
+  near.onMessage((message) => messages.push(message));
+  onTestFinished(() => near.close());
+  near.send(hello);
+  await vi.waitFor(() => expect(messages).toHaveLength(1));
+  hub.emit('counted', { count: 10 });
+  hub.emit('counted', { count: 11 });
+  near.send({ type: 'call', id: 0, command: 'double', params: { value: 1 } });
+  await vi.waitFor(() => expect(messages).toHaveLength(3));
+  const events = [10, 11].map((count, index) => ({ name: 'counted', sequence: index + 1, payload: { count } }));
+  expect(messages.slice(1)).toEqual([
+    { type: 'events', events },
+    { type: 'reply', id: 0, result: 2 },
+  ]);
+});
+
 test('different versions refuse each other', async () => {
   const [near, far] = memoryPair();
   serve(far, testContract, handlers, new EventHub<TestEvents>());

@@ -20,8 +20,10 @@ export function formatBytes(bytes: number): string {
   return formatSi(bytes, 'B');
 }
 
+const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
 export function formatInteger(value: number): string {
-  return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : notFinite(value);
+  return Number.isFinite(value) ? integers.format(Math.round(value)) : notFinite(value);
 }
 
 /** Four significant digits, for losses and learning rates. */

@@ -29,7 +29,9 @@ const gradients: GradientRecord = {
 const render = (props: { plan: Plan; gradients?: GradientRecord }) => renderToString(createSSRApp(MaskMatrix, props));
 /** Words of the cells in the order of the page. */
 const cells = (html: string) =>
-  [...html.matchAll(/<td[^>]*>(.*?)<\/td>/gs)].map(([, inner]) => inner!.replace(/<[^>]*>/g, '').trim());
+  [...html.matchAll(/<td[^>]*>(.*?)<\/td>/gs)].map(
+    ([, inner]) => /aria-label="([^"]*)"/.exec(inner!)?.[1] ?? inner!.replace(/<[^>]*>/g, '').trim(),
+  );
 
 test('before anything is measured the matrix says who holds what, and nothing in it takes the focus', async () => {
   const html = await render({ plan });

@@ -1,10 +1,10 @@
-// The page's clock as a value that others can depend on, once a second.
+// The page's clock as a value that others can depend on.
 
 import { onScopeDispose, ref, type Ref } from 'vue';
 
-export function useNow(): Readonly<Ref<number>> {
+export function useNow(everyMs = 1000): Readonly<Ref<number>> {
   const now = ref(Date.now());
-  const timer = setInterval(() => (now.value = Date.now()), 1000);
+  const timer = setInterval(() => (now.value = Date.now()), everyMs);
   onScopeDispose(() => clearInterval(timer));
   return now;
 }

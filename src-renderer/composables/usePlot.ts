@@ -7,8 +7,8 @@ import uPlot from 'uplot';
 import { computed, onMounted, onScopeDispose, shallowRef, watch, type Ref } from 'vue';
 import { drawNever, drawSoon } from './frames.ts';
 
-/** Pixels by which added values must go on to be drawn. */
-const leastPx = 2;
+/** Share of the plot's width by which added values must go on to be drawn. */
+const leastGrowth = 0.02;
 
 export type Range = readonly [number, number];
 
@@ -62,15 +62,14 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
     if (inView && !document.hidden) drawSoon(draw);
   }
 
-  /** In pixels from the left edge, within the plot. */
+  /** As a share of the plot's width, within the plot. */
   function placeOf(x: number, [min, max]: Range): number {
-    const width = plot?.width ?? 0;
-    return Math.min(width, Math.max(0, (width * (x - min)) / (max - min)));
+    return Math.min(1, Math.max(0, (x - min) / (max - min)));
   }
 
   function added(): void {
     const to = placeOf(source.newest(), zoom.value ?? source.extent());
-    if (Math.abs(to - drawnTo) >= leastPx) schedule();
+    if (Math.abs(to - drawnTo) >= leastGrowth) schedule();
   }
 
   function resize(): void {

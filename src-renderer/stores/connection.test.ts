@@ -89,7 +89,7 @@ test('a missed sequence number makes everyone ask again', async () => {
   app.send({ type: 'welcome', version: appContract.version });
   const epochs: number[] = [];
   for (const sequence of [7, 8, 10, 11]) {
-    app.send({ type: 'event', name: 'checkpointWritten', sequence, payload: { runId: 'r', step: 1 } });
+    app.send({ type: 'events', events: [{ name: 'checkpointWritten', sequence, payload: { runId: 'r', step: 1 } }] });
     await settle();
     epochs.push(connection.epoch);
   }

@@ -107,6 +107,7 @@ export const useRunStore = defineStore('run', () => {
       case 'datasetRemoved':
       case 'importChanged':
       case 'settingsSaved':
+      case 'dataFolderChosen':
         return;
     }
   }

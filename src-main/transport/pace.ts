@@ -1,0 +1,44 @@
+// When the other side is told of what goes on steadily, such as the steps of a run: at once after a silence, and from then on once a second,
+// all of it together. Training may use every core, and whatever wakes a page and has it drawn is missing there. What happens once is told
+// at once, and never before what came earlier.
+
+export interface Pace<E> {
+  receive(event: E, steady: boolean): void;
+  /** Tells what waits. */
+  flush(): void;
+  /** Drops what waits. */
+  stop(): void;
+}
+
+export const pauseMs = 1000;
+/** Some times what a run tells in a second; so that no message becomes large. */
+const mostWaiting = 30;
+
+export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
+  let waiting: E[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let toldAt = -Infinity;
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (waiting.length === 0) return;
+    toldAt = performance.now();
+    const events = waiting;
+    waiting = [];
+    tell(events);
+  }
+
+  function receive(event: E, steady: boolean): void {
+    waiting.push(event);
+    if (!steady || waiting.length >= mostWaiting) flush();
+    else timer ??= setTimeout(flush, Math.max(0, toldAt + pauseMs - performance.now()));
+  }
+
+  function stop(): void {
+    clearTimeout(timer);
+    waiting = [];
+  }
+
+  return { receive, flush, stop };
+}
