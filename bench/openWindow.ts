@@ -1,5 +1,6 @@
-// How much longer a training step takes while the window shows the run: the sample on one device, in short turns with the page closed and
-// open, and the processor time that the browser takes. A turn in which other programs took part of the machine is done again.
+// How much longer a training step takes while the window shows the run: the sample on one device, in short turns, and the processor time that
+// the browser takes. Every other turn is closed; between two of these the page is open, and between the next two closed as well, as a control.
+// What a turn between two says is its mean step over the mean step of both. A turn in which other programs took part of the machine is done again.
 
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -15,8 +16,13 @@ import { builtWorker } from '../src-main/testing/lab.ts';
 import { Browser, openRun } from './browser.ts';
 
 const mostTries = 20;
-const settleMs = 5000;
+/** Until a page that was opened is compiled and at rest. */
+const settleMs = 10_000;
 const ticksPerSec = 100;
+
+/** What a turn between two closed ones is for. */
+const kinds = ['open', 'control'] as const;
+type Kind = (typeof kinds)[number];
 
 interface Turn {
   stepMs: number[];
@@ -30,6 +36,7 @@ export async function main(args: string[], executablePath: string): Promise<void
   const number = { type: 'string' } as const;
   const { values } = parseArgs({ args, options: { seconds: number, rounds: number, threads: number, others: number } });
   const [seconds, rounds] = [Number(values.seconds ?? 10), Number(values.rounds ?? 10)];
+  if (!(rounds >= 2)) throw new Error('an interval needs two rounds at least');
   const mostOthers = Number(values.others ?? 0.05);
   const home = await mkdtemp(join(tmpdir(), 'sdp-open-window-'));
   const app = await createApp({ home, spawnDevice: builtWorker() });
@@ -42,14 +49,17 @@ export async function main(args: string[], executablePath: string): Promise<void
   try {
     const runId = await app.start(endless(Number(values.threads ?? 1)));
     await stepTimes(app, 10);
-    const turns: Record<'closed' | 'open', Turn[]> = { closed: [], open: [] };
-    for (let round = 0; round < rounds; round++) {
-      turns.closed.push(await quietTurn(mostOthers, () => turn(app, browser, devicePid, seconds)));
-      const page = await openRun(browser, server.url, runId);
-      turns.open.push(await quietTurn(mostOthers, () => turn(app, browser, devicePid, seconds)));
-      await page.close();
-    }
-    report(turns);
+    const once = () => quietTurn(mostOthers, () => turn(app, browser, devicePid, seconds));
+    const closed = [await once()];
+    const between: Record<Kind, Turn[]> = { open: [], control: [] };
+    for (let round = 0; round < rounds; round++)
+      for (const kind of kinds) {
+        const page = kind === 'open' ? await openRun(browser, server.url, runId) : undefined;
+        between[kind].push(await once());
+        await page?.close();
+        closed.push(await once());
+      }
+    report(closed, between);
     await app.stop(runId);
   } finally {
     await browser.close();
@@ -122,32 +132,58 @@ async function stepTimes(app: App, seconds: number): Promise<number[]> {
   return times;
 }
 
-function report(turns: Record<'closed' | 'open', Turn[]>): void {
-  const [closed, open] = [turns.closed, turns.open].map((some) => median(some.flatMap(({ stepMs }) => stepMs)));
-  const [closedMean, openMean] = [turns.closed, turns.open].map((some) => mean(some.flatMap(({ stepMs }) => stepMs)));
-  const byRound = turns.open.map(({ stepMs }, round) => median(stepMs) / median(turns.closed[round]!.stepMs));
-  const kinds = Object.keys(turns.open[0]!.browser);
+function report(closed: Turn[], between: Record<Kind, Turn[]>): void {
+  const ratios = (kind: Kind) =>
+    between[kind].map(({ stepMs }, round) => {
+      const before = 2 * round + kinds.indexOf(kind);
+      return mean(stepMs) / mean([closed[before]!, closed[before + 1]!].map((beside) => mean(beside.stepMs)));
+    });
+  const all = { closed, ...between };
+  const ofTurns = <T>(what: (turns: Turn[]) => T) => mapped(all, what);
   console.log(
     JSON.stringify(
       {
-        closedMs: { median: rounded(closed!), mean: rounded(closedMean!) },
-        openMs: { median: rounded(open!), mean: rounded(openMean!) },
-        ratio: { median: rounded(open! / closed!), mean: rounded(openMean! / closedMean!) },
-        ratioOfRounds: byRound.toSorted((a, b) => a - b).map(rounded),
-        othersOfTurns: [turns.closed, turns.open].map((some) => percent(mean(some.map(({ others }) => others)))),
-        steps: turns.open.flatMap(({ stepMs }) => stepMs).length,
-        processorWhileOpen: Object.fromEntries(
-          kinds.map((kind) => [kind, percent(mean(turns.open.map(({ browser }) => browser[kind] ?? 0)))]),
-        ),
-        mainProcess: {
-          closed: percent(mean(turns.closed.map(({ main }) => main))),
-          open: percent(mean(turns.open.map(({ main }) => main))),
-        },
+        ratio: mapped({ open: ratios('open'), control: ratios('control') }, (values) => ({
+          mean: rounded(mean(values)),
+          ...{ interval95: interval95(values).map(rounded), median: rounded(median(values)) },
+          rounds: values.map(rounded),
+        })),
+        stepMs: ofTurns((turns) => {
+          const steps = turns.flatMap(({ stepMs }) => stepMs);
+          return { mean: rounded(mean(steps)), median: rounded(median(steps)), steps: steps.length };
+        }),
+        processor: ofTurns((turns) => ({
+          ...mapped(turns[0]!.browser, (_, kind) => percent(mean(turns.map(({ browser }) => browser[kind] ?? 0)))),
+          browserInAll: percent(mean(turns.map(({ browser }) => sum(Object.values(browser))))),
+          mainProcess: percent(mean(turns.map(({ main }) => main))),
+          others: percent(mean(turns.map(({ others }) => others))),
+        })),
       },
       null,
       2,
     ),
   );
+}
+
+/** Of the mean, by Student's t; the rounds of a kind share closed turns with the other kind only. */
+function interval95(values: number[]): [number, number] {
+  const at = mean(values);
+  const deviation = Math.sqrt(sum(values.map((value) => (value - at) ** 2)) / (values.length - 1));
+  const half = (quantileOfT(values.length - 1) * deviation) / Math.sqrt(values.length);
+  return [at - half, at + half];
+}
+
+/** 97.5 % quantile of Student's t; beyond the table by its expansion, which is then right to three digits. */
+function quantileOfT(freedom: number): number {
+  const table = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+  const z = 1.96;
+  return (
+    table[freedom - 1] ?? z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2)
+  );
+}
+
+function mapped<K extends string, T, R>(record: Record<K, T>, value: (of: T, key: K) => R): Record<K, R> {
+  return Object.fromEntries(Object.entries<T>(record).map(([key, of]) => [key, value(of, key as K)])) as Record<K, R>;
 }
 
 const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
