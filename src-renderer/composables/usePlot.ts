@@ -7,8 +7,10 @@ import uPlot from 'uplot';
 import { computed, onMounted, onScopeDispose, shallowRef, watch, type Ref } from 'vue';
 import { drawNever, drawSoon } from './frames.ts';
 
-/** Share of the plot's width by which added values must go on to be drawn. */
+/** Share of the plot's width by which added values must go on to be drawn at once; of less, what can be seen is drawn after a time. */
 const leastGrowth = 0.02;
+const leastPx = 2;
+const drawnEveryMs = 5000;
 
 export type Range = readonly [number, number];
 
@@ -31,6 +33,7 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
   let plot: uPlot | null = null;
   let inView = true;
   let drawnTo = 0;
+  let drawnAt = 0;
   let fontPx = 0;
 
   function create(): void {
@@ -51,6 +54,7 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
     const range = zoom.value ?? source.extent();
     const [min, max] = range;
     drawnTo = placeOf(source.newest(), range);
+    drawnAt = performance.now();
     const data = source.data(range, plot.width);
     plot.batch(() => {
       plot!.setData(data, false);
@@ -69,7 +73,9 @@ export function usePlot(host: Readonly<Ref<HTMLElement | null>>, source: PlotSou
 
   function added(): void {
     const to = placeOf(source.newest(), zoom.value ?? source.extent());
-    if (Math.abs(to - drawnTo) >= leastGrowth) schedule();
+    const growth = Math.abs(to - drawnTo);
+    const isDue = growth * (plot?.width ?? 0) >= leastPx && performance.now() - drawnAt >= drawnEveryMs;
+    if (growth >= leastGrowth || isDue) schedule();
   }
 
   function resize(): void {
