@@ -14,20 +14,28 @@ export interface AppHost {
   events: EventHub<AppEvents>;
 }
 
+/** While devices other than the CPU train, and while the CPU does: then training takes the cores that draw the page. */
+const [usualPauseMs, cpuPauseMs] = [250, 2000];
+
 /** Serves a page, which is told of what goes on steadily at a pace. */
 export function servePage(transport: Transport, { handlers, events }: AppHost): void {
-  serve(transport, appContract, handlers, events, { isSteady: steadyEvents() });
+  serve(transport, appContract, handlers, events, { pauseMs: steadyPause() });
 }
 
-/** Steps and what is measured beside them; the summary of a run whose state is as it was. */
-function steadyEvents(): (event: EventMessage<AppEvents>) => boolean {
+/** A pause for steps and what is measured beside them, and for the summary of a run whose state is as it was. */
+function steadyPause(): (event: EventMessage<AppEvents>) => number {
   const states = new Map<string, RunState>();
+  let pauseMs = usualPauseMs;
   return ({ name, payload }) => {
+    if (name === 'memorySampled') {
+      const onCpu = payload.memory.devices.some(({ device }) => device.startsWith('cpu:'));
+      pauseMs = onCpu ? cpuPauseMs : usualPauseMs;
+    }
     if (name !== 'runChanged')
-      return name === 'stepsAppended' || name === 'memorySampled' || name === 'gradientsMeasured';
+      return name === 'stepsAppended' || name === 'memorySampled' || name === 'gradientsMeasured' ? pauseMs : 0;
     const { id, state } = payload.summary;
     const before = states.get(id);
     states.set(id, state);
-    return state === before;
+    return state === before ? pauseMs : 0;
   };
 }

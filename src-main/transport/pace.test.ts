@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createPace, pauseMs } from './pace.ts';
+import { createPace } from './pace.ts';
+
+const pauseMs = 1000;
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -9,12 +11,12 @@ function paced() {
   return { pace: createPace<string>((events) => told.push(events)), told };
 }
 
-test('tells what goes on steadily at once after a silence, then once a second', () => {
+test('tells what goes on steadily at once after a silence, then once in a pause', () => {
   const { pace, told } = paced();
-  pace.receive('a', true);
+  pace.receive('a', pauseMs);
   vi.advanceTimersByTime(0);
   expect(told).toEqual([['a']]);
-  for (const event of ['b', 'c', 'd']) pace.receive(event, true);
+  for (const event of ['b', 'c', 'd']) pace.receive(event, pauseMs);
   vi.advanceTimersByTime(pauseMs - 1);
   expect(told).toEqual([['a']]);
   vi.advanceTimersByTime(1);
@@ -23,12 +25,12 @@ test('tells what goes on steadily at once after a silence, then once a second', 
 
 test('tells what happens once at once, behind what came earlier', () => {
   const { pace, told } = paced();
-  pace.receive('a', true);
+  pace.receive('a', pauseMs);
   vi.advanceTimersByTime(0);
-  pace.receive('b', true);
-  pace.receive('paused', false);
+  pace.receive('b', pauseMs);
+  pace.receive('paused', 0);
   expect(told).toEqual([['a'], ['b', 'paused']]);
-  pace.receive('c', true);
+  pace.receive('c', pauseMs);
   pace.flush();
   vi.advanceTimersByTime(pauseMs);
   expect(told).toEqual([['a'], ['b', 'paused'], ['c']]);
@@ -36,7 +38,7 @@ test('tells what happens once at once, behind what came earlier', () => {
 
 test('tells earlier where much waits', () => {
   const { pace, told } = paced();
-  for (let event = 0; event < 70; event++) pace.receive(String(event), true);
+  for (let event = 0; event < 70; event++) pace.receive(String(event), pauseMs);
   vi.advanceTimersByTime(pauseMs);
   expect(told.flat()).toEqual(Array.from({ length: 70 }, (_, event) => String(event)));
   expect(Math.max(...told.map((events) => events.length))).toBeLessThan(70);

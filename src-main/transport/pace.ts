@@ -1,17 +1,17 @@
-// When the other side is told of what goes on steadily, such as the steps of a run: at once after a silence, and from then on once a second,
-// all of it together. Training may use every core, and whatever wakes a page and has it drawn is missing there. What happens once is told
-// at once, and never before what came earlier.
+// When the other side is told of what goes on steadily, such as the steps of a run: at once after a silence, and from then on after a pause
+// each time, all of it together. Training may use every core, and whatever wakes a page and has it drawn is missing there. What happens once
+// is told at once, and never before what came earlier.
 
 export interface Pace<E> {
-  receive(event: E, steady: boolean): void;
+  /** `pauseMs`: from what was told last to this; 0 for what happens once. */
+  receive(event: E, pauseMs: number): void;
   /** Tells what waits. */
   flush(): void;
   /** Drops what waits. */
   stop(): void;
 }
 
-export const pauseMs = 1000;
-/** Some times what a run tells in a second; so that no message becomes large. */
+/** Some times what a run tells in a pause; so that no message becomes large. */
 const mostWaiting = 30;
 
 export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
@@ -29,9 +29,9 @@ export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
     tell(events);
   }
 
-  function receive(event: E, steady: boolean): void {
+  function receive(event: E, pauseMs: number): void {
     waiting.push(event);
-    if (!steady || waiting.length >= mostWaiting) flush();
+    if (pauseMs === 0 || waiting.length >= mostWaiting) flush();
     else timer ??= setTimeout(flush, Math.max(0, toldAt + pauseMs - performance.now()));
   }
 

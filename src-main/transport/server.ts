@@ -13,8 +13,8 @@ import type { Transport } from './transport.ts';
 type Call = Extract<ClientMessage, { type: 'call' }>;
 
 export interface ServeOptions<E extends EventRecord> {
-  /** Whether an event goes on steadily, so that the client is told at a pace (pace.ts); default: none does. Is given every event once. */
-  isSteady?: (event: EventMessage<E>) => boolean;
+  /** Milliseconds that an event may wait to be told with others (pace.ts); default: 0, of all. Is given every event once. */
+  pauseMs?: (event: EventMessage<E>) => number;
   /** Receives unexpected exceptions; default: standard error. */
   reportBug?: (error: unknown) => void;
 }
@@ -25,7 +25,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
   contract: Contract<C, E>,
   handlers: Handlers<C>,
   hub: EventHub<E>,
-  { isSteady = () => false, reportBug = (error) => console.error(error) }: ServeOptions<E> = {},
+  { pauseMs = () => 0, reportBug = (error) => console.error(error) }: ServeOptions<E> = {},
 ): void {
   const running = new Map<number, AbortController>();
   let unsubscribe: (() => void) | undefined;
@@ -38,7 +38,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
       return transport.close();
     }
     send({ type: 'welcome', version: contract.version });
-    unsubscribe = hub.subscribe((event) => pace.receive(event, isSteady(event)));
+    unsubscribe = hub.subscribe((event) => pace.receive(event, pauseMs(event)));
   }
 
   /** Events that came before an answer are told before it. */

@@ -130,7 +130,7 @@ test('events carry the numbers of their hub and end with the subscription or the
 test('what goes on steadily comes together, and before an answer that is given after it', async () => {
   const [near, far] = memoryPair();
   const hub = new EventHub<TestEvents>();
-  serve(far, testContract, handlers, hub, { isSteady: () => true });
+  serve(far, testContract, handlers, hub, { pauseMs: () => 1000 });
   const messages: unknown[] = [];
   near.onMessage((message) => messages.push(message));
   onTestFinished(() => near.close());

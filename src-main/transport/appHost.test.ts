@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { appContract } from '../contract/contracts.ts';
+import type { AppEvents } from '../contract/events.ts';
+import { noLoss, type RunSummary } from '../contract/run.ts';
+import { emptyColumns } from '../run/stepMerger.ts';
+import { servePage, type AppHost } from './appHost.ts';
+import { EventHub } from './events.ts';
+import { memoryPair } from './memory.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const runId = 'a';
+const summary: RunSummary = {
+  ...{ id: runId, name: 'a', state: 'training', reason: '', step: 1, steps: 9, createdAt: '2026-11-21T00:00:00Z' },
+  ...{ accuracy: null, perplexity: null, curve: noLoss, dataset: 'mnist', fingerprint: '', warning: '' },
+};
+const bytes = { weights: 0, gradients: 0, optimizer: 0, activations: 0, workspace: 0, total: 0 };
+const memoryOf = (device: string) => ({
+  runId,
+  memory: {
+    step: 1,
+    elapsedMs: 1,
+    devices: [{ device, pid: 1, residentBytes: 1, peakResidentBytes: 1, measured: bytes }],
+  },
+});
+
+/** Counts of the events that a page is told together. */
+function page() {
+  const events = new EventHub<AppEvents>();
+  const [near, far] = memoryPair();
+  const counts: number[] = [];
+  near.onMessage((message) => {
+    const { type, events: told } = message as { type: string; events?: unknown[] };
+    if (type === 'events') counts.push(told!.length);
+  });
+  servePage(far, { handlers: {} as AppHost['handlers'], events });
+  near.send({ type: 'hello', version: appContract.version });
+  return { events, counts };
+}
+
+test.each([
+  ['cuda:0', 250],
+  ['cpu:1', 2000],
+])('while %s trains, a page is told of its steps every %i ms, and of a new state at once', async (device, pauseMs) => {
+  const { events, counts } = page();
+  await vi.advanceTimersByTimeAsync(0);
+  events.emit('runChanged', { summary });
+  events.emit('memorySampled', memoryOf(device));
+  await vi.advanceTimersByTimeAsync(pauseMs);
+  counts.length = 0;
+  for (let step = 0; step < 3; step++) events.emit('stepsAppended', { runId, columns: emptyColumns(1) });
+  events.emit('runChanged', { summary: { ...summary, step: 4 } });
+  await vi.advanceTimersByTimeAsync(pauseMs - 1);
+  expect(counts).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(counts).toEqual([4]);
+  events.emit('stepsAppended', { runId, columns: emptyColumns(1) });
+  events.emit('runChanged', { summary: { ...summary, state: 'paused' } });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(counts).toEqual([4, 2]);
+});
