@@ -79,8 +79,11 @@ async function prepare(setup: DeviceSetup): Promise<Prepared> {
   });
   const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
   const training: number[] = [];
-  for (const worker of setup.workers) training.push(await device.addSession(bindings.training(worker)));
-  await collectGarbage();
+  for (const worker of setup.workers) {
+    training.push(await device.addSession(bindings.training(worker)));
+    // What building the graph left, before the next one is built.
+    await collectGarbage();
+  }
   return { setup, device, bindings, training, evaluation: null };
 }
 
