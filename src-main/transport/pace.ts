@@ -11,7 +11,7 @@ export interface Pace<E> {
   stop(): void;
 }
 
-/** Some times what a run tells in a pause; so that no message becomes large. */
+/** More than a run tells in a pause; so that no message becomes large. */
 const mostWaiting = 30;
 
 export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
