@@ -1,6 +1,9 @@
 // How much longer a training step takes while the window shows the run: the sample on one device, in short turns, and the processor time that
 // the browser takes. Every other turn is closed; between two of these the page is open, and between the next two closed as well, as a control.
 // What a turn between two says is its mean step over the mean step of both. A turn in which other programs took part of the machine is done again.
+//
+// Turns differ by themselves, so the cost of an update is also taken within the open ones: by how much the step in which a page was told of
+// news, and the two after it, are longer than those from the fifth on.
 
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +11,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { WebSocket } from 'ws';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
 import { createApp, type App } from '../src-main/run/app.ts';
 import { samples } from '../src-main/run/samples.ts';
@@ -26,6 +30,8 @@ type Kind = (typeof kinds)[number];
 
 interface Turn {
   stepMs: number[];
+  /** By how many steps each comes after the one in which the page was told last; NaN before the first. */
+  lags: number[];
   /** Share of one core, by kind of process of the browser. */
   browser: Record<string, number>;
   main: number;
@@ -47,9 +53,10 @@ export async function main(args: string[], executablePath: string): Promise<void
   const server = await startServer({ app, home, port: 0, rendererDir: join(import.meta.dirname, '../out/renderer') });
   const browser = await Browser.start(executablePath);
   try {
+    const told = watchSockets();
     const runId = await app.start(endless(Number(values.threads ?? 1)));
-    await stepTimes(app, 10);
-    const once = () => quietTurn(mostOthers, () => turn(app, browser, devicePid, seconds));
+    await delay(settleMs);
+    const once = () => quietTurn(mostOthers, () => turn(app, browser, devicePid, seconds, told));
     const closed = [await once()];
     const between: Record<Kind, Turn[]> = { open: [], control: [] };
     for (let round = 0; round < rounds; round++)
@@ -90,10 +97,16 @@ async function quietTurn(mostOthers: number, once: () => Promise<Turn>): Promise
   }
 }
 
-async function turn(app: App, browser: Browser, devicePid: number, seconds: number): Promise<Turn> {
+async function turn(
+  app: App,
+  browser: Browser,
+  devicePid: number,
+  seconds: number,
+  told: readonly number[],
+): Promise<Turn> {
   await delay(settleMs);
   const before = await processorSecs(browser, devicePid);
-  const stepMs = await stepTimes(app, seconds);
+  const steps = await stepsWithin(app, seconds);
   const after = await processorSecs(browser, devicePid);
   const share = (from: number, to: number) => (to - from) / (after.at - before.at);
   const ofBrowser: Record<string, number> = {};
@@ -104,7 +117,7 @@ async function turn(app: App, browser: Browser, devicePid: number, seconds: numb
   const main = share(before.main, after.main);
   const all = share(before.machine, after.machine);
   const others = all - share(before.device, after.device) - main - sum(Object.values(ofBrowser));
-  return { stepMs, browser: ofBrowser, main, others };
+  return { stepMs: steps.map(({ ms }) => ms), lags: lagsOf(steps, told), browser: ofBrowser, main, others };
 }
 
 async function processorSecs(browser: Browser, devicePid: number) {
@@ -121,15 +134,53 @@ async function processorSecs(browser: Browser, devicePid: number) {
   };
 }
 
-/** Milliseconds of each step that is told within a time. */
-async function stepTimes(app: App, seconds: number): Promise<number[]> {
-  const times: number[] = [];
+interface Step {
+  ms: number;
+  /** By this process's clock. */
+  endedAt: number;
+}
+
+/** The steps that are told within a time. */
+async function stepsWithin(app: App, seconds: number): Promise<Step[]> {
+  const columns: { stepMs: number[]; elapsedMs: number[]; at: number }[] = [];
   const off = app.events.subscribe((event) => {
-    if (event.name === 'stepsAppended') times.push(...event.payload.columns.stepMs);
+    if (event.name === 'stepsAppended') columns.push({ ...event.payload.columns, at: performance.now() });
   });
   await delay(seconds * 1000);
   off();
-  return times;
+  const clockAhead = Math.min(...columns.map(({ at, elapsedMs }) => at - elapsedMs.at(-1)!));
+  return columns.flatMap(({ stepMs, elapsedMs }) =>
+    stepMs.map((ms, row) => ({ ms, endedAt: elapsedMs[row]! + clockAhead })),
+  );
+}
+
+/** When pages are told of events, from now on. */
+function watchSockets(): readonly number[] {
+  const told: number[] = [];
+  const sockets = WebSocket.prototype as { send: (data: unknown) => void };
+  const { send } = sockets;
+  sockets.send = function (data) {
+    if (String(data).startsWith('{"type":"events"')) told.push(performance.now());
+    send.call(this, data);
+  };
+  return told;
+}
+
+function lagsOf(steps: readonly Step[], told: readonly number[]): number[] {
+  const toldDuring = steps.map(({ ms, endedAt }) => told.some((at) => at > endedAt - ms && at <= endedAt));
+  let lag = NaN;
+  return toldDuring.map((isTold) => (lag = isTold ? 0 : lag + 1));
+}
+
+/** What an update adds to the steps, in all; with the half width of its 95 % interval. */
+function costOfUpdate(turns: readonly Turn[]): { updates: number; ms: number; half95: number } {
+  const from = (least: number, most: number) =>
+    turns.flatMap(({ stepMs, lags }) => stepMs.filter((_, index) => lags[index]! >= least && lags[index]! <= most));
+  const usual = mean(from(5, Infinity));
+  const hit = [0, 1, 2].map((lag) => from(lag, lag));
+  const variance = sum(hit.map((times) => deviation(times) ** 2 / times.length));
+  const ms = sum(hit.map((times) => mean(times) - usual));
+  return { updates: hit[0]!.length, ms: rounded(ms), half95: rounded(1.96 * Math.sqrt(variance)) };
 }
 
 function report(closed: Turn[], between: Record<Kind, Turn[]>): void {
@@ -148,6 +199,7 @@ function report(closed: Turn[], between: Record<Kind, Turn[]>): void {
           ...{ interval95: interval95(values).map(rounded), median: rounded(median(values)) },
           rounds: values.map(rounded),
         })),
+        update: costOfUpdate(between.open),
         stepMs: ofTurns((turns) => {
           const steps = turns.flatMap(({ stepMs }) => stepMs);
           return { mean: rounded(mean(steps)), median: rounded(median(steps)), steps: steps.length };
@@ -168,8 +220,7 @@ function report(closed: Turn[], between: Record<Kind, Turn[]>): void {
 /** Of the mean, by Student's t; the rounds of a kind share closed turns with the other kind only. */
 function interval95(values: number[]): [number, number] {
   const at = mean(values);
-  const deviation = Math.sqrt(sum(values.map((value) => (value - at) ** 2)) / (values.length - 1));
-  const half = (quantileOfT(values.length - 1) * deviation) / Math.sqrt(values.length);
+  const half = (quantileOfT(values.length - 1) * deviation(values)) / Math.sqrt(values.length);
   return [at - half, at + half];
 }
 
@@ -188,6 +239,10 @@ function mapped<K extends string, T, R>(record: Record<K, T>, value: (of: T, key
 
 const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
 const mean = (values: number[]): number => sum(values) / values.length;
+const deviation = (values: number[]): number => {
+  const at = mean(values);
+  return Math.sqrt(sum(values.map((value) => (value - at) ** 2)) / (values.length - 1));
+};
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 const rounded = (value: number): number => Number(value.toFixed(3));
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;

@@ -1,9 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import { noLoss, type RunSummary } from '../contract/run.ts';
 import { emptyColumns } from '../run/stepMerger.ts';
-import { servePage, type AppHost } from './appHost.ts';
+import { cpuPauseMs, servePage, type AppHost } from './appHost.ts';
 import { EventHub } from './events.ts';
 import { memoryPair } from './memory.ts';
 
@@ -15,12 +16,13 @@ const summary: RunSummary = {
   ...{ id: runId, name: 'a', state: 'training', reason: '', step: 1, steps: 9, createdAt: '2026-11-21T00:00:00Z' },
   ...{ accuracy: null, perplexity: null, curve: noLoss, dataset: 'mnist', fingerprint: '', warning: '' },
 };
+const elapsedMs = 100_000;
 const bytes = { weights: 0, gradients: 0, optimizer: 0, activations: 0, workspace: 0, total: 0 };
 const memoryOf = (device: string) => ({
   runId,
   memory: {
     step: 1,
-    elapsedMs: 1,
+    elapsedMs,
     devices: [{ device, pid: 1, residentBytes: 1, peakResidentBytes: 1, measured: bytes }],
   },
 });
@@ -39,9 +41,14 @@ function page() {
   return { events, counts };
 }
 
+test('the pause while the CPU trains is shorter where there are more cores, and at first', () => {
+  expect([1, 2, 8, 20, 64].map((cores) => cpuPauseMs(cores, 100_000))).toEqual([5000, 5000, 1250, 500, 250]);
+  expect([0, 5_000, 20_000].map((elapsedMs) => cpuPauseMs(2, elapsedMs))).toEqual([250, 500, 2000]);
+});
+
 test.each([
   ['cuda:0', 250],
-  ['cpu:1', 2000],
+  ['cpu:1', cpuPauseMs(availableParallelism(), elapsedMs)],
 ])('while %s trains, a page is told of its steps every %i ms, and of a new state at once', async (device, pauseMs) => {
   const { events, counts } = page();
   await vi.advanceTimersByTimeAsync(0);
