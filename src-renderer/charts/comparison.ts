@@ -110,7 +110,8 @@ export function meanBand(curves: readonly Curve[]): Band {
   return band;
 }
 
-function deviation(values: readonly number[], mean: number): number {
+/** Sample standard deviation; 0 of one value. */
+export function deviation(values: readonly number[], mean: number): number {
   if (values.length < 2) return 0;
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }

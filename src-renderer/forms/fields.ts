@@ -62,6 +62,9 @@ const onlyFor: Record<string, { key: string; value: string }> = {
   'training.stepFactor': { key: 'training.schedule', value: 'step' },
 };
 
+/** Of keys whose name alone says too little. */
+const labels: Record<string, string> = { 'subnetworks.plan': 'Plan file' };
+
 const familyKey = 'model.family';
 const augmentationKey = 'data.augmentation';
 
@@ -107,7 +110,7 @@ function field(section: string, key: string, name: string, schema: Schema): Form
     key,
     family: undefined,
     section,
-    label: humanise(name),
+    label: labels[key] ?? humanise(name),
     description: schema.description ?? '',
     kind: kindOf(key, schema),
     choices: schema.const !== undefined ? [schema.const] : (schema.enum ?? []),
