@@ -65,6 +65,10 @@ export type TokensDataset = z.infer<typeof tokensDataset>;
 export const dataset = z.discriminatedUnion('kind', [imagesDataset, tokensDataset]);
 export type Dataset = z.infer<typeof dataset>;
 
+/** One that is there and cannot be used; a sentence says why. */
+export const damagedDataset = z.object({ name: z.string(), problem: z.string() });
+export type DamagedDataset = z.infer<typeof damagedDataset>;
+
 /** A ready run that the first screen offers: its dataset is imported when it starts. */
 export const sample = z.object({ id: z.string(), title: z.string(), description: z.string(), config: runConfig });
 export type Sample = z.infer<typeof sample>;
@@ -83,6 +87,7 @@ export const appCommands = {
       sequence: z.number(),
       devices: z.array(device),
       datasets: z.array(dataset),
+      damagedDatasets: z.array(damagedDataset),
       runs: z.array(runSummary),
       samples: z.array(sample),
       settings,
@@ -105,6 +110,9 @@ export const appCommands = {
   resumeRun: { params: runId, result: runSummary },
   /** Writes a checkpoint of an active run at the next step boundary; returns when it is written. */
   checkpointRun: { params: runId, result: runSummary },
+  renameRun: { params: runId.extend({ name: runConfig.shape.name.unwrap() }), result: runSummary },
+  /** Its folder with all that is in it; refused while it is active. */
+  deleteRun: { params: runId, result: z.object({}) },
   /** The last lines of the run's log. */
   runLog: { params: runId, result: z.object({ lines: z.array(z.string()) }) },
   getRun: { params: runId, result: runDetail },

@@ -11,6 +11,7 @@ const ofRun = z.object({ runId: z.string() });
 
 export const appEvents = {
   runChanged: z.object({ summary: runSummary }),
+  runRemoved: ofRun,
   stepsAppended: ofRun.extend({ columns: stepColumns }),
   evaluationAppended: ofRun.extend({ evaluation: evaluationRecord }),
   gradientsMeasured: ofRun.extend({ gradients: gradientRecord }),

@@ -1,7 +1,7 @@
 // The imported datasets, as folders under HOME/datasets. Nothing is cached: the file system is the catalogue.
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import type { BatchSource } from '../native.ts';
@@ -28,10 +28,16 @@ export async function listDatasets(home: string): Promise<Catalogue> {
   return catalogue;
 }
 
-/** Fails with a `data` error that lists what there is where the name is unknown. */
+/** Fails with a `data` error that lists what there is where the name is unknown, and with one where it is damaged. */
 export async function getDataset(home: string, name: string): Promise<Manifest> {
+  await datasetFolder(home, name);
+  return await readManifest(home, name);
+}
+
+/** Where a dataset is, damaged or not. Fails as `getDataset` does where there is none. */
+export async function datasetFolder(home: string, name: string): Promise<string> {
   const names = await datasetNames(home);
-  if (names.includes(name)) return await readManifest(home, name);
+  if (names.includes(name)) return join(datasetsFolder(home), name);
   const there = names.length > 0 ? `imported are ${names.join(', ')}` : 'none is imported yet';
   throw new UserError('data', `there is no dataset "${name}": ${there}; add one with "sdp import PATH"`, { key: name });
 }
@@ -67,23 +73,24 @@ async function datasetNames(home: string): Promise<string[]> {
 /** The folder's name counts, so that a dataset can be renamed by hand. */
 async function readManifest(home: string, name: string): Promise<Manifest> {
   const folder = join(datasetsFolder(home), name);
-  const parsed = manifest.safeParse(await readJson(join(folder, 'manifest.json'), name));
+  const parsed = manifest.safeParse(await readJson(folder));
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
-    throw damaged(name, `manifest.json: ${path.join('.') || 'content'}: ${message}`);
+    throw damaged(folder, `manifest.json: ${path.join('.') || 'content'}: ${message}`);
   }
   const sizes = await Promise.all(parsed.data.files.map(({ path }) => sizeOf(join(folder, path))));
   const found = sizes.reduce((total, size) => total + size, 0);
-  if (found !== parsed.data.bytes) throw damaged(name, `its arrays have ${found} bytes, expected ${parsed.data.bytes}`);
+  if (found !== parsed.data.bytes)
+    throw damaged(folder, `its arrays have ${found} bytes, expected ${parsed.data.bytes}`);
   return { ...parsed.data, name };
 }
 
-async function readJson(path: string, name: string): Promise<unknown> {
+async function readJson(folder: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(path, 'utf8'));
+    return JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
   } catch (error) {
     const problem = error instanceof SyntaxError ? 'is not JSON' : `cannot be read (${systemCode(error)})`;
-    throw damaged(name, `manifest.json ${problem}`, error);
+    throw damaged(folder, `manifest.json ${problem}`, error);
   }
 }
 
@@ -94,7 +101,8 @@ async function sizeOf(path: string): Promise<number> {
   );
 }
 
-function damaged(name: string, problem: string, cause?: unknown): UserError {
-  const message = `dataset ${name} is damaged: ${problem}; remove its folder and import it again`;
+function damaged(folder: string, problem: string, cause?: unknown): UserError {
+  const name = basename(folder);
+  const message = `dataset ${name} is damaged: ${problem}; remove its folder ${folder} and import it again`;
   return new UserError('data', message, { key: name, cause });
 }

@@ -356,12 +356,12 @@ describe('the catalogue', () => {
     await writeFile(join(home, 'datasets/odd/manifest.json'), '{"version": 2}');
     const { datasets, damaged } = await listDatasets(home);
     expect(datasets.map(({ name }) => name)).toEqual(['good']);
-    const remedy = 'remove its folder and import it again';
+    const remedy = (name: string) => `remove its folder ${join(home, 'datasets', name)} and import it again`;
     expect(damaged.map(({ message }) => message)).toEqual([
-      `dataset bare is damaged: manifest.json cannot be read (ENOENT); ${remedy}`,
-      `dataset cut is damaged: its arrays have 419 bytes, expected 554; ${remedy}`,
-      `dataset nojson is damaged: manifest.json is not JSON; ${remedy}`,
-      `dataset odd is damaged: manifest.json: kind: Invalid discriminator value. Expected 'images' | 'tokens'; ${remedy}`,
+      `dataset bare is damaged: manifest.json cannot be read (ENOENT); ${remedy('bare')}`,
+      `dataset cut is damaged: its arrays have 419 bytes, expected 554; ${remedy('cut')}`,
+      `dataset nojson is damaged: manifest.json is not JSON; ${remedy('nojson')}`,
+      `dataset odd is damaged: manifest.json: kind: Invalid discriminator value. Expected 'images' | 'tokens'; ${remedy('odd')}`,
     ]);
     expect(await caught(getDataset(home, 'absent'))).toMatchObject({
       message:

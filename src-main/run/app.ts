@@ -107,7 +107,7 @@ class Lab {
     return {
       snapshot: async () => {
         const sequence = this.events.sequence;
-        const [{ datasets }, runs, { devices }, settings, dataFolder] = await Promise.all([
+        const [{ datasets, damaged }, runs, { devices }, settings, dataFolder] = await Promise.all([
           listDatasets(home),
           this.summaries(),
           listDevices(spawnDevice),
@@ -119,6 +119,7 @@ class Lab {
           sequence,
           devices,
           datasets,
+          damagedDatasets: damaged.map(({ key, message }) => ({ name: key!, problem: message })),
           runs,
           samples: [...samples],
           settings,
@@ -152,6 +153,8 @@ class Lab {
         await run.checkpoint();
         return run.summary;
       },
+      renameRun: ({ runId, name: to }) => this.rename(runId, to),
+      deleteRun: ({ runId }) => this.delete(runId),
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
       exportRun: ({ runId, format, step }) => this.export(runId, format, step === undefined ? {} : { step }),
@@ -185,6 +188,34 @@ class Lab {
     if (run?.summary.state !== 'paused') return this.resume(runId);
     run.unpause();
     return run.summary;
+  }
+
+  private async rename(runId: string, name: string): Promise<RunSummary> {
+    const run = this.runs.get(runId);
+    if (run) {
+      await run.rename(name);
+      return run.summary;
+    }
+    const folder = this.folder(runId);
+    await refuseHeld(folder);
+    await folder.changeConfig((config) => ({ ...config, name }));
+    const { summary, exports } = await folder.readState();
+    const renamed = { ...summary, name };
+    await folder.writeState(renamed, exports);
+    this.events.emit('runChanged', { summary: renamed });
+    return renamed;
+  }
+
+  private async delete(runId: string): Promise<Record<string, never>> {
+    const run = this.runs.get(runId);
+    if (run && isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is active; stop it first`);
+    const folder = this.folder(runId);
+    await refuseHeld(folder);
+    await this.trials.leave(runId);
+    await folder.delete();
+    this.runs.delete(runId);
+    this.events.emit('runRemoved', { runId });
+    return {};
   }
 
   async whenEnded(runId: string): Promise<RunSummary> {
@@ -245,7 +276,7 @@ class Lab {
     this.refuseSecond();
     const folder = this.folder(runId);
     const { summary, exports } = await folder.readState();
-    if (await folder.isHeldElsewhere()) throw new UserError('conflict', `run ${runId} is active in another process`);
+    await refuseHeld(folder);
     if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
     const config = await folder.readConfig();
     const step = await findCheckpoint(folder);
@@ -312,6 +343,10 @@ class Lab {
       exports,
     };
   }
+}
+
+async function refuseHeld(folder: RunFolder): Promise<void> {
+  if (await folder.isHeldElsewhere()) throw new UserError('conflict', `run ${folder.id} is active in another process`);
 }
 
 function findSample(sampleId: string): Sample {

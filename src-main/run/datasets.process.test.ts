@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 
@@ -32,6 +33,17 @@ it('shows images with their labels, all or of one class, and where they end', as
   await expect(datasetPage({ name: '../digits', split: 'test', from: 0, count: 1 }, call)).rejects.toThrow(
     'there is no dataset "../digits"',
   );
+});
+
+it('a damaged dataset is told of, keeps its name from others, and can be deleted', async () => {
+  const { deleteDataset, renameDataset, snapshot } = lab.app.handlers;
+  await mkdir(join(home, 'datasets/broken'));
+  const problem = `dataset broken is damaged: manifest.json cannot be read (ENOENT); remove its folder ${home}/datasets/broken and import it again`;
+  expect((await snapshot({}, call)).damagedDatasets).toEqual([{ name: 'broken', problem }]);
+  await expect(renameDataset({ name: 'digits', to: 'broken' }, call)).rejects.toThrow('already');
+  await expect(renameDataset({ name: 'broken', to: 'mended' }, call)).rejects.toThrow(problem);
+  await deleteDataset({ name: 'broken' }, call);
+  expect(await readdir(join(home, 'datasets'))).toEqual(['digits']);
 });
 
 it('a dataset is renamed with the runs that use it, not while one is active, and deleted at last', async () => {

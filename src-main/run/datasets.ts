@@ -8,7 +8,7 @@ import { UserError } from '../contract/errors.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { isActive, type RunSummary } from '../contract/run.ts';
-import { getDataset, listDatasets } from '../data/catalogue.ts';
+import { datasetFolder, getDataset, listDatasets } from '../data/catalogue.ts';
 import { storageError } from '../data/files.ts';
 import { datasetPage } from '../data/gallery.ts';
 import { datasetName, datasetsFolder } from '../data/manifest.ts';
@@ -42,8 +42,8 @@ export class Datasets {
   private async rename(name: string, to: string): Promise<{ name: string }> {
     if (!datasetName.test(to))
       throw new UserError('data', `a name is of letters, digits, "_", "-" and ".", got "${to}"`, { key: 'to' });
-    const { datasets } = await listDatasets(this.home);
-    if (datasets.some((one) => one.name === to))
+    const { datasets, damaged } = await listDatasets(this.home);
+    if (datasets.some((one) => one.name === to) || damaged.some(({ key }) => key === to))
       throw new UserError('conflict', `there is a dataset "${to}" already; choose another name`, { key: 'to' });
     await getDataset(this.home, name);
     const uses = await this.idleUses(name);
@@ -59,14 +59,13 @@ export class Datasets {
 
   private async delete(name: string): Promise<Record<string, never>> {
     await this.idleUses(name);
-    await getDataset(this.home, name);
     await this.change(name, (folder) => rm(folder, { recursive: true }));
     this.events.emit('datasetRemoved', { name });
     return {};
   }
 
   private async change(name: string, work: (folder: string) => Promise<void>): Promise<void> {
-    const folder = join(datasetsFolder(this.home), name);
+    const folder = await datasetFolder(this.home, name);
     await work(folder).catch((error: unknown) => {
       throw storageError(error, folder);
     });

@@ -52,7 +52,7 @@ export class Run {
     private readonly host: RunHost,
     private readonly events: EventHub<AppEvents>,
     readonly folder: RunFolder,
-    readonly config: RunConfig,
+    private configuration: RunConfig,
     /** Exports so far; the owner of the exports appends. */
     readonly exports: ExportResult[],
     private current: RunSummary,
@@ -64,6 +64,19 @@ export class Run {
 
   get summary(): RunSummary {
     return this.current;
+  }
+
+  get config(): RunConfig {
+    return this.configuration;
+  }
+
+  /** Gives it another name, in its configuration too. */
+  async rename(name: string): Promise<void> {
+    await this.folder.changeConfig((config) => ({ ...config, name }));
+    this.configuration = { ...this.configuration, name };
+    this.current = { ...this.current, name };
+    await this.folder.writeState(this.current, this.exports);
+    this.tell();
   }
 
   /** Ends the run at the next step boundary with a checkpoint; returns when it has ended. */

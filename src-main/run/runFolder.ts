@@ -2,8 +2,8 @@
 //
 // state.json is replaced as a whole; a run whose process is gone while its state says it works is interrupted.
 
-import { appendFile, copyFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { appendFile, copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
@@ -120,10 +120,26 @@ export class RunFolder {
 
   /** Follows a dataset to its new name. */
   async renameDataset(to: string): Promise<void> {
-    const config = parse(await this.read('config.yaml')) as RunConfig;
-    await this.replace('config.yaml', stringify({ ...config, data: { ...config.data, dataset: to } }));
+    await this.changeConfig((config) => ({ ...config, data: { ...config.data, dataset: to } }));
     const { summary, exports } = await this.readState();
     await this.writeState({ ...summary, dataset: to }, exports);
+  }
+
+  /** The configuration as it is stored. */
+  async changeConfig(change: (config: RunConfig) => RunConfig): Promise<void> {
+    const config = parse(await this.read('config.yaml')) as RunConfig;
+    await this.replace('config.yaml', stringify(change(config)));
+  }
+
+  /** Out of the list at once, then file by file. */
+  async delete(): Promise<void> {
+    const leaving = join(dirname(this.path), `.deleted-${this.id}`);
+    try {
+      await rename(this.path, leaving);
+      await rm(leaving, { recursive: true });
+    } catch (error) {
+      throw storageError(error, this.path);
+    }
   }
 
   async lastLogLines(most: number): Promise<string[]> {

@@ -87,6 +87,11 @@ export class Trials {
     };
   }
 
+  /** Ends with the model of a run that goes away. */
+  async leave(runId: string): Promise<void> {
+    if (this.key.startsWith(`${runId} `)) await this.close();
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.idle);
     const { side } = this;

@@ -58,6 +58,7 @@ function fakeApp(): AppHost {
       sequence: events.sequence,
       devices: [],
       datasets: [],
+      damagedDatasets: [],
       runs: [],
       samples,
       settings: { theme: 'system' as const, notify: true, startFrom: null },

@@ -3,7 +3,7 @@
 
 import { defineStore } from 'pinia';
 import { ref, shallowRef, watch } from 'vue';
-import type { Dataset, Device, Sample } from '../../src-main/contract/commands.ts';
+import type { DamagedDataset, Dataset, Device, Sample } from '../../src-main/contract/commands.ts';
 import type { DataFolder } from '../../src-main/contract/dataFolder.ts';
 import { useConnectionStore, type AppEvent } from './connection.ts';
 import { createFeed } from './feed.ts';
@@ -22,6 +22,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
   const version = ref('');
   const devices = shallowRef<Device[]>([]);
   const datasets = shallowRef<Dataset[]>([]);
+  const damaged = shallowRef<DamagedDataset[]>([]);
   const samples = shallowRef<Sample[]>([]);
   const dataFolder = shallowRef<DataFolder>({ inUse: '', next: '', chosen: false, fixed: false });
   let sequence = 0;
@@ -33,6 +34,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       version.value = snapshot.version;
       devices.value = snapshot.devices;
       datasets.value = snapshot.datasets;
+      damaged.value = snapshot.damagedDatasets;
       samples.value = snapshot.samples;
       dataFolder.value = snapshot.dataFolder;
       settings.replace(snapshot.settings);
@@ -55,6 +57,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
 
   function remove(name: string): void {
     datasets.value = datasets.value.filter((dataset) => dataset.name !== name);
+    damaged.value = damaged.value.filter((dataset) => dataset.name !== name);
   }
 
   function add(dataset: Dataset): void {
@@ -83,6 +86,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
     version,
     devices,
     datasets,
+    damaged,
     samples,
     dataFolder,
     load,

@@ -48,6 +48,7 @@ export const useComparisonStore = defineStore('comparison', () => {
     const id = event.name === 'runChanged' ? event.payload.summary.id : 'runId' in event.payload && event.payload.runId;
     const run = id ? loaded.value.get(id) : undefined;
     if (!run) return;
+    if (event.name === 'runRemoved') return choose(chosen.value.filter((one) => one !== id));
     const { detail } = run;
     if (event.name === 'stepsAppended') run.series.append(event.payload.columns);
     else if (event.name === 'runChanged') replace(run, { ...detail, summary: event.payload.summary });

@@ -108,7 +108,7 @@ export function nonFiniteText(marks: readonly { step: number; worker: number }[]
 }
 
 /** With a full stop at the end. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const trimmed = text.trim();
   return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
 }

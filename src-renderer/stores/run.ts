@@ -103,6 +103,8 @@ export const useRunStore = defineStore('run', () => {
         return checkpointed(event.payload.step);
       case 'exportWritten':
         return exported(event.payload.export);
+      case 'runRemoved':
+        return removed();
       case 'datasetImported':
       case 'datasetRemoved':
       case 'importChanged':
@@ -138,6 +140,11 @@ export const useRunStore = defineStore('run', () => {
   function exported(result: ExportResult): void {
     const others = exports.value.filter(({ format, step }) => format !== result.format || step !== result.step);
     exports.value = [...others, result];
+  }
+
+  function removed(): void {
+    summary.value = null;
+    problem.value = 'It was deleted.';
   }
 
   async function open(id: string): Promise<void> {

@@ -21,6 +21,8 @@ export const useRunsStore = defineStore('runs', () => {
     if (event.name === 'runChanged') {
       const { summary } = event.payload;
       replace([...summaries.value.filter(({ id }) => id !== summary.id), summary]);
+    } else if (event.name === 'runRemoved') {
+      replace(summaries.value.filter(({ id }) => id !== event.payload.runId));
     } else if (event.name === 'stepsAppended') {
       const last = event.payload.columns.step.at(-1);
       const known = summaries.value.find(({ id }) => id === event.payload.runId);

@@ -1,7 +1,7 @@
 // An app for tests of the stores: the real server and client over in-memory transports, with handlers and events that the test owns.
 
 import { createPinia, setActivePinia } from 'pinia';
-import type { AppCommands, Dataset } from '../../src-main/contract/commands.ts';
+import type { AppCommands, DamagedDataset, Dataset } from '../../src-main/contract/commands.ts';
 import { appContract } from '../../src-main/contract/contracts.ts';
 import type { AppEvents } from '../../src-main/contract/events.ts';
 import type { Handlers } from '../../src-main/contract/rpc.ts';
@@ -32,10 +32,11 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
 }
 
 /** What an app without devices, samples and events says of itself. */
-export function snapshotOf(runs: RunSummary[], datasets: Dataset[] = []) {
+export function snapshotOf(runs: RunSummary[], datasets: Dataset[] = [], damagedDatasets: DamagedDataset[] = []) {
   const settings = { theme: 'system' as const, notify: true, startFrom: null };
   const dataFolder = { inUse: '/home', next: '/home', chosen: false, fixed: false };
-  return { version: '1', sequence: 0, devices: [], datasets, runs, samples: [], settings, dataFolder, imports: [] };
+  const lists = { devices: [], datasets, damagedDatasets, runs, samples: [], imports: [] };
+  return { version: '1', sequence: 0, ...lists, settings, dataFolder };
 }
 
 export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSummary {

@@ -1,0 +1,50 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+
+let home: string;
+let lab: TestLab;
+beforeAll(async () => {
+  home = await newHome();
+  lab = await openLab(home);
+});
+afterAll(async () => {
+  await lab.close();
+  await rm(home, { recursive: true, force: true });
+});
+const call = { signal: new AbortController().signal };
+
+it('a run is renamed while it trains and after another start of the app, and its steps go on', async () => {
+  const { renameRun, pauseRun, resumeRun, getRun } = lab.app.handlers;
+  const runId = await lab.app.start(smallConfig({ training: { steps: 40 } }));
+  await nextEvent(lab, 'stepsAppended');
+  await pauseRun({ runId }, call);
+  expect(await renameRun({ runId, name: 'second' }, call)).toMatchObject({ name: 'second', state: 'paused' });
+  expect((await getRun({ runId }, call)).config.name).toBe('second');
+  await resumeRun({ runId }, call);
+  expect(await lab.app.whenEnded(runId)).toMatchObject({ name: 'second', state: 'done', step: 40 });
+
+  const later = await openLab(home);
+  await later.app.handlers.renameRun({ runId, name: 'third' }, call);
+  const { summary, config } = await later.app.handlers.getRun({ runId }, call);
+  expect([summary.name, config.name, summary.step]).toEqual(['third', 'third', 40]);
+  await later.close();
+});
+
+it('a run is deleted with all that is in its folder, once it has ended and is not held by another process', async () => {
+  const { deleteRun, exportRun, openTrial, snapshot } = lab.app.handlers;
+  const runId = await lab.app.start(smallConfig({ training: { steps: 200 } }));
+  await nextEvent(lab, 'stepsAppended');
+  await expect(deleteRun({ runId }, call)).rejects.toThrow(`run ${runId} is active; stop it first`);
+  await lab.app.stop(runId);
+  await exportRun({ runId, format: 'onnx' }, call);
+  await openTrial({ runId }, call);
+  const removed = nextEvent(lab, 'runRemoved');
+  await deleteRun({ runId }, call);
+  await removed;
+  expect((await snapshot({}, call)).runs.map(({ id }) => id)).not.toContain(runId);
+  const names = await readdir(join(home, 'runs'));
+  expect(names.filter((name) => name.includes(runId))).toEqual([]);
+  await expect(deleteRun({ runId }, call)).rejects.toThrow(`there is no run "${runId}"`);
+});
