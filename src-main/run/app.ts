@@ -192,18 +192,16 @@ class Lab {
 
   private async rename(runId: string, name: string): Promise<RunSummary> {
     const run = this.runs.get(runId);
-    if (run) {
+    if (run && isActive(run.summary.state)) {
       await run.rename(name);
       return run.summary;
     }
     const folder = this.folder(runId);
     await refuseHeld(folder);
-    await folder.changeConfig((config) => ({ ...config, name }));
-    const { summary, exports } = await folder.readState();
-    const renamed = { ...summary, name };
-    await folder.writeState(renamed, exports);
-    this.events.emit('runChanged', { summary: renamed });
-    return renamed;
+    const summary = await folder.rename(name);
+    this.runs.delete(runId);
+    this.events.emit('runChanged', { summary });
+    return summary;
   }
 
   private async delete(runId: string): Promise<Record<string, never>> {

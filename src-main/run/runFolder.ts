@@ -121,8 +121,13 @@ export class RunFolder {
   /** Follows a dataset to its new name. */
   async renameDataset(to: string): Promise<void> {
     await this.changeConfig((config) => ({ ...config, data: { ...config.data, dataset: to } }));
-    const { summary, exports } = await this.readState();
-    await this.writeState({ ...summary, dataset: to }, exports);
+    await this.changeSummary({ dataset: to });
+  }
+
+  /** Of a run that is not active. */
+  async rename(name: string): Promise<RunSummary> {
+    await this.changeConfig((config) => ({ ...config, name }));
+    return await this.changeSummary({ name });
   }
 
   /** The configuration as it is stored. */
@@ -153,6 +158,13 @@ export class RunFolder {
     if (plan === undefined) return config;
     await copyFile(plan, this.file('units.yaml'));
     return { ...config, subnetworks: { ...config.subnetworks, plan: 'units.yaml' } };
+  }
+
+  private async changeSummary(change: Partial<RunSummary>): Promise<RunSummary> {
+    const { summary, exports } = await this.readState();
+    const changed = { ...summary, ...change };
+    await this.writeState(changed, exports);
+    return changed;
   }
 
   private async read(name: string): Promise<string> {
