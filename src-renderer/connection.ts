@@ -1,7 +1,8 @@
-// How this page reaches its app, and when it is worth trying again at once: the network is back, the page is looked at, or its address
-// was opened anew with another key.
+// How this page reaches its app, when it is worth trying again at once (the network is back, the page is looked at, or its address was opened
+// anew with another key), and when it asks for news.
 
 import { pageTransport } from '../src-main/transport/page.ts';
+import { askWhileUsed } from './composables/askWhileUsed.ts';
 import { useConnectionStore } from './stores/connection.ts';
 
 export function openConnection(): void {
@@ -12,5 +13,9 @@ export function openConnection(): void {
   window.addEventListener('online', retry);
   window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
+  askWhileUsed(document, () => {
+    // That it failed is shown by the connection.
+    if (connection.isOpen) connection.call('catchUp', {}).catch(() => undefined);
+  });
   connection.start(() => pageTransport(window));
 }

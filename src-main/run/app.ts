@@ -127,6 +127,7 @@ class Lab {
           imports: this.imports.list(),
         };
       },
+      catchUp: () => ({}),
       sampleDevices: () => sampleDevices(),
       saveSettings: async (settings) => {
         await writeSettings(home, settings);

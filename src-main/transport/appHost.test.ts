@@ -28,7 +28,7 @@ const memoryOf = (device: string) => ({
 });
 
 /** Counts of the events that a page is told together. */
-function page() {
+function page(handlers: Partial<AppHost['handlers']> = {}) {
   const events = new EventHub<AppEvents>();
   const [near, far] = memoryPair();
   const counts: number[] = [];
@@ -36,13 +36,13 @@ function page() {
     const { type, events: told } = message as { type: string; events?: unknown[] };
     if (type === 'events') counts.push(told!.length);
   });
-  servePage(far, { handlers: {} as AppHost['handlers'], events });
+  servePage(far, { handlers: handlers as AppHost['handlers'], events });
   near.send({ type: 'hello', version: appContract.version });
-  return { events, counts };
+  return { events, counts, send: near.send };
 }
 
 test('the pause while the CPU trains is shorter where there are more cores, and at first', () => {
-  expect([1, 2, 8, 20, 64].map((cores) => cpuPauseMs(cores, 100_000))).toEqual([5000, 5000, 1250, 500, 250]);
+  expect([1, 2, 8, 20, 64].map((cores) => cpuPauseMs(cores, 100_000))).toEqual([10_000, 10_000, 2500, 1000, 312.5]);
   expect([0, 5_000, 20_000].map((elapsedMs) => cpuPauseMs(2, elapsedMs))).toEqual([250, 500, 2000]);
 });
 
@@ -66,4 +66,24 @@ test.each([
   events.emit('runChanged', { summary: { ...summary, state: 'paused' } });
   await vi.advanceTimersByTimeAsync(0);
   expect(counts).toEqual([4, 2]);
+});
+
+test('a page that asks is told of what waits, and then after a whole pause', async () => {
+  const { events, counts, send } = page({ catchUp: () => ({}) });
+  const step = () => events.emit('stepsAppended', { runId, columns: emptyColumns(1) });
+  await vi.advanceTimersByTimeAsync(0);
+  events.emit('memorySampled', memoryOf('cpu:0'));
+  await vi.advanceTimersByTimeAsync(0);
+  counts.length = 0;
+  step();
+  step();
+  await vi.advanceTimersByTimeAsync(200);
+  send({ type: 'call', id: 0, command: 'catchUp', params: {} });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(counts).toEqual([2]);
+  step();
+  await vi.advanceTimersByTimeAsync(cpuPauseMs(availableParallelism(), elapsedMs) - 1);
+  expect(counts).toEqual([2]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(counts).toEqual([2, 1]);
 });

@@ -15,9 +15,9 @@ export interface AppHost {
   events: EventHub<AppEvents>;
 }
 
-const [leastPauseMs, mostPauseMs] = [250, 5000];
+const [leastPauseMs, mostPauseMs] = [250, 10_000];
 /** What showing it takes of a core where no graphics card draws the page (bench/results.md), and the share of all cores that it may take. */
-const [shownMs, mostShare] = [20, 0.002];
+const [shownMs, mostShare] = [20, 0.001];
 
 /** While the CPU trains, since training takes the cores that draw the page; `elapsedMs` of it: at first little time is news. */
 export function cpuPauseMs(cores: number, elapsedMs: number): number {

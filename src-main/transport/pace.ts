@@ -12,7 +12,7 @@ export interface Pace<E> {
 }
 
 /** More than a run tells in a pause; so that no message becomes large. */
-const mostWaiting = 100;
+const mostWaiting = 300;
 
 export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
   let waiting: E[] = [];

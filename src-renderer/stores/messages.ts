@@ -151,9 +151,12 @@ export function describeDataset(dataset: Dataset): string {
   return `${sizes}, ${kind}, ${formatBytes(dataset.bytes)}`;
 }
 
+/** Longer than news may wait to be told with others. */
+const leastPatienceMs = 15_000;
+
 /** Seconds without news of a run in this state, where that is longer than its steps explain; else 0. */
 export function silentSecs(state: RunState, silentMs: number, stepMs: number): number {
-  const patienceMs = Math.max(10_000, 5 * (Number.isFinite(stepMs) ? stepMs : 0));
+  const patienceMs = Math.max(leastPatienceMs, 5 * (Number.isFinite(stepMs) ? stepMs : 0));
   return state === 'training' && silentMs > patienceMs ? Math.round(silentMs / 1000) : 0;
 }
 
