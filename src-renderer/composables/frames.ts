@@ -1,6 +1,6 @@
 // Frames of the page: drawings share them, so that none takes too long.
 
-const budgetMs = 8;
+const budgetMs = 12;
 
 const waiting = new Set<() => void>();
 let frame = 0;
