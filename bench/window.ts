@@ -134,15 +134,9 @@ function handlersOf(events: EventHub<AppEvents>, detail: RunDetail): Handlers<Ap
   const settings = { theme: 'system' as const, notify: false, startFrom: null };
   const handlers: Partial<Handlers<AppCommands>> = {
     snapshot: () => ({
-      ...{
-        version: 'bench',
-        sequence: events.sequence,
-        devices: [],
-        datasets: [],
-        damagedDatasets: [],
-        runs: [detail.summary],
-      },
-      ...{ imports: [], samples: [], settings, dataFolder: { inUse: '', next: '', chosen: false, fixed: false } },
+      ...{ version: 'bench', sequence: events.sequence, devices: [], datasets: [], damagedDatasets: [] },
+      ...{ runs: [detail.summary], damagedRuns: [], imports: [], samples: [], settings },
+      dataFolder: { inUse: '', next: '', chosen: false, fixed: false },
     }),
     getRun: () => detail,
     runLog: () => ({ lines: [] }),

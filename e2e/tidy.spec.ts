@@ -1,7 +1,7 @@
 // Putting things in order, with the keyboard alone: runs are renamed, one while it trains, and deleted, on their page and from the list; a
-// damaged dataset is told of and deleted.
+// damaged dataset and a damaged run are told of and deleted.
 
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { keyboard } from './hands.ts';
@@ -40,10 +40,23 @@ test('runs are renamed and deleted', async ({ lab }) => {
   await expect.poll(() => readdir(join(home, 'runs'))).toEqual([]);
 
   await writeFile(join(home, 'datasets/mnist/manifest.json'), '{');
+  await mkdir(join(home, 'runs/broken'));
+  await writeFile(join(home, 'runs/broken/state.json'), '{');
   await lab.restart();
+  await deleteDamagedRun(lab.page);
+  expect(await readdir(join(home, 'runs'))).toEqual([]);
   await deleteDamaged(lab.page);
   expect(await readdir(join(home, 'datasets'))).toEqual([]);
 });
+
+async function deleteDamagedRun(page: Page): Promise<void> {
+  const hand = keyboard(page);
+  const list = page.getByRole('list', { name: 'Damaged runs' });
+  await expect(list).toContainText('run broken is damaged: state.json is not JSON');
+  await hand.activate(list.getByRole('button', { name: 'Delete…' }));
+  await hand.activate(page.getByRole('dialog').getByRole('button', { name: 'Delete run' }));
+  await expect(page.getByText('No run yet.')).toBeVisible();
+}
 
 async function deleteDamaged(page: Page): Promise<void> {
   const hand = keyboard(page);

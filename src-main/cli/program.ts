@@ -111,7 +111,8 @@ function addRunCommands(program: Command): void {
     .description('list runs')
     .addOption(jsonOption())
     .action(async ({ json }: Json) => {
-      const runs = await listRuns(await sdpHome());
+      const { runs, damaged } = await listRuns(await sdpHome());
+      for (const error of damaged) console.error(`sdp: ${error.message}`);
       if (json) return printJson({ runs });
       if (runs.length === 0) return console.log('There are no runs yet; start one with "sdp train CONFIG".');
       printTable([

@@ -24,7 +24,7 @@ export type Device = z.infer<typeof device>;
 export const deviceLoad = z.object({
   id: z.string(),
   memoryUsedBytes: z.number().nullable().describe('null: not known'),
-  /** Share of its time that it computes, since it was last asked; null at the first time, and where it is not known. */
+  /** Share of its time that it computes, since it was last asked; null where it is not known. */
   load: z.number().nullable(),
 });
 export type DeviceLoad = z.infer<typeof deviceLoad>;
@@ -68,6 +68,8 @@ export type Dataset = z.infer<typeof dataset>;
 /** One that is there and cannot be used; a sentence says why. */
 export const damagedDataset = z.object({ name: z.string(), problem: z.string() });
 export type DamagedDataset = z.infer<typeof damagedDataset>;
+export const damagedRun = z.object({ id: z.string(), problem: z.string() });
+export type DamagedRun = z.infer<typeof damagedRun>;
 
 /** A ready run that the first screen offers: its dataset is imported when it starts. */
 export const sample = z.object({ id: z.string(), title: z.string(), description: z.string(), config: runConfig });
@@ -89,6 +91,7 @@ export const appCommands = {
       datasets: z.array(dataset),
       damagedDatasets: z.array(damagedDataset),
       runs: z.array(runSummary),
+      damagedRuns: z.array(damagedRun),
       samples: z.array(sample),
       settings,
       dataFolder,

@@ -34,7 +34,7 @@ import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
-import { listRuns, newRunId, RunFolder } from './runFolder.ts';
+import { listRuns, newRunId, RunFolder, type RunList } from './runFolder.ts';
 import { Trials } from './trials.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
@@ -97,7 +97,7 @@ class Lab {
     this.datasets = new Datasets(
       host.home,
       this.events,
-      () => this.summaries(),
+      async () => (await this.list()).runs,
       (runId) => this.runs.delete(runId),
     );
   }
@@ -107,9 +107,9 @@ class Lab {
     return {
       snapshot: async () => {
         const sequence = this.events.sequence;
-        const [{ datasets, damaged }, runs, { devices }, settings, dataFolder] = await Promise.all([
+        const [{ datasets, damaged }, list, { devices }, settings, dataFolder] = await Promise.all([
           listDatasets(home),
-          this.summaries(),
+          this.list(),
           listDevices(spawnDevice),
           readSettings(home),
           dataFolderOf(home),
@@ -120,7 +120,8 @@ class Lab {
           devices,
           datasets,
           damagedDatasets: damaged.map(({ key, message }) => ({ name: key!, problem: message })),
-          runs,
+          runs: list.runs,
+          damagedRuns: list.damaged.map(({ key, message }) => ({ id: key!, problem: message })),
           samples: [...samples],
           settings,
           dataFolder,
@@ -310,14 +311,15 @@ class Lab {
     if (active) throw new UserError('conflict', `run ${active.folder.id} is active; stop it before starting another`);
   }
 
-  /** Newest first; those that have only just begun are not on the disk yet. */
-  private async summaries(): Promise<RunSummary[]> {
-    const stored = await listRuns(this.host.home);
+  /** Those that have only just begun are not on the disk yet, and come first. */
+  private async list(): Promise<RunList> {
+    const { runs: stored, damaged } = await listRuns(this.host.home);
     const begun = [...this.runs.values()].filter(({ folder }) => !stored.some(({ id }) => id === folder.id));
-    return [
-      ...begun.map((run) => run.summary),
-      ...stored.map((summary) => this.runs.get(summary.id)?.summary ?? summary),
-    ];
+    const known = stored.map((summary) => this.runs.get(summary.id)?.summary ?? summary);
+    return {
+      runs: [...begun.map((run) => run.summary), ...known],
+      damaged: damaged.filter(({ key }) => !this.runs.has(key!)),
+    };
   }
 
   private async detail(runId: string): Promise<RunDetail> {

@@ -63,7 +63,7 @@ async function holdsOther(folder: string): Promise<boolean> {
     throw storageError(error, folder);
   });
   if (names.every((name) => known.test(name))) return false;
-  const [runs, { datasets }] = await Promise.all([listRuns(folder), listDatasets(folder)]);
+  const [{ runs }, { datasets }] = await Promise.all([listRuns(folder), listDatasets(folder)]);
   return runs.length + datasets.length === 0;
 }
 

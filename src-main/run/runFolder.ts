@@ -2,6 +2,7 @@
 //
 // state.json is replaced as a whole; a run whose process is gone while its state says it works is interrupted.
 
+import { existsSync } from 'node:fs';
 import { appendFile, copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -17,10 +18,11 @@ import {
   type GradientRecord,
   type RunSummary,
 } from '../contract/run.ts';
-import { replaceFile, storageError } from '../data/files.ts';
+import { replaceFile, storageError, systemCode } from '../data/files.ts';
 import { isAlive } from './isAlive.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 
+const runId = /^[\w-][\w.-]{0,99}$/;
 const storedState = z.object({ summary: runSummary, pid: z.number(), exports: z.array(exportResult) });
 
 export class RunFolder {
@@ -30,8 +32,7 @@ export class RunFolder {
     home: string,
     readonly id: string,
   ) {
-    if (!/^[\w-][\w.-]{0,99}$/.test(id))
-      throw new UserError('usage', `"${id}" is not the id of a run; "sdp runs" lists them`);
+    if (!runId.test(id)) throw new UserError('usage', `"${id}" is not the id of a run; "sdp runs" lists them`);
     this.path = join(home, 'runs', id);
   }
 
@@ -53,7 +54,7 @@ export class RunFolder {
   }
 
   async readConfig(): Promise<RunConfig> {
-    const config = parseRunConfig(parse(await this.read('config.yaml')));
+    const config = parseRunConfig(await this.parseFile('config.yaml', 'YAML', parse));
     const { plan } = config.subnetworks;
     return plan === undefined
       ? config
@@ -82,12 +83,9 @@ export class RunFolder {
     await this.replace('state.json', JSON.stringify({ summary, exports, pid: process.pid }));
   }
 
-  /** State as stored; `interrupted` where a process that should be at work is gone. */
+  /** State as stored; `interrupted` where a process that should be at work is gone. Fails with a `checkpoint` error where it is damaged. */
   async readState(): Promise<{ summary: RunSummary; exports: ExportResult[] }> {
-    const parsed = storedState.safeParse(JSON.parse(await this.read('state.json')));
-    if (!parsed.success)
-      throw new UserError('checkpoint', `${this.file('state.json')} is damaged: ${parsed.error.issues[0]!.message}`);
-    const { summary, exports, pid } = parsed.data;
+    const { summary, exports, pid } = await this.readStored();
     if (isActive(summary.state) && pid !== process.pid && !isAlive(pid)) {
       return {
         exports,
@@ -97,15 +95,15 @@ export class RunFolder {
     return { summary, exports };
   }
 
-  /** True where another live process is at work on this run. */
+  /** True where another live process is at work on this run; of a damaged one it cannot be known. */
   async isHeldElsewhere(): Promise<boolean> {
-    const parsed = storedState.safeParse(JSON.parse(await this.read('state.json')));
-    return (
-      parsed.success &&
-      isActive(parsed.data.summary.state) &&
-      parsed.data.pid !== process.pid &&
-      isAlive(parsed.data.pid)
-    );
+    try {
+      const { summary, pid } = await this.readStored();
+      return isActive(summary.state) && pid !== process.pid && isAlive(pid);
+    } catch (error) {
+      if (error instanceof UserError && error.code === 'checkpoint') return false;
+      throw error;
+    }
   }
 
   /** Steps of the complete checkpoints, ascending. */
@@ -132,7 +130,7 @@ export class RunFolder {
 
   /** The configuration as it is stored. */
   async changeConfig(change: (config: RunConfig) => RunConfig): Promise<void> {
-    const config = parse(await this.read('config.yaml')) as RunConfig;
+    const config = (await this.parseFile('config.yaml', 'YAML', parse)) as RunConfig;
     await this.replace('config.yaml', stringify(change(config)));
   }
 
@@ -167,19 +165,40 @@ export class RunFolder {
     return changed;
   }
 
+  private async readStored(): Promise<z.output<typeof storedState>> {
+    const parsed = storedState.safeParse(await this.parseFile('state.json', 'JSON', parseJson));
+    if (parsed.success) return parsed.data;
+    const { path, message } = parsed.error.issues[0]!;
+    throw this.damaged(`state.json: ${path.join('.') || 'content'}: ${message}`);
+  }
+
+  private async parseFile(name: string, format: string, parseText: (text: string) => unknown): Promise<unknown> {
+    const text = await this.read(name);
+    try {
+      return parseText(text);
+    } catch (error) {
+      throw this.damaged(`${name} is not ${format}`, error);
+    }
+  }
+
   private async read(name: string): Promise<string> {
     try {
       return await readFile(this.file(name), 'utf8');
     } catch (error) {
-      throw new UserError('usage', `there is no run "${this.id}" (${name} is missing); "sdp runs" lists the runs`, {
-        cause: error,
-      });
+      if (existsSync(this.path)) throw this.damaged(`${name} cannot be read (${systemCode(error)})`, error);
+      throw new UserError('usage', `there is no run "${this.id}"; "sdp runs" lists the runs`, { cause: error });
     }
   }
 
+  private damaged(problem: string, cause?: unknown): UserError {
+    const message = `run ${this.id} is damaged: ${problem}; delete it, or mend its folder ${this.path}`;
+    return new UserError('checkpoint', message, { key: this.id, cause });
+  }
+
   private async readOptional<T>(name: string, schema: z.ZodType<T>): Promise<T | null> {
-    const text = await readFile(this.file(name), 'utf8').catch(() => null);
-    return text === null ? null : (schema.safeParse(JSON.parse(text)).data ?? null);
+    if (!existsSync(this.file(name))) return null;
+    const value = await this.parseFile(name, 'JSON', parseJson).catch(() => null);
+    return schema.safeParse(value).data ?? null;
   }
 
   private async replace(name: string, text: string): Promise<void> {
@@ -187,13 +206,39 @@ export class RunFolder {
   }
 }
 
-/** Runs under a home, newest first; folders without a readable state are left out. */
-export async function listRuns(home: string): Promise<RunSummary[]> {
-  const names = (await readdir(join(home, 'runs')).catch(() => [])).filter((name) => !name.startsWith('.'));
-  const states = await Promise.all(names.map((name) => new RunFolder(home, name).readState().catch(() => null)));
-  return states
-    .flatMap((state) => (state ? [state.summary] : []))
-    .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+export interface RunList {
+  /** Newest first. */
+  runs: RunSummary[];
+  /** One error for each run whose state cannot be read, its id as `key`. */
+  damaged: UserError[];
+}
+
+/** Runs under a home; folders that hold nothing of a run are left out. */
+export async function listRuns(home: string): Promise<RunList> {
+  const list: RunList = { runs: [], damaged: [] };
+  for (const read of await Promise.all((await folderNames(home)).map((name) => readRun(home, name)))) {
+    if (read instanceof UserError) list.damaged.push(read);
+    else if (read) list.runs.push(read);
+  }
+  list.runs.sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+  return list;
+}
+
+async function folderNames(home: string): Promise<string[]> {
+  const entries = await readdir(join(home, 'runs'), { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  return names.filter((name) => runId.test(name)).sort();
+}
+
+/** Undefined where it is no run, or is being deleted meanwhile. */
+async function readRun(home: string, id: string): Promise<RunSummary | UserError | undefined> {
+  const folder = new RunFolder(home, id);
+  try {
+    return (await folder.readState()).summary;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return ['state.json', 'config.yaml'].some((name) => existsSync(folder.file(name))) ? error : undefined;
+  }
 }
 
 /** `20261121-053412-mnist`, with a number behind it where that is taken. */
@@ -212,3 +257,5 @@ export async function newRunId(home: string, name: string, now: Date): Promise<s
     if (!taken.has(id)) return id;
   }
 }
+
+const parseJson = (text: string): unknown => JSON.parse(text);

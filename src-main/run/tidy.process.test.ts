@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
@@ -47,4 +47,30 @@ it('a run is deleted with all that is in its folder, once it has ended and is no
   const names = await readdir(join(home, 'runs'));
   expect(names.filter((name) => name.includes(runId))).toEqual([]);
   await expect(deleteRun({ runId }, call)).rejects.toThrow(`there is no run "${runId}"`);
+});
+
+it('a damaged run is told of and can be deleted, and a folder that is no run is left alone', async () => {
+  const { deleteRun, getRun, resumeRun, snapshot } = lab.app.handlers;
+  const runs = join(home, 'runs');
+  await Promise.all(['cut', 'odd', 'bare', 'other'].map((id) => mkdir(join(runs, id))));
+  await writeFile(join(runs, 'cut/state.json'), '{"summary":');
+  await writeFile(join(runs, 'odd/state.json'), '{}');
+  await writeFile(join(runs, 'bare/config.yaml'), 'name: bare');
+  await writeFile(join(runs, 'other/notes.txt'), 'not a run');
+  const told = (id: string, problem: string) =>
+    `run ${id} is damaged: state.json${problem}; delete it, or mend its folder ${join(runs, id)}`;
+  const problems = {
+    bare: told('bare', ' cannot be read (ENOENT)'),
+    cut: told('cut', ' is not JSON'),
+    odd: told('odd', ': summary: Invalid input: expected object, received undefined'),
+  };
+  const listed = async () => (await snapshot({}, call)).damagedRuns;
+  expect(await listed()).toEqual(Object.entries(problems).map(([id, problem]) => ({ id, problem })));
+  for (const [runId, problem] of Object.entries(problems)) {
+    await expect(getRun({ runId }, call)).rejects.toThrow(problem);
+    await expect(resumeRun({ runId }, call)).rejects.toThrow(problem);
+    await deleteRun({ runId }, call);
+  }
+  expect(await listed()).toEqual([]);
+  expect(await readdir(runs)).toContain('other');
 });

@@ -60,6 +60,7 @@ function fakeApp(): AppHost {
       datasets: [],
       damagedDatasets: [],
       runs: [],
+      damagedRuns: [],
       samples,
       settings: { theme: 'system' as const, notify: true, startFrom: null },
       dataFolder: { inUse: home, next: home, chosen: false, fixed: false },

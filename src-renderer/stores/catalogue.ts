@@ -38,7 +38,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
       samples.value = snapshot.samples;
       dataFolder.value = snapshot.dataFolder;
       settings.replace(snapshot.settings);
-      runs.replace(snapshot.runs);
+      runs.replace(snapshot.runs, snapshot.damagedRuns);
       imports.replace(snapshot.imports);
       loaded.value = true;
     },

@@ -2,6 +2,7 @@
 
 import { defineStore } from 'pinia';
 import { ref, shallowRef } from 'vue';
+import type { DamagedRun } from '../../src-main/contract/commands.ts';
 import type { RunSummary } from '../../src-main/contract/run.ts';
 import { useConnectionStore, type AppEvent } from './connection.ts';
 import { errorText } from './messages.ts';
@@ -9,12 +10,14 @@ import { errorText } from './messages.ts';
 export const useRunsStore = defineStore('runs', () => {
   const connection = useConnectionStore();
   const summaries = shallowRef<RunSummary[]>([]);
+  const damaged = shallowRef<DamagedRun[]>([]);
   /** Sample id that is being started; null: none. */
   const starting = ref<string | null>(null);
   const startError = ref('');
 
-  function replace(all: RunSummary[]): void {
+  function replace(all: RunSummary[], allDamaged = damaged.value): void {
     summaries.value = [...all].sort(newestFirst);
+    damaged.value = allDamaged;
   }
 
   function apply(event: AppEvent): void {
@@ -22,7 +25,8 @@ export const useRunsStore = defineStore('runs', () => {
       const { summary } = event.payload;
       replace([...summaries.value.filter(({ id }) => id !== summary.id), summary]);
     } else if (event.name === 'runRemoved') {
-      replace(summaries.value.filter(({ id }) => id !== event.payload.runId));
+      const isLeft = ({ id }: { id: string }) => id !== event.payload.runId;
+      replace(summaries.value.filter(isLeft), damaged.value.filter(isLeft));
     } else if (event.name === 'stepsAppended') {
       const last = event.payload.columns.step.at(-1);
       const known = summaries.value.find(({ id }) => id === event.payload.runId);
@@ -45,7 +49,7 @@ export const useRunsStore = defineStore('runs', () => {
     }
   }
 
-  return { summaries, starting, startError, replace, apply, startSample };
+  return { summaries, damaged, starting, startError, replace, apply, startSample };
 });
 
 function newestFirst(a: RunSummary, b: RunSummary): number {

@@ -35,7 +35,7 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
 export function snapshotOf(runs: RunSummary[], datasets: Dataset[] = [], damagedDatasets: DamagedDataset[] = []) {
   const settings = { theme: 'system' as const, notify: true, startFrom: null };
   const dataFolder = { inUse: '/home', next: '/home', chosen: false, fixed: false };
-  const lists = { devices: [], datasets, damagedDatasets, runs, samples: [], imports: [] };
+  const lists = { devices: [], datasets, damagedDatasets, runs, damagedRuns: [], samples: [], imports: [] };
   return { version: '1', sequence: 0, ...lists, settings, dataFolder };
 }
 
