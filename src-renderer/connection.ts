@@ -5,6 +5,8 @@ import { pageTransport } from '../src-main/transport/page.ts';
 import { askWhileUsed } from './composables/askWhileUsed.ts';
 import { useConnectionStore } from './stores/connection.ts';
 
+const catchUpMs = 1000;
+
 export function openConnection(): void {
   const connection = useConnectionStore();
   const retry = () => {
@@ -13,9 +15,10 @@ export function openConnection(): void {
   window.addEventListener('online', retry);
   window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
-  askWhileUsed(document, () => {
+  const catchUp = () => {
     // That it failed is shown by the connection.
     if (connection.isOpen) connection.call('catchUp', {}).catch(() => undefined);
-  });
+  };
+  askWhileUsed(document, catchUp, catchUpMs);
   connection.start(() => pageTransport(window));
 }

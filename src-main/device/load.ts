@@ -10,7 +10,7 @@ interface CpuTimes {
   all: number;
 }
 
-let before: CpuTimes | undefined;
+let before = cpuTimes();
 const nvidiaLoads = watchNvidia();
 
 export async function sampleDevices(): Promise<DeviceLoad[]> {
@@ -19,12 +19,11 @@ export async function sampleDevices(): Promise<DeviceLoad[]> {
   return [{ id: 'cpu:0', memoryUsedBytes, load }, ...(await nvidiaLoads())];
 }
 
-/** Share of all cores' time since the last call. */
+/** Share of all cores' time since the last call, or the start; null where no time has passed. */
 function cpuLoad(): number | null {
-  const now = cpuTimes();
-  const last = before;
+  const [last, now] = [before, cpuTimes()];
   before = now;
-  return last && now.all > last.all ? (now.busy - last.busy) / (now.all - last.all) : null;
+  return now.all > last.all ? (now.busy - last.busy) / (now.all - last.all) : null;
 }
 
 function cpuTimes(): CpuTimes {

@@ -4,10 +4,10 @@ import { askWhileUsed } from './askWhileUsed.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test('asks at once, then every second until ten seconds after the last act, and again at the next', () => {
+test('asks at once, then at intervals until ten seconds after the last act, and again at the next', () => {
   const page = new EventTarget();
   const ask = vi.fn();
-  askWhileUsed(page, ask);
+  const end = askWhileUsed(page, ask, 1000);
   vi.advanceTimersByTime(60_000);
   expect(ask).toHaveBeenCalledTimes(0);
   for (let act = 0; act < 50; act++) page.dispatchEvent(new Event('pointermove'));
@@ -18,5 +18,9 @@ test('asks at once, then every second until ten seconds after the last act, and 
   vi.advanceTimersByTime(60_000);
   expect(ask).toHaveBeenCalledTimes(14);
   page.dispatchEvent(new Event('wheel'));
+  expect(ask).toHaveBeenCalledTimes(15);
+  end();
+  page.dispatchEvent(new Event('wheel'));
+  vi.advanceTimersByTime(60_000);
   expect(ask).toHaveBeenCalledTimes(15);
 });

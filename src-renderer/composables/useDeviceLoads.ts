@@ -1,10 +1,12 @@
-// What the devices have in use, asked for every two seconds while the page is looked at.
+// What the devices have in use: asked for every two seconds while the page is used, and seldom while it is only looked at, since training may use
+// every core.
 
 import { onScopeDispose, shallowRef, type Ref } from 'vue';
 import type { DeviceLoad } from '../../src-main/contract/commands.ts';
 import { useConnectionStore } from '../stores/connection.ts';
+import { askWhileUsed } from './askWhileUsed.ts';
 
-const everyMs = 2000;
+const [everyMs, everyMsWhileUsed] = [10_000, 2000];
 
 export function useDeviceLoads(): Readonly<Ref<ReadonlyMap<string, DeviceLoad>>> {
   const connection = useConnectionStore();
@@ -26,6 +28,10 @@ export function useDeviceLoads(): Readonly<Ref<ReadonlyMap<string, DeviceLoad>>>
 
   void ask();
   const timer = setInterval(() => void ask(), everyMs);
-  onScopeDispose(() => clearInterval(timer));
+  const stopAsking = askWhileUsed(document, () => void ask(), everyMsWhileUsed);
+  onScopeDispose(() => {
+    clearInterval(timer);
+    stopAsking();
+  });
   return loads;
 }

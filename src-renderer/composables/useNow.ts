@@ -2,7 +2,7 @@
 
 import { onScopeDispose, ref, type Ref } from 'vue';
 
-export function useNow(everyMs = 1000): Readonly<Ref<number>> {
+export function useNow(everyMs: number): Readonly<Ref<number>> {
   const now = ref(Date.now());
   const timer = setInterval(() => (now.value = Date.now()), everyMs);
   onScopeDispose(() => clearInterval(timer));
