@@ -39,10 +39,15 @@ export class Browser {
     const profile = await mkdtemp(join(tmpdir(), 'sdp-browser-'));
     const args = ['--headless', '--no-sandbox', '--no-first-run', '--remote-debugging-port=0', 'about:blank'];
     const child = spawn(executablePath, [...args, `--user-data-dir=${profile}`], {
-      // A process group of its own.
+      // A process group of its own, which does not end with this one by itself.
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => {
+        process.kill(-child.pid!, 'SIGKILL');
+        process.exit(1);
+      });
     for await (const line of createInterface(child.stderr)) {
       const address = /^DevTools listening on (.*)$/.exec(line)?.[1];
       if (!address) continue;
