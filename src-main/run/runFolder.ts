@@ -185,9 +185,13 @@ export class RunFolder {
     try {
       return await readFile(this.file(name), 'utf8');
     } catch (error) {
-      if (existsSync(this.path)) throw this.damaged(`${name} cannot be read (${systemCode(error)})`, error);
+      if (this.holdsRun()) throw this.damaged(`${name} cannot be read (${systemCode(error)})`, error);
       throw new UserError('usage', `there is no run "${this.id}"; "sdp runs" lists the runs`, { cause: error });
     }
+  }
+
+  private holdsRun(): boolean {
+    return ['state.json', 'config.yaml'].some((name) => existsSync(this.file(name)));
   }
 
   private damaged(problem: string, cause?: unknown): UserError {
@@ -196,7 +200,6 @@ export class RunFolder {
   }
 
   private async readOptional<T>(name: string, schema: z.ZodType<T>): Promise<T | null> {
-    if (!existsSync(this.file(name))) return null;
     const value = await this.parseFile(name, 'JSON', parseJson).catch(() => null);
     return schema.safeParse(value).data ?? null;
   }
@@ -232,12 +235,11 @@ async function folderNames(home: string): Promise<string[]> {
 
 /** Undefined where it is no run, or is being deleted meanwhile. */
 async function readRun(home: string, id: string): Promise<RunSummary | UserError | undefined> {
-  const folder = new RunFolder(home, id);
   try {
-    return (await folder.readState()).summary;
+    return (await new RunFolder(home, id).readState()).summary;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return ['state.json', 'config.yaml'].some((name) => existsSync(folder.file(name))) ? error : undefined;
+    return error.code === 'checkpoint' ? error : undefined;
   }
 }
 

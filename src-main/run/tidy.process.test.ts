@@ -72,5 +72,6 @@ it('a damaged run is told of and can be deleted, and a folder that is no run is 
     await deleteRun({ runId }, call);
   }
   expect(await listed()).toEqual([]);
+  await expect(deleteRun({ runId: 'other' }, call)).rejects.toThrow('there is no run "other"');
   expect(await readdir(runs)).toContain('other');
 });
