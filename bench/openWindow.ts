@@ -1,11 +1,14 @@
-// How much longer a training step takes while the window shows the run: the sample on one device beside the open page of the run, which is told of
-// news after a pause each time. The machine's speed changes by more than is looked for, in tenths of seconds as in minutes; so both parts of the
-// answer compare steps that are close to each other, and their intervals come from many such comparisons, one for each pause.
+// How much longer a training step takes while the window is open: the sample on one device beside the open page of the run, or the first page, which
+// is told of news after a pause each time. The machine's speed changes by more than is looked for, in tenths of seconds as in minutes; so both parts
+// of the answer compare steps that are close to each other, and their intervals come from many such comparisons, one for each pause.
 //
 // An update: by how much the step in which the page was told, and the two after it, are longer than those that follow.
-// Between updates: by how much steps are longer than where all processes of the browser are stopped. They are stopped in four of eight equal parts of
-// a pause, in an order that leaves no linear change of speed in the difference, and in the other four of the next pause. The same difference
+// Between updates: by how much steps are longer than where all processes of the browser are stopped. They are stopped in eight of sixteen equal parts of
+// a pause, in an order that leaves no steady change of speed in the difference, and in the other eight of the next pause. The same difference
 // without this change of sides is the control: it is zero but for chance.
+//
+// In every fifth pause the browser is not stopped. Its processor time there says by how much more it costs in all than by updates, if steps are longer
+// by the same for each millisecond that it takes; this is known better than the difference between updates.
 //
 // A pause in which other programs took part of the machine does not count.
 
@@ -27,10 +30,14 @@ import { Browser, openRun, readProcess } from './browser.ts';
 const warmMs = 120_000;
 /** Until a page that was told has shown it. */
 const shownMs = 1500;
-/** Left at the end of a pause to look at the processes. */
-const readMs = 500;
-/** Whether the browser goes on in a part of a pause. */
-const parts = [true, false, false, true, false, true, true, false];
+/** Left after that, and at the end of a pause, to look at the processes. */
+const readMs = 300;
+/** Whether the browser goes on in a part of a pause that is not inverse; the sequence of Thue and Morse. */
+const parts: readonly boolean[] = Array.from(
+  { length: 16 },
+  (_, part) => part.toString(2).replaceAll('0', '').length % 2 === 0,
+);
+const kinds = ['plain', 'inverse', 'plain', 'inverse', 'unstopped'] as const;
 /** Steps that an update makes longer. */
 const hitSteps = 3;
 
@@ -45,10 +52,11 @@ interface Pause {
   toldAt: number;
   /** When each part began, and the last one ended. */
   edges: number[];
-  /** Whether the browser went on where it is stopped in every other pause. */
-  isInverse: boolean;
+  kind: 'inverse' | 'plain' | 'unstopped';
   /** Of one core, in this pause. */
   shares: Record<'browser' | 'main' | 'others', number>;
+  /** Of the browser's processor time in this pause, what belongs to the update. */
+  updateSecs: number;
 }
 
 /** Of processor time so far, with the time. */
@@ -56,9 +64,10 @@ type ProcessorSecs = Record<'at' | 'browser' | 'device' | 'main' | 'machine', nu
 
 export async function main(args: string[], executablePath: string): Promise<void> {
   const number = { type: 'string' } as const;
-  const { values } = parseArgs({ args, options: { minutes: number, threads: number, others: number } });
+  const page = { type: 'string', default: 'run' } as const;
+  const { values } = parseArgs({ args, options: { minutes: number, threads: number, others: number, page } });
   const numPauses = Math.ceil((Number(values.minutes ?? 20) * 60_000) / pauseMs());
-  if (!(numPauses >= 4)) throw new Error('intervals need four pauses at least');
+  if (!(numPauses >= 10)) throw new Error('intervals need ten pauses at least');
   const home = await mkdtemp(join(tmpdir(), 'sdp-open-window-'));
   const app = await createApp({ home, spawnDevice: builtWorker() });
   const rendererDir = join(import.meta.dirname, '../out/renderer');
@@ -68,13 +77,16 @@ export async function main(args: string[], executablePath: string): Promise<void
     const nextTold = watchSockets();
     const steps = watchSteps(app);
     const runId = await app.start(endless(Number(values.threads ?? 1)));
-    await openRun(browser, server.url, runId);
+    const page = await openRun(browser, server.url, runId);
+    if (values.page === 'home') await page.evaluate(`location.hash = '#/'`);
     await delay(warmMs);
     const devicePid = (await app.handlers.getRun({ runId }, never)).memory.at(-1)!.devices[0]!.pid;
     const pauses: Pause[] = [];
+    await nextTold();
+    await delay(pauseMs() - readMs);
     let before = processorSecs(browser, devicePid);
     for (let index = 0; index < numPauses; index++) {
-      const pause = await onePause(browser, await nextTold(), index % 2 === 1);
+      const pause = await onePause(browser, await nextTold(), before.browser, kinds[index % kinds.length]!);
       const after = processorSecs(browser, devicePid);
       pauses.push({ ...pause, shares: sharesOf(before, after) });
       before = after;
@@ -130,17 +142,29 @@ function watchSteps(app: App): readonly Step[] {
   return steps;
 }
 
-async function onePause(browser: Browser, toldAt: number, isInverse: boolean): Promise<Omit<Pause, 'shares'>> {
-  const partMs = (pauseMs() - shownMs - readMs) / parts.length;
+/** `spentSecs`: the browser's processor time when the last pause ended. */
+async function onePause(
+  browser: Browser,
+  toldAt: number,
+  spentSecs: number,
+  kind: Pause['kind'],
+): Promise<Omit<Pause, 'shares'>> {
+  await delay(toldAt + shownMs - performance.now());
+  const updateSecs = browser.processorSecs() - spentSecs;
+  const partsFrom = toldAt + shownMs + readMs;
+  const partMs = (pauseMs() - shownMs - 2 * readMs) / parts.length;
   const edges: number[] = [];
   for (const part of [...parts.keys(), parts.length]) {
-    await delay(toldAt + shownMs + part * partMs - performance.now());
-    if ((parts[part] ?? !isInverse) !== isInverse) browser.goOn();
+    await delay(partsFrom + part * partMs - performance.now());
+    if (part === parts.length || goesOn(kind, part)) browser.goOn();
     else browser.stop();
     edges.push(performance.now());
   }
-  return { toldAt, edges, isInverse };
+  return { toldAt, edges, kind, updateSecs };
 }
+
+const goesOn = (kind: Pause['kind'], part: number): boolean =>
+  kind === 'unstopped' || parts[part] === (kind === 'plain');
 
 function processorSecs(browser: Browser, devicePid: number): ProcessorSecs {
   const { user, system } = process.cpuUsage();
@@ -164,9 +188,14 @@ function report(steps: readonly Step[], pauses: Pause[], mostOthers: number): vo
   const quiet = pauses.filter(({ shares }) => shares.others < mostOthers);
   const stepMs = median(steps.map(({ ms }) => ms));
   const updates = quiet.map((pause) => updateMs(steps, pause));
-  const between = quiet.map((pause) => betweenMs(steps, pause) / stepMs);
-  const signed = between.map((value, index) => (quiet[index]!.isInverse ? -value : value));
-  const perPause = updates.map((ms, index) => ms / pauseMs() + between[index]!);
+  const stopped = quiet.filter(({ kind }) => kind !== 'unstopped');
+  const between = stopped.map((pause) => betweenMs(steps, pause) / stepMs);
+  const signed = between.map((value, index) => (stopped[index]!.kind === 'inverse' ? -value : value));
+  const unstopped = quiet.filter(({ kind }) => kind === 'unstopped');
+  const perUpdate = mean(unstopped.map(({ updateSecs }) => 1000 * updateSecs));
+  const perPause = mean(unstopped.map(({ shares }) => shares.browser * pauseMs()));
+  const byUpdates = updates.map((ms) => ms / pauseMs());
+  const share = (kind: keyof Pause['shares']) => percent(mean(unstopped.map(({ shares }) => shares[kind])));
   console.log(
     JSON.stringify(
       {
@@ -174,19 +203,19 @@ function report(steps: readonly Step[], pauses: Pause[], mostOthers: number): vo
         stepMs: { median: rounded(stepMs), deviation: rounded(deviation(steps.map(({ ms }) => ms))) },
         updateMs: estimate(updates, rounded),
         slowDown: {
-          byUpdates: estimate(
-            updates.map((ms) => ms / pauseMs()),
-            percent,
-          ),
+          byUpdates: estimate(byUpdates, percent),
           betweenThem: estimate(between, percent),
-          inAll: estimate(perPause, percent),
+          inAll: sumOf([byUpdates, between], percent),
           control: estimate(signed, percent),
         },
-        processor: {
-          browser: percent(mean(quiet.map(({ shares }) => shares.browser))),
-          mainProcess: percent(mean(quiet.map(({ shares }) => shares.main))),
-          others: percent(mean(quiet.map(({ shares }) => shares.others))),
+        byProcessorTime: {
+          browserMs: { update: rounded(perUpdate), rest: rounded(perPause - perUpdate) },
+          inAll: estimate(
+            byUpdates.map((share) => (share * perPause) / perUpdate),
+            percent,
+          ),
         },
+        processor: { browser: share('browser'), mainProcess: share('main'), others: share('others') },
       },
       null,
       2,
@@ -199,23 +228,41 @@ function updateMs(steps: readonly Step[], { toldAt, edges }: Pause): number {
   return sum(after.slice(0, hitSteps)) - hitSteps * mean(after.slice(hitSteps));
 }
 
-/** Steps with the browser going on less those without; of steps wholly within a part. */
-function betweenMs(steps: readonly Step[], { edges, isInverse }: Pause): number {
-  const means = parts.map((_, part) => {
-    const [from, to] = [edges[part]!, edges[part + 1]!];
-    return mean(steps.filter(({ ms, endedAt }) => endedAt - ms >= from && endedAt < to).map(({ ms }) => ms));
+/**
+ * By how much a step with the browser going on is longer than one without: the coefficient, by least squares, of the share of a step in which it goes
+ * on, beside that of how often the browser was stopped or went on in it, since that wakes each of its threads.
+ */
+function betweenMs(steps: readonly Step[], { edges, kind }: Pause): number {
+  const within = steps.filter(({ ms, endedAt }) => endedAt - ms >= edges[0]! && endedAt <= edges.at(-1)!);
+  const shares = within.map(({ ms, endedAt }) => {
+    const overlap = (part: number) => Math.min(endedAt, edges[part + 1]!) - Math.max(endedAt - ms, edges[part]!);
+    return sum([...parts.keys()].map((part) => (goesOn(kind, part) ? Math.max(0, overlap(part)) / ms : 0)));
   });
-  const of = (kind: boolean) => mean(means.filter((_, part) => (parts[part]! !== isInverse) === kind));
-  return of(true) - of(false);
+  const changes = edges.filter((_, part) => part > 0 && part < parts.length && parts[part] !== parts[part - 1]);
+  const counts = within.map(
+    ({ ms, endedAt }) => changes.filter((edge) => edge >= endedAt - ms && edge < endedAt).length,
+  );
+  const [x, z, y] = [shares, counts, within.map(({ ms }) => ms)].map(centred) as [number[], number[], number[]];
+  return (dot(x, y) * dot(z, z) - dot(z, y) * dot(x, z)) / (dot(x, x) * dot(z, z) - dot(x, z) ** 2);
+}
+
+interface Estimate<T> {
+  mean: T;
+  interval95: T[];
 }
 
 /** Mean and its 95 % interval (normal: there are many). */
-function estimate<T>(values: number[], as: (value: number) => T): { mean: T; interval95: T[] } {
-  const at = mean(values);
-  const half = (1.96 * deviation(values)) / Math.sqrt(values.length);
+const estimate = <T>(values: number[], as: (value: number) => T): Estimate<T> => sumOf([values], as);
+
+/** Of the means of values that are independent of each other. */
+function sumOf<T>(all: number[][], as: (value: number) => T): Estimate<T> {
+  const at = sum(all.map(mean));
+  const half = 1.96 * Math.sqrt(sum(all.map((values) => deviation(values) ** 2 / values.length)));
   return { mean: as(at), interval95: [as(at - half), as(at + half)] };
 }
 
+const centred = (values: number[]): number[] => values.map((value) => value - mean(values));
+const dot = (one: number[], other: number[]): number => sum(one.map((value, index) => value * other[index]!));
 const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
 const mean = (values: number[]): number => sum(values) / values.length;
 const deviation = (values: number[]): number => {
