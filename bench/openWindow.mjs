@@ -1,4 +1,4 @@
-// Usage: node bench/openWindow.mjs [--minutes N] [--threads N] [--page run|home] [--others SHARE] - how much an open window slows training (see openWindow.ts).
+// Usage: node bench/openWindow.mjs [--minutes N] [--threads N] [--page run|home] [--used] [--others SHARE] - how much an open window slows training (see openWindow.ts).
 
 import { join } from 'node:path';
 import { runnerImport } from 'vite';

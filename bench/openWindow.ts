@@ -1,6 +1,7 @@
 // How much longer a training step takes while the window is open: the sample on one device beside the open page of the run, or the first page, which
-// is told of news after a pause each time. The machine's speed changes by more than is looked for, in tenths of seconds as in minutes; so both parts
-// of the answer compare steps that are close to each other, and their intervals come from many such comparisons, one for each pause.
+// is told of news after a pause each time, be its user one who only looks or one who acts in it. The machine's speed changes by more than is looked
+// for, in tenths of seconds as in minutes; so both parts of the answer compare steps that are close to each other, and their intervals come from many
+// such comparisons, one for each pause.
 //
 // An update: by how much the step in which the page was told, and the two after it, are longer than those that follow.
 // Between updates: by how much steps are longer than where all processes of the browser are stopped. They are stopped in eight of sixteen equal parts of
@@ -18,6 +19,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
+import { catchUpMs } from '../src-main/contract/commands.ts';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
 import { createApp, type App } from '../src-main/run/app.ts';
 import { samples } from '../src-main/run/samples.ts';
@@ -65,8 +67,10 @@ type ProcessorSecs = Record<'at' | 'browser' | 'device' | 'main' | 'machine', nu
 export async function main(args: string[], executablePath: string): Promise<void> {
   const number = { type: 'string' } as const;
   const page = { type: 'string', default: 'run' } as const;
-  const { values } = parseArgs({ args, options: { minutes: number, threads: number, others: number, page } });
-  const numPauses = Math.ceil((Number(values.minutes ?? 20) * 60_000) / pauseMs());
+  const used = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({ args, options: { minutes: number, threads: number, others: number, page, used } });
+  const pauseMs = values.used ? catchUpMs : cpuPauseMs(cpus().length, Infinity);
+  const numPauses = Math.ceil((Number(values.minutes ?? 20) * 60_000) / pauseMs);
   if (!(numPauses >= 10)) throw new Error('intervals need ten pauses at least');
   const home = await mkdtemp(join(tmpdir(), 'sdp-open-window-'));
   const app = await createApp({ home, spawnDevice: builtWorker() });
@@ -79,20 +83,32 @@ export async function main(args: string[], executablePath: string): Promise<void
     const runId = await app.start(endless(Number(values.threads ?? 1)));
     const page = await openRun(browser, server.url, runId);
     if (values.page === 'home') await page.evaluate(`location.hash = '#/'`);
+    if (values.used) await page.evaluate(`setInterval(() => document.dispatchEvent(new Event('pointermove')), 4000)`);
     await delay(warmMs);
     const devicePid = (await app.handlers.getRun({ runId }, never)).memory.at(-1)!.devices[0]!.pid;
     const pauses: Pause[] = [];
     await nextTold();
-    await delay(pauseMs() - readMs);
+    await delay(pauseMs - readMs);
     let before = processorSecs(browser, devicePid);
     for (let index = 0; index < numPauses; index++) {
-      const pause = await onePause(browser, await nextTold(), before.browser, kinds[index % kinds.length]!);
+      const pause = await onePause(browser, await nextTold(), {
+        pauseMs,
+        spentSecs: before.browser,
+        kind: kinds[index % kinds.length]!,
+      });
       const after = processorSecs(browser, devicePid);
       pauses.push({ ...pause, shares: sharesOf(before, after) });
       before = after;
     }
     await delay(1000);
-    report(steps, pauses, Number(values.others ?? 0.05));
+    const quiet = pauses.filter(({ shares }) => shares.others < Number(values.others ?? 0.05));
+    console.log(
+      JSON.stringify(
+        { pauses: quiet.length, leftOut: pauses.length - quiet.length, ...report(steps, quiet, pauseMs) },
+        null,
+        2,
+      ),
+    );
     await app.stop(runId);
   } finally {
     browser.goOn();
@@ -104,7 +120,6 @@ export async function main(args: string[], executablePath: string): Promise<void
 }
 
 const never = { signal: new AbortController().signal };
-const pauseMs = () => cpuPauseMs(cpus().length, Infinity);
 
 function endless(threads: number) {
   const { config } = samples[0]!;
@@ -146,13 +161,12 @@ function watchSteps(app: App): readonly Step[] {
 async function onePause(
   browser: Browser,
   toldAt: number,
-  spentSecs: number,
-  kind: Pause['kind'],
+  { pauseMs, spentSecs, kind }: { pauseMs: number; spentSecs: number; kind: Pause['kind'] },
 ): Promise<Omit<Pause, 'shares'>> {
   await delay(toldAt + shownMs - performance.now());
   const updateSecs = browser.processorSecs() - spentSecs;
   const partsFrom = toldAt + shownMs + readMs;
-  const partMs = (pauseMs() - shownMs - 2 * readMs) / parts.length;
+  const partMs = (pauseMs - shownMs - 2 * readMs) / parts.length;
   const edges: number[] = [];
   for (const part of [...parts.keys(), parts.length]) {
     await delay(partsFrom + part * partMs - performance.now());
@@ -184,47 +198,41 @@ function sharesOf(before: ProcessorSecs, after: ProcessorSecs): Pause['shares'] 
   return { browser, main, others: share('machine') - share('device') - main - browser };
 }
 
-function report(steps: readonly Step[], pauses: Pause[], mostOthers: number): void {
-  const quiet = pauses.filter(({ shares }) => shares.others < mostOthers);
+function report(steps: readonly Step[], pauses: Pause[], pauseMs: number) {
   const stepMs = median(steps.map(({ ms }) => ms));
-  const updates = quiet.map((pause) => updateMs(steps, pause));
-  const stopped = quiet.filter(({ kind }) => kind !== 'unstopped');
+  const updates = pauses.map((pause) => updateMs(steps, pause));
+  const stopped = pauses.filter(({ kind }) => kind !== 'unstopped');
   const between = stopped.map((pause) => betweenMs(steps, pause) / stepMs);
   const signed = between.map((value, index) => (stopped[index]!.kind === 'inverse' ? -value : value));
-  const unstopped = quiet.filter(({ kind }) => kind === 'unstopped');
+  const unstopped = pauses.filter(({ kind }) => kind === 'unstopped');
   const perUpdate = mean(unstopped.map(({ updateSecs }) => 1000 * updateSecs));
-  const perPause = mean(unstopped.map(({ shares }) => shares.browser * pauseMs()));
-  const byUpdates = updates.map((ms) => ms / pauseMs());
+  const perPause = mean(unstopped.map(({ shares }) => shares.browser * pauseMs));
+  const byUpdates = updates.map((ms) => ms / pauseMs);
   const share = (kind: keyof Pause['shares']) => percent(mean(unstopped.map(({ shares }) => shares[kind])));
-  console.log(
-    JSON.stringify(
-      {
-        ...{ pauses: quiet.length, leftOut: pauses.length - quiet.length, pauseMs: pauseMs() },
-        stepMs: { median: rounded(stepMs), deviation: rounded(deviation(steps.map(({ ms }) => ms))) },
-        updateMs: estimate(updates, rounded),
-        slowDown: {
-          byUpdates: estimate(byUpdates, percent),
-          betweenThem: estimate(between, percent),
-          inAll: sumOf([byUpdates, between], percent),
-          control: estimate(signed, percent),
-        },
-        byProcessorTime: {
-          browserMs: { update: rounded(perUpdate), rest: rounded(perPause - perUpdate) },
-          inAll: estimate(
-            byUpdates.map((share) => (share * perPause) / perUpdate),
-            percent,
-          ),
-        },
-        processor: { browser: share('browser'), mainProcess: share('main'), others: share('others') },
-      },
-      null,
-      2,
-    ),
-  );
+  return {
+    pauseMs,
+    stepMs: { median: rounded(stepMs), deviation: rounded(deviation(steps.map(({ ms }) => ms))) },
+    updateMs: estimate(updates, rounded),
+    slowDown: {
+      byUpdates: estimate(byUpdates, percent),
+      betweenThem: estimate(between, percent),
+      inAll: sumOf([byUpdates, between], percent),
+      control: estimate(signed, percent),
+    },
+    byProcessorTime: {
+      browserMs: { update: rounded(perUpdate), rest: rounded(perPause - perUpdate) },
+      inAll: estimate(
+        byUpdates.map((share) => (share * perPause) / perUpdate),
+        percent,
+      ),
+    },
+    processor: { browser: share('browser'), mainProcess: share('main'), others: share('others') },
+  };
 }
 
-function updateMs(steps: readonly Step[], { toldAt, edges }: Pause): number {
-  const after = steps.filter(({ endedAt }) => endedAt >= toldAt && endedAt < edges[0]!).map(({ ms }) => ms);
+/** Of steps before the processes are looked at, which takes time as well. */
+function updateMs(steps: readonly Step[], { toldAt }: Pause): number {
+  const after = steps.filter(({ endedAt }) => endedAt >= toldAt && endedAt < toldAt + shownMs).map(({ ms }) => ms);
   return sum(after.slice(0, hitSteps)) - hitSteps * mean(after.slice(hitSteps));
 }
 

@@ -1,12 +1,10 @@
 // How this page reaches its app, when it is worth trying again at once (the network is back, the page is looked at, or its address was opened
 // anew with another key), and when it asks for news.
 
+import { catchUpMs } from '../src-main/contract/commands.ts';
 import { pageTransport } from '../src-main/transport/page.ts';
 import { askWhileUsed } from './composables/askWhileUsed.ts';
 import { useConnectionStore } from './stores/connection.ts';
-
-/** So that one who looks closely at training on all of two cores does not slow it by one percent (bench/results.md). */
-const catchUpMs = 5000;
 
 export function openConnection(): void {
   const connection = useConnectionStore();

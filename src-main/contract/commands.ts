@@ -80,6 +80,9 @@ const nothing = z.strictObject({});
 /** Checked by parseRunConfig at the receiving side, for one good sentence. */
 const rawConfig = z.strictObject({ config: z.unknown() });
 
+/** How often a page asks by `catchUp` while it is used: seldom enough to slow training on all of two cores by less than one percent (bench/results.md). */
+export const catchUpMs = 5000;
+
 export const appCommands = {
   /** Everything that the first screen needs, with the sequence number of the last event that it includes. */
   snapshot: {
