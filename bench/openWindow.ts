@@ -54,7 +54,7 @@ interface Pause {
   toldAt: number;
   /** When each part began, and the last one ended. */
   edges: number[];
-  kind: 'inverse' | 'plain' | 'unstopped';
+  kind: (typeof kinds)[number];
   /** Of one core, in this pause. */
   shares: Record<'browser' | 'main' | 'others', number>;
   /** Of the browser's processor time in this pause, what belongs to the update. */
@@ -65,10 +65,15 @@ interface Pause {
 type ProcessorSecs = Record<'at' | 'browser' | 'device' | 'main' | 'machine', number>;
 
 export async function main(args: string[], executablePath: string): Promise<void> {
-  const number = { type: 'string' } as const;
-  const page = { type: 'string', default: 'run' } as const;
-  const used = { type: 'boolean', default: false } as const;
-  const { values } = parseArgs({ args, options: { minutes: number, threads: number, others: number, page, used } });
+  const string = { type: 'string' } as const;
+  const options = {
+    minutes: string,
+    threads: string,
+    others: string,
+    page: string,
+    used: { type: 'boolean' },
+  } as const;
+  const { values } = parseArgs({ args, options });
   const pauseMs = values.used ? catchUpMs : cpuPauseMs(cpus().length, Infinity);
   const numPauses = Math.ceil((Number(values.minutes ?? 20) * 60_000) / pauseMs);
   if (!(numPauses >= 10)) throw new Error('intervals need ten pauses at least');

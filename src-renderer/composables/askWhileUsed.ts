@@ -1,4 +1,4 @@
-// While the page is used it asks for news, so that who looks closer sees what goes on live; unasked it is told more seldom while the CPU trains.
+// While the page is used it asks for news, so that who looks closer sees what goes on; unasked it is told more seldom while the CPU trains.
 
 const keptUpMs = 10_000;
 const acts = ['pointermove', 'pointerdown', 'keydown', 'wheel'];
