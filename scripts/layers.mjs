@@ -27,6 +27,7 @@ const allowed = {
   serve: ['contract', 'transport', 'data/files.ts', 'run/isAlive.ts', node, 'ws'],
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
   cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml', 'zod'],
+  kit: [...engine, 'worker', 'transport', 'run', node],
   testing: [...engine, 'transport', 'run', node, 'onnxruntime-node'],
   'src-renderer': [
     'contract',

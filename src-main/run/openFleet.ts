@@ -57,7 +57,7 @@ export function openFleet(
 }
 
 /** In the order of the store layout: parameters, then buffers. */
-function initSpecs(model: ModelDefinition): InitSpec[] {
+export function initSpecs(model: ModelDefinition): InitSpec[] {
   const ordered = [...model.tensors].sort((a, b) => Number(a.kind === 'buffer') - Number(b.kind === 'buffer'));
   return ordered.map((spec) => initSpec(spec.init));
 }

@@ -28,6 +28,8 @@ export interface ReplayOptions {
   out: string;
   numDevices: number;
   kind: RunDevice['kind'];
+  /** The device that all processes share; absent: each has one of its own, from 0. */
+  index?: number;
   spawnDevice: SpawnDevice;
 }
 
@@ -36,6 +38,7 @@ export async function replayCase({
   out,
   numDevices,
   kind,
+  index,
   spawnDevice,
 }: ReplayOptions): Promise<ReplayResult> {
   const read = await readCaseFile(caseFolder);
@@ -45,9 +48,8 @@ export async function replayCase({
       `--devices must be from 1 to the ${read.workers} workers of the case, got ${numDevices}`,
     );
   const records = new Records(read);
-  const fleet = await openCase(read, caseFolder, replayDevices(read.workers, numDevices, kind), spawnDevice, (of) =>
-    records.add(of),
-  );
+  const devices = replayDevices(read.workers, numDevices, kind, index);
+  const fleet = await openCase(read, caseFolder, devices, spawnDevice, (of) => records.add(of));
   try {
     await mkdir(out, { recursive: true }).catch((error: unknown) => Promise.reject(storageError(error, out) as Error));
     const rates = new Array<number>(read.steps).fill(read.optimizer.lr);
@@ -72,13 +74,13 @@ export async function replayCase({
 }
 
 /** One-threaded devices that share the workers out in order. */
-function replayDevices(workers: number, numDevices: number, kind: RunDevice['kind']): RunDevice[] {
-  return Array.from({ length: numDevices }, (_, index) => ({
-    id: `${kind}:${index}`,
+function replayDevices(workers: number, numDevices: number, kind: RunDevice['kind'], shared?: number): RunDevice[] {
+  return Array.from({ length: numDevices }, (_, position) => ({
+    id: `${kind}:${shared ?? position}`,
     kind,
-    index,
+    index: shared ?? position,
     threads: 1,
-    workers: shareOf(workers, index, numDevices),
+    workers: shareOf(workers, position, numDevices),
   }));
 }
 

@@ -1,0 +1,228 @@
+// One logical worker on one device, in this very process: the real store, loader, session, averaging and optimizer, without a run around them.
+// For measurements of a step. Samples are random, of a dataset of exactly one global batch, so that every step sees the same ones.
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  deviceSetup,
+  plainTraining,
+  type DeviceSetup,
+  type ModelSpec,
+  type TrainingGraph,
+} from '../contract/deviceMessages.ts';
+import type { MemoryBytes } from '../contract/plan.ts';
+import { cudaLibraries } from '../device/cudaLibraries.ts';
+import { assignMasks } from '../masks/assign.ts';
+import { predictDevice, sessionMemory } from '../memory/predict.ts';
+import { storeLayout } from '../memory/storeLayout.ts';
+import { createModel } from '../models/index.ts';
+import type { Masks, ModelDefinition } from '../models/model.ts';
+import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
+import { initSpecs } from '../run/openFleet.ts';
+import { Bindings } from '../worker/bindings.ts';
+import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import type { KitContext } from './section.ts';
+
+/** Plain data parallelism, or half of all units (k/N = 1/2) of one of two workers. */
+export type Regime = 'ddp' | 'block-forward' | 'neuron-forward';
+
+export interface EngineOptions {
+  /** An empty folder for the dataset and the store. */
+  folder: string;
+  spec: ModelSpec;
+  batch: number;
+  regime: Regime;
+  device: KitContext['device'];
+  threads: number;
+  optimizer: 'sgd' | 'adamw';
+  learningRate: number;
+  copies?: 'large' | 'each';
+  /** Prefix of the runtime's profiles. */
+  profile?: string;
+  trainingGraph?: TrainingGraph;
+}
+
+export const sgd: OptimizerSpec = {
+  kind: 'sgd',
+  momentum: 0.9,
+  nesterov: false,
+  weightDecay: 5e-4,
+  beta1: 0,
+  beta2: 0,
+  eps: 0,
+  clipGlobalNorm: 0,
+};
+export const adamw: OptimizerSpec = {
+  kind: 'adamw',
+  momentum: 0,
+  nesterov: false,
+  weightDecay: 0.01,
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  clipGlobalNorm: 0,
+};
+
+export class Engine {
+  private nextStep = 0;
+
+  private constructor(
+    readonly device: NativeDevice,
+    readonly store: NativeStore,
+    /** Of the device: what it holds of the store, and its intermediates. */
+    readonly predicted: MemoryBytes,
+    private readonly session: number,
+    private readonly setup: DeviceSetup,
+    private readonly learningRate: number,
+  ) {}
+
+  /** Fails as training does, where the device or the graph does not work. Initial parameters are written to `init.safetensors`. */
+  static async open(options: EngineOptions): Promise<Engine> {
+    const { folder, spec, device, threads } = options;
+    const model = createModel(spec);
+    const masks = masksOf(model, options.regime);
+    const optimizer = options.optimizer === 'sgd' ? sgd : adamw;
+    const layout = storeLayout(model.tensors, masks, {
+      numParticipants: 1,
+      optimizerSlots: optimizer.kind === 'adamw' ? 2 : 1,
+      statisticsBatches: 0,
+      evaluationBatches: 1,
+    });
+    const source = await writeSamples(folder, spec, options.batch, masks.held.length);
+    const storePath = join(folder, 'store');
+    const setup = deviceSetup.parse({
+      storePath,
+      participant: 0,
+      device: { ...device, threads },
+      workers: [0],
+      model: spec,
+      masks,
+      layout: JSON.stringify(layout),
+      microBatch: options.batch,
+      trainingGraph: options.trainingGraph ?? plainTraining,
+      optimizer,
+      training: source,
+      evaluation: { source, batch: options.batch, statisticsBatches: 0, branchScale: 1 },
+    });
+    const store = native().createStore(storePath, setup.layout);
+    try {
+      store.initialise(initSpecs(model), 1);
+      await store.writeValues(join(folder, 'init.safetensors'), {
+        scales: {},
+        statistics: false,
+        int64: [],
+        metadata: {},
+      });
+      const opened = await native().openDevice({
+        runtimeLibrary: runtimeLibrary(),
+        preload: device.kind === 'cuda' ? cudaLibraries(runtimeLibrary()).preload : [],
+        storePath,
+        participant: 0,
+        kind: device.kind,
+        index: device.index,
+        threads,
+        copies: options.copies,
+        profile: options.profile,
+      });
+      const bindings = new Bindings(model, setup, layout);
+      const session = await opened.addSession(bindings.training(0));
+      const { granularity, masking, held } = masks;
+      const built = model.training({
+        batch: options.batch,
+        granularity,
+        masking,
+        held: held[0]!,
+        provider: device.kind,
+        ...setup.trainingGraph,
+      });
+      const predicted = predictDevice(layout, {
+        participant: 0,
+        workers: [0],
+        whole: false,
+        training: [sessionMemory(built, threads)],
+        evaluation: [],
+      });
+      return new Engine(opened, store, predicted, session, setup, options.learningRate);
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Trains so many steps; their records, one row per step. */
+  async steps(count: number): Promise<StepRecords> {
+    const from = this.nextStep;
+    await this.device.train({
+      sessions: [this.session],
+      from,
+      to: from + count,
+      learningRates: new Array<number>(count).fill(this.learningRate),
+      optimizer: this.setup.optimizer,
+      source: this.setup.training,
+    });
+    this.nextStep += count;
+    return this.device.drainRecords();
+  }
+
+  close(): void {
+    this.device.close();
+    this.store.close();
+  }
+}
+
+/** Worker 0 is the one that trains. */
+function masksOf(model: ModelDefinition, regime: Regime): Masks {
+  const [granularity] = regime === 'ddp' ? (['block'] as const) : (regime.split('-') as ['block' | 'neuron']);
+  const numWorkers = regime === 'ddp' ? 1 : 2;
+  const options = { numWorkers, coverage: 1, granularity, masking: 'forward', assignment: 'cyclic', seed: 0 } as const;
+  return assignMasks(model, options, () => []);
+}
+
+/** A dataset of one global batch. Its images have values as photographs do, so that no convolution meets denormal numbers. */
+async function writeSamples(
+  folder: string,
+  spec: ModelSpec,
+  batch: number,
+  numWorkers: number,
+): Promise<DeviceSetup['training']> {
+  await mkdir(folder, { recursive: true });
+  const count = batch * numWorkers;
+  const random = generator();
+  const plain = { path: folder, seed: 0, numWorkers, microBatch: batch, accumulation: 1 };
+  if (spec.family === 'llama') {
+    const tokens = Uint32Array.from({ length: count * spec.seq + 1 }, () => Math.floor(random() * spec.vocab));
+    await writeNpy(join(folder, 'tokens.npy'), '<u4', [tokens.length], tokens);
+    return { ...plain, kind: 'tokens', mean: [], std: [], sequence: spec.seq };
+  }
+  const shape = [count, spec.channels, ...spec.image];
+  const pixels = Uint8Array.from({ length: shape.reduce((a, b) => a * b) }, () => Math.floor(random() * 256));
+  const labels = BigInt64Array.from({ length: count }, () => BigInt(Math.floor(random() * spec.classes)));
+  await writeNpy(join(folder, 'images.npy'), '|u1', shape, pixels);
+  await writeNpy(join(folder, 'labels.npy'), '<i8', [count], labels);
+  const each = (value: number) => new Array<number>(spec.channels).fill(value);
+  return { ...plain, kind: 'images', mean: each(0.5), std: each(0.25), sequence: 0 };
+}
+
+/** Numbers in [0, 1) that are the same everywhere (xorshift32). */
+function generator(): () => number {
+  let state = 0x2545f491;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+async function writeNpy(path: string, type: string, shape: number[], data: NodeJS.ArrayBufferView): Promise<void> {
+  const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape.join(', ')}${shape.length === 1 ? ',' : ''}), }`;
+  const padded = `${text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11)}\n`;
+  const head = Buffer.concat([
+    Buffer.from('\x93NUMPY\x01\x00', 'latin1'),
+    Buffer.from([padded.length % 256, padded.length >> 8]),
+  ]);
+  await writeFile(
+    path,
+    Buffer.concat([head, Buffer.from(padded, 'latin1'), Buffer.from(data.buffer, data.byteOffset, data.byteLength)]),
+  );
+}

@@ -1,0 +1,75 @@
+// Times every formulation of the gradients of convolutions and of batch normalisation on the shapes of the models, and compares their results. The
+// table goes into graph/lower/cudaFormulations.json with the card's name and date, from which the lowering takes the best.
+
+import { formulationGraph, formulationSubjects, formulationsOf } from '../graph/lower/timing.ts';
+import { cudaLibraries } from '../device/cudaLibraries.ts';
+import { native } from '../native.ts';
+import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { type KitContext, median, messageOf, type Section, type SectionLog } from './section.ts';
+
+export const formulationsSection: Section = {
+  name: 'formulations',
+  title: 'Formulations of gradients, each by itself',
+  limit: 70,
+  run: timeFormulations,
+};
+
+/** Largest difference of results over their largest value that still counts as the same. */
+const sameResult = 1e-3;
+
+async function timeFormulations(context: KitContext, log: SectionLog): Promise<void> {
+  log.note('Milliseconds of one run (medians); results compared with those of the first formulation that works.');
+  const { device, quick } = context;
+  const preload = device.kind === 'cuda' ? cudaLibraries(runtimeLibrary()).preload : [];
+  const row = log.table('', ['operator', 'shape', 'formulation', 'ms', 'differs by', 'of the best']);
+  const problems: string[] = [];
+  const all = formulationSubjects(quick ? { batch: 2 } : {});
+  for (const subject of quick ? all.filter((_, index) => index % 5 === 0) : all) {
+    const results: { name: string; ms: number; difference: number }[] = [];
+    let reference: Float32Array[] | undefined;
+    for (const name of formulationsOf(subject.operator, { customOps: device.kind === 'cuda' })) {
+      try {
+        const { ms, outputs } = await native().timeGraph({
+          runtimeLibrary: runtimeLibrary(),
+          preload,
+          kind: device.kind,
+          index: device.index,
+          threads: 2,
+          customOps: device.kind === 'cuda',
+          onnx: formulationGraph(subject, name, device.kind),
+          warmUps: quick ? 1 : 5,
+          repeats: quick ? 2 : 20,
+          seed: 1,
+        });
+        reference ??= outputs;
+        results.push({ name, ms: median(ms), difference: largestDifference(outputs, reference) });
+      } catch (error) {
+        row([subject.operator, subject.title, name, null, null, messageOf(error)]);
+        if (name !== 'cudnn') problems.push(`${subject.operator} ${subject.title} ${name}: ${messageOf(error)}`);
+      }
+    }
+    const best = Math.min(...results.map(({ ms }) => ms));
+    for (const { name, ms, difference } of results) {
+      row([subject.operator, subject.title, name, ms, difference, `${(ms / best).toFixed(2)} times`]);
+      if (!(difference < sameResult))
+        problems.push(`${subject.operator} ${subject.title} ${name} gives another result`);
+    }
+  }
+  if (problems.length > 0) throw new Error(problems.join('; '));
+}
+
+/** Over all outputs: largest difference over the largest value. */
+function largestDifference(found: readonly Float32Array[], expected: readonly Float32Array[]): number {
+  const errors = expected.map((values, output) => {
+    const own = found[output];
+    if (own?.length !== values.length) return Infinity;
+    let [difference, largest] = [0, 0];
+    values.forEach((value, i) => {
+      const gap = Math.abs(own[i]! - value);
+      difference = Number.isNaN(gap) ? Infinity : Math.max(difference, gap);
+      largest = Math.max(largest, Math.abs(value));
+    });
+    return difference / (largest || 1);
+  });
+  return Math.max(...errors);
+}

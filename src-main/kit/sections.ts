@@ -1,0 +1,26 @@
+// The sections of the kit in order of worth. Each limit leaves room for a slow card; all together end after the eight minutes that main.ts gives.
+
+import { casesSection, firstCaseSection } from './cases.ts';
+import { copiesSection } from './copies.ts';
+import { doctorSection } from './doctor.ts';
+import { formulationsSection } from './formulations.ts';
+import { profileSection } from './profile.ts';
+import { faultsSection, mixedSection } from './runs.ts';
+import type { Section } from './section.ts';
+import { stepSection } from './steps.ts';
+import { vulkanSection } from './vulkan.ts';
+
+export const sections: readonly Section[] = [
+  doctorSection,
+  firstCaseSection,
+  formulationsSection,
+  stepSection('resnet', 'Steps beside PyTorch: ResNet-18', 50),
+  stepSection('llama', 'Steps beside PyTorch: LLaMA 134M', 60),
+  stepSection('swin', 'Steps beside PyTorch: Swin-T', 60),
+  casesSection,
+  copiesSection,
+  profileSection,
+  mixedSection,
+  faultsSection,
+  vulkanSection,
+];
