@@ -133,6 +133,8 @@ export interface DeviceOptions {
   index: number;
   /** Intra-op threads of each session on a CPU device; also used for averaging and the optimizer. */
   threads: number;
+  /** Whether graphs may have the operators of the domain `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN. Default: false. */
+  customOps?: boolean;
 }
 
 export interface TrainSpec {
@@ -259,6 +261,30 @@ export interface NativeDevice {
   close(): void;
 }
 
+/** A graph to time, on the same provider options and with the same checks as a training session. */
+export interface TimeGraphOptions {
+  runtimeLibrary: string;
+  /** Absolute paths of shared libraries to load before the provider is registered. */
+  preload: string[];
+  kind: DeviceOptions['kind'];
+  index: number;
+  threads: number;
+  /** As `DeviceOptions.customOps`. */
+  customOps: boolean;
+  /** Inputs of fixed shape, float32 (standard normal numbers drawn by `seed`) or int64 (zeros); outputs float32. */
+  onnx: Uint8Array;
+  warmUps: number;
+  repeats: number;
+  seed: number;
+}
+
+export interface GraphTiming {
+  /** One per repeat; inputs and outputs stay on the device. On WebGPU reading the smallest output back is counted in, since nothing else waits for a run. */
+  ms: number[];
+  /** After the last run, in the graph's order. */
+  outputs: Float32Array[];
+}
+
 /** How far an import is: samples, or of text bytes. */
 export interface ImportProgress {
   done: number;
@@ -302,6 +328,8 @@ export interface NativeAddon {
     index: number,
     onnx: Uint8Array,
   ): Promise<string | null>;
+  /** Runs a graph `warmUps` times, then times `repeats` runs. Takes a session's memory until it is done. */
+  timeGraph(options: TimeGraphOptions): Promise<GraphTiming>;
   /** The verdict about files as JSON (contract/verdict.ts). `scratch` is a folder that does not exist; it is made where needed, and removed. */
   inspectDataset(paths: string[], options: string, scratch: string): Promise<string>;
   /** An import into `folder`, which messages call `shown`. */
@@ -314,7 +342,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 4;
+export const nativeVersion = 5;
 
 let addon: NativeAddon | undefined;
 

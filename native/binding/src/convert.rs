@@ -18,7 +18,7 @@ fn unknown<T>(what: &str, found: &str) -> Result<T> {
     Err(Error::Internal(format!("unknown {what} {found:?}")))
 }
 
-fn index(number: i64) -> Result<usize> {
+pub fn index(number: i64) -> Result<usize> {
     usize::try_from(number).map_err(|_| Error::Internal(format!("index or size {number}")))
 }
 

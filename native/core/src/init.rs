@@ -25,7 +25,8 @@ pub fn initialise(store: &Store, inits: &[InitSpec], seed: u64) -> Result<()> {
     Ok(())
 }
 
-fn draw(init: &InitSpec, size: usize, seed: u64, index: u64) -> Vec<f32> {
+/// Values of the tensor with this index.
+pub(crate) fn draw(init: &InitSpec, size: usize, seed: u64, index: u64) -> Vec<f32> {
     let mut generator = generator(b"initial values  ", seed, index);
     match init.kind {
         InitKind::Constant => vec![init.value as f32; size],

@@ -26,4 +26,5 @@ pub mod shards;
 pub mod spec;
 pub mod state;
 pub mod store;
+pub mod timing;
 pub mod train;

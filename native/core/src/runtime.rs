@@ -414,7 +414,7 @@ fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &st
 /// take eight times as long.
 ///
 /// Threads of a run wait for their next piece of work awake, which makes a step about a tenth faster, and sleep once it is done.
-fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
+pub(crate) fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
     Ok(ort::session::Session::builder(environment)?
         .with_optimization_level(OPTIMIZATION_LEVEL)?
         .with_intra_threads(threads.max(1))?
@@ -429,7 +429,7 @@ fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuil
         .with_log_level(LogLevel::Error)?)
 }
 
-fn runtime_error(error: ort::Error) -> Error {
+pub(crate) fn runtime_error(error: ort::Error) -> Error {
     Error::Device(format!("ONNX Runtime failed: {error}"))
 }
 
@@ -449,7 +449,7 @@ fn copy_rows(store: &Store, area: Area, start: usize, tensor: &Tensor, rows: &[u
 }
 
 /// Zeroed memory on a cache line, which the runtime may read and write through its address between two uses of it here.
-struct Private {
+pub(crate) struct Private {
     pointer: NonNull<u8>,
     len: usize,
     kind: TensorElementType,
@@ -457,7 +457,7 @@ struct Private {
 }
 
 impl Private {
-    fn new(len: usize, kind: TensorElementType) -> Result<Self> {
+    pub fn new(len: usize, kind: TensorElementType) -> Result<Self> {
         let bytes = len * scalar_bytes(kind)?;
         let allocation = Allocation::from_size_align(bytes.max(64), 64).map_err(|e| Error::Internal(e.to_string()))?;
         // SAFETY: the size is not zero.
@@ -465,13 +465,18 @@ impl Private {
         Ok(Self { pointer, len, kind, allocation })
     }
 
-    fn floats(&self) -> &[f32] {
+    /// Its address and size in bytes.
+    pub fn raw(&self) -> Result<(*mut u8, usize)> {
+        Ok((self.pointer.as_ptr(), self.len * scalar_bytes(self.kind)?))
+    }
+
+    pub fn floats(&self) -> &[f32] {
         assert_eq!(self.kind, TensorElementType::Float32);
         // SAFETY: `len` initialised floats; no run is in progress, as running takes the session by exclusive reference.
         unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().cast(), self.len) }
     }
 
-    fn floats_mut(&mut self) -> &mut [f32] {
+    pub fn floats_mut(&mut self) -> &mut [f32] {
         assert_eq!(self.kind, TensorElementType::Float32);
         // SAFETY: as for `floats`, and borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.pointer.as_ptr().cast(), self.len) }
