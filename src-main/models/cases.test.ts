@@ -1,13 +1,16 @@
 // Graphs of every family in ONNX Runtime against the reference cases: losses and averaged gradients of step 0, statistics, evaluation loss.
 
 import { describe, expect, it } from 'vitest';
+import type { ExecutionProvider } from '../graph/lower/lower.ts';
 import { axisFirst, relativeError, takeRows } from '../testing/arrays.ts';
 import { readCase, type ReferenceCase } from '../testing/cases.ts';
 import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
 import { storeAxis, type Granularity, type ModelDefinition, type ModelGraph } from './model.ts';
 
 const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
-const names = ['resnet', 'swin'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
+const names = ['resnet', 'swin', 'llama'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
+/** Graphs for CUDA consist of standard operators, so the CPU provider can run them. */
+const providers: ExecutionProvider[] = ['cpu', 'cuda'];
 const tolerance = 1e-4;
 
 /** Values of a graph's ports, from tensors in library layout. */
@@ -58,12 +61,13 @@ class Average {
 
 async function firstStep(
   reference: ReferenceCase,
+  provider: ExecutionProvider,
 ): Promise<{ losses: number[]; average: Average; model: ModelDefinition }> {
   const { model, masks, batch } = reference;
   const average = new Average();
   const losses: number[] = [];
   for (const [worker, held] of masks.held.entries()) {
-    const built = model.training({ batch, granularity: masks.granularity, masking: masks.masking, held });
+    const built = model.training({ batch, granularity: masks.granularity, masking: masks.masking, held, provider });
     const feeds = new Map(portFeeds(model, masks.granularity, built, reference.init));
     feeds.set('input', reference.batches.get(`step0.worker${worker}.input`)!);
     feeds.set('label', reference.batches.get(`step0.worker${worker}.label`)!);
@@ -80,9 +84,9 @@ async function firstStep(
 }
 
 describe.each(names)('%s', (name) => {
-  it('gives the losses and the averaged gradient of the reference at step 0', async () => {
+  it.each(providers)('gives the losses and averaged gradient of step 0, lowered for %s', async (provider) => {
     const reference = await readCase(name);
-    const { losses, average, model } = await firstStep(reference);
+    const { losses, average, model } = await firstStep(reference, provider);
     expect(relativeError(losses, reference.losses[0]!)).toBeLessThan(tolerance);
     const errors = model.tensors
       .filter((spec) => spec.kind === 'parameter')
@@ -98,11 +102,11 @@ describe.each(names)('%s', (name) => {
     expect(errors.filter(([, error]) => !(error < tolerance))).toEqual([]);
   });
 
-  it('gives the evaluation loss of the reference for its final weights', async () => {
+  it.each(providers)('gives the evaluation loss for the final weights, lowered for %s', async (provider) => {
     const reference = await readCase(name);
     const { model } = reference;
     const { granularity } = reference.masks;
-    const built = model.evaluation({ batch: reference.batch, granularity, branchScale: 1 });
+    const built = model.evaluation({ batch: reference.batch, granularity, branchScale: 1, provider });
     const final = new Map(
       [...reference.expect].filter(([k]) => k.startsWith('final/')).map(([k, v]) => [k.slice(6), v]),
     );

@@ -54,7 +54,7 @@ export function createLlama(spec: LlamaSpec): ModelDefinition {
 }
 
 function training(spec: LlamaSpec, tensors: TensorSpec[], options: TrainingOptions): ModelGraph {
-  const { batch, granularity, masking, held, provider } = options;
+  const { batch, granularity, masking, held } = options;
   const g = new GraphBuilder('training');
   const heldOf = (tensor: TensorSpec) => heldRows(tensor, granularity, held);
   const ports = new Ports(g, tensors, granularity, masking === 'forward' ? heldOf : () => null);
@@ -80,11 +80,11 @@ function training(spec: LlamaSpec, tensors: TensorSpec[], options: TrainingOptio
     const gradient = pickHeld(g, gradients[i]!, heldOf(tensor), masking);
     return outputPort(g, `grad/${tensor.name}`, tensor, heldOf(tensor), gradient);
   });
-  return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs, draws: draws.ports };
+  return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs, draws: draws.ports };
 }
 
 function evaluation(spec: LlamaSpec, tensors: TensorSpec[], options: FullNetworkOptions): ModelGraph {
-  const { batch, granularity, branchScale, provider } = options;
+  const { batch, granularity, branchScale } = options;
   const g = new GraphBuilder('evaluation');
   const ports = new Ports(g, tensors, granularity, () => null);
   const [tokens, label] = feeds(g, spec, batch);
@@ -95,7 +95,7 @@ function evaluation(spec: LlamaSpec, tensors: TensorSpec[], options: FullNetwork
   g.scope = 'loss';
   g.output('loss', maskedLoss(g, logits, rowsOf(g, label)));
   g.output('logits', logits);
-  return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs: [] };
+  return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs: [] };
 }
 
 function inference(spec: LlamaSpec, tensors: TensorSpec[]): ModelGraph {

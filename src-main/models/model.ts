@@ -6,6 +6,7 @@
 // Shape legend: B batch, C channels, H W image, K classes.
 
 import type { Graph } from '../graph/graph.ts';
+import type { LoweringOptions } from '../graph/lower/formulations.ts';
 import type { ExecutionProvider } from '../graph/lower/lower.ts';
 
 /** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
@@ -101,13 +102,17 @@ export interface DrawPort {
   drop: number;
 }
 
-/** `provider`: what the graph will run on; its operators are chosen for it (default: cpu). */
-export interface TrainingOptions {
+/** What the graph will run on (default: cpu); its operators are chosen for it. */
+export interface Target {
+  provider?: ExecutionProvider;
+  lowering?: LoweringOptions;
+}
+
+export interface TrainingOptions extends Target {
   batch: number;
   granularity: Granularity;
   masking: Masking;
   held: Held;
-  provider?: ExecutionProvider;
   /** Probability of dropping a feature before the classifier, and the last block's residual branch. Default 0. */
   dropout?: number;
   stochasticDepth?: number;
@@ -119,11 +124,10 @@ export interface TrainingOptions {
   softLabels?: boolean;
 }
 
-export interface FullNetworkOptions {
+export interface FullNetworkOptions extends Target {
   batch: number;
   granularity: Granularity;
   branchScale: number;
-  provider?: ExecutionProvider;
 }
 
 export interface ModelDefinition {

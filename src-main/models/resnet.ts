@@ -66,7 +66,7 @@ class ResNet {
   }
 
   training(options: TrainingOptions): ModelGraph {
-    const { batch, granularity, masking, held, provider } = options;
+    const { batch, granularity, masking, held } = options;
     const g = new GraphBuilder('training');
     const draws = new Draws(g, this.blocks, options);
     const heldOf = (tensor: TensorSpec) => heldRows(tensor, granularity, held);
@@ -90,20 +90,22 @@ class ResNet {
       const updated = updateRunning(g, ports.input(tensor.name), statistic);
       outputs.push(outputPort(g, `stat/${tensor.name}`, tensor, heldOf(tensor), updated));
     }
-    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs, draws: draws.ports };
+    return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs, draws: draws.ports };
   }
 
-  evaluation({ batch, granularity, branchScale, provider }: FullNetworkOptions): ModelGraph {
+  evaluation(options: FullNetworkOptions): ModelGraph {
+    const { batch, granularity, branchScale } = options;
     const g = new GraphBuilder('evaluation');
     const ports = new Ports(g, this.tensors, granularity, () => null);
     const [images, label] = this.feeds(g, batch);
     const logits = resnetLogits(this.spec, this.runningLayers(g, ports, branchScale), images);
     g.output('loss', maskedLoss(g, logits, label));
     g.output('logits', logits);
-    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs: [] };
+    return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs: [] };
   }
 
-  statistics({ batch, granularity, branchScale, provider }: FullNetworkOptions): ModelGraph {
+  statistics(options: FullNetworkOptions): ModelGraph {
+    const { batch, granularity, branchScale } = options;
     const g = new GraphBuilder('statistics');
     const ports = new Ports(g, this.tensors, granularity, () => null);
     const images = g.input('input', 'float32', [batch, ...this.sample]);
@@ -115,7 +117,7 @@ class ResNet {
     const outputs = this.tensors
       .filter((tensor) => tensor.kind === 'buffer')
       .map((tensor) => outputPort(g, `stat/${tensor.name}`, tensor, null, batchStatistic(statistics, tensor.name)));
-    return { ...pruneInputs(finish(g.build(), provider), ports.inputs), batch, outputs };
+    return { ...pruneInputs(finish(g.build(), options), ports.inputs), batch, outputs };
   }
 
   inference(): ModelGraph {

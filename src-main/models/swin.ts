@@ -70,7 +70,7 @@ class Swin {
   }
 
   training(options: TrainingOptions): ModelGraph {
-    const { batch, granularity, masking, held, provider } = options;
+    const { batch, granularity, masking, held } = options;
     const g = new GraphBuilder('training');
     const draws = new Draws(g, this.blocks, options);
     const forward = masking === 'forward';
@@ -88,17 +88,18 @@ class Swin {
     };
     const loss = meanLoss(g, swinLogits(this.spec, layers, images), label);
     const outputs = gradientOutputs(g, ports, loss, this.tensors, { granularity, masking, held });
-    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs, draws: draws.ports };
+    return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs, draws: draws.ports };
   }
 
-  evaluation({ batch, granularity, branchScale, provider }: FullNetworkOptions): ModelGraph {
+  evaluation(options: FullNetworkOptions): ModelGraph {
+    const { batch, granularity, branchScale } = options;
     const g = new GraphBuilder('evaluation');
     const ports = new Ports(g, this.tensors, granularity, () => null);
     const [images, label] = this.feeds(g, batch);
     const logits = swinLogits(this.spec, this.layers(g, ports, branchScale), images);
     g.output('loss', maskedLoss(g, logits, label));
     g.output('logits', logits);
-    return { graph: finish(g.build(), provider), batch, inputs: ports.inputs, outputs: [] };
+    return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs: [] };
   }
 
   inference(): ModelGraph {
@@ -106,7 +107,7 @@ class Swin {
     const ports = new Ports(g, this.tensors, 'block', () => null);
     const images = g.input('input', 'float32', [1, ...this.sample]);
     g.output('logits', swinLogits(this.spec, this.layers(g, ports, 1), images));
-    return { graph: finish(g.build(), 'any'), batch: 1, inputs: ports.inputs, outputs: [] };
+    return { graph: finish(g.build(), { provider: 'any' }), batch: 1, inputs: ports.inputs, outputs: [] };
   }
 
   private feeds(g: GraphBuilder, batch: number, softLabels = false): [Value, Value] {

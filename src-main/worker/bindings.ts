@@ -3,8 +3,14 @@
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import { slabOffset, type StoreLayout } from '../memory/storeLayout.ts';
-import type { ModelDefinition, ModelGraph, TensorPort } from '../models/model.ts';
+import type { ModelDefinition, ModelGraph, Target, TensorPort } from '../models/model.ts';
 import type { SessionInput, SessionOutput, SessionSpec } from '../native.ts';
+
+/** The custom operators of CUDA have run on no card yet, so they have to be asked for. */
+const targetOf = ({ kind: provider }: DeviceSetup['device']): Target => ({
+  provider,
+  lowering: { customOperators: process.env.SDP_CUDA_CUSTOM_OPS === '1' },
+});
 
 export class Bindings {
   private readonly indexOf: Map<string, number>;
@@ -26,7 +32,7 @@ export class Bindings {
       granularity,
       masking,
       held: held[worker]!,
-      provider: device.kind,
+      ...targetOf(device),
       ...trainingGraph,
     });
     const outputs = built.outputs.map((port): SessionOutput => {
@@ -55,7 +61,7 @@ export class Bindings {
   evaluation(reestimated: boolean): SessionSpec {
     const { batch, branchScale } = this.setup.evaluation;
     const { granularity } = this.setup.masks;
-    const built = this.model.evaluation({ batch, branchScale, granularity, provider: this.setup.device.kind });
+    const built = this.model.evaluation({ batch, branchScale, granularity, ...targetOf(this.setup.device) });
     const outputs = (['loss', 'logits'] as const).map((port): SessionOutput => {
       const { value } = built.graph.outputs.find(({ name }) => name === port)!;
       return { port, shape: [...value.shape], target: port };
@@ -70,7 +76,7 @@ export class Bindings {
       batch: this.setup.microBatch,
       branchScale: this.setup.evaluation.branchScale,
       granularity,
-      provider: this.setup.device.kind,
+      ...targetOf(this.setup.device),
     });
     const outputs = built.outputs.map((port): SessionOutput => ({
       port: port.port,

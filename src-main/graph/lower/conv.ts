@@ -2,21 +2,24 @@
 //
 // Formulations for the CPU provider, chosen by measurement (bench/results.md): the runtime's Conv is close to the peak of the machine at
 // large images, but not with few pixels per image, where one matrix product over all images is (`patchProduct`). Its ConvTranspose is
-// slow: at stride 1 the input gradient is a Conv with the kernel turned around. A weight gradient is one 3-D Conv.
+// slow: at stride 1 the input gradient is a Conv with the kernel turned around. On CUDA rules choose (formulations.ts). Weight gradients
+// are in weightGradient.ts.
 
-import { sizeOf, type GraphBuilder, type Value } from '../graph.ts';
-import { conv, convTranspose } from '../ops/conv.ts';
+import { sizeOf, type GraphBuilder, type TensorType, type Value } from '../graph.ts';
+import { conv, convTranspose, type ConvTransposeAttributes } from '../ops/conv.ts';
+import { CudnnConvInputGradient } from '../ops/cudnn.ts';
 import { gather } from '../ops/indexing.ts';
 import { gemm } from '../ops/linalg.ts';
-import { pad, reshape, slice, transpose } from '../ops/movement.ts';
+import { cut, pad, reshape, transpose } from '../ops/movement.ts';
 import { reduceSum } from '../ops/reduction.ts';
+import { chooseFormulation, type ShapeClass } from './formulations.ts';
 import type { Lowering } from './lower.ts';
 import { patchRows, scatterRows, type Geometry } from './patches.ts';
 
 /** Images of at most this many pixels are convolved as one matrix product over the batch. */
 const smallImage = 64;
 
-const isSmall = (image: readonly number[]) => sizeOf(image) <= smallImage;
+export const isSmall = (image: readonly number[]) => sizeOf(image) <= smallImage;
 
 export const lowerConv: Lowering = (g, { inputs: [x, w], outputs: [y], attributes }, provider) => {
   const geometry = readGeometry(attributes);
@@ -30,7 +33,7 @@ export const lowerConv: Lowering = (g, { inputs: [x, w], outputs: [y], attribute
   return [patchProduct(g, x!, rows, weight, true, image)];
 };
 
-export const lowerConvInputGradient: Lowering = (g, { inputs: [dy, w], attributes }, provider) => {
+export const lowerConvInputGradient: Lowering = (g, { inputs: [dy, w], attributes }, provider, options) => {
   const geometry = readGeometry(attributes);
   const image = attributes.image as readonly number[];
   const stride1 = geometry.strides.every((stride) => stride === 1);
@@ -41,19 +44,30 @@ export const lowerConvInputGradient: Lowering = (g, { inputs: [dy, w], attribute
         : inputGradientByColumns(g, dy!, w!, geometry, image),
     ];
   }
-  if (stride1) return [inputGradientByConv(g, dy!, w!, geometry, image)];
-  const output_padding = image.map(
-    (extent, i) => extent - coveredExtent(dy!.shape[i + 2]!, w!.shape[i + 2]!, geometry, i),
-  );
-  return [convTranspose(g, dy!, w!, { strides: geometry.strides, pads: geometry.pads, output_padding })];
+  if (provider !== 'cuda') {
+    if (stride1) return [inputGradientByConv(g, dy!, w!, geometry, image)];
+    return [convTranspose(g, dy!, w!, { ...geometry, output_padding: outputPadding(dy!, w!, geometry, image) })];
+  }
+  const shape = convShapeClass(w!, dy!, geometry);
+  switch (chooseFormulation('ConvInputGradient', shape, options)) {
+    case 'convolution':
+      return [inputGradientByConv(g, spread(g, dy!, geometry.strides), w!, geometry, image)];
+    case 'transposed':
+      return [evenConvTranspose(g, dy!, w!, { ...geometry, output_padding: outputPadding(dy!, w!, geometry, image) })];
+    case 'cudnn':
+      return g.add(CudnnConvInputGradient, [dy!, w!], { ...geometry, image });
+  }
 };
 
-export const lowerConvWeightGradient: Lowering = (g, { inputs: [x, dy], attributes }, provider) => {
-  const groups = provider === 'cpu' ? groupsOf(dy!) : 1;
-  return [imagesAsChannels(g, x!, dy!, readGeometry(attributes), attributes.kernel as readonly number[], groups)];
-};
+/** `w` and `dy`: weight (or its gradient) and output gradient of a convolution. */
+export const convShapeClass = (w: TensorType, dy: TensorType, { strides }: Geometry): ShapeClass => ({
+  channels: w.shape[1]!,
+  pixels: sizeOf(dy.shape.slice(2)),
+  stride: Math.max(...strides),
+  taps: sizeOf(w.shape.slice(2)),
+});
 
-function readGeometry(attributes: object): Geometry {
+export function readGeometry(attributes: object): Geometry {
   const { strides, pads } = attributes as Geometry;
   return { strides, pads };
 }
@@ -108,6 +122,7 @@ function turnedKernel(g: GraphBuilder, w: Value): Value {
   return reshape(g, gather(g, reshape(g, w, [k, c, r * s]), g.constant('int64', [r * s], order), 2), w.shape);
 }
 
+/** Stride 1; at larger strides, of the output gradient spread out. Zeros at its end that no pixel needs are cut off. */
 function inputGradientByConv(
   g: GraphBuilder,
   dy: Value,
@@ -119,8 +134,40 @@ function inputGradientByConv(
   const pads = turnedPads(kernel, geometry);
   const reached = pads.slice(0, 2).map((_, i) => dy.shape[i + 2]! + pads[i]! + pads[i + 2]! - kernel[i]! + 1);
   const after = image.map((extent, i) => pads[i + 2]! + extent - reached[i]!);
+  const needed = after.map((pad, i) => dy.shape[i + 2]! + Math.min(pad, 0));
   const turned = sizeOf(kernel) === 1 ? w : turnedKernel(g, w);
-  return conv(g, dy, transpose(g, turned, [1, 0, 2, 3]), { strides: [1, 1], pads: [pads[0]!, pads[1]!, ...after] });
+  return conv(g, cut(g, dy, [2, 3], [0, 0], needed), transpose(g, turned, [1, 0, 2, 3]), {
+    strides: [1, 1],
+    pads: [pads[0]!, pads[1]!, ...after.map((pad) => Math.max(pad, 0))],
+  });
+}
+
+/** Each pixel followed by stride - 1 zeros along both axes of the image. */
+function spread(g: GraphBuilder, dy: Value, strides: readonly number[]): Value {
+  const [n, k, ho, wo] = dy.shape as [number, number, number, number];
+  const [down, across] = strides as [number, number];
+  const apart = reshape(g, dy, [n, k, ho, 1, wo, 1]);
+  return reshape(g, pad(g, apart, [0, 0, 0, 0, 0, 0, 0, 0, 0, down - 1, 0, across - 1]), [
+    n,
+    k,
+    ho * down,
+    wo * across,
+  ]);
+}
+
+/** How much further than its output positions reach the image of a convolution goes. */
+const outputPadding = (dy: Value, w: Value, geometry: Geometry, image: readonly number[]): number[] =>
+  image.map((extent, i) => extent - coveredExtent(dy.shape[i + 2]!, w.shape[i + 2]!, geometry, i));
+
+/** A transposed convolution that CUDA can do: unequal pads are cut off its result, since its kernel takes equal ones only. */
+export function evenConvTranspose(g: GraphBuilder, x: Value, w: Value, attributes: ConvTransposeAttributes): Value {
+  const { strides, pads, output_padding } = attributes;
+  const [top, left, bottom, right] = pads as [number, number, number, number];
+  if (top === bottom && left === right) return convTranspose(g, x, w, attributes);
+  const extra = [Math.max(output_padding[0]! - bottom, 0), Math.max(output_padding[1]! - right, 0)];
+  const whole = convTranspose(g, x, w, { strides, pads: [0, 0, 0, 0], output_padding: extra });
+  const extents = [0, 1].map((i) => whole.shape[i + 2]! - extra[i]! + output_padding[i]! - pads[i]! - pads[i + 2]!);
+  return cut(g, whole, [2, 3], [top, left], [top + extents[0]!, left + extents[1]!]);
 }
 
 /** Stride 1: a convolution of the output gradient, by patches; turning the kernel is a matter of which rows are picked. */
@@ -162,43 +209,4 @@ function inputGradientByColumns(
   const { rows, perPixel } = scatterRows({ ...geometry, kernel, batch: n, image, output: dy.shape.slice(2) });
   const contributions = reshape(g, pickRows(g, given, rows), [n * sizeOf(image), perPixel, c]);
   return channelsFirst(g, reduceSum(g, contributions, [1], false), n, image);
-}
-
-/**
- * Large images are split in two groups for the sake of threads, a fixed number so that results do not depend on how many there are.
- * WebGPU has no 3-D convolution in groups.
- */
-const groupsOf = (dy: Value) => (dy.shape[0]! % 2 === 0 && !isSmall(dy.shape.slice(2)) ? 2 : 1);
-
-/**
- * One 3-D convolution: the images as channels of a single image [1,N,H,W,C], the output gradient as its kernel [K,N,Ho,Wo,1], the
- * stride as dilation; the result is [1,K,R,S,C].
- */
-function imagesAsChannels(
-  g: GraphBuilder,
-  x: Value,
-  dy: Value,
-  { strides, pads }: Geometry,
-  kernel: readonly number[],
-  groups: number,
-): Value {
-  const [n, c, h, w] = x.shape as [number, number, number, number];
-  const [, k, ho, wo] = dy.shape as [number, number, number, number];
-  const [r, s] = kernel as [number, number];
-  // Padding after the image so that the result has exactly r by s entries; rows that no kernel position reaches are cut off.
-  const after = [(ho - 1) * strides[0]! + r - h - pads[0]!, (wo - 1) * strides[1]! + s - w - pads[1]!] as const;
-  const reached = after.some((e) => e < 0)
-    ? slice(g, x, [2, 3], [0, 0], [h + Math.min(after[0], 0), w + Math.min(after[1], 0)])
-    : x;
-  const image = reshape(g, transpose(g, reached, [0, 2, 3, 1]), [1, n, reached.shape[2]!, reached.shape[3]!, c]);
-  const gradients = transpose(g, reshape(g, dy, [groups, n / groups, k, ho * wo]), [0, 2, 1, 3]);
-  const result = conv(g, image, reshape(g, gradients, [groups * k, n / groups, ho, wo, 1]), {
-    strides: [1, 1, 1],
-    pads: [pads[0]!, pads[1]!, 0, Math.max(after[0], 0), Math.max(after[1], 0), 0],
-    dilations: [strides[0]!, strides[1]!, 1],
-    group: groups,
-  });
-  const summed = groups === 1 ? result : reduceSum(g, reshape(g, result, [groups, k, r, s, c]), [0], false);
-  // One transposition of four axes: its result can be the caller's memory, which that of a Reshape cannot without a copy.
-  return r * s === 1 ? reshape(g, summed, [k, c, 1, 1]) : transpose(g, reshape(g, summed, [k, r, s, c]), [0, 3, 1, 2]);
 }

@@ -5,7 +5,9 @@ import { removeCommonSubexpressions } from '../passes/commonSubexpression.ts';
 import { removeDeadCode } from '../passes/deadCode.ts';
 import { simplify } from '../passes/simplify.ts';
 import { rewrite } from '../passes/rewrite.ts';
-import { lowerConv, lowerConvInputGradient, lowerConvWeightGradient } from './conv.ts';
+import { lowerConv, lowerConvInputGradient } from './conv.ts';
+import { lowerConvWeightGradient } from './weightGradient.ts';
+import type { LoweringOptions } from './formulations.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
 import { lowerGelu, lowerGeluGradient } from './gelu.ts';
 import { lowerLayerNormalizationGradient } from './layerNorm.ts';
@@ -19,7 +21,12 @@ import { transformerLowerings } from './transformer.ts';
 export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda' | 'any';
 
 /** Values that stand for the outputs of the node, or null to keep it. */
-export type Lowering = (g: GraphBuilder, node: Node, provider: ExecutionProvider) => readonly Value[] | null;
+export type Lowering = (
+  g: GraphBuilder,
+  node: Node,
+  provider: ExecutionProvider,
+  options: LoweringOptions,
+) => readonly Value[] | null;
 
 const lowerings: Readonly<Record<string, Lowering>> = {
   StopGradient: (_, node) => node.inputs,
@@ -39,8 +46,8 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   ...transformerLowerings,
 };
 
-/** A graph of standard operators only, cleaned up: ready to plan, write and run. */
-export function lower(graph: Graph, provider: ExecutionProvider): Graph {
-  const lowered = rewrite(graph, (g, node) => lowerings[node.op.type]?.(g, node, provider) ?? null);
+/** A graph of standard operators, and custom ones where `options` allow them, cleaned up: ready to plan, write and run. */
+export function lower(graph: Graph, provider: ExecutionProvider, options: LoweringOptions = {}): Graph {
+  const lowered = rewrite(graph, (g, node) => lowerings[node.op.type]?.(g, node, provider, options) ?? null);
   return removeDeadCode(simplify(removeCommonSubexpressions(lowered)));
 }

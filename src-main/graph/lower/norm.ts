@@ -1,10 +1,12 @@
 // Batch normalisation and its gradient in standard operators. The formulas are in ops/norm.ts.
 
 import { sizeOf, type GraphBuilder, type Value } from '../graph.ts';
+import { cudnnBatchNormalization, CudnnBatchNormalizationGradient } from '../ops/cudnn.ts';
 import { add, div, mul, neg, sqrt, sub } from '../ops/elementwise.ts';
 import { reshape } from '../ops/movement.ts';
 import { batchNormInference } from '../ops/norm.ts';
 import { reduceMean, reduceSum } from '../ops/reduction.ts';
+import { chooseFormulation, type ShapeClass } from './formulations.ts';
 import type { Lowering } from './lower.ts';
 
 /** All axes but the channels. */
@@ -16,9 +18,14 @@ const overImage = (g: GraphBuilder, perChannel: Value, x: Value) =>
 
 const deviation = (g: GraphBuilder, variance: Value, epsilon: number) => sqrt(g, add(g, variance, g.scalar(epsilon)));
 
+const shapeClass = ({ shape }: Value): ShapeClass => ({ channels: shape[1]!, pixels: sizeOf(shape.slice(2)) });
+
 /** The training mode of BatchNormalization exists on the CPU provider only; elsewhere it is spelled out. */
-export const lowerBatchNormalization: Lowering = (g, { inputs: [x, scale, bias], attributes }, provider) => {
+export const lowerBatchNormalization: Lowering = (g, { inputs, attributes }, provider, options) => {
+  const [x, scale, bias] = inputs;
   if (provider === 'cpu' || attributes.training_mode !== 1) return null;
+  if (provider === 'cuda' && chooseFormulation('BatchNormalization', shapeClass(x!), options) === 'cudnn')
+    return cudnnBatchNormalization(g, x!, scale!, bias!, attributes.epsilon as number);
   const mean = reduceMean(g, x!, imageAxes(x!), false);
   const centred = sub(g, x!, overImage(g, mean, x!));
   const variance = reduceMean(g, mul(g, centred, centred), imageAxes(x!), false);
@@ -30,8 +37,10 @@ export const lowerBatchNormalization: Lowering = (g, { inputs: [x, scale, bias],
  * With factor = scale / s, the input gradient is factor dy + slope x + shift: sum dy x gives all that is needed, in few passes over the
  * images. Not centring x costs no accuracy that the runtime's forward pass has: that is x factor + shift too.
  */
-export const lowerBatchNormalizationGradient: Lowering = (g, { inputs, attributes }, provider) => {
+export const lowerBatchNormalizationGradient: Lowering = (g, { inputs, attributes }, provider, options) => {
   const [dy, x, scale, mean, variance] = inputs as [Value, Value, Value, Value, Value];
+  if (provider === 'cuda' && chooseFormulation('BatchNormalizationGradient', shapeClass(x), options) === 'cudnn')
+    return g.add(CudnnBatchNormalizationGradient, inputs, { epsilon: attributes.epsilon as number });
   const count = g.scalar(sizeOf(x.shape) / x.shape[1]!);
   const s = deviation(g, variance, attributes.epsilon as number);
   const factor = div(g, scale, s);

@@ -7,13 +7,23 @@ import { scatterAdd } from '../ops/indexing.ts';
 import { expand, reshape } from '../ops/movement.ts';
 import type { MaxPoolAttributes } from '../ops/pool.ts';
 import { reduceMax } from '../ops/reduction.ts';
+import { evenConvTranspose } from './conv.ts';
 import type { Lowering } from './lower.ts';
 
 /** WebGPU gives no indices, and on CUDA adding at repeated indices has no fixed order: both compare instead. */
 export const lowerMaxPoolGradient: Lowering = (g, { inputs, attributes }, provider) => {
   const [dy, indices, x, y] = inputs as [Value, Value, Value, Value];
   return [
-    provider === 'cpu' ? byIndices(g, dy, indices, x) : byComparison(g, dy, x, y, attributes as MaxPoolAttributes),
+    provider === 'cpu'
+      ? byIndices(g, dy, indices, x)
+      : byComparison(
+          g,
+          dy,
+          x,
+          y,
+          attributes as MaxPoolAttributes,
+          provider === 'cuda' ? evenConvTranspose : convTranspose,
+        ),
   ];
 };
 
@@ -27,7 +37,14 @@ function byIndices(g: GraphBuilder, dy: Value, indices: Value, x: Value): Value 
  * Each window's entries become channels (a convolution with one 1 per kernel); the first that equals the maximum gets the gradient, and
  * the transposed convolution brings it back to its place.
  */
-function byComparison(g: GraphBuilder, dy: Value, x: Value, y: Value, attributes: MaxPoolAttributes): Value {
+function byComparison(
+  g: GraphBuilder,
+  dy: Value,
+  x: Value,
+  y: Value,
+  attributes: MaxPoolAttributes,
+  transposed: typeof convTranspose,
+): Value {
   const { kernel_shape: kernel, strides, pads } = attributes;
   const [images, image, output] = [x.shape[0]! * x.shape[1]!, x.shape.slice(2), y.shape.slice(2)];
   const taps = sizeOf(kernel);
@@ -42,7 +59,7 @@ function byComparison(g: GraphBuilder, dy: Value, x: Value, y: Value, attributes
   );
   // Where pixels at the end are in no window, a negative padding would be needed; pads at the end take it up.
   const endPads = output_padding.map((extra, i) => pads[i + 2]! - Math.min(extra, 0));
-  const back = convTranspose(g, mul(g, first, each(dy)), kernels, {
+  const back = transposed(g, mul(g, first, each(dy)), kernels, {
     strides,
     pads: [pads[0]!, pads[1]!, ...endPads],
     output_padding: output_padding.map((extra) => Math.max(extra, 0)),

@@ -95,7 +95,7 @@ export const ConvWeightGradient: Op<WeightGradientAttributes> = {
   flops: ({ inputs, attributes }) => 2 * sizeOf(inputs[1]!.shape) * inputs[0]!.shape[1]! * sizeOf(attributes.kernel),
 };
 
-type ConvTransposeAttributes = {
+export type ConvTransposeAttributes = {
   strides: readonly number[];
   pads: readonly number[];
   output_padding: readonly number[];

@@ -183,6 +183,14 @@ export const slice = (
   starts: readonly number[],
   ends: readonly number[],
 ) => add1(g, Slice, [x], { starts, ends, axes });
+/** Ranges of axes; the value itself where they are whole. */
+export const cut = (
+  g: GraphBuilder,
+  x: Value,
+  axes: readonly number[],
+  starts: readonly number[],
+  ends: readonly number[],
+) => (axes.every((axis, i) => starts[i] === 0 && ends[i] === x.shape[axis]) ? x : slice(g, x, axes, starts, ends));
 export const split = (g: GraphBuilder, x: Value, axis: number, extents: readonly number[]) =>
   g.add(Split, [x], { axis, split: extents });
 

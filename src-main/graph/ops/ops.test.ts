@@ -516,7 +516,7 @@ function dependsSmoothly(g: GraphBuilder, y: Value, input: Value): boolean {
   return node.inputs.some((operand) => dependsSmoothly(g, operand, input));
 }
 
-const providers: ExecutionProvider[] = ['cpu', 'webgpu'];
+const providers: ExecutionProvider[] = ['cpu', 'webgpu', 'cuda'];
 /** Entries of an operator with a gradient rule that does not hold for them. */
 const withoutGradient = new Set(['with given statistics', 'columns by a matrix', 'picked', 'picked blocks']);
 
