@@ -20,7 +20,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 4;
+const INTERFACE_VERSION: u32 = 5;
 
 #[napi]
 pub fn interface_version() -> u32 {
