@@ -120,11 +120,14 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(await device.train(training(5000))).toEqual({ step: 5000, stopped: false });
   clearInterval(timer);
   expect(ticks).toBeGreaterThan(5);
-  const { step, loss, gradNorm, computeMs } = device.drainRecords();
+  const { step, loss, gradNorm, computeMs, copyMs } = device.drainRecords();
   expect(step).toEqual(Array.from({ length: 5000 }, (_, index) => index));
   expect(loss.slice(0, 3).map((x) => x.toFixed(6))).toEqual(['0.200000', '0.180000', '0.160000']);
   expect(gradNorm[0]).toBeCloseTo(0.2);
   expect(Math.min(...computeMs)).toBeGreaterThan(0);
+  expect(copyMs).toEqual(step.map(() => 0));
+  expect(device.allocatorStatistics()).toEqual({});
+  expect(await device.endProfiles()).toEqual([]);
   expect(store.gradientNorms([0], 1)).toEqual({
     step: 5000,
     holders: [gradNorm.at(-1)],
@@ -174,6 +177,27 @@ it('reports what a user can mend as user errors', async () => {
   await device.addSession(session());
   const spec = training(1);
   expect(await device.train({ ...spec, source: { ...source, path: 'none' } }).catch(code)).toBe('data');
+  device.close();
+  store.close();
+});
+
+it('writes a profile for each session', async () => {
+  const path = join(folder, 'profiled');
+  const store = native().createStore(path, JSON.stringify(layout));
+  const device = await native().openDevice({ ...deviceOptions(path), profile: join(folder, 'profile') });
+  await device.addSession(session());
+  await device.addSession(session());
+  await device.train(training(3));
+  const files = await device.endProfiles();
+  expect(files).toEqual([expect.stringContaining('profile-0_'), expect.stringContaining('profile-1_')]);
+  const runs = files.map((file) => {
+    const events = JSON.parse(readFileSync(file, 'utf8')) as { cat: string; name: string }[];
+    return events.filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time')).length;
+  });
+  expect(runs).toEqual([expect.any(Number), 0]);
+  expect(runs[0]! % 3).toBe(0);
+  expect(runs[0]).toBeGreaterThan(0);
+  expect(await device.endProfiles()).toEqual([]);
   device.close();
   store.close();
 });

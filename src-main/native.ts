@@ -135,6 +135,8 @@ export interface DeviceOptions {
   threads: number;
   /** Whether graphs may have the operators of the domain `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN. Default: false. */
   customOps?: boolean;
+  /** Sessions write the runtime's profile to files whose paths begin so, each to one of its own; `endProfiles` completes them. */
+  profile?: string;
 }
 
 export interface TrainSpec {
@@ -168,6 +170,8 @@ export interface StepRecords {
   computeMs: number[];
   syncMs: number[];
   dataMs: number[];
+  /** Part of computeMs: in copies between host and device, or waiting for them; 0 on the CPU. */
+  copyMs: number[];
 }
 
 export interface EvaluateSpec {
@@ -258,6 +262,13 @@ export interface NativeDevice {
   /** Logits of samples [0, count) of the source under the statistics of the last evaluate (running ones if `session` binds values); row-major [L, K] with the labels of these samples. */
   logits(session: number, source: BatchSource, count: number): Promise<Float32Array>;
   memory(): MemorySample;
+  /**
+   * What the runtime has counted of the device's memory by the end of the last call, in bytes and numbers by its own names (InUse, MaxInUse,
+   * TotalAllocated, NumAllocs, ...), summed over the sessions. Empty on the CPU, whose sessions share an arena (`memory`).
+   */
+  allocatorStatistics(): Record<string, number>;
+  /** Ends the profiles of all sessions and gives their files; none where `profile` was not given, or a second time. */
+  endProfiles(): Promise<string[]>;
   close(): void;
 }
 

@@ -193,6 +193,7 @@ export const deviceEvents = {
     computeMs: z.array(z.number()),
     syncMs: z.array(z.number()),
     dataMs: z.array(z.number()),
+    copyMs: z.array(z.number()),
   }),
   memory: memorySample,
 } as const;

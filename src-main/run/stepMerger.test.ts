@@ -9,6 +9,7 @@ const records = (rows: [step: number, worker: number, loss: number][], syncMs = 
   computeMs: rows.map(([, worker]) => 10 * (worker + 1)),
   syncMs: rows.map(() => syncMs),
   dataMs: rows.map(() => 0.5),
+  copyMs: rows.map(() => 0),
 });
 
 it('gives a row once every worker has reported the step, in order', () => {

@@ -266,6 +266,7 @@ pub struct DeviceOptions {
     pub kind: String,
     pub index: i64,
     pub threads: i64,
+    pub profile: Option<String>,
 }
 
 impl TryFrom<DeviceOptions> for spec::DeviceOptions {
@@ -280,6 +281,7 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
             kind,
             index: index(options.index)?,
             threads: index(options.threads)?,
+            profile: options.profile.map(Into::into),
         })
     }
 }
@@ -339,12 +341,13 @@ pub struct StepRecords {
     pub compute_ms: Vec<f64>,
     pub sync_ms: Vec<f64>,
     pub data_ms: Vec<f64>,
+    pub copy_ms: Vec<f64>,
 }
 
 impl From<records::Records> for StepRecords {
     fn from(records: records::Records) -> Self {
-        let records::Records { step, worker, loss, grad_norm, compute_ms, sync_ms, data_ms } = records;
-        Self { step, worker, loss, grad_norm, compute_ms, sync_ms, data_ms }
+        let records::Records { step, worker, loss, grad_norm, compute_ms, sync_ms, data_ms, copy_ms } = records;
+        Self { step, worker, loss, grad_norm, compute_ms, sync_ms, data_ms, copy_ms }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A device as its process holds it.
 
+use std::collections::HashMap;
+
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Object, ToNapiValue};
 use napi_derive::napi;
@@ -82,6 +84,16 @@ impl NativeDevice {
     #[napi]
     pub fn memory(&self) -> MemorySample {
         self.device.memory().into()
+    }
+
+    #[napi(ts_return_type = "Record<string, number>")]
+    pub fn allocator_statistics(&self) -> HashMap<String, f64> {
+        self.device.allocator_statistics().into_iter().collect()
+    }
+
+    #[napi(ts_return_type = "Promise<string[]>")]
+    pub fn end_profiles<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        self.promise(env, Engine::end_profiles, |files| files)
     }
 
     #[napi]

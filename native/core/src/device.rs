@@ -4,6 +4,7 @@
 //! part in fails here, the store is aborted, so that the others fail too and do not wait. Closing ends a call in progress: a waiting
 //! one at once, a running graph behind its current operator.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,6 +45,8 @@ pub struct Shared {
     pub cancelled: AtomicBool,
     /// Bytes of the rows that all sessions copy together.
     gathered: AtomicU64,
+    /// What the runtime counts of the device's memory, as the last call has left it.
+    allocated: Mutex<BTreeMap<String, f64>>,
 }
 
 /// The state of the device's thread.
@@ -56,6 +59,8 @@ pub struct Engine {
     environment: Environment,
     provider: Provider,
     run_options: Arc<RunOptions>,
+    /// Where the profiles of sessions go.
+    profile: Option<PathBuf>,
 }
 
 pub struct Device {
@@ -87,6 +92,7 @@ impl Device {
             environment,
             provider,
             run_options: run_options.clone(),
+            profile: options.profile.clone(),
         };
         let (calls, thread) = start(engine)?;
         let (calls, thread) = (Mutex::new(Some(calls)), Mutex::new(Some(thread)));
@@ -128,6 +134,11 @@ impl Device {
         }
     }
 
+    /// What the runtime has counted of the device's memory by the end of the last call, summed over the sessions; nothing where it does not.
+    pub fn allocator_statistics(&self) -> BTreeMap<String, f64> {
+        lock(&self.shared.allocated).clone()
+    }
+
     /// Ends the call in progress and the thread. A second call does nothing.
     pub fn close(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
@@ -160,9 +171,12 @@ fn start(mut engine: Engine) -> Result<(Sender<Call>, JoinHandle<()>)> {
 impl Engine {
     pub fn add_session(&mut self, spec: &SessionSpec) -> Result<usize> {
         self.settle();
-        let session = Session::new(&self.environment, &self.provider, &self.store, &self.run_options, self.threads, spec)?;
+        // The runtime names profiles by the second in which they begin, so that two of one prefix would be one file.
+        let profile = self.profile.as_ref().map(|prefix| PathBuf::from(format!("{}-{}", prefix.display(), self.sessions.len())));
+        let (options, threads) = (&self.run_options, self.threads);
+        let session = Session::new(&self.environment, &self.provider, &self.store, options, threads, profile.as_deref(), spec)?;
         self.sessions.push(Some(session));
-        self.count_gathered();
+        self.count()?;
         runtime::trim();
         Ok(self.sessions.len() - 1)
     }
@@ -170,7 +184,7 @@ impl Engine {
     pub fn remove_session(&mut self, id: usize) -> Result<()> {
         self.session(id)?;
         self.sessions[id] = None;
-        self.count_gathered();
+        self.count()?;
         self.settle();
         Ok(())
     }
@@ -181,9 +195,21 @@ impl Engine {
         self.store.release();
     }
 
-    fn count_gathered(&self) {
+    /// Ends the profiles of all sessions; their files.
+    pub fn end_profiles(&mut self) -> Result<Vec<String>> {
+        self.sessions.iter_mut().flatten().filter_map(|session| session.end_profile().transpose()).collect()
+    }
+
+    /// Tells the callers what memory the sessions have.
+    fn count(&self) -> Result<()> {
         let bytes = self.sessions.iter().flatten().map(Session::gathered_bytes).sum();
         self.shared.gathered.store(bytes, Ordering::Relaxed);
+        let mut sums = BTreeMap::new();
+        for session in self.sessions.iter().flatten() {
+            session.allocator_statistics()?.into_iter().for_each(|(name, count)| *sums.entry(name).or_insert(0.0) += count);
+        }
+        *lock(&self.shared.allocated) = sums;
+        Ok(())
     }
 
     pub fn session(&mut self, id: usize) -> Result<&mut Session> {
@@ -219,7 +245,11 @@ impl Engine {
     fn together<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.invalidate();
         self.settle();
-        let result = guarded(|| work(self));
+        let result = guarded(|| {
+            let result = work(self)?;
+            self.count()?;
+            Ok(result)
+        });
         match &result {
             Ok(_) | Err(Error::Cancelled(_)) => {}
             Err(error) => {

@@ -28,3 +28,12 @@ pub mod state;
 pub mod store;
 pub mod timing;
 pub mod train;
+
+/// What unit tests share with those of tests/.
+#[cfg(test)]
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../tests/common"]
+mod testing {
+    pub mod library;
+    pub mod onnx;
+}

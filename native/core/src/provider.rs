@@ -60,7 +60,10 @@ impl Provider {
         Ok(session)
     }
 
+    /// Sessions share the environment's allocators, but for CUDA: what its library registers there is the driver's own allocation, which
+    /// waits for the device each time, and would take the place of the session's arena.
     fn apply(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+        let builder = if self.kind == DeviceKind::Cuda { builder } else { builder.with_env_allocators()? };
         let Some(provider) = self.dispatch() else { return Ok(builder) };
         let builder = builder.with_execution_providers([provider])?.with_optimization_level(GraphOptimizationLevel::All)?;
         Ok(builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?)
@@ -301,6 +304,11 @@ impl DeviceBuffers {
         self.pairs.last().map(|pair| &pair.device).ok_or_else(|| ort::Error::new("no buffer was made"))
     }
 
+    /// What the allocator has counted, by the runtime's names.
+    pub fn statistics(&self) -> ort::Result<BTreeMap<String, f64>> {
+        statistics(&self.allocator)
+    }
+
     /// Copies inputs to the device, or outputs to the host.
     pub fn copy(&self, role: Role) -> ort::Result<()> {
         let pairs = || self.pairs.iter().filter(|pair| pair.role == role);
@@ -315,5 +323,49 @@ impl DeviceBuffers {
             let environment = self.environment.ptr().cast_mut();
             ort::Error::result_from_status(copy(environment, from.as_ptr(), to.as_mut_ptr(), std::ptr::null_mut(), from.len()))
         }
+    }
+}
+
+/// Counts of an allocator of the runtime, by its names (`InUse`, `MaxInUse`, ...); nothing where it does not count.
+fn statistics(allocator: &Allocator) -> ort::Result<BTreeMap<String, f64>> {
+    let api = ort::api();
+    let mut pairs = std::ptr::null_mut();
+    // SAFETY: the runtime makes the pairs, whose arrays are read before they are released once; releasing none does nothing.
+    unsafe {
+        ort::Error::result_from_status((api.AllocatorGetStats)(allocator.ptr(), &mut pairs))?;
+        let (mut keys, mut values, mut count) = (std::ptr::null(), std::ptr::null(), 0);
+        (api.GetKeyValuePairs)(pairs, &mut keys, &mut values, &mut count);
+        let entries = array(keys, count).iter().zip(array(values, count));
+        let counted = entries.filter_map(|(&key, &value)| Some((text(key), text(value).parse().ok()?))).collect();
+        (api.ReleaseKeyValuePairs)(pairs);
+        Ok(counted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::runtime;
+    use crate::testing::{library::runtime_library, onnx};
+
+    #[test]
+    fn an_arena_of_the_runtime_tells_what_is_in_use() {
+        let mut graph = onnx::Graph::default();
+        graph.input("x", onnx::FLOAT, &[1000]);
+        graph.output("y", onnx::FLOAT, &[1000]);
+        graph.node("Neg", &["x"], "y", &[]);
+        let environment = runtime::environment(&runtime_library()).unwrap();
+        let session = Session::builder(&environment).unwrap().commit_from_memory(&graph.finish()).unwrap();
+        let memory = || MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default).unwrap();
+        let allocator = Allocator::new(&session, memory()).unwrap();
+        let before = statistics(&allocator).unwrap();
+        let tensor = Tensor::<f32>::new(&allocator, [1000usize]).unwrap();
+        let after = statistics(&allocator).unwrap();
+        assert_eq!(after["InUse"] - before["InUse"], 4096.0, "{before:?} {after:?}");
+        drop(tensor);
+        assert_eq!(statistics(&allocator).unwrap()["InUse"], before["InUse"]);
+        assert!(statistics(&Allocator::default()).unwrap().is_empty());
     }
 }

@@ -9,6 +9,7 @@ pub struct Records {
     pub compute_ms: Vec<f64>,
     pub sync_ms: Vec<f64>,
     pub data_ms: Vec<f64>,
+    pub copy_ms: Vec<f64>,
 }
 
 /// What one worker contributed to a step.
@@ -18,6 +19,8 @@ pub struct WorkerStep {
     pub loss: f32,
     pub compute_ms: f64,
     pub data_ms: f64,
+    /// Part of `compute_ms`: in copies between host and device, or waiting for them.
+    pub copy_ms: f64,
 }
 
 impl Records {
@@ -30,6 +33,7 @@ impl Records {
             self.compute_ms.push(row.compute_ms);
             self.sync_ms.push(sync_ms);
             self.data_ms.push(row.data_ms);
+            self.copy_ms.push(row.copy_ms);
         }
     }
 }

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::ops::Range;
 use std::path::Path;
@@ -16,6 +17,7 @@ use std::ptr::NonNull;
 #[cfg(unix)]
 use std::sync::OnceLock;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use ort::AsPointer;
 use ort::environment::Environment;
@@ -92,6 +94,10 @@ pub struct Session {
     buffers: Option<DeviceBuffers>,
     /// Whether parameters or statistics have changed since the last run.
     stale: bool,
+    /// Time in copies between host and device since it was last asked for.
+    copy_ms: f64,
+    /// Whether the runtime writes a profile.
+    profiled: bool,
     inner: ort::session::Session,
     options: Arc<RunOptions>,
     gathers: Vec<Gather>,
@@ -137,15 +143,18 @@ impl Session {
         store: &Arc<Store>,
         options: &Arc<RunOptions>,
         threads: usize,
+        profile: Option<&Path>,
         spec: &SessionSpec,
     ) -> Result<Self> {
-        let inner = provider.build(builder(environment, threads).map_err(runtime_error)?, &spec.onnx)?;
+        let inner = provider.build(builder(environment, threads, profile).map_err(runtime_error)?, &spec.onnx)?;
         let mut session = Self {
             worker: spec.worker,
             batch: spec.batch,
             binding: inner.create_binding().map_err(runtime_error)?,
             buffers: DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?,
             stale: true,
+            copy_ms: 0.0,
+            profiled: profile.is_some(),
             inner,
             options: options.clone(),
             gathers: Vec::new(),
@@ -210,11 +219,27 @@ impl Session {
             if batch.shares.is_empty() { label.fill(&batch.labels) } else { label.fill(&batch.shares) }?;
         }
         self.refresh().map_err(runtime_error)?;
-        match self.inner.run_binding_with_options(&self.binding, &self.options) {
-            Ok(_) => self.buffers.as_ref().map_or(Ok(()), |buffers| buffers.copy(Role::Result)).map_err(runtime_error),
-            Err(e) if e.to_string().contains("terminate flag") => Err(Error::Cancelled("the device was closed".into())),
-            Err(e) => Err(runtime_error(e)),
-        }
+        let ran = self.inner.run_binding_with_options(&self.binding, &self.options).map(drop);
+        ran.map_err(|e| match e.to_string().contains("terminate flag") {
+            true => Error::Cancelled("the device was closed".into()),
+            false => runtime_error(e),
+        })?;
+        self.copy(&[Role::Result]).map_err(runtime_error)
+    }
+
+    /// Time that running has spent in copies between host and device since the last call, in milliseconds.
+    pub fn take_copy_ms(&mut self) -> f64 {
+        std::mem::take(&mut self.copy_ms)
+    }
+
+    /// What the runtime counts of the memory that this session has on its device; nothing where that is the host.
+    pub fn allocator_statistics(&self) -> Result<BTreeMap<String, f64>> {
+        self.buffers.as_ref().map_or(Ok(BTreeMap::new()), DeviceBuffers::statistics).map_err(runtime_error)
+    }
+
+    /// Ends the profile and gives the path of its file; nothing where there is none, or none any more.
+    pub fn end_profile(&mut self) -> Result<Option<String>> {
+        std::mem::take(&mut self.profiled).then(|| self.inner.end_profiling()).transpose().map_err(runtime_error)
     }
 
     /// Bytes of the rows that are copied together before runs.
@@ -232,13 +257,16 @@ impl Session {
         if self.stale {
             self.gathers.iter_mut().for_each(|gather| gather.run(&self.store));
         }
-        if let Some(buffers) = &self.buffers {
-            buffers.copy(Role::Batch)?;
-            if self.stale {
-                buffers.copy(Role::State)?;
-            }
-        }
+        self.copy(if self.stale { &[Role::Batch, Role::State] } else { &[Role::Batch] })?;
         self.stale = false;
+        Ok(())
+    }
+
+    fn copy(&mut self, roles: &[Role]) -> ort::Result<()> {
+        let Some(buffers) = &self.buffers else { return Ok(()) };
+        let start = Instant::now();
+        roles.iter().try_for_each(|&role| buffers.copy(role))?;
+        self.copy_ms += start.elapsed().as_secs_f64() * 1000.0;
         Ok(())
     }
 
@@ -414,14 +442,18 @@ fn place<'a>(store: &'a Store, index: Option<usize>, statistics: bool, port: &st
 /// take eight times as long.
 ///
 /// Threads of a run wait for their next piece of work awake, which makes a step about a tenth faster, and sleep once it is done.
-pub(crate) fn builder(environment: &Environment, threads: usize) -> ort::Result<SessionBuilder> {
-    Ok(ort::session::Session::builder(environment)?
+pub(crate) fn builder(environment: &Environment, threads: usize, profile: Option<&Path>) -> ort::Result<SessionBuilder> {
+    let builder = ort::session::Session::builder(environment)?;
+    let builder = match profile {
+        Some(prefix) => builder.with_profiling(prefix)?,
+        None => builder,
+    };
+    Ok(builder
         .with_optimization_level(OPTIMIZATION_LEVEL)?
         .with_intra_threads(threads.max(1))?
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
         .with_memory_pattern(false)?
-        .with_env_allocators()?
         .with_config_entry("optimization.disable_specified_optimizers", DISABLED_OPTIMIZERS)?
         .with_intra_op_spinning(threads > 1)?
         .with_config_entry("session.force_spinning_stop", "1")?

@@ -125,6 +125,8 @@ pub struct DeviceOptions {
     pub kind: DeviceKind,
     pub index: usize,
     pub threads: usize,
+    /// Sessions write the runtime's profile to files whose paths begin so.
+    pub profile: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -70,7 +70,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
 fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batches: &Receiver<Result<Batch>>) -> Result<WorkerStep> {
     let session = engine.session(id)?;
     let worker = session.worker.unwrap_or(0);
-    let mut done = WorkerStep { worker, loss: 0.0, compute_ms: 0.0, data_ms: 0.0 };
+    let mut done = WorkerStep { worker, loss: 0.0, compute_ms: 0.0, data_ms: 0.0, copy_ms: 0.0 };
     let mut loss_sum = 0.0;
     for part in 0..source.accumulation {
         let start = Instant::now();
@@ -88,6 +88,7 @@ fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batc
         }
         done.compute_ms += milliseconds(start);
     }
+    done.copy_ms = session.take_copy_ms();
     done.loss = (loss_sum / source.accumulation as f64) as f32;
     Ok(done)
 }
