@@ -1,7 +1,7 @@
 // Usage: npm run package -- --portable [--out DIR] - makes a folder and an archive (.tar.gz) of the app with Node.js, for Linux x86-64 machines
 // that have neither Node.js, npm nor Rust; into out/package/, or DIR.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makePortable, mustBePortable } from './lib/portable.mjs';
@@ -13,8 +13,9 @@ async function packagePortable(out) {
   await setUp({ say: (line) => console.log(line) });
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const name = `sdp-lab-${version}-linux-x64`;
-  mkdirSync(out, { recursive: true });
-  const work = mkdtempSync(join(out, '.making-'));
+  const work = join(out, '.packaging');
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
   try {
     const { glibc } = await makePortable(join(work, name));
     const archive = `${name}.tar.gz`;

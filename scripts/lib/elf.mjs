@@ -12,7 +12,8 @@ const tagNeeded = 1n;
  */
 export function readElf(path) {
   const file = readFileSync(path);
-  if (file.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') throw new Error(`${path} is no 64-bit little-endian ELF file`);
+  if (file.toString('latin1', 0, 6) !== '\x7fELF\x02\x01')
+    throw new Error(`${path} is no 64-bit little-endian ELF file`);
   const sections = readSections(file);
   const needed = [];
   const versions = [];

@@ -2,16 +2,14 @@
 //
 // Layout: `sdp` (the launcher), `node/`, `app/` (as a checkout, without sources and what only development needs), `resources/`, `licences/`.
 
-import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, constants, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { runtimeFolder } from './cuda.mjs';
 import { newestVersion, readElf } from './elf.mjs';
 import { writeLicences } from './licences.mjs';
 import { shippedPackages } from './packages.mjs';
 import { root, run } from './processes.mjs';
 import { SetupError } from './setUp.mjs';
-
-/** Where ONNX Runtime's libraries lie, from the root of a checkout and from the portable folder's `app/`. */
-export const runtimeFolder = 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64';
 
 const nodeLibraries = /^(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s)\.so/;
 const notRun = /\.(map|[cm]?ts|tsx)$/;
@@ -38,7 +36,7 @@ export function mustBePortable() {
 export async function makePortable(folder) {
   mkdirSync(folder, { recursive: true });
   const copy = (from, to = from, filter) =>
-    cpSync(join(root, from), join(folder, to), { recursive: true, filter, mode: 2 });
+    cpSync(join(root, from), join(folder, to), { recursive: true, filter, mode: constants.COPYFILE_FICLONE });
   for (const part of ['main', 'preload', 'renderer']) copy(`out/${part}`, `app/out/${part}`);
   copy('native/binding/sdp.node', 'app/native/binding/sdp.node');
   for (const path of shippedPackages()) copy(path, `app/${path}`, isRun);
@@ -101,7 +99,8 @@ exec "\${self%/*}/node/bin/node" "\${self%/*}/app/out/main/cli.js" "$@"
 const readme = ({ sdp, commit, node, onnxruntime, glibc, 'libstdc++': libstdcxx }) => `SDP Lab ${sdp} (${commit})
 
 Runs on Linux x86-64 with glibc ${glibc} or newer and a libstdc++ that has GLIBCXX_${libstdcxx}; nothing is to be installed.
-It brings Node.js ${node} and ONNX Runtime ${onnxruntime}. WebGPU devices need a Vulkan driver, CUDA devices a driver and ONNX Runtime's CUDA provider.
+It brings Node.js ${node} and ONNX Runtime ${onnxruntime}. WebGPU devices need a Vulkan driver, CUDA devices a driver
+and ONNX Runtime's CUDA provider, which the kit of "npm run gpu -- pack" brings.
 
   ./sdp serve          the app as a page on loopback
   ./sdp demo           the sample run in the terminal
