@@ -1,43 +1,69 @@
-// The CUDA provider of ONNX Runtime: too large for the npm registry, so onnxruntime-node's own install script fetches it, on machines with an NVIDIA GPU.
+// The CUDA provider of ONNX Runtime, which is too large for the npm registry. It comes from PyPI's onnxruntime-gpu of the version of
+// onnxruntime-node; where there is no pip, onnxruntime-node's own install script fetches one. Only machines with an NVIDIA GPU need it.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { cudaWheel, patienceMs, providerLibrary, reasonOf, runtimeVersion, sharedLibrary } from './cudaWheel.mjs';
 import { recall, remember } from './freshness.mjs';
-import { nodeScript, root, run } from './processes.mjs';
+import { nodeScript, root } from './processes.mjs';
 
-const folder = 'node_modules/onnxruntime-node';
-const provider = join(root, folder, 'bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so');
+const runtime = 'node_modules/onnxruntime-node';
 
-export async function hasNvidiaGpu() {
-  if (existsSync('/proc/driver/nvidia/version')) return true;
-  const { code, output } = await run('nvidia-smi', ['-L'], { stdio: 'capture', timeoutMs: 20_000 });
-  return code === 0 && output.includes('GPU ');
+/** Where ONNX Runtime's libraries lie, from the root of a checkout and from the portable folder's `app/`. */
+export const runtimeFolder = `${runtime}/bin/napi-v6/linux/x64`;
+
+const provider = join(root, runtimeFolder, providerLibrary);
+const driverSigns = ['proc/driver/nvidia/version', 'dev/nvidia0'];
+const libraryFolders = [
+  'usr/lib/x86_64-linux-gnu',
+  'usr/lib64',
+  'usr/lib',
+  'usr/lib/wsl/lib',
+  'usr/local/nvidia/lib64',
+];
+
+/** Whether there is a driver for NVIDIA's cards, seen by its files below `system`. */
+export function hasNvidiaGpu(system = '/') {
+  const libraries = libraryFolders.map((folder) => `${folder}/libnvidia-ml.so.1`);
+  return [...driverSigns, ...libraries].some((path) => existsSync(join(system, path)));
 }
 
 /** True where nothing is to be done: no such GPU, no provider for this platform, already there, or failed before and `retry` is false. */
-export async function cudaSettled(retry) {
+export function cudaSettled(retry) {
   if (process.platform !== 'linux' || process.arch !== 'x64' || existsSync(provider)) return true;
-  if (!retry && recall('cudaFailed') === version()) return true;
-  return !(await hasNvidiaGpu());
+  if (!retry && recall('cudaFailed') === runtimeVersion()) return true;
+  return !hasNvidiaGpu();
 }
 
-/** Fetches the provider; returns a warning where that failed. Training on CPU and WebGPU devices works without it. */
+/** Puts the provider beside the runtime; returns a warning where that failed. Training on CPU and WebGPU devices works without it. */
 export async function fetchCudaProvider() {
-  const { timedOut, output } = await nodeScript(`${folder}/script/install.js`, ['--onnxruntime-node-install=cuda12'], {
-    stdio: 'capture',
-    timeoutMs: 15 * 60_000,
-  });
-  if (existsSync(provider)) return undefined;
-  remember('cudaFailed', version());
-  const reason = timedOut ? 'it took more than 15 minutes' : lastError(output);
-  return `An NVIDIA GPU is here, but ONNX Runtime's CUDA provider could not be fetched (${reason}); CUDA devices stay unavailable until "npm run setup" succeeds.`;
+  const reason = await providerFromPyPI();
+  if (!reason) return undefined;
+  const second = await providerFromScript();
+  if (!second) return undefined;
+  remember('cudaFailed', runtimeVersion());
+  return `An NVIDIA GPU is here, but ONNX Runtime's CUDA provider could not be fetched: ${reason}; ${second}. CUDA devices stay unavailable until "npm run setup" succeeds.`;
 }
 
-function lastError(output) {
-  const lines = output.split('\n').map((line) => line.trim());
-  return lines.findLast((line) => /error/i.test(line)) || lines.findLast((line) => line !== '') || 'no reason given';
+async function providerFromPyPI() {
+  const { folder, problem } = await cudaWheel();
+  if (problem) return problem;
+  for (const name of [sharedLibrary, providerLibrary]) linkOrCopy(join(folder, name), join(root, runtimeFolder, name));
+  return undefined;
 }
 
-function version() {
-  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')).version;
+async function providerFromScript() {
+  const options = { stdio: 'capture', timeoutMs: patienceMs };
+  const ended = await nodeScript(`${runtime}/script/install.js`, ['--onnxruntime-node-install=cuda12'], options);
+  return existsSync(provider) ? undefined : `onnxruntime-node's install script: ${reasonOf(ended)}`;
+}
+
+function linkOrCopy(from, to) {
+  rmSync(to, { force: true });
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, `${to}.partial`);
+    renameSync(`${to}.partial`, to);
+  }
 }

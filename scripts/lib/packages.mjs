@@ -1,4 +1,5 @@
-// Whether node_modules holds what package-lock.json asks for: compares it with the list that npm keeps of what it installed.
+// What package-lock.json asks for: whether node_modules holds it (compared with the list that npm keeps of what it installed), and which of it
+// the app needs to run.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +13,14 @@ export function packagesInstalled() {
     if (path === '' || link) return true;
     return there[path] ? there[path].version === version && existsSync(join(root, path)) : optional === true;
   });
+}
+
+/** Folders (node_modules/NAME) of the dependencies and theirs, without those of development alone. */
+export function shippedPackages() {
+  const packages = Object.entries(readPackages('package-lock.json'));
+  return packages
+    .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional && existsSync(join(root, path)))
+    .map(([path]) => path);
 }
 
 function readPackages(path) {

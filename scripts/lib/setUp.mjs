@@ -25,7 +25,7 @@ export async function setUp({ say, retryDownloads = false }) {
     say(`  done in ${((Date.now() - start) / 1000).toFixed(0)} s`);
   };
   if (!packagesInstalled()) await timed('Installing npm packages', installPackages);
-  if (!(await cudaSettled(retryDownloads))) await timed("Fetching ONNX Runtime's CUDA provider", () => fetchCuda(say));
+  if (!cudaSettled(retryDownloads)) await timed("Fetching ONNX Runtime's CUDA provider", () => fetchCuda(say));
   if (!isFresh('native')) await timed('Building the Rust addon (minutes the first time)', buildNative);
   if (!isFresh('app')) await timed('Building the app', buildApp);
   return done > 0;

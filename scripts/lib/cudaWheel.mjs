@@ -1,0 +1,103 @@
+// ONNX Runtime's CUDA provider of PyPI's onnxruntime-gpu, in the version of the npm package onnxruntime-node: fetched by pip into out/cache, with
+// the SHA-256 of each file beside.
+
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { root, run } from './processes.mjs';
+
+export const providerLibrary = 'libonnxruntime_providers_cuda.so';
+/** What the provider's library and the runtime's find each other by. */
+export const sharedLibrary = 'libonnxruntime_providers_shared.so';
+export const licences = ['LICENSE', 'ThirdPartyNotices.txt'];
+
+export const patienceMs = 15 * 60_000;
+
+/**
+ * The libraries and licences of onnxruntime-gpu, fetched into out/cache where they are missing or not what was fetched.
+ * @returns {Promise<{ folder: string, problem?: undefined } | { folder?: undefined, problem: string }>}
+ */
+export async function cudaWheel() {
+  const cache = join(root, 'out/cache');
+  const folder = join(cache, `onnxruntime-gpu-${runtimeVersion()}`);
+  if (await isWhole(folder)) return { folder };
+  rmSync(folder, { recursive: true, force: true });
+  const work = join(cache, 'fetching');
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  try {
+    const problem = (await download(work)) ?? (await unzip(work));
+    if (problem) return { problem };
+    await seal(join(work, 'files'));
+    renameSync(join(work, 'files'), folder);
+    return { folder };
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function download(work) {
+  const platforms = ['manylinux_2_28_x86_64', 'manylinux_2_27_x86_64', 'manylinux2014_x86_64'];
+  const wheel = ['--no-deps', '--only-binary=:all:', '--python-version', '3.12', '--implementation', 'cp'];
+  const args = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', ...wheel];
+  for (const platform of platforms) args.push('--platform', platform);
+  args.push('--dest', work, `onnxruntime-gpu==${runtimeVersion()}`);
+  const ended = await run('python3', args, { stdio: 'capture', timeoutMs: patienceMs });
+  return ended.code === 0 ? undefined : `pip download onnxruntime-gpu==${runtimeVersion()}: ${reasonOf(ended)}`;
+}
+
+/** Python unzips, since pip is there. */
+async function unzip(work) {
+  const wheel = readdirSync(work).find((name) => name.endsWith('.whl'));
+  const names = [`capi/${providerLibrary}`, `capi/${sharedLibrary}`, ...licences];
+  const program = `
+import os, shutil, sys, zipfile
+wheel, folder, *names = sys.argv[1:]
+os.mkdir(folder)
+with zipfile.ZipFile(wheel) as archive:
+    for name in names:
+        with archive.open("onnxruntime/" + name) as source, open(os.path.join(folder, os.path.basename(name)), "wb") as file:
+            shutil.copyfileobj(source, file)
+`;
+  const args = ['-c', program, join(work, String(wheel)), join(work, 'files'), ...names];
+  const ended = await run('python3', args, { stdio: 'capture' });
+  return ended.code === 0 ? undefined : `unzipping ${wheel}: ${reasonOf(ended)}`;
+}
+
+/** Remembers the SHA-256 of each file in a file beside them. */
+async function seal(folder) {
+  const digests = {};
+  for (const name of readdirSync(folder)) digests[name] = await sha256(join(folder, name));
+  writeFileSync(join(folder, 'digests.json'), JSON.stringify(digests, null, 2));
+}
+
+async function isWhole(folder) {
+  try {
+    const digests = JSON.parse(readFileSync(join(folder, 'digests.json'), 'utf8'));
+    for (const [name, digest] of Object.entries(digests))
+      if ((await sha256(join(folder, name))) !== digest) return false;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function sha256(path) {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+/** What a program that failed said last about an error. */
+export function reasonOf({ code, timedOut, output }) {
+  if (timedOut) return `it took more than ${patienceMs / 60_000} minutes`;
+  if (code === 127) return 'it was not found';
+  const lines = output.split('\n').map((line) => line.trim());
+  const said = lines.findLast((line) => /error/i.test(line)) || lines.findLast((line) => line !== '');
+  return said ?? `it ended with code ${code}`;
+}
+
+export function runtimeVersion() {
+  return JSON.parse(readFileSync(join(root, 'node_modules/onnxruntime-node/package.json'), 'utf8')).version;
+}
