@@ -1,7 +1,8 @@
 // Times every formulation of the gradients of convolutions and of batch normalisation on the shapes of the models, and compares their results. The
 // table goes into graph/lower/cudaFormulations.json with the card's name and date, from which the lowering takes the best.
 
-import { formulationGraph, formulationSubjects, formulationsOf } from '../graph/lower/timing.ts';
+import { formulationsOf } from '../graph/lower/formulations.ts';
+import { formulationGraph, formulationSubjects } from '../graph/lower/timing.ts';
 import { cudaLibraries } from '../device/cudaLibraries.ts';
 import { native } from '../native.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';

@@ -46,7 +46,7 @@ async function measureSteps(name: Subject['name'], context: KitContext, log: Sec
     'gradients',
     'intermediates',
     'predicted',
-    'peak by the runtime',
+    'measured',
     'process by the driver',
     'PyTorch peak',
   ]);
@@ -147,7 +147,6 @@ const mib = (bytes: number) => bytes / 2 ** 20;
 
 async function memoryRow({ device }: KitContext, engine: Engine, regime: Regime, torchBytes: number) {
   const { weights, gradients, activations } = engine.predicted;
-  const { MaxInUse } = engine.device.allocatorStatistics();
   const ofProcess = device.kind === 'cuda' ? await driverBytes(device.index) : null;
   return [
     regime,
@@ -155,10 +154,17 @@ async function memoryRow({ device }: KitContext, engine: Engine, regime: Regime,
     mib(gradients),
     mib(activations),
     mib(weights + gradients + activations),
-    MaxInUse === undefined ? null : mib(MaxInUse),
+    mib(measuredBytes(device.kind, engine)),
     ofProcess === null ? null : mib(ofProcess),
     torchBytes > 0 ? mib(torchBytes) : null,
   ];
+}
+
+/** The largest that the runtime's allocator has held on the device; of a CPU device what it has used of the store, and its arena. */
+function measuredBytes(kind: KitContext['device']['kind'], { device }: Engine): number {
+  if (kind !== 'cpu') return device.allocatorStatistics().MaxInUse ?? NaN;
+  const { valuesBytes, gradientsBytes, arenaPeakBytes } = device.memory();
+  return valuesBytes + gradientsBytes + arenaPeakBytes;
 }
 
 /** What the driver says that this process holds on a card; null where it does not tell. */

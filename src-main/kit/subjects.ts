@@ -36,8 +36,8 @@ export function subjects(quick: boolean): readonly Subject[] {
     return [
       subject(
         'resnet',
-        'ResNet-18, 16x16, batch 4',
-        { ...resnet, layers: [...resnet.layers], image: [16, 16] },
+        'ResNet of 4 blocks, 16x16, batch 4',
+        { ...resnet, layers: [1, 1, 1, 1], image: [16, 16] },
         4,
         sgd,
       ),
