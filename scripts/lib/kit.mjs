@@ -86,10 +86,10 @@ async function addProvider(kit, say) {
   return join(folder, providerLibrary);
 }
 
+/** The same bytes for the same files, so that parts of an earlier kit stay good where nothing changed. */
 function tarOf(folder) {
-  const tar = spawn('tar', ['--owner=0', '--group=0', '--sort=name', '-cf', '-', '-C', folder, '.'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const same = ['--owner=0', '--group=0', '--sort=name', '--mtime=2000-01-01 00:00:00Z'];
+  const tar = spawn('tar', [...same, '-cf', '-', '-C', folder, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
   tar.once('error', (error) => tar.stdout.destroy(error));
   tar.once('close', (code) => code !== 0 && tar.stdout.destroy(new Error(`tar ended with code ${code}`)));
   return tar.stdout;
