@@ -4,7 +4,7 @@
 // Each section is a process of its own with a time limit: one that fails, hangs or takes the driver with it leaves its reason, and the next one
 // starts. Exit code 0: all sections that apply are well; 1: at least one is not; 2: wrong usage.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -57,7 +57,7 @@ async function runKit(args: string[]): Promise<number> {
   const context: KitContext = {
     device: readDevice(flags.device),
     quick: flags.quick,
-    assets: { cases: join(root, 'testdata/cases'), torch: join(root, 'bench/step_torch.py') },
+    assets: { cases: assetAt('testdata/cases'), torch: assetAt('bench/step_torch.py') },
     python: await findPython(flags.python),
     scratch,
   };
@@ -128,17 +128,21 @@ function readDevice(id: string): KitContext['device'] {
   return { id: `${kind}:${index}`, kind: kind as KitContext['device']['kind'], index: Number(index) };
 }
 
+/** In the checkout; of a packed kit beside the app's folder. */
+const assetAt = (path: string) => [join(root, path), join(root, '..', path)].find(existsSync) ?? join(root, path);
+
 /** Of the checkout, or as the portable folder keeps it. */
 function commitOf(folder: string): string {
   const read = (path: string) => readFileSync(join(folder, path), 'utf8').trim();
   try {
-    return read('commit.txt');
+    return (JSON.parse(read('portable.json')) as { commit: string }).commit;
   } catch {
-    try {
-      const head = read('.git/HEAD');
-      return head.startsWith('ref: ') ? read(`.git/${head.slice(5)}`) : head;
-    } catch {
-      return 'not known';
-    }
+    // A checkout.
+  }
+  try {
+    const head = read('.git/HEAD');
+    return head.startsWith('ref: ') ? read(`.git/${head.slice(5)}`) : head;
+  } catch {
+    return 'not known';
   }
 }
