@@ -57,7 +57,7 @@ export function chooseFormulation<O extends FormulatedOperator>(
   const rules: readonly Rule[] = (measured.rules as Record<FormulatedOperator, Rule[]>)[operator];
   const chosen = forced[operator] ?? rules.find((rule) => fits(rule, shape, customOperators))?.use;
   if (!chosen) throw new Error(`no rule for ${operator} of ${JSON.stringify(shape)}`);
-  return chosen as Formulation<O>;
+  return chosen;
 }
 
 const fits = ({ use, stride, taps, maxChannels, maxPixels }: Rule, shape: ShapeClass, customOperators: boolean) =>

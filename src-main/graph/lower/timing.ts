@@ -9,8 +9,10 @@ import { convExtent, ConvInputGradient, ConvWeightGradient } from '../ops/conv.t
 import { mul } from '../ops/elementwise.ts';
 import { BatchNormalizationGradient, batchNormTraining } from '../ops/norm.ts';
 import { verify } from '../verify.ts';
-import type { Formulation, FormulatedOperator } from './formulations.ts';
+import type { Formulation } from './formulations.ts';
 import { lower } from './lower.ts';
+
+const epsilon = 1e-5;
 
 interface Convolution {
   batch: number;
@@ -89,37 +91,40 @@ export function formulationGraph(subject: FormulationSubject, formulation: Formu
   return { onnx: toOnnx(verify(lower(g.build(), 'cuda', options))) };
 }
 
-function outputsOf(g: GraphBuilder, { operator, geometry }: FormulationSubject): readonly Value[] {
+function outputsOf(g: GraphBuilder, subject: FormulationSubject): readonly Value[] {
+  const { batch, channels, image } = subject.geometry;
   const input = (name: string, shape: Shape) => g.input(name, 'float32', shape);
-  const { batch, channels, image } = geometry;
-  const x = [batch, channels, image, image];
-  if (operator === 'BatchNormalization') {
-    const { y, mean, variance } = batchNormTraining(
-      g,
-      input('x', x),
-      input('scale', [channels]),
-      input('bias', [channels]),
-      1e-5,
-    );
-    return [y, mean, variance];
+  const images = (name: string) => input(name, [batch, channels, image, image]);
+  const perChannel = (name: string) => input(name, [channels]);
+  switch (subject.operator) {
+    case 'ConvWeightGradient': {
+      const { output, kernel, attributes } = convolutionShape(subject.geometry);
+      return g.add(ConvWeightGradient, [images('x'), input('dy', output)], { ...attributes, kernel: kernel.slice(2) });
+    }
+    case 'ConvInputGradient': {
+      const { output, kernel, attributes } = convolutionShape(subject.geometry);
+      return g.add(ConvInputGradient, [input('dy', output), input('w', kernel)], {
+        ...attributes,
+        image: [image, image],
+      });
+    }
+    case 'BatchNormalization': {
+      const { y, mean, variance } = batchNormTraining(g, images('x'), perChannel('scale'), perChannel('bias'), epsilon);
+      return [y, mean, variance];
+    }
+    case 'BatchNormalizationGradient': {
+      const [dy, x, scale, mean] = [images('dy'), images('x'), perChannel('scale'), perChannel('mean')];
+      const deviation = perChannel('deviation');
+      return g.add(BatchNormalizationGradient, [dy, x, scale, mean, mul(g, deviation, deviation)], { epsilon });
+    }
   }
-  if (operator === 'BatchNormalizationGradient') {
-    const perChannel = ['scale', 'mean', 'deviation'].map((name) => input(name, [channels]));
-    const operands = [
-      input('dy', x),
-      input('x', x),
-      perChannel[0]!,
-      perChannel[1]!,
-      mul(g, perChannel[2]!, perChannel[2]!),
-    ];
-    return g.add(BatchNormalizationGradient, operands, { epsilon: 1e-5 });
-  }
-  const { filters, kernel, stride, padding } = geometry;
+}
+
+function convolutionShape({ batch, channels, filters, image, kernel, stride, padding }: Convolution) {
   const extent = convExtent(image, kernel, stride, 2 * padding);
-  const dy = input('dy', [batch, filters, extent, extent]);
-  const attributes = { strides: [stride, stride], pads: [padding, padding, padding, padding] };
-  if (operator === 'ConvWeightGradient')
-    return g.add(ConvWeightGradient, [input('x', x), dy], { ...attributes, kernel: [kernel, kernel] });
-  const w = input('w', [filters, channels, kernel, kernel]);
-  return g.add(ConvInputGradient, [dy, w], { ...attributes, image: [image, image] });
+  return {
+    output: [batch, filters, extent, extent],
+    kernel: [filters, channels, kernel, kernel],
+    attributes: { strides: [stride, stride], pads: [padding, padding, padding, padding] },
+  };
 }
