@@ -214,6 +214,7 @@ async function openEngine(folder: string, spec: ModelSpec, batch: number, thread
     kind: 'cpu',
     index: 0,
     threads,
+    preload: [],
   });
   const session = await device.addSession(new Bindings(model, setup, layout).training(0));
   let next = 0;

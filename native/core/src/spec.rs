@@ -125,6 +125,7 @@ pub struct DeviceOptions {
     pub kind: DeviceKind,
     pub index: usize,
     pub threads: usize,
+    pub preload: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -291,6 +291,7 @@ impl Lab {
                 kind: DeviceKind::Cpu,
                 index: participant,
                 threads: 1,
+                preload: vec![],
             };
             let device = Device::open(&options).unwrap();
             let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();
