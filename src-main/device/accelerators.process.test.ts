@@ -8,7 +8,7 @@ import type { DeviceProcess, SpawnDevice } from '../run/deviceProcess.ts';
 import { builtWorker } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
 import { spawnDevice } from '../transport/childProcess.ts';
-import { parseNvidiaSmi, searchAccelerators } from './accelerators.ts';
+import { searchAccelerators } from './accelerators.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -58,12 +58,4 @@ it.skipIf(!softwareVulkan)(`finds the adapter ${onSoftwareVulkan}`, async () => 
   expect(devices).toContainEqual(
     expect.objectContaining({ id: 'webgpu:0', kind: 'webgpu', executionProvider: 'WebGpuExecutionProvider' }),
   );
-});
-
-it('reads what nvidia-smi lists', () => {
-  expect(parseNvidiaSmi('0, NVIDIA H200, 143771\n1, NVIDIA RTX 6000 Ada Generation, 49140\n')).toEqual([
-    { index: 0, name: 'NVIDIA H200', memoryBytes: 143771 * 2 ** 20 },
-    { index: 1, name: 'NVIDIA RTX 6000 Ada Generation', memoryBytes: 49140 * 2 ** 20 },
-  ]);
-  expect(parseNvidiaSmi('No devices were found\n')).toEqual([]);
 });

@@ -1,15 +1,19 @@
 // Devices beyond the CPU: what works is found out by trying, in a process made for it, since a broken driver can hang or kill whoever loads it.
 //
-// One adapter is found for WebGPU, the fastest, as ONNX Runtime takes no other; CUDA devices are those that nvidia-smi lists, where
-// the CUDA provider works. Found once per process.
+// One adapter is found for WebGPU, the fastest, as ONNX Runtime takes no other; CUDA devices are the cards that the driver lists and the CUDA
+// provider has code for, where it works. Found once per process.
 
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import type { Device } from '../contract/commands.ts';
 import { deviceContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
 import type { SpawnDevice } from '../run/deviceProcess.ts';
+import { native, type NvidiaCard } from '../native.ts';
 import { connect } from '../transport/client.ts';
+import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { runsOn } from './cudaArchitectures.ts';
+import { cudaProvider } from './cudaLibraries.ts';
+import { isThere } from './libraryPlaces.ts';
+import { cudaCards } from './nvidiaCards.ts';
 
 export interface Accelerators {
   devices: Device[];
@@ -36,7 +40,7 @@ export async function searchAccelerators(spawnDevice: SpawnDevice, patienceMs = 
   const results = await Promise.all(
     kinds.map(async ([kind, findKind]): Promise<Accelerators> => {
       try {
-        return { devices: await findKind(probe), missing: [] };
+        return await findKind(probe, patienceMs);
       } catch (error) {
         return { devices: [], missing: [{ kind, reason: (error as Error).message }] };
       }
@@ -48,41 +52,36 @@ export async function searchAccelerators(spawnDevice: SpawnDevice, patienceMs = 
   };
 }
 
-async function findWebGpu(probe: Probe): Promise<Device[]> {
+async function findWebGpu(probe: Probe): Promise<Accelerators> {
   const name = await probe('webgpu', 0);
   const device = { id: 'webgpu:0', kind: 'webgpu', executionProvider: 'WebGpuExecutionProvider' } as const;
-  return [{ ...device, name: name ?? 'adapter of the graphics driver', memoryBytes: null }];
+  const found = { ...device, name: name ?? 'adapter of the graphics driver', memoryBytes: null };
+  return { devices: [found], missing: [] };
 }
 
-async function findCuda(probe: Probe): Promise<Device[]> {
-  const devices = await nvidiaDevices();
-  await probe('cuda', devices[0]!.index);
-  return devices.map(({ index, name, memoryBytes }) => ({
-    id: `cuda:${index}`,
-    kind: 'cuda',
-    name,
-    executionProvider: 'CUDAExecutionProvider',
-    memoryBytes,
-  }));
+/** Devices by the index of their cards, which device processes are told to use as well. */
+async function findCuda(probe: Probe, patienceMs: number): Promise<Accelerators> {
+  const { cards, problem } = await cudaCards(patienceMs);
+  if (cards.length === 0) throw new UserError('device', problem ?? 'the NVIDIA driver lists no card');
+  const path = cudaProvider(runtimeLibrary());
+  const code = (await isThere(path)) ? await native().readNvidiaLibrary(path) : null;
+  const without = cards.filter(({ computeCapability: of }) => code && of && !runsOn(code, of));
+  const usable = cards.filter((card) => !without.includes(card));
+  if (usable.length > 0) await probe('cuda', usable[0]!.index);
+  return {
+    devices: usable.map(({ index, name, memoryBytes }) => ({
+      id: `cuda:${index}`,
+      kind: 'cuda',
+      name,
+      executionProvider: 'CUDAExecutionProvider',
+      memoryBytes,
+    })),
+    missing: without.map((card) => ({ kind: 'cuda', reason: withoutCode(card) })),
+  };
 }
 
-/** GPUs by their index in PCI order, which device processes are told to use as well. */
-async function nvidiaDevices(): Promise<{ index: number; name: string; memoryBytes: number }[]> {
-  const query = ['--query-gpu=index,name,memory.total', '--format=csv,noheader,nounits'];
-  const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 20_000 }).catch(() => ({ stdout: '' }));
-  const devices = parseNvidiaSmi(stdout);
-  if (devices.length > 0) return devices;
-  throw new UserError('device', 'nvidia-smi, which comes with the NVIDIA driver, lists no GPU');
-}
-
-/** Lines of `index, name, MiB`. */
-export function parseNvidiaSmi(text: string): { index: number; name: string; memoryBytes: number }[] {
-  const rows = [...text.matchAll(/^(\d+), (.+), (\d+)\s*$/gm)];
-  return rows.map(([, index, name, mib]) => ({
-    index: Number(index),
-    name: name!,
-    memoryBytes: Number(mib) * 2 ** 20,
-  }));
+export function withoutCode({ name, computeCapability }: Pick<NvidiaCard, 'name' | 'computeCapability'>): string {
+  return `ONNX Runtime's CUDA provider has no code for ${name} (compute capability ${computeCapability?.join('.')}); WebGPU may run on it`;
 }
 
 /** Runs a graph on the device in a process of its own. One that has not answered after `patienceMs` counts as hanging. */

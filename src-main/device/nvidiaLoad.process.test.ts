@@ -1,75 +1,97 @@
-// Loads of NVIDIA's cards. On a machine without one another program of that name stands in for nvidia-smi.
+// Loads of NVIDIA's cards, from a driver's library that stands in for the real one.
 
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { parseNvidiaLoads, watchNvidia } from './nvidiaLoad.ts';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import type { NvidiaCard } from '../native.ts';
+import { cudaCards, visibleCards } from './nvidiaCards.ts';
+import { watchNvidia } from './nvidiaLoad.ts';
+
+const hasCompiler = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0;
+const withStandIn = hasCompiler ? 'from a stand-in' : 'from a stand-in (skipped: needs Linux and a C compiler, cc)';
+const gib = 2 ** 30;
 
 let folder: string;
-beforeEach(async () => {
+beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sdp-nvidia-'));
-  vi.stubEnv('PATH', `${folder}${delimiter}${process.env.PATH}`);
 });
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => rm(folder, { recursive: true }));
 
-/** Puts a shell script in the place of nvidia-smi; the function tells how often it was started. */
-async function standIn(script: string): Promise<() => Promise<number>> {
-  const [program, started] = [join(folder, 'nvidia-smi'), join(folder, 'started')];
-  await writeFile(program, `#!/bin/sh\necho "$@" >> '${started}'\n${script}\n`);
-  await chmod(program, 0o755);
-  return async () => (await readFile(started, 'utf8').catch(() => '')).split('\n').length - 1;
+function standIn(...defines: string[]): string {
+  const library = join(folder, `libnvidia-ml${defines.join('')}.so.1`);
+  const source = join(import.meta.dirname, '../../testdata/nvidia/nvml.c');
+  execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, ...defines]);
+  return library;
 }
 
-it('reads memory and load of several cards, and what they do not tell', () => {
-  const mib = 2 ** 20;
-  expect(parseNvidiaLoads('0, 518, 37\n1, 81038, 100\n')).toEqual([
-    { id: 'cuda:0', memoryUsedBytes: 518 * mib, load: 0.37 },
-    { id: 'cuda:1', memoryUsedBytes: 81038 * mib, load: 1 },
+it.skipIf(!hasCompiler)(
+  `reads memory and load of several cards, and what they do not tell, ${withStandIn}`,
+  async () => {
+    const loads = watchNvidia(10_000, standIn());
+    const expected = [
+      { id: 'cuda:0', memoryUsedBytes: 3 * gib, load: 0.37 },
+      { id: 'cuda:1', memoryUsedBytes: null, load: null },
+      { id: 'cuda:2', memoryUsedBytes: null, load: null },
+    ];
+    const asked = loads();
+    expect(loads()).toBe(asked);
+    expect(await asked).toEqual(expected);
+    expect(loads()).toBe(asked);
+  },
+);
+
+it.skipIf(!hasCompiler)(`lists the cards that a process sees, ${withStandIn}`, async () => {
+  const library = standIn();
+  const listed = async () =>
+    (await cudaCards(10_000, library)).cards.map(({ index, name, memoryBytes }) => [index, name, memoryBytes]);
+  const [h100, gb10] = [
+    ['Stand-in H100', 80 * gib],
+    ['Stand-in GB10', null],
+  ];
+  expect(await listed()).toEqual([
+    [0, ...h100],
+    [1, ...gb10],
+    [2, 'Stand-in H100 MIG 1g.10gb', 10 * gib],
   ]);
-  expect(parseNvidiaLoads('0, 1024, [N/A]\r\n1, [N/A], [Not Supported]\r\n')).toEqual([
-    { id: 'cuda:0', memoryUsedBytes: 1024 * mib, load: null },
-    { id: 'cuda:1', memoryUsedBytes: null, load: null },
+  vi.stubEnv('CUDA_VISIBLE_DEVICES', '1,GPU-0');
+  expect(await listed()).toEqual([
+    [0, ...gb10],
+    [1, ...h100],
   ]);
+});
+
+it('has no value where there is no driver', async () => {
+  expect(await watchNvidia(3000, join(folder, 'nowhere/libnvidia-ml.so.1'))()).toEqual([]);
+});
+
+// Last: the thread that asks drivers is held by this one for as long as the process lives.
+it.skipIf(!hasCompiler)(`waits with patience for a driver that hangs, ${withStandIn}`, async () => {
+  const library = standIn('-DHANGS=600');
+  const loads = watchNvidia(200, library);
+  expect(await loads()).toEqual([]);
+  expect(await cudaCards(200, library)).toEqual({
+    driver: null,
+    cudaVersion: null,
+    cards: [],
+    problem: 'the NVIDIA driver has not answered within 0.2 s; restart the machine',
+  });
 });
 
 it.each([
-  '',
-  'No devices were found\n',
-  "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
-  'index, memory.used [MiB], utilization.gpu [%]\n',
-  '0, 518 MiB, 37 %\n',
-  '0, -1, 37\n',
-  '0, 518\n',
-  '0, 518, 37, 4\n',
-])('takes %j for no answer', (text) => expect(parseNvidiaLoads(text)).toEqual([]));
-
-it.skipIf(process.platform === 'win32')('starts one process for all that ask within a second', async () => {
-  const started = await standIn("echo '0, 518, 37'");
-  const loads = watchNvidia();
-  const expected = [{ id: 'cuda:0', memoryUsedBytes: 518 * 2 ** 20, load: 0.37 }];
-  expect(await Promise.all([loads(), loads(), loads()])).toEqual([expected, expected, expected]);
-  expect(await started()).toBe(1);
-  expect(await readFile(join(folder, 'started'), 'utf8')).toBe(
-    '--query-gpu=index,memory.used,utilization.gpu --format=csv,noheader,nounits\n',
-  );
-});
-
-it.skipIf(process.platform === 'win32').each([
-  ['fails', "echo '0, 518, 37'; exit 9"],
-  ['hangs', 'exec sleep 600'],
-])('has no value where nvidia-smi %s, and does not start it again soon', async (_, script) => {
-  const started = await standIn(script);
-  const loads = watchNvidia(500);
-  expect(await loads()).toEqual([]);
-  expect(await loads()).toEqual([]);
-  expect(await started()).toBe(1);
-});
-
-it('has no value where there is no nvidia-smi', async () => {
-  vi.stubEnv('PATH', folder);
-  expect(await watchNvidia()()).toEqual([]);
+  [undefined, ['GPU-a', 'MIG-b0']],
+  ['', []],
+  ['1', ['MIG-b0']],
+  ['0,7,1', ['GPU-a']],
+  ['MIG-b1', ['MIG-b1']],
+  ['GPU-b, GPU-a', ['MIG-b0', 'GPU-a']],
+  ['-1', []],
+])('reads CUDA_VISIBLE_DEVICES=%j', (variable, expected) => {
+  const slice = (uuid: string) => ({ uuid, name: 'slice', memoryBytes: 1 });
+  const cards = [
+    { uuid: 'GPU-a', slices: [] },
+    { uuid: 'GPU-b', slices: [slice('MIG-b0'), slice('MIG-b1')] },
+  ] as unknown as NvidiaCard[];
+  expect(visibleCards(cards, variable).map(({ uuid }) => uuid)).toEqual(expected);
 });

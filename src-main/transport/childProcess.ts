@@ -106,11 +106,11 @@ function utilityTransport(port: ParentPort): Transport {
 }
 
 const passedOn =
-  /^(PATH|HOME|USERPROFILE|TMPDIR|TEMP|TMP|LANG|LC_\w+|TZ|SYSTEMROOT|WINDIR|XDG_RUNTIME_DIR|RUST_BACKTRACE|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|(CUDA|NVIDIA|VK|SDP)_\w+)$/i;
+  /^(PATH|HOME|USERPROFILE|TMPDIR|TEMP|TMP|LANG|LC_\w+|TZ|SYSTEMROOT|WINDIR|XDG_RUNTIME_DIR|RUST_BACKTRACE|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|VIRTUAL_ENV|PYENV_ROOT|(CONDA|CUDA|NVIDIA|VK|SDP)_\w+)$/i;
 
-/** What a device process needs of the environment: paths, language and graphics drivers. Not NODE_OPTIONS and the like, nor secrets of other programs. */
+/** What a device process needs of the environment: paths, language, graphics drivers, and where Python has CUDA. Not NODE_OPTIONS and the like, nor secrets of other programs. */
 export function deviceEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(environment).filter(([name, value]) => value !== undefined && passedOn.test(name));
-  // CUDA numbers devices by speed by default, nvidia-smi by their place.
+  // CUDA numbers devices by speed by default; here they go by their place (device/accelerators.ts).
   return { CUDA_DEVICE_ORDER: 'PCI_BUS_ID', ...(Object.fromEntries(entries) as Record<string, string>) };
 }

@@ -267,6 +267,7 @@ pub struct DeviceOptions {
     pub index: i64,
     pub threads: i64,
     pub profile: Option<String>,
+    pub preload: Vec<String>,
 }
 
 impl TryFrom<DeviceOptions> for spec::DeviceOptions {
@@ -282,6 +283,7 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
             index: index(options.index)?,
             threads: index(options.threads)?,
             profile: options.profile.map(Into::into),
+            preload: options.preload.into_iter().map(Into::into).collect(),
         })
     }
 }

@@ -3,6 +3,7 @@
 mod convert;
 pub mod data;
 mod device;
+pub mod nvidia;
 mod store;
 pub mod timing;
 pub mod tokenizer;
@@ -54,8 +55,9 @@ impl Task for OpenDevice {
 }
 
 #[napi(ts_return_type = "Promise<string | null>")]
-pub fn probe_device(runtime_library: String, kind: String, index: i64, onnx: Uint8Array) -> AsyncTask<ProbeDevice> {
-    AsyncTask::new(ProbeDevice { runtime_library: runtime_library.into(), kind, index: index as usize, onnx: onnx.to_vec() })
+pub fn probe_device(runtime_library: String, kind: String, index: i64, onnx: Uint8Array, preload: Vec<String>) -> AsyncTask<ProbeDevice> {
+    let preload = preload.into_iter().map(Into::into).collect();
+    AsyncTask::new(ProbeDevice { runtime_library: runtime_library.into(), kind, index: index as usize, onnx: onnx.to_vec(), preload })
 }
 
 pub struct ProbeDevice {
@@ -63,6 +65,7 @@ pub struct ProbeDevice {
     kind: String,
     index: usize,
     onnx: Vec<u8>,
+    preload: Vec<PathBuf>,
 }
 
 impl Task for ProbeDevice {
@@ -72,7 +75,7 @@ impl Task for ProbeDevice {
     fn compute(&mut self) -> napi::Result<Option<String>> {
         guarded(|| {
             let environment = runtime::environment(&self.runtime_library)?;
-            provider::probe(&environment, &self.runtime_library, device_kind(&self.kind)?, self.index, &self.onnx)
+            provider::probe(&environment, &self.runtime_library, device_kind(&self.kind)?, self.index, &self.onnx, &self.preload)
         })
         .map_err(raise)
     }

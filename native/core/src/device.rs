@@ -76,7 +76,7 @@ impl Device {
     /// Opens the store as participant and starts the thread.
     pub fn open(options: &DeviceOptions) -> Result<Self> {
         let environment = runtime::environment(&options.runtime_library)?;
-        let provider = Provider::open(&environment, &options.runtime_library, options.kind, options.index)?;
+        let provider = Provider::open(&environment, &options.runtime_library, options.kind, options.index, &options.preload)?;
         let store = Arc::new(Store::open(&options.store_path)?);
         let participants = store.layout().num_participants;
         ensure(options.participant < participants, || format!("participant {} of {participants}", options.participant))?;

@@ -15,6 +15,7 @@ pub mod layout;
 pub mod loader;
 pub mod norms;
 pub mod npy;
+pub mod nvidia;
 pub mod optimizer;
 pub mod process;
 pub mod provider;

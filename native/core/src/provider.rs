@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use ort::AsPointer;
@@ -33,8 +33,9 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Checks that the provider is there. `library` is the runtime's, beside which that of CUDA lies.
-    pub fn open(environment: &Environment, library: &Path, kind: DeviceKind, index: usize) -> Result<Self> {
+    /// Checks that the provider is there. `library` is the runtime's, beside which that of CUDA lies; `preload` are the libraries that the
+    /// provider asks for, those first that others need.
+    pub fn open(environment: &Environment, library: &Path, kind: DeviceKind, index: usize, preload: &[PathBuf]) -> Result<Self> {
         let index = i32::try_from(index).map_err(|_| Error::Internal(format!("device index {index}")))?;
         match kind {
             DeviceKind::Cpu => {}
@@ -43,7 +44,7 @@ impl Provider {
                     return Err(Error::Device("ONNX Runtime has no WebGPU provider on this platform".into()));
                 }
             }
-            DeviceKind::Cuda => register_cuda(environment, &library.with_file_name(cuda_library_name()))?,
+            DeviceKind::Cuda => register_cuda(environment, &library.with_file_name(cuda_library_name()), preload)?,
         }
         Ok(Self { kind, index })
     }
@@ -124,7 +125,7 @@ impl Provider {
     }
 }
 
-fn register_cuda(environment: &Environment, path: &Path) -> Result<()> {
+fn register_cuda(environment: &Environment, path: &Path, preload: &[PathBuf]) -> Result<()> {
     if !path.exists() {
         let name = cuda_library_name();
         return Err(Error::Device(format!("CUDA devices need {name}, which \"npm run setup\" fetches where there is a CUDA driver")));
@@ -132,13 +133,40 @@ fn register_cuda(environment: &Environment, path: &Path) -> Result<()> {
     if environment.devices().any(|device| device.ep().is_ok_and(|name| name == CUDA::NAME)) {
         return Ok(());
     }
+    preload.iter().try_for_each(|library| load_for_all(library))?;
     let registered = environment.register_ep_library("CUDA", path);
     registered.map_err(|e| Error::Device(format!("the CUDA provider of ONNX Runtime cannot be loaded: {e}")))
 }
 
+/// Loads a library for whatever asks for its name from now on, and keeps it.
+fn load_for_all(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    // SAFETY: what a library does when it is loaded is trusted as much as that of the provider, which would load it.
+    let loaded = unsafe {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL)
+    };
+    #[cfg(windows)]
+    // SAFETY: as above.
+    let loaded = unsafe { libloading::os::windows::Library::new(path) };
+    let library = loaded.map_err(|e| {
+        let reason = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+        Error::Device(format!("{}, which CUDA devices need, cannot be loaded: {reason}", path.display()))
+    })?;
+    std::mem::forget(library);
+    Ok(())
+}
+
 /// Runs a graph (`y` = a number times `x`, both [1]) on a device, to see whether it works; its name where the system tells it.
-pub fn probe(environment: &Environment, library: &Path, kind: DeviceKind, index: usize, onnx: &[u8]) -> Result<Option<String>> {
-    let provider = Provider::open(environment, library, kind, index)?;
+pub fn probe(
+    environment: &Environment,
+    library: &Path,
+    kind: DeviceKind,
+    index: usize,
+    onnx: &[u8],
+    preload: &[PathBuf],
+) -> Result<Option<String>> {
+    let provider = Provider::open(environment, library, kind, index, preload)?;
     let failed = |e: ort::Error| Error::Device(format!("{} does not run a graph: {e}", provider.name()));
     let mut session = provider.build(Session::builder(environment).map_err(failed)?, onnx)?;
     let x = Tensor::from_array(([1usize], vec![1.0f32])).map_err(failed)?;
@@ -367,5 +395,16 @@ mod tests {
         drop(tensor);
         assert_eq!(statistics(&allocator).unwrap()["InUse"], before["InUse"]);
         assert!(statistics(&Allocator::default()).unwrap().is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_library_that_cannot_be_loaded_is_named_with_the_reason_of_the_loader() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libcudart.so.13");
+        std::fs::write(&path, "not a library").unwrap();
+        let error = load_for_all(&path).unwrap_err().to_string();
+        let begins = format!("device: {}, which CUDA devices need, cannot be loaded: ", path.display());
+        assert!(error.starts_with(&begins) && error.len() > begins.len() + 10, "{error}");
     }
 }

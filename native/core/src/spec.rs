@@ -127,6 +127,7 @@ pub struct DeviceOptions {
     pub threads: usize,
     /// Sessions write the runtime's profile to files whose paths begin so.
     pub profile: Option<PathBuf>,
+    pub preload: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

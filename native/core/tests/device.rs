@@ -286,6 +286,7 @@ impl Lab {
                 index: participant,
                 threads: 1,
                 profile: None,
+                preload: vec![],
             };
             let device = Device::open(&options).unwrap();
             let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();

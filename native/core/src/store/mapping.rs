@@ -123,7 +123,7 @@ pub fn map_file(path: &Path, wrap: fn(String) -> Error) -> Result<Mmap> {
         _ => wrap(format!("reading {} failed: {e}", path.display())),
     };
     let file = File::open(path).map_err(fail)?;
-    // SAFETY: datasets and checkpoints are written once, under a temporary name, and not changed afterwards.
+    // SAFETY: datasets, checkpoints and libraries are written once, under a temporary name, and not changed afterwards.
     unsafe { Mmap::map(&file) }.map_err(fail)
 }
 

@@ -1,0 +1,180 @@
+// The libraries that ONNX Runtime's CUDA provider asks for, found where this machine has them.
+//
+// Which ones is read from the provider itself, and from what is found: those that they are linked against, and those that they open when used.
+// The place that has most of them is preferred, so that those which belong together come from one installation; only what the runtime's own
+// folder or the environment names goes first in any case. Loaded in the order of `preload`, they serve whoever asks for their names later.
+
+import { dirname, join } from 'node:path';
+import { native, type NvidiaLibrary } from '../native.ts';
+import { isNvidiaName, isThere, libraryPlaces, type Machine, type Place } from './libraryPlaces.ts';
+
+export interface CudaLibrary {
+  name: string;
+  neededBy: string;
+  /** Linked against; else opened when used. */
+  linked: boolean;
+  found: string | null;
+  /** One of another major version, or for another CUDA, in its place. */
+  wrongMajor?: string;
+}
+
+export interface CudaLibraries {
+  libraries: CudaLibrary[];
+  /** Absolute paths, those first that others need. */
+  preload: string[];
+}
+
+/** The provider beside the runtime. */
+export function cudaProvider(runtimeLibrary: string): string {
+  return join(dirname(runtimeLibrary), 'libonnxruntime_providers_cuda.so');
+}
+
+const known = new Map<string, Promise<CudaLibraries>>();
+
+/** For the provider beside this runtime; nothing where there is none. Looked for once per process, unless another machine is given. */
+export function cudaLibraries(runtimeLibrary: string, machine?: Partial<Machine>): Promise<CudaLibraries> {
+  if (machine) return search(runtimeLibrary, { root: '/', env: process.env, ...machine });
+  const before = known.get(runtimeLibrary);
+  if (before) return before;
+  const searched = search(runtimeLibrary, { root: '/', env: process.env });
+  known.set(runtimeLibrary, searched);
+  return searched;
+}
+
+async function search(runtimeLibrary: string, machine: Machine): Promise<CudaLibraries> {
+  const path = cudaProvider(runtimeLibrary);
+  if (!(await isThere(path))) return { libraries: [], preload: [] };
+  const provider = await native().readNvidiaLibrary(path);
+  const asked = namesOf(provider);
+  const places = await libraryPlaces(dirname(path), machine);
+  const searching = new Search(byWorth(places, asked), cudaMajorOf(provider));
+  for (const { name, linked } of asked) await searching.add({ name, linked, neededBy: 'the provider' });
+  const shared = join(dirname(path), 'libonnxruntime_providers_shared.so');
+  const { libraries, preload } = searching;
+  return { libraries, preload: (await isThere(shared)) ? [shared, ...preload] : preload };
+}
+
+interface Asked {
+  name: string;
+  linked: boolean;
+  neededBy: string;
+  /** Where the library that asks lies, and where it looks; absent for the provider. */
+  user?: { folder: string; runpath: string[] };
+}
+
+class Search {
+  readonly libraries: CudaLibrary[] = [];
+  readonly preload: string[] = [];
+
+  constructor(
+    private readonly places: readonly Place[],
+    private readonly cudaMajor: string | undefined,
+  ) {}
+
+  async add({ name, linked, neededBy, user }: Asked): Promise<void> {
+    if (this.libraries.some((library) => library.name === name)) return;
+    const beside = (user?.runpath ?? []).map((folder) => join(folder, name));
+    const anywhere = [...(user ? [join(user.folder, name)] : []), ...this.pathsOf((file) => fits(file, name))];
+    const found = await this.first(name, [...beside, ...anywhere]);
+    this.libraries.push({ name, neededBy, linked, ...(found ? { found: found.path } : this.lacking(name)) });
+    if (!found) return;
+    const { path, library } = found;
+    const next = { neededBy: name, user: { folder: dirname(path), runpath: runpathOf(library, path) } };
+    for (const one of library.needed.filter(isCuda)) await this.add({ ...next, name: one, linked: true });
+    // What is opened from a folder of its user's run path, the loader finds by itself.
+    if (linked || !beside.includes(path)) this.preload.push(path);
+    for (const one of isDispatcher(name) ? library.opened.filter(isCuda) : []) {
+      await this.add({ ...next, name: withMajor(one, majorOf(name) ?? majorOf(library.soname ?? '')), linked: false });
+    }
+  }
+
+  /** The first that can be read, and is not linked against another CUDA: some libraries keep their version from one CUDA to the next. */
+  private async first(
+    name: string,
+    paths: readonly string[],
+  ): Promise<{ path: string; library: NvidiaLibrary } | null> {
+    for (const path of paths) {
+      const library = await readable(path, isDispatcher(name));
+      if (library && isOfCuda(library, this.cudaMajor)) return { path, library };
+    }
+    return null;
+  }
+
+  private lacking(name: string): Pick<CudaLibrary, 'found' | 'wrongMajor'> {
+    const wrongMajor = this.pathsOf((file) => stemOf(file) === stemOf(name) && majorOf(file) !== undefined)[0];
+    return wrongMajor === undefined ? { found: null } : { found: null, wrongMajor };
+  }
+
+  private pathsOf(isWanted: (file: string) => boolean): string[] {
+    return this.places.flatMap(({ files }) => [...files].filter(([file]) => isWanted(file)).map(([, path]) => path));
+  }
+}
+
+async function readable(path: string, contents: boolean): Promise<NvidiaLibrary | null> {
+  return (await isThere(path))
+    ? native()
+        .readNvidiaLibrary(path, contents)
+        .catch(() => null)
+    : null;
+}
+
+function isOfCuda({ needed }: NvidiaLibrary, major: string | undefined): boolean {
+  const own = cudaMajorOf({ needed });
+  return own === undefined || major === undefined || own === major;
+}
+
+/** cuDNN's first library opens the others, which lie beside it and carry its version. */
+function isDispatcher(name: string): boolean {
+  return stemOf(name) === 'libcudnn.so';
+}
+
+/** Names that the provider asks for. Where it knows several versions of one, it is that which fits its CUDA; else the newest. */
+function namesOf({ needed, opened }: NvidiaLibrary): { name: string; linked: boolean }[] {
+  const linked = needed.filter(isCuda);
+  const cudaMajor = cudaMajorOf({ needed });
+  const stems = new Set(opened.filter(isCuda).map(stemOf));
+  for (const name of linked) stems.delete(stemOf(name));
+  const chosen = [...stems].map((stem) => {
+    const majors = opened.filter((name) => stemOf(name) === stem).flatMap((name) => majorOf(name) ?? []);
+    if (majors.length === 0) return stem;
+    const newest = Math.max(...majors.map(Number));
+    return `${stem}.${cudaMajor !== undefined && majors.includes(cudaMajor) ? cudaMajor : newest}`;
+  });
+  return [...linked.map((name) => ({ name, linked: true })), ...chosen.map((name) => ({ name, linked: false }))];
+}
+
+/** The CUDA that a library is linked against. */
+export function cudaMajorOf({ needed }: Pick<NvidiaLibrary, 'needed'>): string | undefined {
+  return majorOf(needed.find((name) => stemOf(name) === 'libcudart.so') ?? '');
+}
+
+/** The driver brings its own. */
+function isCuda(name: string): boolean {
+  return isNvidiaName(name) && !/^lib(cuda|nvidia-[\w-]+|nvcuvid)\.so/.test(name);
+}
+
+/** Places with more of the names first, and before all those that were named on purpose. */
+function byWorth(places: readonly Place[], asked: readonly { name: string }[]): Place[] {
+  const worth = ({ files }: Place) =>
+    asked.filter(({ name }) => [...files.keys()].some((file) => fits(file, name))).length;
+  const isNamed = ({ name }: Place) => name === 'beside ONNX Runtime' || name.startsWith('LD_LIBRARY_PATH');
+  return [...places].sort((a, b) => Number(isNamed(b)) - Number(isNamed(a)) || worth(b) - worth(a));
+}
+
+/** `libnvrtc.so` takes any version; `libcudnn.so.9` itself, or a file of a full version where the link to it is missing. */
+function fits(file: string, name: string): boolean {
+  return (
+    file === name || (stemOf(file) === stemOf(name) && (majorOf(name) === undefined || majorOf(file) === majorOf(name)))
+  );
+}
+
+const stemOf = (name: string) => name.replace(/\.so.*$/, '.so');
+const majorOf = (name: string): string | undefined => /\.so\.(\d+)/.exec(name)?.[1];
+
+function withMajor(name: string, major: string | undefined): string {
+  return majorOf(name) !== undefined || major === undefined ? name : `${name}.${major}`;
+}
+
+function runpathOf({ runpath }: NvidiaLibrary, path: string): string[] {
+  return runpath.map((folder) => folder.replace(/\$(ORIGIN|\{ORIGIN\})/, dirname(path)));
+}
