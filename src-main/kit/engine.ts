@@ -115,7 +115,7 @@ export class Engine {
       });
       const opened = await native().openDevice({
         runtimeLibrary: runtimeLibrary(),
-        preload: device.kind === 'cuda' ? cudaLibraries(runtimeLibrary()).preload : [],
+        preload: device.kind === 'cuda' ? (await cudaLibraries(runtimeLibrary())).preload : [],
         storePath,
         participant: 0,
         kind: device.kind,

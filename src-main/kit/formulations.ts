@@ -21,7 +21,7 @@ const sameResult = 1e-3;
 async function timeFormulations(context: KitContext, log: SectionLog): Promise<void> {
   log.note('Milliseconds of one run (medians); results compared with those of the first formulation that works.');
   const { device, quick } = context;
-  const preload = device.kind === 'cuda' ? cudaLibraries(runtimeLibrary()).preload : [];
+  const preload = device.kind === 'cuda' ? (await cudaLibraries(runtimeLibrary())).preload : [];
   const row = log.table('', ['operator', 'shape', 'formulation', 'ms', 'differs by', 'of the best']);
   const problems: string[] = [];
   const all = formulationSubjects();
