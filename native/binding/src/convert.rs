@@ -266,6 +266,7 @@ pub struct DeviceOptions {
     pub kind: String,
     pub index: i64,
     pub threads: i64,
+    pub custom_ops: Option<bool>,
 }
 
 impl TryFrom<DeviceOptions> for spec::DeviceOptions {
@@ -280,6 +281,7 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
             kind,
             index: index(options.index)?,
             threads: index(options.threads)?,
+            custom_operators: options.custom_ops.unwrap_or(false),
         })
     }
 }

@@ -125,6 +125,7 @@ pub struct DeviceOptions {
     pub kind: DeviceKind,
     pub index: usize,
     pub threads: usize,
+    pub custom_operators: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{TestTensor, layout_json, npy};
+use common::{TestTensor, layout_json, npy, runtime_library};
 use onnx::{Attribute, FLOAT, Graph, INT64};
 use sdp_core::device::{Device, Engine};
 use sdp_core::error::{Error, Result};
@@ -30,15 +30,6 @@ const STEPS: u64 = 6;
 /// Rows of `w` that each worker holds; the second and the fourth are not contiguous.
 const HELD: [&[usize]; WORKERS] = [&[0, 1], &[0, 2], &[2, 3], &[1, 3]];
 const EVALUATION_BATCH: usize = 8;
-
-fn runtime_library() -> PathBuf {
-    let name = if cfg!(target_os = "macos") { "libonnxruntime.1.dylib" } else { "libonnxruntime.so.1" };
-    let (os, arch) =
-        (if cfg!(target_os = "macos") { "darwin" } else { "linux" }, if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" });
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules/onnxruntime-node/bin/napi-v6").join(os).join(arch).join(name);
-    assert!(path.exists(), "the ONNX Runtime library is missing: run \"npm run setup\" first");
-    path
-}
 
 fn layout(participants: usize) -> String {
     let holders = |row: usize| (0..WORKERS).filter(|&w| HELD[w].contains(&row)).collect();
@@ -291,6 +282,7 @@ impl Lab {
                 kind: DeviceKind::Cpu,
                 index: participant,
                 threads: 1,
+                custom_operators: false,
             };
             let device = Device::open(&options).unwrap();
             let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();
