@@ -19,7 +19,7 @@ import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
 import { initSpecs } from '../run/openFleet.ts';
-import { Bindings } from '../worker/bindings.ts';
+import { Bindings, customOps } from '../worker/bindings.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
 import type { KitContext } from './section.ts';
 
@@ -123,6 +123,7 @@ export class Engine {
         threads,
         copies: options.copies,
         profile: options.profile,
+        customOps: customOps(),
       });
       const bindings = new Bindings(model, setup, layout);
       const session = await opened.addSession(bindings.training(0));

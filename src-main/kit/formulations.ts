@@ -1,8 +1,8 @@
 // Times every formulation of the gradients of convolutions and of batch normalisation on the shapes of the models, and compares their results. The
 // table goes into graph/lower/cudaFormulations.json with the card's name and date, from which the lowering takes the best.
 
-import { formulationsOf } from '../graph/lower/formulations.ts';
-import { formulationGraph, formulationSubjects } from '../graph/lower/timing.ts';
+import { formulationsOf, type Formulation } from '../graph/lower/formulations.ts';
+import { formulationGraph, formulationSubjects, shapeClassOf, type FormulationSubject } from '../graph/lower/timing.ts';
 import { cudaLibraries } from '../device/cudaLibraries.ts';
 import { native } from '../native.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
@@ -24,9 +24,10 @@ async function timeFormulations(context: KitContext, log: SectionLog): Promise<v
   const preload = device.kind === 'cuda' ? (await cudaLibraries(runtimeLibrary())).preload : [];
   const row = log.table('', ['operator', 'shape', 'formulation', 'ms', 'differs by', 'of the best']);
   const problems: string[] = [];
+  const best: Ranking[] = [];
   const all = formulationSubjects();
   for (const subject of quick ? all.filter((_, index) => index % 10 === 9) : all) {
-    const results: { name: string; ms: number; difference: number }[] = [];
+    const results: { name: Formulation; ms: number; difference: number }[] = [];
     let reference: Float32Array[] | undefined;
     for (const name of formulationsOf(subject.operator, { customOps: device.kind === 'cuda' })) {
       try {
@@ -49,13 +50,15 @@ async function timeFormulations(context: KitContext, log: SectionLog): Promise<v
         if (name !== 'cudnn') problems.push(`${subject.operator} ${subject.title} ${name}: ${messageOf(error)}`);
       }
     }
-    const best = Math.min(...results.map(({ ms }) => ms));
+    const least = Math.min(...results.map(({ ms }) => ms));
+    best.push({ subject, names: results.sort((a, b) => a.ms - b.ms).map(({ name }) => name) });
     for (const { name, ms, difference } of results) {
-      row([subject.operator, subject.title, name, ms, difference, `${(ms / best).toFixed(2)} times`]);
+      row([subject.operator, subject.title, name, ms, difference, `${(ms / least).toFixed(2)} times`]);
       if (!(difference < sameResult))
         problems.push(`${subject.operator} ${subject.title} ${name} gives another result`);
     }
   }
+  log.note(`Rules for graph/lower/cudaFormulations.json: ${JSON.stringify(rulesOf(best))}`);
   if (problems.length > 0) throw new Error(problems.join('; '));
 }
 
@@ -73,4 +76,43 @@ function largestDifference(found: readonly Float32Array[], expected: readonly Fl
     return difference / (largest || 1);
   });
   return Math.max(...errors);
+}
+
+/** Formulations of a subject that work, the fastest first. */
+interface Ranking {
+  subject: FormulationSubject;
+  names: Formulation[];
+}
+
+interface Rule {
+  stride?: number | undefined;
+  taps?: number | undefined;
+  maxChannels?: number;
+  maxPixels?: number;
+  use: Formulation;
+}
+
+type Rules = Partial<Record<FormulationSubject['operator'], Rule[]>>;
+
+/**
+ * By operator, smaller shapes first, the fastest formulation; where that is a custom operator, the fastest of the others behind it, for
+ * sessions without custom operators. What is larger than all that was measured takes what the largest took.
+ */
+export function rulesOf(rankings: readonly Ranking[]): Rules {
+  const rules: Rules = {};
+  const classed = rankings.map(({ subject, names }) => ({
+    ...shapeClassOf(subject),
+    names,
+    operator: subject.operator,
+  }));
+  classed.sort((a, b) => a.pixels - b.pixels || a.channels - b.channels);
+  for (const { operator, channels, pixels, stride, taps, names } of classed) {
+    const standard = names.find((name) => name !== 'cudnn');
+    if (standard === undefined) continue;
+    const own = (rules[operator] ??= []);
+    for (const use of names[0] === standard ? [standard] : [names[0]!, standard])
+      own.push({ stride, taps, maxChannels: channels, maxPixels: pixels, use });
+  }
+  for (const own of Object.values(rules)) own.push({ use: own.at(-1)!.use });
+  return rules;
 }

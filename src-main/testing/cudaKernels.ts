@@ -65,7 +65,7 @@ const hostInputs: Readonly<Record<string, readonly number[]>> = {
 };
 const hostOutputs: Readonly<Record<string, readonly number[]>> = { Shape: [0], Size: [0] };
 
-/** Attributes that kernels do not take though the table has them; seen in the same way. */
+/** Attributes that kernels do not take though the table has them, seen in the same way; and those for which results have no fixed bits. */
 const refusals: { operator: string; refuses(attributes: Attributes): boolean; why: string }[] = [
   {
     operator: 'BatchNormalization',
@@ -80,6 +80,11 @@ const refusals: { operator: string; refuses(attributes: Attributes): boolean; wh
     },
     why: 'is left to the CPU where pads before and after differ (onnxruntime/core/providers/cuda/cuda_execution_provider.cc)',
   },
+  ...['ScatterND', 'ScatterElements'].map((operator) => ({
+    operator,
+    refuses: ({ reduction }: Attributes) => reduction === 'add',
+    why: 'adds by atomics, so that equal indices have no fixed order (onnxruntime/core/providers/cuda/tensor/scatter_nd_impl.cu)',
+  })),
 ];
 
 export function readCudaKernels(): CudaKernels {

@@ -7,9 +7,11 @@ import type { ModelDefinition, ModelGraph, Target, TensorPort } from '../models/
 import type { SessionInput, SessionOutput, SessionSpec } from '../native.ts';
 
 /** The custom operators of CUDA have run on no card yet, so they have to be asked for. */
+export const customOps = () => process.env.SDP_CUDA_CUSTOM_OPS === '1';
+
 const targetOf = ({ kind: provider }: DeviceSetup['device']): Target => ({
   provider,
-  lowering: { customOperators: process.env.SDP_CUDA_CUSTOM_OPS === '1' },
+  lowering: { customOperators: customOps() },
 });
 
 export class Bindings {

@@ -12,7 +12,7 @@ import type { StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import { native, type NativeDevice } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
-import { Bindings } from './bindings.ts';
+import { Bindings, customOps } from './bindings.ts';
 import { collectGarbage } from './collectGarbage.ts';
 import { runtimeLibrary } from './runtimeLibrary.ts';
 
@@ -83,6 +83,7 @@ async function prepare(setup: DeviceSetup): Promise<Prepared> {
     index,
     threads,
     preload: await preloadFor(kind),
+    customOps: customOps(),
   });
   const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
   const training: number[] = [];

@@ -268,6 +268,7 @@ pub struct DeviceOptions {
     pub threads: i64,
     pub profile: Option<String>,
     pub preload: Vec<String>,
+    pub custom_ops: Option<bool>,
 }
 
 impl TryFrom<DeviceOptions> for spec::DeviceOptions {
@@ -284,6 +285,7 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
             threads: index(options.threads)?,
             profile: options.profile.map(Into::into),
             preload: options.preload.into_iter().map(Into::into).collect(),
+            custom_operators: options.custom_ops.unwrap_or(false),
         })
     }
 }

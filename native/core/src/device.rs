@@ -77,6 +77,7 @@ impl Device {
     pub fn open(options: &DeviceOptions) -> Result<Self> {
         let environment = runtime::environment(&options.runtime_library)?;
         let provider = Provider::open(&environment, &options.runtime_library, options.kind, options.index, &options.preload)?;
+        let provider = provider.with_custom_operators(options.custom_operators);
         let store = Arc::new(Store::open(&options.store_path)?);
         let participants = store.layout().num_participants;
         ensure(options.participant < participants, || format!("participant {} of {participants}", options.participant))?;

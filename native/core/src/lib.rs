@@ -5,6 +5,7 @@
 pub mod arena;
 pub mod blocks;
 pub mod chunks;
+pub mod cudnn;
 pub mod device;
 pub mod draws;
 pub mod error;

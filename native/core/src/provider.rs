@@ -22,6 +22,7 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{Tensor, TensorElementType};
 
+use crate::cudnn;
 use crate::error::{Error, Result};
 use crate::spec::DeviceKind;
 
@@ -30,6 +31,7 @@ use crate::spec::DeviceKind;
 pub struct Provider {
     kind: DeviceKind,
     index: i32,
+    custom_operators: bool,
 }
 
 impl Provider {
@@ -46,7 +48,12 @@ impl Provider {
             }
             DeviceKind::Cuda => register_cuda(environment, &library.with_file_name(cuda_library_name()), preload)?,
         }
-        Ok(Self { kind, index })
+        Ok(Self { kind, index, custom_operators: false })
+    }
+
+    /// Whether graphs may have the operators that CUDA devices run with cuDNN (cudnn/); other kinds have none.
+    pub fn with_custom_operators(self, custom_operators: bool) -> Self {
+        Self { custom_operators, ..self }
     }
 
     /// Whether sessions read and write host memory in place.
@@ -67,7 +74,11 @@ impl Provider {
         let builder = if self.kind == DeviceKind::Cuda { builder } else { builder.with_env_allocators()? };
         let Some(provider) = self.dispatch() else { return Ok(builder) };
         let builder = builder.with_execution_providers([provider])?.with_optimization_level(GraphOptimizationLevel::All)?;
-        Ok(builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?)
+        let builder = builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?;
+        if !self.custom_operators || self.kind != DeviceKind::Cuda {
+            return Ok(builder);
+        }
+        Ok(builder.with_operators(cudnn::domain(CUDA::NAME)?)?)
     }
 
     fn refused(&self, error: &ort::Error) -> Error {

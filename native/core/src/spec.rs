@@ -128,6 +128,7 @@ pub struct DeviceOptions {
     /// Sessions write the runtime's profile to files whose paths begin so.
     pub profile: Option<PathBuf>,
     pub preload: Vec<PathBuf>,
+    pub custom_operators: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -54,7 +54,8 @@ pub fn time_graph(options: &TimingOptions) -> Result<Timing> {
 }
 
 fn time(environment: &Environment, options: &TimingOptions) -> Result<Timing> {
-    let provider = Provider::open(environment, &options.runtime_library, options.kind, options.index)?;
+    let provider = Provider::open(environment, &options.runtime_library, options.kind, options.index, &options.preload)?;
+    let provider = provider.with_custom_operators(options.custom_operators);
     let builder = runtime::builder(environment, options.threads, None).map_err(runtime_error)?;
     let mut bound = Bound::new(environment, &provider, provider.build(builder, &options.onnx)?, options.seed)?;
     let wait = options.kind == DeviceKind::WebGpu;

@@ -287,6 +287,7 @@ impl Lab {
                 threads: 1,
                 profile: None,
                 preload: vec![],
+                custom_operators: false,
             };
             let device = Device::open(&options).unwrap();
             let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();

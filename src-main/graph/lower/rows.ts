@@ -1,9 +1,10 @@
 // Picking rows in blocks, and adding rows to rows by index.
 
 import { sizeOf, type GraphBuilder, type Shape, type Value } from '../graph.ts';
-import { add } from '../ops/elementwise.ts';
+import { add, cast, equal } from '../ops/elementwise.ts';
 import { gather, scatterAdd, scatterRows } from '../ops/indexing.ts';
-import { expand, reshape } from '../ops/movement.ts';
+import { gemm } from '../ops/linalg.ts';
+import { concat, expand, reshape } from '../ops/movement.ts';
 import type { ExecutionProvider, Lowering } from './lower.ts';
 
 /** A gather of whole blocks of consecutive indices copies blocks: the axis is seen as [blocks, block size]. */
@@ -22,9 +23,31 @@ export const lowerGather: Lowering = (g, { inputs: [x, indices], attributes }) =
 
 export const lowerGatherGradient: Lowering = (g, { inputs: [dy, indices], attributes }, provider) => {
   const shape = attributes.shape as Shape;
-  const rows = reshape(g, dy!, [sizeOf(indices!.shape), ...shape.slice(1)]);
-  return [addRows(g, expand(g, g.scalar(0), shape), reshape(g, indices!, [sizeOf(indices!.shape)]), rows, provider)];
+  const count = sizeOf(indices!.shape);
+  if (provider === 'cuda') return [rowSums(g, indices!, dy!, shape)];
+  const rows = reshape(g, dy!, [count, ...shape.slice(1)]);
+  return [addRows(g, expand(g, g.scalar(0), shape), reshape(g, indices!, [count]), rows, provider)];
 };
+
+/** Rows of a one-hot matrix that are made at a time. */
+const rowsAtOnce = 4096;
+
+/**
+ * For each row of a tensor of this shape, the sum of the updates at its index: one-hot rows times the updates. On CUDA the runtime's
+ * scattering operators add by atomics, so that equal indices have no fixed order.
+ */
+function rowSums(g: GraphBuilder, indices: Value, updates: Value, shape: Shape): Value {
+  const count = sizeOf(indices.shape);
+  const flat = reshape(g, updates, [count, sizeOf(shape.slice(1))]);
+  const columns = reshape(g, indices, [1, count]);
+  const sums: Value[] = [];
+  for (let start = 0; start < shape[0]!; start += rowsAtOnce) {
+    const rows = Array.from({ length: Math.min(rowsAtOnce, shape[0]! - start) }, (_, i) => start + i);
+    const oneHot = cast(g, equal(g, g.constant('int64', [rows.length, 1], rows), columns), 'float32');
+    sums.push(gemm(g, oneHot, flat, { transA: 0, transB: 0 }));
+  }
+  return reshape(g, sums.length === 1 ? sums[0]! : concat(g, sums, 0), shape);
+}
 
 /**
  * Adds each update to the row of `data` at its index. On the CPU provider element by element, one thread in row order: its operator on

@@ -9,7 +9,7 @@ import { convExtent, ConvInputGradient, ConvWeightGradient } from '../ops/conv.t
 import { mul } from '../ops/elementwise.ts';
 import { BatchNormalizationGradient, batchNormTraining } from '../ops/norm.ts';
 import { verify } from '../verify.ts';
-import type { Formulation } from './formulations.ts';
+import type { Formulation, ShapeClass } from './formulations.ts';
 import { lower } from './lower.ts';
 
 const epsilon = 1e-5;
@@ -71,6 +71,14 @@ export function formulationSubjects(): FormulationSubject[] {
     }),
   );
   return [...weight, ...input, ...norms];
+}
+
+/** What rules tell the subject apart by. */
+export function shapeClassOf({ geometry }: FormulationSubject): ShapeClass {
+  const { channels, image } = geometry;
+  if (!('kernel' in geometry)) return { channels, pixels: image ** 2 };
+  const { kernel, stride, padding } = geometry;
+  return { channels, pixels: convExtent(image, kernel, stride, 2 * padding) ** 2, stride, taps: kernel ** 2 };
 }
 
 function convolutionSubject(
