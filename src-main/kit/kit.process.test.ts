@@ -59,7 +59,7 @@ test('wrong usage is one sentence and exit code 2', async () => {
   const { code, output } = await kit(['--only', 'speed']);
   expect(code).toBe(2);
   expect(output).toBe(
-    'gpu: --only: there is no section "speed"; there are doctor, case, formulations, resnet, llama, swin, cases, copies, profile, mixed, faults, webgpu\n',
+    'gpu: --only: there is no section "speed"; there are doctor, case, formulations, resnet, llama, swin, cases, copies, custom, profile, mixed, faults, webgpu\n',
   );
   const device = await kit(['--device', 'tpu:0']);
   expect([device.code, device.output]).toEqual([2, 'gpu: --device must be cuda:N, webgpu:N or cpu:N, got "tpu:0"\n']);

@@ -7,7 +7,7 @@ import { formulationsSection } from './formulations.ts';
 import { profileSection } from './profile.ts';
 import { faultsSection, mixedSection } from './runs.ts';
 import type { Section } from './section.ts';
-import { stepSection } from './steps.ts';
+import { customSection, stepSection } from './steps.ts';
 import { vulkanSection } from './vulkan.ts';
 
 export const sections: readonly Section[] = [
@@ -19,6 +19,7 @@ export const sections: readonly Section[] = [
   stepSection('swin', 'Steps beside PyTorch: Swin Transformer', 60),
   casesSection,
   copiesSection,
+  customSection,
   profileSection,
   mixedSection,
   faultsSection,

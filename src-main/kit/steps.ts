@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { native } from '../native.ts';
+import { firstCaseSection } from './cases.ts';
 import { Engine, type EngineOptions, type Regime } from './engine.ts';
 import { type KitContext, median, messageOf, type Section, type SectionLog } from './section.ts';
 import { regimes, type Subject, subjects } from './subjects.ts';
@@ -15,6 +16,19 @@ const turnsOf = (context: KitContext) => (context.quick ? 2 : 6);
 export function stepSection(name: Subject['name'], title: string, limit: number): Section {
   return { name, title, limit, run: (context, log) => measureSteps(name, context, log) };
 }
+
+/** The ResNet again with gradients of convolutions and BatchNorm by cuDNN, and a case that has them. */
+export const customSection: Section = {
+  name: 'custom',
+  title: "ResNet with custom operators that call cuDNN's own gradients",
+  limit: 60,
+  env: { SDP_CUDA_CUSTOM_OPS: '1' },
+  skip: ({ device }) => (device.kind === 'cuda' ? null : 'custom operators exist for CUDA only'),
+  run: async (context, log) => {
+    await firstCaseSection.run(context, log);
+    await measureSteps('resnet', context, log);
+  },
+};
 
 export const threadsOf = ({ device }: KitContext) => (device.kind === 'cpu' ? 2 : 8);
 
