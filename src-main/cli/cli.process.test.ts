@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { diagnosis } from '../contract/doctor.ts';
 import type { Plan } from '../contract/plan.ts';
 import { caseFolder } from '../testing/cases.ts';
 import { cliPath, newHome, smallConfig } from '../testing/lab.ts';
@@ -34,6 +35,31 @@ function sdp(args: string[], folder = home): Promise<Ended> {
     });
   });
 }
+
+describe('doctor', () => {
+  it('names what CUDA lacks in at most ten lines, and fails where it was asked for', async () => {
+    const { code, stdout } = await sdp(['doctor', '--for', 'cuda']);
+    const rows = stdout.trimEnd().split('\n');
+    expect(rows.length).toBeLessThanOrEqual(10);
+    expect(code).toBe(rows.some((row) => row.startsWith('missing')) ? 1 : 0);
+    expect(stdout).toContain('NVIDIA driver');
+  });
+
+  it('finds nothing missing for CPU devices', async () => {
+    const { code, stdout } = await sdp(['doctor', '--for', 'cpu', '--json']);
+    const { findings } = diagnosis.parse(JSON.parse(stdout));
+    expect(findings.filter(({ state }) => state === 'missing')).toEqual([]);
+    expect(findings).toContainEqual(expect.objectContaining({ id: 'data-folder' }));
+    expect(code).toBe(0);
+  });
+
+  it('says in which folder nothing can be stored', async () => {
+    const { code, stdout } = await sdp(['doctor', '--json'], join(config, 'home'));
+    const { findings } = diagnosis.parse(JSON.parse(stdout));
+    expect(findings).toContainEqual(expect.objectContaining({ id: 'data-folder', state: 'missing' }));
+    expect(code).toBe(1);
+  });
+});
 
 describe('bad input gives one sentence, the right exit code and leaves nothing', () => {
   const set = (assignment: string) => ['train', 'CONFIG', '--set', assignment];

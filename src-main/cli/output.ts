@@ -1,5 +1,6 @@
 // What commands print: tables for people, JSON for programs, and a progress line on a terminal.
 
+import type { Diagnosis } from '../contract/doctor.ts';
 import type { RunSummary } from '../contract/run.ts';
 
 export function printJson(value: unknown): void {
@@ -16,6 +17,14 @@ export function printTable(rows: readonly (readonly string[])[]): void {
         .join('  ')
         .trimEnd(),
     );
+}
+
+/** A line for each finding. */
+export function printDiagnosis({ findings }: Diagnosis): void {
+  printTable([
+    ['STATE', 'WHAT', 'DETAIL'],
+    ...findings.map(({ state, title, detail, remedy }) => [state, title, remedy ? `${detail} -> ${remedy}` : detail]),
+  ]);
 }
 
 export function formatDuration(seconds: number): string {

@@ -2,9 +2,12 @@
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
+import { purpose, type Purpose } from '../contract/doctor.ts';
+import { UserError } from '../contract/errors.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type StartOptions } from '../run/app.ts';
+import { diagnoseHome } from '../run/doctor.ts';
 import { listRuns } from '../run/runFolder.ts';
 import { addDataCommands } from './data.ts';
 import { readConfigFile } from './configFile.ts';
@@ -12,7 +15,7 @@ import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
 import { sdpHome } from '../run/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
-import { metricOf, printEnd, printJson, printTable } from './output.ts';
+import { metricOf, printDiagnosis, printEnd, printJson, printTable } from './output.ts';
 import { printPlan } from './printPlan.ts';
 import { replayCases, type ReplayFlags } from './replay.ts';
 import { serveApp } from './serve.ts';
@@ -38,6 +41,7 @@ export function buildProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
   addDeviceCommand(program);
+  addDoctorCommand(program);
   addDataCommands(program);
   addRunCommands(program);
   addHostCommands(program);
@@ -69,6 +73,24 @@ function addDeviceCommand(program: Command): void {
       ]);
       for (const { kind, reason } of missing) console.log(`${kind}: ${reason}`);
       console.log('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
+    });
+}
+
+function addDoctorCommand(program: Command): void {
+  program
+    .command('doctor')
+    .description('what this machine has and lacks for training, with remedies')
+    .addOption(new Option('--for <kind>', 'what it is asked for; default: what is here').choices(purpose.options))
+    .addOption(jsonOption())
+    .action(async ({ for: kind, json }: Json & { for?: Purpose }) => {
+      const home = await sdpHome().catch((error: unknown) => {
+        if (error instanceof UserError) return error;
+        throw error;
+      });
+      const diagnosis = await diagnoseHome(home, kind);
+      if (json) printJson(diagnosis);
+      else printDiagnosis(diagnosis);
+      if (diagnosis.findings.some(({ state }) => state === 'missing')) process.exitCode = 1;
     });
 }
 

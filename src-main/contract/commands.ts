@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { dataFolder, dataFolderCommands } from './dataFolder.ts';
 import { datasetCommands } from './datasets.ts';
+import { doctorCommands } from './doctor.ts';
 import { plan } from './plan.ts';
 import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
@@ -132,6 +133,7 @@ export const appCommands = {
     result: exportResult,
   },
   ...dataFolderCommands,
+  ...doctorCommands,
   ...datasetCommands,
   ...trialCommands,
   /** Looks at files within seconds; imports and changes nothing. */

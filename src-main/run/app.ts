@@ -29,6 +29,7 @@ import { findCheckpoint } from './checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { Datasets } from './datasets.ts';
+import { diagnoseHome } from './doctor.ts';
 import { removeStaleStores } from './fleet.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
@@ -130,6 +131,7 @@ class Lab {
       },
       catchUp: () => ({}),
       sampleDevices: () => sampleDevices(),
+      diagnose: ({ purpose }) => diagnoseHome(home, purpose),
       saveSettings: async (settings) => {
         await writeSettings(home, settings);
         this.events.emit('settingsSaved', { settings });

@@ -30,6 +30,12 @@ export interface PreparedRun {
   plan: Plan;
 }
 
+/** Values of optimizer state for each parameter. */
+export function optimizerSlots({ training }: Pick<RunConfig, 'training'>): 0 | 1 | 2 {
+  if (training.optimizer === 'adamw') return 2;
+  return training.momentum > 0 ? 1 : 0;
+}
+
 /** `explicit`: who holds what, where a file says it. */
 export function prepareRun(
   config: RunConfig,
@@ -73,7 +79,7 @@ export function prepareRun(
   const batch = Math.min(largestBatch, evaluationSamples);
   const layoutOptions = {
     numParticipants: devices.length,
-    optimizerSlots: training.optimizer === 'adamw' ? 2 : training.momentum > 0 ? 1 : 0,
+    optimizerSlots: optimizerSlots(config),
     statisticsBatches,
     evaluationBatches: Math.ceil(evaluationSamples / batch),
   };
