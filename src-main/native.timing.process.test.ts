@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { GraphBuilder } from './graph/graph.ts';
+import { add1, GraphBuilder, type Op } from './graph/graph.ts';
 import { toOnnx } from './graph/onnx.ts';
 import { add, cast, greater } from './graph/ops/elementwise.ts';
 import { matMul } from './graph/ops/linalg.ts';
@@ -103,6 +103,26 @@ describe('a graph is timed on inputs that the seed draws', () => {
     checkResult(results[0]!);
     expect(results[0]!.outputs[0]).toEqual(host[0]!.outputs[0]);
   });
+});
+
+it('operators that call cuDNN are there on CUDA devices alone', async () => {
+  const normalization: Op<{ epsilon: number }> = {
+    type: 'BatchNormalization',
+    kind: 'onnx',
+    domain: 'sdp.cudnn',
+    notDifferentiable: 'used here only',
+    infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  };
+  const g = new GraphBuilder('normalized');
+  const [x, scale, bias] = [
+    g.input('x', 'float32', [2, 1]),
+    g.input('s', 'float32', [1]),
+    g.input('b', 'float32', [1]),
+  ];
+  g.output('y', add1(g, normalization, [x, scale, bias], { epsilon: 0.00001 }));
+  await expect(timings(toOnnx(g.build()), [{ customOps: true }])).rejects.toThrow(
+    'sdp.cudnn:BatchNormalization(-1) is not a registered function/op',
+  );
 });
 
 it('a graph that cannot be timed is refused', async () => {

@@ -23,7 +23,7 @@ impl Geometry {
         };
         let geometry = fitting().ok_or_else(|| format!("{} is not one of images", described()))?;
         let Self { x, w, dy, .. } = geometry;
-        if x[0] != dy[0] || x[1] != w[1] || w[0] != dy[1] || geometry.strides.iter().any(|&stride| stride == 0) {
+        if x[0] != dy[0] || x[1] != w[1] || w[0] != dy[1] || geometry.strides.contains(&0) {
             return Err(format!("{} does not fit together", described()));
         }
         if geometry.output() != [i64::from(dy[2]), i64::from(dy[3])] {

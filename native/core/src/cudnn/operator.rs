@@ -2,7 +2,7 @@
 //!
 //! Workspace comes from the allocator that the runtime gives the kernel, and goes back as soon as the work is handed to the stream. That is
 //! how the runtime's own kernels do it: whoever gets the memory next runs behind on the same stream, and the runtime waits for the stream
-//! at the end of a run. It is counted in the session's arena, and nothing is allocated by the driver in a step.
+//! at the end of a run. So it is counted in the session's arena, and the driver allocates nothing in a step but the first.
 
 #![allow(unsafe_code)]
 
@@ -182,11 +182,11 @@ impl<N> NodeKernel<N> {
     /// The provider's handle of cuDNN, which is on the stream that it computes on; where it has none, one of the node's own on that stream.
     fn handle(&mut self, api: &'static Api, context: &ComputeContext) -> ort::Result<Object> {
         let stream = context.stream()?;
-        if stream.is_some() {
-            let handle = context.resource(resource::CuDNNHandle)?;
-            if !handle.is_null() {
-                return Ok(handle.cast_mut().cast());
-            }
+        if stream.is_some()
+            && let Ok(handle) = context.resource(resource::CuDNNHandle)
+            && !handle.is_null()
+        {
+            return Ok(handle.cast_mut().cast());
         }
         let handle = match &self.own {
             Some(own) => own.0,
