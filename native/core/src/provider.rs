@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
 
@@ -86,7 +86,7 @@ impl Provider {
     }
 
     /// Memory of the device, or of the host for the CPU.
-    fn memory(&self) -> ort::Result<MemoryInfo<'static>> {
+    pub fn memory(&self) -> ort::Result<MemoryInfo<'static>> {
         let (device, index) = match self.kind {
             DeviceKind::Cpu => (AllocationDevice::CPU, 0),
             DeviceKind::WebGpu => (AllocationDevice::WEBGPU_BUFFER, 0),
@@ -238,6 +238,13 @@ impl TensorValue {
     /// `data` has `bytes` bytes, enough for the shape, for as long as the tensor or a binding of it lives.
     pub unsafe fn over(data: *mut u8, bytes: usize, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
         let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?;
+        // SAFETY: as promised by the caller.
+        unsafe { Self::at(&info, data, bytes, shape, kind) }
+    }
+
+    /// # Safety
+    /// As for `over`; `data` is an address of the memory that `info` describes.
+    pub unsafe fn at(info: &MemoryInfo, data: *mut u8, bytes: usize, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
         let create = ort::api().CreateTensorWithDataAsOrtValue;
         let mut value = std::ptr::null_mut();
         // SAFETY: as promised by the caller; the runtime copies the shape.
@@ -245,7 +252,7 @@ impl TensorValue {
         Self::created(status, value)
     }
 
-    fn on(allocator: &Allocator, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
+    pub fn on(allocator: &Allocator, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
         let mut value = std::ptr::null_mut();
         let create = ort::api().CreateTensorAsOrtValue;
         // SAFETY: the allocator lives during the call; the runtime copies the shape.
@@ -261,6 +268,14 @@ impl TensorValue {
 
     pub fn pointer(&self) -> *const ort::sys::OrtValue {
         self.0.as_ptr()
+    }
+
+    /// Where its data lies, in the memory that it is in.
+    pub fn address(&self) -> ort::Result<*mut c_void> {
+        let mut data = std::ptr::null_mut();
+        // SAFETY: the value is a tensor.
+        unsafe { ort::Error::result_from_status((ort::api().GetTensorMutableData)(self.0.as_ptr(), &mut data))? };
+        Ok(data)
     }
 }
 
@@ -327,7 +342,7 @@ impl DeviceBuffers {
 }
 
 /// Counts of an allocator of the runtime, by its names (`InUse`, `MaxInUse`, ...); nothing where it does not count.
-fn statistics(allocator: &Allocator) -> ort::Result<BTreeMap<String, f64>> {
+pub fn statistics(allocator: &Allocator) -> ort::Result<BTreeMap<String, f64>> {
     let api = ort::api();
     let mut pairs = std::ptr::null_mut();
     // SAFETY: the runtime makes the pairs, whose arrays are read before they are released once; releasing none does nothing.
