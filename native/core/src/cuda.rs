@@ -32,6 +32,7 @@ struct Functions {
     synchronize_stream: unsafe extern "system" fn(Handle) -> i32,
     to_device: unsafe extern "system" fn(u64, *const c_void, usize, Handle) -> i32,
     to_host: unsafe extern "system" fn(*mut c_void, u64, usize, Handle) -> i32,
+    on_device: unsafe extern "system" fn(u64, u64, usize, Handle) -> i32,
 }
 
 /// Does not wait for the default stream, nor that for it.
@@ -55,6 +56,7 @@ impl Functions {
                 synchronize_stream: *library.get("cuStreamSynchronize")?,
                 to_device: *library.get("cuMemcpyHtoDAsync_v2")?,
                 to_host: *library.get("cuMemcpyDtoHAsync_v2")?,
+                on_device: *library.get("cuMemcpyDtoDAsync_v2")?,
             })
         }
     }
@@ -206,6 +208,15 @@ impl Stream {
         let functions = &self.context.functions;
         // SAFETY: as promised by the caller.
         functions.check("to copy to the host", unsafe { (functions.to_host)(host as Handle, device, bytes, self.handle) })
+    }
+
+    /// # Safety
+    /// Until `wait`, the `bytes` at both addresses of the device are there, apart from each other, and used by nobody.
+    pub unsafe fn on_device(&self, to: u64, from: u64, bytes: usize) -> Result<()> {
+        self.context.enter()?;
+        let functions = &self.context.functions;
+        // SAFETY: as promised by the caller.
+        functions.check("to copy on the device", unsafe { (functions.on_device)(to, from, bytes, self.handle) })
     }
 
     /// Returns when all copies are done.

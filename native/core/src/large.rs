@@ -76,7 +76,8 @@ impl LargeBuffers {
     pub fn place(&mut self, regions: &[Range<usize>]) -> Result<()> {
         let mut places = vec![0; self.ports.len()];
         let mut bytes = 0;
-        for (role, gap) in [(Role::Result, 0), (Role::State, GAP), (Role::Batch, GAP)] {
+        let roles = [(Role::Result, 0), (Role::Slab, 0), (Role::Carried, 0), (Role::State, GAP), (Role::Batch, GAP)];
+        for (role, gap) in roles {
             let of_role: Vec<usize> = (0..self.ports.len()).filter(|&index| self.ports[index].role == role).collect();
             let parts: Vec<Range<usize>> = of_role.iter().map(|&index| self.ports[index].host.clone()).collect();
             let Plan { pieces, places: planned, bytes: size } = pieces::plan(&parts, regions, gap);
@@ -113,10 +114,25 @@ impl LargeBuffers {
             // SAFETY: the ranges live as long as this, which waits before it goes; who uses them waits first, as the header says.
             unsafe {
                 match role {
-                    Role::Result => self.stream.to_host(host.start, device, host.len())?,
-                    Role::Batch | Role::State => self.stream.to_device(device, host.start, host.len())?,
+                    Role::Result | Role::Slab => self.stream.to_host(host.start, device, host.len())?,
+                    Role::Batch | Role::Carried | Role::State => self.stream.to_device(device, host.start, host.len())?,
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Begins to copy what the last run has left for the slab to where the next reads it, on the device.
+    pub fn carry(&mut self) -> Result<()> {
+        self.is_pending = true;
+        for (_, to) in self.pieces.iter().filter(|(of, _)| *of == Role::Carried) {
+            let holds =
+                |(role, from): &&(Role, Piece)| *role == Role::Slab && from.host.start <= to.host.start && to.host.end <= from.host.end;
+            let found = self.pieces.iter().find(holds);
+            let (_, from) = found.ok_or_else(|| Error::Internal("an input is carried that is no output".into()))?;
+            let source = self.base + (from.device + to.host.start - from.host.start) as u64;
+            // SAFETY: two parts of the device's memory, which lives as long as this; who uses it waits first, as the header says.
+            unsafe { self.stream.on_device(self.base + to.device as u64, source, to.host.len())? };
         }
         Ok(())
     }

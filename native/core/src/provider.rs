@@ -2,8 +2,8 @@
 //!
 //! Nothing falls back to the CPU: when a session is built, the runtime tells where each node went, and operators that the provider does
 //! not have are an error that names them. Options are set on purpose where the runtime's defaults trade exactness for speed or memory.
-//! Copies between host and device go through the runtime (CopyTensors), which knows the memory of WebGPU by itself and that of CUDA once
-//! its provider library is registered.
+//! Copies tensor by tensor go through the runtime (CopyTensors), which knows the memory of WebGPU by itself and that of CUDA once its
+//! provider library is registered; those in large pieces are in large.rs.
 
 #![allow(unsafe_code)]
 
@@ -224,10 +224,20 @@ unsafe fn text(name: *const c_char) -> String {
 pub enum Role {
     /// An input that changes with every run.
     Batch,
+    /// An input that is what the run before has left in the slab, or that the host has put there.
+    Carried,
     /// An input that changes when the store does.
     State,
-    /// An output.
+    /// An output that is read after every run.
     Result,
+    /// An output in the worker's slab.
+    Slab,
+}
+
+impl Role {
+    pub fn is_output(self) -> bool {
+        matches!(self, Self::Result | Self::Slab)
+    }
 }
 
 /// A tensor of the runtime over memory that somebody else owns, or over a buffer of a device.
@@ -328,7 +338,7 @@ impl DeviceBuffers {
     pub fn copy(&self, role: Role) -> ort::Result<()> {
         let pairs = || self.pairs.iter().filter(|pair| pair.role == role);
         let (host, mut device): (Vec<_>, Vec<_>) = pairs().map(|pair| (pair.host.pointer(), pair.device.pointer())).unzip();
-        let (from, mut to) = if role == Role::Result { (device, host) } else { (host, std::mem::take(&mut device)) };
+        let (from, mut to) = if role.is_output() { (device, host) } else { (host, std::mem::take(&mut device)) };
         if from.is_empty() {
             return Ok(());
         }

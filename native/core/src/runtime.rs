@@ -117,6 +117,8 @@ pub struct Session {
     buffers: Buffers,
     /// Whether parameters or statistics have changed since the last run.
     stale: bool,
+    /// Whether the device holds what the run before has left for the next.
+    carries: bool,
     /// Time in copies between host and device since it was last asked for.
     copy_ms: f64,
     /// Whether the runtime writes a profile.
@@ -178,6 +180,7 @@ impl Session {
             binding: inner.create_binding().map_err(runtime_error)?,
             buffers,
             stale: true,
+            carries: false,
             copy_ms: 0.0,
             profiled: profile.is_some(),
             inner,
@@ -202,6 +205,7 @@ impl Session {
 
     /// Makes the slab ready for the first micro-batch of a step: no gradients yet, and the running statistics of the store.
     pub fn begin_step(&mut self) {
+        self.carries = false;
         for Carried { tensor, rows, slab } in &self.carried {
             let tensor = &self.store.layout().tensors[*tensor];
             let target = self.store.write(Area::Slab(self.worker.unwrap_or(0)), slab.clone());
@@ -237,12 +241,13 @@ impl Session {
 
     /// Copies a micro-batch in and runs the graph; the results are there.
     pub fn run(&mut self, batch: &Batch) -> Result<()> {
-        self.launch(batch)?;
+        self.launch(batch, true)?;
         self.wait()
     }
 
-    /// Copies a micro-batch in and runs the graph. The results may still be on their way to the host until `wait`.
-    pub fn launch(&mut self, batch: &Batch) -> Result<()> {
+    /// Copies a micro-batch in and runs the graph. The results may still be on their way to the host until `wait`; what goes to the slab
+    /// need not be there before the last micro-batch of a step.
+    pub fn launch(&mut self, batch: &Batch, is_last: bool) -> Result<()> {
         match (&mut self.input, &batch.samples) {
             (None, _) => {}
             (Some(input), Samples::F32(samples)) => input.fill(samples)?,
@@ -253,13 +258,24 @@ impl Session {
         }
         self.refresh()?;
         self.copy(Role::Batch)?;
+        self.carry()?;
         self.wait()?;
         let ran = self.inner.run_binding_with_options(&self.binding, &self.options).map(drop);
         ran.map_err(|e| match e.to_string().contains("terminate flag") {
             true => Error::Cancelled("the device was closed".into()),
             false => runtime_error(e),
         })?;
-        self.copy(Role::Result)
+        self.copy(Role::Result)?;
+        self.carries = matches!(self.buffers, Buffers::Large(_));
+        if is_last || !self.carries { self.copy(Role::Slab) } else { Ok(()) }
+    }
+
+    /// Brings what the micro-batch before has left, or the host for the first, to where the next run reads it.
+    fn carry(&mut self) -> Result<()> {
+        match &mut self.buffers {
+            Buffers::Large(buffers) if self.carries => buffers.carry(),
+            _ => self.copy(Role::Carried),
+        }
     }
 
     /// Waits for copies that are on their way.
@@ -394,7 +410,7 @@ impl Session {
         })?;
         let (worker, slab) = self.slab_range(input.offset, size, &input.port)?;
         let address = self.store.address(Area::Slab(worker), slab.clone());
-        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::Batch)?;
+        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::Carried)?;
         self.carried.push(Carried { tensor: index, rows, slab });
         Ok(())
     }
@@ -428,7 +444,7 @@ impl Session {
     fn bind_slab(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
         let (worker, range) = self.slab_range(output.offset, size, &output.port)?;
         let address = self.store.address(Area::Slab(worker), range);
-        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Role::Result)
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Role::Slab)
     }
 
     /// The worker, and the part of its slab that a port is bound to.
@@ -465,8 +481,14 @@ impl Session {
         let bound = (|| -> ort::Result<()> {
             // SAFETY: `data` has `bytes` bytes (checked by the callers) and outlives the session, whose field or store it belongs to.
             let host = unsafe { TensorValue::over(data, bytes, &extents, kind)? };
+            // Tensor by tensor, all inputs of a run go in one call, and all outputs.
+            let together = match role {
+                Role::Carried => Role::Batch,
+                Role::Slab => Role::Result,
+                other => other,
+            };
             match &mut self.buffers {
-                Buffers::Each(buffers) => bind_value(&mut self.binding, role, &name, buffers.add(role, host, &extents, kind)?),
+                Buffers::Each(buffers) => bind_value(&mut self.binding, role, &name, buffers.add(together, host, &extents, kind)?),
                 _ => bind_value(&mut self.binding, role, &name, &host),
             }
         })();
@@ -574,7 +596,7 @@ impl Gather {
 /// The binding holds on to the value.
 fn bind_value(binding: &mut IoBinding, role: Role, name: &CStr, value: &TensorValue) -> ort::Result<()> {
     let api = ort::api();
-    let bind = if role == Role::Result { api.BindOutput } else { api.BindInput };
+    let bind = if role.is_output() { api.BindOutput } else { api.BindInput };
     // SAFETY: the runtime copies the name and shares the value.
     unsafe { ort::Error::result_from_status(bind(binding.ptr_mut(), name.as_ptr(), value.pointer())) }
 }

@@ -89,7 +89,7 @@ fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batc
             done.loss += loss(session)?;
         }
         session.draw(source.seed, step, part * source.micro_batch);
-        session.launch(&batch)?;
+        session.launch(&batch, part + 1 == source.accumulation)?;
         done.compute_ms += milliseconds(start);
     }
     Ok(done)

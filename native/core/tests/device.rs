@@ -547,6 +547,12 @@ fn nothing_is_copied_that_need_not_be() {
     assert_eq!(stand_in.counts().0, 4 * first, "what is begun ahead is not copied again");
     let records = lab.devices[0].drain_records();
     assert!(records.copy_ms.iter().all(|ms| *ms > 0.0));
+
+    let lab = Lab::over(1, 3, Some(&stand_in.path));
+    let before = stand_in.counts().0;
+    lab.train(0..1);
+    // Of three micro-batches: rows of w and b (the statistic is carried); samples, labels and loss of each, what is carried; the slab.
+    assert_eq!(stand_in.counts().0 - before, (1 + 2 + 2 + 2) + WORKERS * (3 * (3 + 3) + 3));
 }
 
 #[test]

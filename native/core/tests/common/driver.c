@@ -75,7 +75,7 @@ int cuCtxSetCurrent(void *handle) {
 }
 
 static int overlaps(const Region *region, const char *start, size_t bytes) {
-  return start < region->start + region->bytes && region->start < start + bytes;
+  return start && start < region->start + region->bytes && region->start < start + bytes;
 }
 
 int cuMemHostRegister_v2(void *start, size_t bytes, unsigned flags) {
@@ -191,4 +191,8 @@ int cuMemcpyHtoDAsync_v2(uint64_t device, void *host, size_t bytes, Stream *stre
 
 int cuMemcpyDtoHAsync_v2(void *host, uint64_t device, size_t bytes, Stream *stream) {
   return enqueue(stream, host, (char *)(uintptr_t)device, host, bytes);
+}
+
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, Stream *stream) {
+  return enqueue(stream, (char *)(uintptr_t)to, (char *)(uintptr_t)from, NULL, bytes);
 }
