@@ -128,6 +128,7 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(Math.min(...computeMs)).toBeGreaterThan(0);
   expect(copyMs).toEqual(step.map(() => 0));
   expect(device.allocatorStatistics()).toEqual({});
+  expect(device.copyReport()).toEqual({ large: false, pinnedBytes: 0 });
   expect(await device.endProfiles()).toEqual([]);
   expect(store.gradientNorms([0], 1)).toEqual({
     step: 5000,

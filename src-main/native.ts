@@ -135,6 +135,8 @@ export interface DeviceOptions {
   threads: number;
   /** Whether graphs may have the operators of the domain `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN. Default: false. */
   customOps?: boolean;
+  /** How what a session has bound gets to a CUDA device and back: in few large pieces beside everything else (the default), or tensor by tensor. */
+  copies?: 'large' | 'each';
   /** Sessions write the runtime's profile to files whose paths begin so, each to one of its own; `endProfiles` completes them. */
   profile?: string;
   /** Absolute paths of libraries that a CUDA device loads before ONNX Runtime's provider, in this order (device/cudaLibraries.ts). */
@@ -172,7 +174,7 @@ export interface StepRecords {
   computeMs: number[];
   syncMs: number[];
   dataMs: number[];
-  /** Part of computeMs: in copies between host and device, or waiting for them; 0 on the CPU. */
+  /** In copies between host and device, or waiting for them; part of computeMs, but for what was begun in syncMs of the step before. 0 on the CPU. */
   copyMs: number[];
 }
 
@@ -204,6 +206,16 @@ export interface MemorySample {
   optimizerBytes: number;
   /** Largest size since then of the arena that the sessions share for what they compute; 0 on systems where each has one of the runtime's own. */
   arenaPeakBytes: number;
+}
+
+/** How copies between host and device go. */
+export interface CopyReport {
+  /** In large pieces; else tensor by tensor, or not at all. */
+  large: boolean;
+  /** Host memory that is pinned for them. */
+  pinnedBytes: number;
+  /** Why they do not go in large pieces though they were to, or why memory was left unpinned: slower, and nothing else. */
+  refusal?: string;
 }
 
 /** Norms of the gradients of one step by row (what the caller puts together); defined in native/core/src/norms.rs. */
@@ -269,6 +281,7 @@ export interface NativeDevice {
    * TotalAllocated, NumAllocs, ...), summed over the sessions. Empty on the CPU, whose sessions share an arena (`memory`).
    */
   allocatorStatistics(): Record<string, number>;
+  copyReport(): CopyReport;
   /** Ends the profiles of all sessions and gives their files; none where `profile` was not given, or a second time. */
   endProfiles(): Promise<string[]>;
   close(): void;

@@ -266,6 +266,7 @@ pub struct DeviceOptions {
     pub kind: String,
     pub index: i64,
     pub threads: i64,
+    pub copies: Option<String>,
     pub profile: Option<String>,
     pub preload: Vec<String>,
     pub custom_ops: Option<bool>,
@@ -276,6 +277,11 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
 
     fn try_from(options: DeviceOptions) -> Result<Self> {
         let kind = device_kind(&options.kind)?;
+        let copies = match options.copies.as_deref() {
+            None | Some("large") => spec::Copies::Large,
+            Some("each") => spec::Copies::Each,
+            Some(other) => return unknown("way of copying", other),
+        };
         Ok(Self {
             runtime_library: options.runtime_library.into(),
             store_path: options.store_path.into(),
@@ -283,6 +289,8 @@ impl TryFrom<DeviceOptions> for spec::DeviceOptions {
             kind,
             index: index(options.index)?,
             threads: index(options.threads)?,
+            copies,
+            driver: None,
             profile: options.profile.map(Into::into),
             preload: options.preload.into_iter().map(Into::into).collect(),
             custom_operators: options.custom_ops.unwrap_or(false),
@@ -444,6 +452,19 @@ impl From<device::MemorySample> for MemorySample {
             optimizer_bytes: sample.optimizer as f64,
             arena_peak_bytes: sample.arena_peak as f64,
         }
+    }
+}
+
+#[napi(object)]
+pub struct CopyReport {
+    pub large: bool,
+    pub pinned_bytes: f64,
+    pub refusal: Option<String>,
+}
+
+impl From<device::CopyReport> for CopyReport {
+    fn from(report: device::CopyReport) -> Self {
+        Self { large: report.large, pinned_bytes: report.pinned_bytes as f64, refusal: report.refusal }
     }
 }
 

@@ -8,7 +8,9 @@ use napi_derive::napi;
 use sdp_core::device::{Device, Engine};
 use sdp_core::error::Result;
 
-use crate::convert::{BatchSource, EvaluateResult, EvaluateSpec, MemorySample, SessionSpec, StepRecords, TrainResult, TrainSpec, raise};
+use crate::convert::{
+    BatchSource, CopyReport, EvaluateResult, EvaluateSpec, MemorySample, SessionSpec, StepRecords, TrainResult, TrainSpec, raise,
+};
 
 #[napi]
 pub struct NativeDevice {
@@ -89,6 +91,11 @@ impl NativeDevice {
     #[napi(ts_return_type = "Record<string, number>")]
     pub fn allocator_statistics(&self) -> HashMap<String, f64> {
         self.device.allocator_statistics().into_iter().collect()
+    }
+
+    #[napi]
+    pub fn copy_report(&self) -> CopyReport {
+        self.device.copy_report().into()
     }
 
     #[napi(ts_return_type = "Promise<string[]>")]

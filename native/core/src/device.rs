@@ -15,12 +15,13 @@ use std::thread::JoinHandle;
 use ort::environment::Environment;
 use ort::session::RunOptions;
 
+use crate::cuda::{self, Context};
 use crate::error::{Error, Result, ensure};
 use crate::process;
 use crate::provider::Provider;
 use crate::records::Records;
-use crate::runtime::{self, Session};
-use crate::spec::{BatchSource, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
+use crate::runtime::{self, Session, Surroundings};
+use crate::spec::{BatchSource, Copies, DeviceKind, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
 use crate::store::{Area, Store};
 use crate::{evaluate, train};
 
@@ -36,6 +37,14 @@ pub struct MemorySample {
     pub gradients: u64,
     pub optimizer: u64,
     pub arena_peak: u64,
+}
+
+/// How copies between host and device go; see CopyReport in src-main/native.ts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyReport {
+    pub large: bool,
+    pub pinned_bytes: u64,
+    pub refusal: Option<String>,
 }
 
 /// What the thread shares with the callers.
@@ -58,6 +67,8 @@ pub struct Engine {
     pub sessions: Vec<Option<Session>>,
     environment: Environment,
     provider: Provider,
+    /// Where copies go in large pieces.
+    driver: Option<Arc<Context>>,
     run_options: Arc<RunOptions>,
     /// Where the profiles of sessions go.
     profile: Option<PathBuf>,
@@ -70,6 +81,9 @@ pub struct Device {
     store: Arc<Store>,
     store_path: PathBuf,
     run_options: Arc<RunOptions>,
+    driver: Option<Arc<Context>>,
+    /// Why copies go tensor by tensor though they were to go in large pieces.
+    refusal: Option<String>,
 }
 
 impl Device {
@@ -82,6 +96,7 @@ impl Device {
         let participants = store.layout().num_participants;
         ensure(options.participant < participants, || format!("participant {} of {participants}", options.participant))?;
         let run_options = Arc::new(RunOptions::new().map_err(|e| Error::Device(e.to_string()))?);
+        let (driver, refusal) = driver(options);
         store.control().register(options.participant);
         let shared = Arc::new(Shared::default());
         let engine = Engine {
@@ -92,6 +107,7 @@ impl Device {
             sessions: Vec::new(),
             environment,
             provider,
+            driver: driver.clone(),
             run_options: run_options.clone(),
             profile: options.profile.clone(),
         };
@@ -99,7 +115,7 @@ impl Device {
         let (calls, thread) = (Mutex::new(Some(calls)), Mutex::new(Some(thread)));
         // As the system lists it among the mappings of this process.
         let store_path = options.store_path.canonicalize().unwrap_or_else(|_| options.store_path.clone());
-        Ok(Self { calls, thread, shared, store, store_path, run_options })
+        Ok(Self { calls, thread, shared, store, store_path, run_options, driver, refusal })
     }
 
     /// Does `work` on the device's thread and hands its result to `done` there; after `close`, hands an error to `done` at once.
@@ -140,6 +156,13 @@ impl Device {
         lock(&self.shared.allocated).clone()
     }
 
+    /// How copies between host and device go.
+    pub fn copy_report(&self) -> CopyReport {
+        let refusal = self.driver.as_ref().and_then(|driver| driver.refusal()).or_else(|| self.refusal.clone());
+        let pinned_bytes = self.driver.as_ref().map_or(0, |driver| driver.pinned_bytes() as u64);
+        CopyReport { large: self.driver.is_some(), pinned_bytes, refusal }
+    }
+
     /// Ends the call in progress and the thread. A second call does nothing.
     pub fn close(&self) {
         self.shared.cancelled.store(true, Ordering::Release);
@@ -154,6 +177,17 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// The driver, where copies are to go in large pieces, or why they cannot.
+fn driver(options: &DeviceOptions) -> (Option<Arc<Context>>, Option<String>) {
+    if options.copies == Copies::Each || (options.kind != DeviceKind::Cuda && options.driver.is_none()) {
+        return (None, None);
+    }
+    match Context::open(options.driver.as_deref().unwrap_or(cuda::driver_name()), options.index) {
+        Ok(context) => (Some(context), None),
+        Err(error) => (None, Some(error.sentence().to_owned())),
     }
 }
 
@@ -174,8 +208,15 @@ impl Engine {
         self.settle();
         // The runtime names profiles by the second in which they begin, so that two of one prefix would be one file.
         let profile = self.profile.as_ref().map(|prefix| PathBuf::from(format!("{}-{}", prefix.display(), self.sessions.len())));
-        let (options, threads) = (&self.run_options, self.threads);
-        let session = Session::new(&self.environment, &self.provider, &self.store, options, threads, profile.as_deref(), spec)?;
+        let surroundings = Surroundings {
+            environment: &self.environment,
+            provider: &self.provider,
+            driver: self.driver.as_ref(),
+            store: &self.store,
+            options: &self.run_options,
+            threads: self.threads,
+        };
+        let session = Session::new(&surroundings, profile.as_deref(), spec)?;
         self.sessions.push(Some(session));
         self.count()?;
         runtime::trim();

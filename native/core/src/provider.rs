@@ -2,13 +2,13 @@
 //!
 //! Nothing falls back to the CPU: when a session is built, the runtime tells where each node went, and operators that the provider does
 //! not have are an error that names them. Options are set on purpose where the runtime's defaults trade exactness for speed or memory.
-//! Copies between host and device go through the runtime (CopyTensors), which knows the memory of WebGPU by itself and that of CUDA once
-//! its provider library is registered.
+//! Copies tensor by tensor go through the runtime (CopyTensors), which knows the memory of WebGPU by itself and that of CUDA once its
+//! provider library is registered; those in large pieces are in large.rs.
 
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
@@ -98,7 +98,7 @@ impl Provider {
     }
 
     /// Memory of the device, or of the host for the CPU.
-    fn memory(&self) -> ort::Result<MemoryInfo<'static>> {
+    pub fn memory(&self) -> ort::Result<MemoryInfo<'static>> {
         let (device, index) = match self.kind {
             DeviceKind::Cpu => (AllocationDevice::CPU, 0),
             DeviceKind::WebGpu => (AllocationDevice::WEBGPU_BUFFER, 0),
@@ -263,10 +263,20 @@ unsafe fn text(name: *const c_char) -> String {
 pub enum Role {
     /// An input that changes with every run.
     Batch,
+    /// An input that is what the run before has left in the slab, or that the host has put there.
+    Carried,
     /// An input that changes when the store does.
     State,
-    /// An output.
+    /// An output that is read after every run.
     Result,
+    /// An output in the worker's slab.
+    Slab,
+}
+
+impl Role {
+    pub fn is_output(self) -> bool {
+        matches!(self, Self::Result | Self::Slab)
+    }
 }
 
 /// A tensor of the runtime over memory that somebody else owns, or over a buffer of a device.
@@ -277,6 +287,13 @@ impl TensorValue {
     /// `data` has `bytes` bytes, enough for the shape, for as long as the tensor or a binding of it lives.
     pub unsafe fn over(data: *mut u8, bytes: usize, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
         let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)?;
+        // SAFETY: as promised by the caller.
+        unsafe { Self::at(&info, data, bytes, shape, kind) }
+    }
+
+    /// # Safety
+    /// As for `over`; `data` is an address of the memory that `info` describes.
+    pub unsafe fn at(info: &MemoryInfo, data: *mut u8, bytes: usize, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
         let create = ort::api().CreateTensorWithDataAsOrtValue;
         let mut value = std::ptr::null_mut();
         // SAFETY: as promised by the caller; the runtime copies the shape.
@@ -284,7 +301,7 @@ impl TensorValue {
         Self::created(status, value)
     }
 
-    fn on(allocator: &Allocator, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
+    pub fn on(allocator: &Allocator, shape: &[i64], kind: TensorElementType) -> ort::Result<Self> {
         let mut value = std::ptr::null_mut();
         let create = ort::api().CreateTensorAsOrtValue;
         // SAFETY: the allocator lives during the call; the runtime copies the shape.
@@ -300,6 +317,14 @@ impl TensorValue {
 
     pub fn pointer(&self) -> *const ort::sys::OrtValue {
         self.0.as_ptr()
+    }
+
+    /// Where its data lies, in the memory that it is in.
+    pub fn address(&self) -> ort::Result<*mut c_void> {
+        let mut data = std::ptr::null_mut();
+        // SAFETY: the value is a tensor.
+        unsafe { ort::Error::result_from_status((ort::api().GetTensorMutableData)(self.0.as_ptr(), &mut data))? };
+        Ok(data)
     }
 }
 
@@ -352,7 +377,7 @@ impl DeviceBuffers {
     pub fn copy(&self, role: Role) -> ort::Result<()> {
         let pairs = || self.pairs.iter().filter(|pair| pair.role == role);
         let (host, mut device): (Vec<_>, Vec<_>) = pairs().map(|pair| (pair.host.pointer(), pair.device.pointer())).unzip();
-        let (from, mut to) = if role == Role::Result { (device, host) } else { (host, std::mem::take(&mut device)) };
+        let (from, mut to) = if role.is_output() { (device, host) } else { (host, std::mem::take(&mut device)) };
         if from.is_empty() {
             return Ok(());
         }
@@ -366,7 +391,7 @@ impl DeviceBuffers {
 }
 
 /// Counts of an allocator of the runtime, by its names (`InUse`, `MaxInUse`, ...); nothing where it does not count.
-fn statistics(allocator: &Allocator) -> ort::Result<BTreeMap<String, f64>> {
+pub fn statistics(allocator: &Allocator) -> ort::Result<BTreeMap<String, f64>> {
     let api = ort::api();
     let mut pairs = std::ptr::null_mut();
     // SAFETY: the runtime makes the pairs, whose arrays are read before they are released once; releasing none does nothing.

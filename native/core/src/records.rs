@@ -16,10 +16,10 @@ pub struct Records {
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerStep {
     pub worker: usize,
-    pub loss: f32,
+    pub loss: f64,
     pub compute_ms: f64,
     pub data_ms: f64,
-    /// Part of `compute_ms`: in copies between host and device, or waiting for them.
+    /// In copies between host and device, or waiting for them; part of `compute_ms`, but for what was begun at the end of the step before.
     pub copy_ms: f64,
 }
 
@@ -28,7 +28,7 @@ impl Records {
         for row in workers {
             self.step.push(step as f64);
             self.worker.push(row.worker as f64);
-            self.loss.push(row.loss.into());
+            self.loss.push(row.loss);
             self.grad_norm.push(grad_norm);
             self.compute_ms.push(row.compute_ms);
             self.sync_ms.push(sync_ms);

@@ -3,14 +3,14 @@
 //! Everything is bound once, by address: tensors of the store where the graph wants all of their rows or contiguous ones, gradients in the
 //! worker's slab, and private buffers for the rest (samples, labels, gathered rows, losses, logits, statistics of a batch). A run is:
 //! refresh what is gathered, run, read the private outputs. A device with memory of its own differs in what it refreshes before a run
-//! and copies back after it, and in nothing else.
+//! and copies back after it, and in nothing else; large pieces (large.rs) are copied while the device's thread goes on.
 //! The runtime comes from a library that is loaded by path; one environment lives as long as the process.
 
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ops::Range;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -28,12 +28,15 @@ use ort::value::{TensorElementType, ValueType};
 
 #[cfg(unix)]
 use crate::arena::Arena;
+use crate::cuda::Context;
 use crate::draws::{self, DrawKey};
 use crate::error::{Error, Result, ensure};
+use crate::large::{LargeBuffers, Port};
 use crate::layout::{Tensor, TensorKind};
 use crate::loader::{Batch, Samples};
 use crate::provider::{DeviceBuffers, Provider, Role, TensorValue};
 use crate::spec::{DrawSpec, InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
+use crate::store::mapping::PAGE;
 use crate::store::{Area, Store};
 
 /// On the CPU the runtime takes the graph as it is: what it would do, the lowering has done, so that the graph whose memory was planned
@@ -85,15 +88,37 @@ pub fn trim() {
     }
 }
 
+/// Where the session has what it has bound.
+enum Buffers {
+    /// In host memory, in place.
+    Host,
+    /// On a device, copied tensor by tensor.
+    Each(DeviceBuffers),
+    /// On a device, copied in large pieces while the device's thread goes on.
+    Large(Box<LargeBuffers>),
+}
+
+/// What the sessions of a device have in common.
+pub struct Surroundings<'a> {
+    pub environment: &'a Environment,
+    pub provider: &'a Provider,
+    /// For copies in large pieces.
+    pub driver: Option<&'a Arc<Context>>,
+    pub store: &'a Arc<Store>,
+    pub options: &'a Arc<RunOptions>,
+    pub threads: usize,
+}
+
 /// A session with everything bound.
 pub struct Session {
     pub worker: Option<usize>,
     pub batch: usize,
     binding: IoBinding,
-    /// None where the provider works on host memory in place.
-    buffers: Option<DeviceBuffers>,
+    buffers: Buffers,
     /// Whether parameters or statistics have changed since the last run.
     stale: bool,
+    /// Whether the device holds what the run before has left for the next.
+    carries: bool,
     /// Time in copies between host and device since it was last asked for.
     copy_ms: f64,
     /// Whether the runtime writes a profile.
@@ -101,6 +126,8 @@ pub struct Session {
     inner: ort::session::Session,
     options: Arc<RunOptions>,
     gathers: Vec<Gather>,
+    /// What is gathered, one tensor after the other.
+    gathered: Private,
     carried: Vec<Carried>,
     draws: Vec<Draw>,
     input: Option<Private>,
@@ -118,7 +145,8 @@ struct Gather {
     area: Area,
     start: usize,
     rows: Vec<usize>,
-    target: Private,
+    /// Part of `gathered`.
+    target: Range<usize>,
 }
 
 /// Part of the worker's slab that the graph reads and writes: what a micro-batch leaves there goes into the next.
@@ -137,27 +165,28 @@ struct Draw {
 }
 
 impl Session {
-    pub fn new(
-        environment: &Environment,
-        provider: &Provider,
-        store: &Arc<Store>,
-        options: &Arc<RunOptions>,
-        threads: usize,
-        profile: Option<&Path>,
-        spec: &SessionSpec,
-    ) -> Result<Self> {
-        let inner = provider.build(builder(environment, threads, profile).map_err(runtime_error)?, &spec.onnx)?;
+    /// `profile`: how the path of the runtime's profile begins, where one is wanted.
+    pub fn new(of: &Surroundings, profile: Option<&Path>, spec: &SessionSpec) -> Result<Self> {
+        let Surroundings { environment, provider, store, .. } = *of;
+        let inner = provider.build(builder(environment, of.threads, profile).map_err(runtime_error)?, &spec.onnx)?;
+        let buffers = match (of.driver, DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?) {
+            (Some(driver), _) => Buffers::Large(Box::new(LargeBuffers::of(driver, provider, &inner)?)),
+            (None, Some(each)) => Buffers::Each(each),
+            (None, None) => Buffers::Host,
+        };
         let mut session = Self {
             worker: spec.worker,
             batch: spec.batch,
             binding: inner.create_binding().map_err(runtime_error)?,
-            buffers: DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?,
+            buffers,
             stale: true,
+            carries: false,
             copy_ms: 0.0,
             profiled: profile.is_some(),
             inner,
-            options: options.clone(),
+            options: of.options.clone(),
             gathers: Vec::new(),
+            gathered: Private::new(spec.inputs.iter().map(|input| gathered_size(input)).sum(), TensorElementType::Float32)?,
             carried: Vec::new(),
             draws: Vec::new(),
             input: None,
@@ -169,12 +198,14 @@ impl Session {
         };
         spec.inputs.iter().try_for_each(|input| session.bind_input(input))?;
         spec.outputs.iter().try_for_each(|output| session.bind_output(output))?;
+        session.place()?;
         session.check_ports(spec)?;
         Ok(session)
     }
 
     /// Makes the slab ready for the first micro-batch of a step: no gradients yet, and the running statistics of the store.
     pub fn begin_step(&mut self) {
+        self.carries = false;
         for Carried { tensor, rows, slab } in &self.carried {
             let tensor = &self.store.layout().tensors[*tensor];
             let target = self.store.write(Area::Slab(self.worker.unwrap_or(0)), slab.clone());
@@ -208,8 +239,15 @@ impl Session {
         }
     }
 
-    /// Copies a micro-batch in and runs the graph.
+    /// Copies a micro-batch in and runs the graph; the results are there.
     pub fn run(&mut self, batch: &Batch) -> Result<()> {
+        self.launch(batch, true)?;
+        self.wait()
+    }
+
+    /// Copies a micro-batch in and runs the graph. The results may still be on their way to the host until `wait`; what goes to the slab
+    /// need not be there before the last micro-batch of a step.
+    pub fn launch(&mut self, batch: &Batch, is_last: bool) -> Result<()> {
         match (&mut self.input, &batch.samples) {
             (None, _) => {}
             (Some(input), Samples::F32(samples)) => input.fill(samples)?,
@@ -218,13 +256,40 @@ impl Session {
         if let Some(label) = &mut self.label {
             if batch.shares.is_empty() { label.fill(&batch.labels) } else { label.fill(&batch.shares) }?;
         }
-        self.refresh().map_err(runtime_error)?;
+        self.refresh()?;
+        self.copy(Role::Batch)?;
+        self.carry()?;
+        self.wait()?;
         let ran = self.inner.run_binding_with_options(&self.binding, &self.options).map(drop);
         ran.map_err(|e| match e.to_string().contains("terminate flag") {
             true => Error::Cancelled("the device was closed".into()),
             false => runtime_error(e),
         })?;
-        self.copy(&[Role::Result]).map_err(runtime_error)
+        self.copy(Role::Result)?;
+        self.carries = matches!(self.buffers, Buffers::Large(_));
+        if is_last || !self.carries { self.copy(Role::Slab) } else { Ok(()) }
+    }
+
+    /// Brings what the micro-batch before has left, or the host for the first, to where the next run reads it.
+    fn carry(&mut self) -> Result<()> {
+        match &mut self.buffers {
+            Buffers::Large(buffers) if self.carries => buffers.carry(),
+            _ => self.copy(Role::Carried),
+        }
+    }
+
+    /// Waits for copies that are on their way.
+    pub fn wait(&mut self) -> Result<()> {
+        let Buffers::Large(buffers) = &mut self.buffers else { return Ok(()) };
+        let start = Instant::now();
+        buffers.wait()?;
+        self.copy_ms += start.elapsed().as_secs_f64() * 1000.0;
+        Ok(())
+    }
+
+    /// Begins to bring the changed parameters to the device, where that goes on beside other work. They do not change until the next run.
+    pub fn prefetch(&mut self) -> Result<()> {
+        if matches!(self.buffers, Buffers::Large(_)) { self.refresh() } else { Ok(()) }
     }
 
     /// Time that running has spent in copies between host and device since the last call, in milliseconds.
@@ -234,7 +299,11 @@ impl Session {
 
     /// What the runtime counts of the memory that this session has on its device; nothing where that is the host.
     pub fn allocator_statistics(&self) -> Result<BTreeMap<String, f64>> {
-        self.buffers.as_ref().map_or(Ok(BTreeMap::new()), DeviceBuffers::statistics).map_err(runtime_error)
+        match &self.buffers {
+            Buffers::Host => Ok(BTreeMap::new()),
+            Buffers::Each(buffers) => buffers.statistics().map_err(runtime_error),
+            Buffers::Large(buffers) => buffers.statistics().map_err(runtime_error),
+        }
     }
 
     /// Ends the profile and gives the path of its file; nothing where there is none, or none any more.
@@ -244,7 +313,7 @@ impl Session {
 
     /// Bytes of the rows that are copied together before runs.
     pub fn gathered_bytes(&self) -> u64 {
-        self.gathers.iter().map(|gather| 4 * gather.target.len as u64).sum()
+        4 * self.gathered.len as u64
     }
 
     /// Parameters or statistics of the store have changed.
@@ -252,37 +321,50 @@ impl Session {
         self.stale = true;
     }
 
-    /// Brings what the next run reads to where it reads it.
-    fn refresh(&mut self) -> ort::Result<()> {
-        if self.stale {
-            self.gathers.iter_mut().for_each(|gather| gather.run(&self.store));
+    /// Brings parameters and statistics that have changed to where the next run reads them.
+    fn refresh(&mut self) -> Result<()> {
+        if !self.stale {
+            return Ok(());
         }
-        self.copy(if self.stale { &[Role::Batch, Role::State] } else { &[Role::Batch] })?;
+        self.wait()?;
+        self.gathers.iter().for_each(|gather| gather.run(&self.store, &mut self.gathered));
+        self.copy(Role::State)?;
         self.stale = false;
         Ok(())
     }
 
-    fn copy(&mut self, roles: &[Role]) -> ort::Result<()> {
-        let Some(buffers) = &self.buffers else { return Ok(()) };
+    /// Copies inputs to the device or outputs to the host, or begins to.
+    fn copy(&mut self, role: Role) -> Result<()> {
         let start = Instant::now();
-        roles.iter().try_for_each(|&role| buffers.copy(role))?;
+        match &mut self.buffers {
+            Buffers::Host => return Ok(()),
+            Buffers::Each(buffers) => buffers.copy(role).map_err(runtime_error)?,
+            Buffers::Large(buffers) => buffers.start(role)?,
+        }
         self.copy_ms += start.elapsed().as_secs_f64() * 1000.0;
         Ok(())
     }
 
     /// Losses of the last run: one, or one per label.
     pub fn loss(&self) -> Result<&[f32]> {
-        self.loss.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no loss output".into()))
+        self.here(&self.loss)?.map(Private::floats).ok_or_else(|| Error::Internal("the session has no loss output".into()))
     }
 
     /// Logits of the last run, a row of K for each label.
     pub fn logits(&self) -> Result<&[f32]> {
-        self.logits.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no logits output".into()))
+        self.here(&self.logits)?.map(Private::floats).ok_or_else(|| Error::Internal("the session has no logits output".into()))
     }
 
     /// Statistics of the last batch, laid out as the buffers of the store.
     pub fn statistics(&self) -> Result<&[f32]> {
-        self.statistics.as_ref().map(Private::floats).ok_or_else(|| Error::Internal("the session has no statistics outputs".into()))
+        self.here(&self.statistics)?.map(Private::floats).ok_or_else(|| Error::Internal("the session has no statistics outputs".into()))
+    }
+
+    /// A result, which nobody may read while it is on its way.
+    fn here<'a>(&self, result: &'a Option<Private>) -> Result<Option<&'a Private>> {
+        let is_pending = matches!(&self.buffers, Buffers::Large(buffers) if buffers.is_pending());
+        ensure(!is_pending, || "a result is read before it is here".into())?;
+        Ok(result.as_ref())
     }
 
     fn bind_input(&mut self, input: &SessionInput) -> Result<()> {
@@ -307,14 +389,15 @@ impl Session {
         let rows = input.rows.clone().unwrap_or_else(|| (0..tensor.rows).collect());
         let fits = size == rows.len() * tensor.row_size && rows.is_sorted_by(|a, b| a < b) && rows.last().is_none_or(|r| *r < tensor.rows);
         ensure(fits, || format!("input {}: shape {:?} and rows do not fit {}", input.port, input.shape, tensor.name))?;
-        let contiguous = rows.last().is_some_and(|last| last - rows[0] + 1 == rows.len());
-        if contiguous {
+        if is_contiguous(&rows) {
             let from = start + rows[0] * tensor.row_size;
             let address = store.address(area, from..from + size);
             return self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::State);
         }
-        let target = Private::new(size, TensorElementType::Float32)?;
-        self.bind(&input.port, &input.shape, target.pointer.as_ptr(), target.kind, Role::State)?;
+        let from = self.gathers.last().map_or(0, |last| last.target.end.next_multiple_of(GATHER_ALIGNMENT));
+        let target = from..from + size;
+        let address = self.gathered.address(target.clone());
+        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::State)?;
         self.gathers.push(Gather { tensor: index, area, start, rows, target });
         Ok(())
     }
@@ -327,7 +410,7 @@ impl Session {
         })?;
         let (worker, slab) = self.slab_range(input.offset, size, &input.port)?;
         let address = self.store.address(Area::Slab(worker), slab.clone());
-        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::Batch)?;
+        self.bind(&input.port, &input.shape, address.cast(), TensorElementType::Float32, Role::Carried)?;
         self.carried.push(Carried { tensor: index, rows, slab });
         Ok(())
     }
@@ -361,7 +444,7 @@ impl Session {
     fn bind_slab(&mut self, output: &SessionOutput, size: usize) -> Result<()> {
         let (worker, range) = self.slab_range(output.offset, size, &output.port)?;
         let address = self.store.address(Area::Slab(worker), range);
-        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Role::Result)
+        self.bind(&output.port, &output.shape, address.cast(), TensorElementType::Float32, Role::Slab)
     }
 
     /// The worker, and the part of its slab that a port is bound to.
@@ -391,21 +474,45 @@ impl Session {
         let name = CString::new(port).map_err(|_| Error::Internal(format!("port name {port:?}")))?;
         let extents: Vec<i64> = shape.iter().map(|&extent| extent as i64).collect();
         let bytes = shape.iter().product::<usize>() * scalar_bytes(kind)?;
+        if let Buffers::Large(buffers) = &mut self.buffers {
+            buffers.add(Port { name, role, host: data as usize..data as usize + bytes, shape: extents, kind });
+            return Ok(());
+        }
         let bound = (|| -> ort::Result<()> {
             // SAFETY: `data` has `bytes` bytes (checked by the callers) and outlives the session, whose field or store it belongs to.
             let host = unsafe { TensorValue::over(data, bytes, &extents, kind)? };
-            let api = ort::api();
-            let bind = if role == Role::Result { api.BindOutput } else { api.BindInput };
-            let bind_value = |value: &TensorValue, binding: &mut IoBinding| {
-                // SAFETY: the runtime copies the name and shares the value.
-                unsafe { ort::Error::result_from_status(bind(binding.ptr_mut(), name.as_ptr(), value.pointer())) }
+            // Tensor by tensor, all inputs of a run go in one call, and all outputs.
+            let together = match role {
+                Role::Carried => Role::Batch,
+                Role::Slab => Role::Result,
+                other => other,
             };
             match &mut self.buffers {
-                None => bind_value(&host, &mut self.binding),
-                Some(buffers) => bind_value(buffers.add(role, host, &extents, kind)?, &mut self.binding),
+                Buffers::Each(buffers) => bind_value(&mut self.binding, role, &name, buffers.add(together, host, &extents, kind)?),
+                _ => bind_value(&mut self.binding, role, &name, &host),
             }
         })();
         bound.map_err(|e| Error::Internal(format!("binding {port} with shape {shape:?}: {e}")))
+    }
+
+    /// Binds everything where it is known only now where it lies.
+    fn place(&mut self) -> Result<()> {
+        let regions = if matches!(self.buffers, Buffers::Large(_)) { self.regions() } else { Vec::new() };
+        let Buffers::Large(buffers) = &mut self.buffers else { return Ok(()) };
+        buffers.place(&regions)?;
+        for (port, value) in buffers.bound() {
+            let bound = bind_value(&mut self.binding, port.role, &port.name, value);
+            bound.map_err(|e| Error::Internal(format!("binding {:?} with shape {:?}: {e}", port.name, port.shape)))?;
+        }
+        Ok(())
+    }
+
+    /// Addresses of the memory in which everything lies that can be bound.
+    fn regions(&self) -> Vec<Range<usize>> {
+        let areas = [Area::Values, Area::Statistics].into_iter().chain(self.worker.map(Area::Slab));
+        let private = [&self.input, &self.label, &self.loss, &self.logits, &self.statistics].into_iter().flatten();
+        let private = private.chain(self.draws.iter().map(|draw| &draw.target)).chain([&self.gathered]);
+        areas.map(|area| self.store.region(area)).chain(private.map(Private::region)).collect()
     }
 
     fn element_type(&self, port: &str) -> Result<TensorElementType> {
@@ -465,11 +572,33 @@ pub(crate) fn runtime_error(error: ort::Error) -> Error {
     Error::Device(format!("ONNX Runtime failed: {error}"))
 }
 
+/// In scalars: that of tensors in the store.
+const GATHER_ALIGNMENT: usize = 16;
+
+/// Scalars, up to the next tensor, of an input whose rows are gathered.
+fn gathered_size(input: &SessionInput) -> usize {
+    let gathered = matches!(input.source, InputSource::Values | InputSource::Statistics)
+        && input.rows.as_ref().is_some_and(|rows| !is_contiguous(rows));
+    if gathered { input.shape.iter().product::<usize>().next_multiple_of(GATHER_ALIGNMENT) } else { 0 }
+}
+
+fn is_contiguous(rows: &[usize]) -> bool {
+    rows.last().is_some_and(|last| last - rows[0] + 1 == rows.len())
+}
+
 impl Gather {
-    fn run(&mut self, store: &Store) {
+    fn run(&self, store: &Store, gathered: &mut Private) {
         let tensor = &store.layout().tensors[self.tensor];
-        copy_rows(store, self.area, self.start, tensor, &self.rows, self.target.floats_mut());
+        copy_rows(store, self.area, self.start, tensor, &self.rows, &mut gathered.floats_mut()[self.target.clone()]);
     }
+}
+
+/// The binding holds on to the value.
+fn bind_value(binding: &mut IoBinding, role: Role, name: &CStr, value: &TensorValue) -> ort::Result<()> {
+    let api = ort::api();
+    let bind = if role.is_output() { api.BindOutput } else { api.BindInput };
+    // SAFETY: the runtime copies the name and shares the value.
+    unsafe { ort::Error::result_from_status(bind(binding.ptr_mut(), name.as_ptr(), value.pointer())) }
 }
 
 /// Copies rows of a tensor that starts at `start` of an area.
@@ -480,7 +609,7 @@ fn copy_rows(store: &Store, area: Area, start: usize, tensor: &Tensor, rows: &[u
     }
 }
 
-/// Zeroed memory on a cache line, which the runtime may read and write through its address between two uses of it here.
+/// Zeroed memory that begins a cache line, which the runtime may read and write through its address between two uses of it here.
 pub(crate) struct Private {
     pointer: NonNull<u8>,
     len: usize,
@@ -491,7 +620,10 @@ pub(crate) struct Private {
 impl Private {
     pub fn new(len: usize, kind: TensorElementType) -> Result<Self> {
         let bytes = len * scalar_bytes(kind)?;
-        let allocation = Allocation::from_size_align(bytes.max(64), 64).map_err(|e| Error::Internal(e.to_string()))?;
+        // Large ones have their pages for themselves, so that these can be pinned.
+        let alignment = if bytes < PAGE { 64 } else { PAGE };
+        let allocation = Allocation::from_size_align(bytes.max(64).next_multiple_of(alignment), alignment);
+        let allocation = allocation.map_err(|e| Error::Internal(e.to_string()))?;
         // SAFETY: the size is not zero.
         let pointer = NonNull::new(unsafe { alloc_zeroed(allocation) }).unwrap_or_else(|| handle_alloc_error(allocation));
         Ok(Self { pointer, len, kind, allocation })
@@ -518,6 +650,12 @@ impl Private {
         assert!(range.end <= self.len && self.kind == TensorElementType::Float32);
         // SAFETY: in range.
         unsafe { self.pointer.as_ptr().cast::<f32>().add(range.start) }
+    }
+
+    /// Its addresses.
+    fn region(&self) -> Range<usize> {
+        let start = self.pointer.as_ptr() as usize;
+        start..start + self.allocation.size()
     }
 
     /// Copies as many scalars as there are room for, which must be all.

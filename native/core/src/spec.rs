@@ -117,6 +117,14 @@ pub enum DeviceKind {
     Cuda,
 }
 
+/// How what a session has bound gets to a device with memory of its own, and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// In few large pieces beside everything else, where that is to be had (CUDA); else each tensor by itself.
+    Large,
+    Each,
+}
+
 #[derive(Debug, Clone)]
 pub struct DeviceOptions {
     pub runtime_library: PathBuf,
@@ -125,6 +133,9 @@ pub struct DeviceOptions {
     pub kind: DeviceKind,
     pub index: usize,
     pub threads: usize,
+    pub copies: Copies,
+    /// A library in place of the CUDA driver, for tests: a CPU device then copies as if it had memory of its own.
+    pub driver: Option<PathBuf>,
     /// Sessions write the runtime's profile to files whose paths begin so.
     pub profile: Option<PathBuf>,
     pub preload: Vec<PathBuf>,

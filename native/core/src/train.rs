@@ -14,6 +14,7 @@ use crate::loader::{Batch, Loader, prefetched};
 use crate::optimizer::OptimizerSpec;
 use crate::records::WorkerStep;
 use crate::reduce;
+use crate::runtime::Session;
 use crate::spec::{BatchSource, TrainResult, TrainSpec};
 
 pub fn train(engine: &mut Engine, spec: &TrainSpec) -> Result<TrainResult> {
@@ -51,7 +52,10 @@ fn check(engine: &mut Engine, spec: &TrainSpec) -> Result<Vec<usize>> {
 }
 
 fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64, batches: &Receiver<Result<Batch>>) -> Result<()> {
-    let workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
+    let mut workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
+    for (done, &id) in workers.iter_mut().zip(&spec.sessions) {
+        finish(engine.session(id)?, spec.source.accumulation, done)?;
+    }
     let start = Instant::now();
     engine.meet(false)?;
     let norms = step + 1 == spec.to || engine.store.control().norms_latched();
@@ -61,17 +65,19 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
         engine.store.control().end_norms(step + 1);
     }
     engine.invalidate();
+    if step + 1 < spec.to && !engine.store.control().stop_latched() {
+        spec.sessions.iter().try_for_each(|&id| engine.session(id)?.prefetch())?;
+    }
     let norm = engine.store.gradient_norm();
     lock(&engine.shared.records).push(step, &workers, norm, milliseconds(start));
     Ok(())
 }
 
-/// Forward and backward of one logical worker: its micro-batches in turn.
+/// Forward and backward of one logical worker: its micro-batches in turn. The results of the last are still on their way.
 fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batches: &Receiver<Result<Batch>>) -> Result<WorkerStep> {
     let session = engine.session(id)?;
     let worker = session.worker.unwrap_or(0);
     let mut done = WorkerStep { worker, loss: 0.0, compute_ms: 0.0, data_ms: 0.0, copy_ms: 0.0 };
-    let mut loss_sum = 0.0;
     for part in 0..source.accumulation {
         let start = Instant::now();
         let batch = batches.recv().map_err(|_| Error::Internal("the loader ended early".into()))??;
@@ -79,18 +85,31 @@ fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batc
         let start = Instant::now();
         if part == 0 {
             session.begin_step();
+        } else {
+            done.loss += loss(session)?;
         }
         session.draw(source.seed, step, part * source.micro_batch);
-        session.run(&batch)?;
-        loss_sum += f64::from(session.loss()?.first().copied().unwrap_or(f32::NAN));
-        if part + 1 == source.accumulation {
-            session.end_step(source.accumulation);
-        }
+        session.launch(&batch, part + 1 == source.accumulation)?;
         done.compute_ms += milliseconds(start);
     }
-    done.copy_ms = session.take_copy_ms();
-    done.loss = (loss_sum / source.accumulation as f64) as f32;
     Ok(done)
+}
+
+/// Waits for what `compute` has left on its way, and makes sums over the micro-batches means.
+fn finish(session: &mut Session, accumulation: usize, done: &mut WorkerStep) -> Result<()> {
+    let start = Instant::now();
+    let sum = done.loss + loss(session)?;
+    done.loss = f64::from((sum / accumulation as f64) as f32);
+    session.end_step(accumulation);
+    done.compute_ms += milliseconds(start);
+    done.copy_ms = session.take_copy_ms();
+    Ok(())
+}
+
+/// Loss of the micro-batch that was launched last, once its results are here.
+fn loss(session: &mut Session) -> Result<f64> {
+    session.wait()?;
+    Ok(session.loss()?.first().copied().unwrap_or(f32::NAN).into())
 }
 
 /// Averages and updates this participant's share of the store.

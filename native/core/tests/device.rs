@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/driver.rs"]
+mod driver;
 #[path = "common/library.rs"]
 mod library;
 #[path = "common/onnx.rs"]
@@ -16,9 +18,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use common::{TestTensor, layout_json, npy};
+use driver::StandIn;
 use library::runtime_library;
 use onnx::{Attribute, FLOAT, Graph, INT64};
-use sdp_core::device::{Device, Engine};
+use sdp_core::device::{CopyReport, Device, Engine};
 use sdp_core::error::{Error, Result};
 use sdp_core::init;
 use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
@@ -271,6 +274,11 @@ impl Lab {
     }
 
     fn accumulating(participants: usize, parts: usize) -> Self {
+        Self::over(participants, parts, None)
+    }
+
+    /// `driver`: in place of the CUDA driver.
+    fn over(participants: usize, parts: usize, driver: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = Store::create(&path, &layout(participants)).unwrap();
@@ -285,6 +293,8 @@ impl Lab {
                 kind: DeviceKind::Cpu,
                 index: participant,
                 threads: 1,
+                copies: Copies::Large,
+                driver: driver.map(Path::to_owned),
                 profile: None,
                 preload: vec![],
                 custom_operators: false,
@@ -489,6 +499,77 @@ fn evaluation_is_the_same_for_any_number_of_devices() {
         lab.evaluate(false);
         assert_eq!(lab.store.read(Area::Statistics, 0..1)[0], lab.values()[32], "without an estimate the running statistics are used");
     }
+}
+
+/// Trains, evaluates and trains on; everything that is left of it, as bits.
+fn whole_run(lab: &Lab) -> Vec<u64> {
+    let mut bits = Vec::new();
+    for steps in [0..3, 3..STEPS] {
+        assert!(lab.train(steps.clone()).iter().all(|result| *result == Ok(TrainResult { step: steps.end, stopped: false })));
+        let result = lab.evaluate(steps.start == 0);
+        bits.extend([result.loss_sum.to_bits(), result.correct]);
+        for device in &lab.devices {
+            let records = device.drain_records();
+            bits.extend(records.loss.iter().chain(&records.grad_norm).map(|x| x.to_bits()));
+        }
+        let session = workers(0, lab.devices.len()).count();
+        let from = source(lab.folder.path());
+        let logits = wait(&ask(&lab.devices[0], move |engine| engine.logits(session, &from, 11))).unwrap();
+        bits.extend(lab.values().iter().chain(&logits).map(|x| u64::from(x.to_bits())));
+    }
+    bits
+}
+
+#[test]
+fn copies_in_large_pieces_change_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
+    for (participants, parts) in [(1, 1), (2, 1), (4, 1), (1, 3), (2, 3)] {
+        let large = Lab::over(participants, parts, Some(&stand_in.path));
+        // A page each of the values, the statistics, and the slab of each worker of the device.
+        let pinned_bytes = 4096 * (2 + WORKERS / participants) as u64;
+        assert!(large.devices.iter().all(|device| device.copy_report() == CopyReport { large: true, pinned_bytes, refusal: None }));
+        assert_eq!(whole_run(&large), whole_run(&Lab::accumulating(participants, parts)), "{participants} devices, {parts} micro-batches");
+        drop(large);
+        let (_, pinned, contexts) = stand_in.counts();
+        assert_eq!((pinned, contexts), (0, 0), "everything is given back");
+    }
+}
+
+#[test]
+fn nothing_is_copied_that_need_not_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
+    let lab = Lab::over(1, 1, Some(&stand_in.path));
+    lab.train(0..1);
+    let (first, ..) = stand_in.counts();
+    // Rows of w that are not alone (1, and 0 where they begin at a tensor's place), b with mean; samples, labels; loss, w, b, mean.
+    assert_eq!(first, (1 + 2 + 2 + 2) + WORKERS * (2 + 4));
+    lab.train(1..4);
+    assert_eq!(stand_in.counts().0, 4 * first, "what is begun ahead is not copied again");
+    let records = lab.devices[0].drain_records();
+    assert!(records.copy_ms.iter().all(|ms| *ms > 0.0));
+
+    let lab = Lab::over(1, 3, Some(&stand_in.path));
+    let before = stand_in.counts().0;
+    lab.train(0..1);
+    // Of three micro-batches: rows of w and b (the statistic is carried); samples, labels and loss of each, what is carried; the slab.
+    assert_eq!(stand_in.counts().0 - before, (1 + 2 + 2 + 2) + WORKERS * (3 * (3 + 3) + 3));
+}
+
+#[test]
+fn memory_that_cannot_be_pinned_and_a_driver_that_is_not_there_cost_speed_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = whole_run(&Lab::new(2));
+    let missing = Lab::over(2, 1, Some(&folder.path().join("none")));
+    let report = missing.devices[0].copy_report();
+    assert!(!report.large && report.refusal.is_some_and(|text| text.starts_with("the CUDA driver cannot be loaded: ")));
+    assert_eq!(whole_run(&missing), expected);
+    let Some(stand_in) = StandIn::build(folder.path(), &["-DREFUSE_PINNING"]) else { return };
+    let refusing = Lab::over(2, 1, Some(&stand_in.path));
+    let refusal = Some("the CUDA driver failed to pin host memory: CUDA_ERROR_NOT_SUPPORTED".into());
+    assert_eq!(refusing.devices[1].copy_report(), CopyReport { large: true, pinned_bytes: 0, refusal });
+    assert_eq!(whole_run(&refusing), expected);
 }
 
 #[test]

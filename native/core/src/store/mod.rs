@@ -107,6 +107,13 @@ impl Store {
         self.mapping.address(self.offset(area, &range), range.len())
     }
 
+    /// Addresses of an area, in whole pages.
+    pub fn region(&self, area: Area) -> Range<usize> {
+        let size = self.size(area);
+        let start = self.address(area, 0..size) as usize;
+        start..start + (size_of::<f32>() * size).next_multiple_of(PAGE)
+    }
+
     /// Begins to count anew what of it this process uses.
     pub fn release(&self) {
         self.mapping.release();
