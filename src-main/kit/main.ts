@@ -129,7 +129,9 @@ function readDevice(id: string): KitContext['device'] {
 }
 
 /** In the checkout; of a packed kit beside the app's folder. */
-const assetAt = (path: string) => [join(root, path), join(root, '..', path)].find(existsSync) ?? join(root, path);
+function assetAt(path: string): string {
+  return [join(root, path), join(root, '..', path)].find(existsSync) ?? join(root, path);
+}
 
 /** Of the checkout, or as the portable folder keeps it. */
 function commitOf(folder: string): string {

@@ -62,4 +62,10 @@ export const median = (values: readonly number[]): number => {
   return Number.isInteger(middle) ? (sorted[middle - 1]! + sorted[middle]!) / 2 : sorted[Math.floor(middle)]!;
 };
 
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const longestMessage = 500;
+
+/** The first line of an error; the runtime's can go on with the whole description of a graph. */
+export function messageOf(error: unknown): string {
+  const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return first.length > longestMessage ? `${first.slice(0, longestMessage)} ...` : first;
+}

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
+use std::sync::Mutex;
 
 use ort::AsPointer;
 use ort::environment::Environment;
@@ -23,6 +24,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{Tensor, TensorElementType};
 
 use crate::cudnn;
+use crate::device::lock;
 use crate::error::{Error, Result};
 use crate::spec::DeviceKind;
 
@@ -141,13 +143,19 @@ fn register_cuda(environment: &Environment, path: &Path, preload: &[PathBuf]) ->
         let name = cuda_library_name();
         return Err(Error::Device(format!("CUDA devices need {name}, which \"npm run setup\" fetches where there is a CUDA driver")));
     }
-    if environment.devices().any(|device| device.ep().is_ok_and(|name| name == CUDA::NAME)) {
+    let mut registered = lock(&CUDA_REGISTERED);
+    if *registered {
         return Ok(());
     }
     preload.iter().try_for_each(|library| load_for_all(library))?;
-    let registered = environment.register_ep_library("CUDA", path);
-    registered.map_err(|e| Error::Device(format!("the CUDA provider of ONNX Runtime cannot be loaded: {e}")))
+    let failed = |e| Error::Device(format!("the CUDA provider of ONNX Runtime cannot be loaded: {e}"));
+    environment.register_ep_library("CUDA", path).map_err(failed)?;
+    *registered = true;
+    Ok(())
 }
+
+/// The runtime takes a library once. Its list of devices does not tell: it has those alone that it finds among the system's hardware.
+static CUDA_REGISTERED: Mutex<bool> = Mutex::new(false);
 
 /// Loads a library for whatever asks for its name from now on, and keeps it.
 fn load_for_all(path: &Path) -> Result<()> {
