@@ -64,3 +64,13 @@ test('with SDP_HOME the page says so, and nothing can be chosen', async ({ lab }
   await expect(settings.getByLabel('Another folder')).toBeDisabled();
   await expect(settings.getByRole('button')).toBeDisabled();
 });
+
+test('the settings tell what this machine has and lacks', async ({ lab }) => {
+  await settingsOf(lab);
+  const machine = lab.page.getByRole('region', { name: 'This machine' });
+  await expect(machine.getByRole('listitem').filter({ hasText: 'Data folder' })).toContainText(lab.home);
+  await expect(machine.getByRole('listitem').filter({ hasText: 'ONNX Runtime' }).first()).toContainText('Good');
+  await checkLook(lab.page);
+  await keyboard(lab.page).activate(machine.getByRole('button', { name: 'Look again' }));
+  await expect(machine.getByRole('list')).toHaveAttribute('aria-busy', 'false');
+});

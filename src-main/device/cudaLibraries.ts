@@ -47,8 +47,8 @@ async function search(runtimeLibrary: string, machine: Machine): Promise<CudaLib
   const provider = await native().readNvidiaLibrary(path);
   const asked = namesOf(provider);
   const places = await libraryPlaces(dirname(path), machine);
-  const searching = new Search(byWorth(places, asked), cudaMajorOf(provider));
-  for (const { name, linked } of asked) await searching.add({ name, linked, neededBy: 'the provider' });
+  const searching = new Search(asked, byWorth(places, asked), cudaMajorOf(provider));
+  await searching.addAll();
   const shared = join(dirname(path), 'libonnxruntime_providers_shared.so');
   const { libraries, preload } = searching;
   return { libraries, preload: (await isThere(shared)) ? [shared, ...preload] : preload };
@@ -67,22 +67,29 @@ class Search {
   readonly preload: string[] = [];
 
   constructor(
+    private readonly asked: readonly { name: string; linked: boolean }[],
     private readonly places: readonly Place[],
     private readonly cudaMajor: string | undefined,
   ) {}
 
-  async add({ name, linked, neededBy, user }: Asked): Promise<void> {
+  async addAll(): Promise<void> {
+    for (const { name, linked } of this.asked) await this.add({ name, linked, neededBy: 'the provider' });
+  }
+
+  private async add({ name, linked, neededBy, user }: Asked): Promise<void> {
     if (this.libraries.some((library) => library.name === name)) return;
+    const own = this.asked.find((asked) => asked.name === name);
     const beside = (user?.runpath ?? []).map((folder) => join(folder, name));
     const anywhere = [...(user ? [join(user.folder, name)] : []), ...this.pathsOf((file) => fits(file, name))];
     const found = await this.first(name, [...beside, ...anywhere]);
-    this.libraries.push({ name, neededBy, linked, ...(found ? { found: found.path } : this.lacking(name)) });
+    const why = own ? { neededBy: 'the provider', linked: own.linked } : { neededBy, linked };
+    this.libraries.push({ name, ...why, ...(found ? { found: found.path } : this.lacking(name)) });
     if (!found) return;
     const { path, library } = found;
     const next = { neededBy: name, user: { folder: dirname(path), runpath: runpathOf(library, path) } };
     for (const one of library.needed.filter(isCuda)) await this.add({ ...next, name: one, linked: true });
-    // What is opened from a folder of its user's run path, the loader finds by itself.
-    if (linked || !beside.includes(path)) this.preload.push(path);
+    // The loader finds by itself what lies in a folder of its user's run path; the provider has none.
+    if (own || !beside.includes(path)) this.preload.push(path);
     for (const one of isDispatcher(name) ? library.opened.filter(isCuda) : []) {
       await this.add({ ...next, name: withMajor(one, majorOf(name) ?? majorOf(library.soname ?? '')), linked: false });
     }

@@ -185,7 +185,7 @@ function cudaLibraryFindings({ libraries, provider: of }: MachineFacts): Finding
       'cuda-libraries-optional',
       optional,
       'warning',
-      (names) => `${names} not found; some kernels need them`,
+      (names) => `${names} not found, which some kernels need`,
       major,
     ),
   ];

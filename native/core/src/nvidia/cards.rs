@@ -163,7 +163,8 @@ fn sentence(error: &NvmlError) -> String {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::path::Path;
     use std::process::Command;

@@ -252,7 +252,8 @@ fn size(data: &[u8], at: usize, bytes: usize) -> Option<usize> {
     usize::try_from(number(data, at, bytes)?).ok()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::path::PathBuf;
     use std::process::Command;
@@ -327,10 +328,6 @@ mod tests {
         let runpath = "-Wl,--enable-new-dtags,-rpath,$ORIGIN:$ORIGIN/../lib";
         compile(&source, &library, &["-Wl,-soname,libprovider.so", "-Wl,--no-as-needed", &needed, runpath])?;
         Some(library)
-    }
-
-    fn strings(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
     }
 
     #[test]
