@@ -206,7 +206,7 @@ fn start(mut engine: Engine) -> Result<(Sender<Call>, JoinHandle<()>)> {
 impl Engine {
     pub fn add_session(&mut self, spec: &SessionSpec) -> Result<usize> {
         self.settle();
-        // The runtime names profiles by the second in which they begin, so that two of one prefix would be one file.
+        // The runtime adds the time to the name, and nothing that tells the session.
         let profile = self.profile.as_ref().map(|prefix| PathBuf::from(format!("{}-{}", prefix.display(), self.sessions.len())));
         let surroundings = Surroundings {
             environment: &self.environment,

@@ -186,7 +186,7 @@ impl Session {
             inner,
             options: of.options.clone(),
             gathers: Vec::new(),
-            gathered: Private::new(spec.inputs.iter().map(|input| gathered_size(input)).sum(), TensorElementType::Float32)?,
+            gathered: Private::new(spec.inputs.iter().map(gathered_size).sum(), TensorElementType::Float32)?,
             carried: Vec::new(),
             draws: Vec::new(),
             input: None,

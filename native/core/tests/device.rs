@@ -162,9 +162,9 @@ fn training_graph(rows: &[usize], parts: usize) -> Vec<u8> {
 }
 
 /// Logits [B,2]: 1 - prediction and prediction, each plus the statistic; losses 0 where the label is negative.
-fn evaluation_graph() -> Vec<u8> {
+fn evaluation_graph(batch: usize) -> Vec<u8> {
     let mut graph = Graph::default();
-    forward(&mut graph, EVALUATION_BATCH, &[0, 1, 2, 3]);
+    forward(&mut graph, batch, &[0, 1, 2, 3]);
     graph.input("mean", FLOAT, &[1]);
     graph.float("zero", 0.0);
     graph.float("unit", 1.0);
@@ -173,8 +173,8 @@ fn evaluation_graph() -> Vec<u8> {
     graph.node("Sub", &["unit", "pb"], "other", &[]);
     graph.node("Concat", &["other", "pb"], "both", &[Attribute::Int("axis", 1)]);
     graph.node("Add", &["both", "mean"], "logits", &[]);
-    graph.output("loss", FLOAT, &[EVALUATION_BATCH]);
-    graph.output("logits", FLOAT, &[EVALUATION_BATCH, 2]);
+    graph.output("loss", FLOAT, &[batch]);
+    graph.output("logits", FLOAT, &[batch, 2]);
     graph.finish()
 }
 
@@ -246,13 +246,10 @@ fn training_session(worker: usize, parts: usize) -> SessionSpec {
     SessionSpec { onnx: training_graph(rows, parts), worker: Some(worker), batch, inputs, outputs }
 }
 
-fn evaluation_session() -> SessionSpec {
-    let outputs = vec![
-        output("loss", &[EVALUATION_BATCH], OutputTarget::Loss, None),
-        output("logits", &[EVALUATION_BATCH, 2], OutputTarget::Logits, None),
-    ];
-    let inputs = feeds(EVALUATION_BATCH, &[0, 1, 2, 3], InputSource::Statistics);
-    SessionSpec { onnx: evaluation_graph(), worker: None, batch: EVALUATION_BATCH, inputs, outputs }
+fn evaluation_session(batch: usize) -> SessionSpec {
+    let outputs = vec![output("loss", &[batch], OutputTarget::Loss, None), output("logits", &[batch, 2], OutputTarget::Logits, None)];
+    let inputs = feeds(batch, &[0, 1, 2, 3], InputSource::Statistics);
+    SessionSpec { onnx: evaluation_graph(batch), worker: None, batch, inputs, outputs }
 }
 
 fn statistics_session() -> SessionSpec {
@@ -301,7 +298,7 @@ impl Lab {
             };
             let device = Device::open(&options).unwrap();
             let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();
-            sessions.extend([evaluation_session(), statistics_session()]);
+            sessions.extend([evaluation_session(EVALUATION_BATCH), statistics_session()]);
             for session in sessions {
                 wait(&ask(&device, move |engine| engine.add_session(&session))).unwrap();
             }
@@ -534,6 +531,25 @@ fn copies_in_large_pieces_change_no_bit() {
         let (_, pinned, contexts) = stand_in.counts();
         assert_eq!((pinned, contexts), (0, 0), "everything is given back");
     }
+}
+
+#[test]
+fn large_private_buffers_are_pinned_while_their_session_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
+    let lab = Lab::over(1, 1, Some(&stand_in.path));
+    let pinned = || lab.devices[0].copy_report().pinned_bytes;
+    let before = pinned();
+    let id = wait(&ask(&lab.devices[0], |engine| engine.add_session(&evaluation_session(512)))).unwrap();
+    // Samples of 16 bytes, labels of 8, logits of 8; the losses are below a page.
+    assert_eq!(pinned() - before, 512 * (16 + 8 + 8));
+    let logits = |session: usize| {
+        let from = source(lab.folder.path());
+        wait(&ask(&lab.devices[0], move |engine| engine.logits(session, &from, SAMPLES))).unwrap()
+    };
+    assert_eq!(logits(id), logits(WORKERS));
+    wait(&ask(&lab.devices[0], move |engine| engine.remove_session(id))).unwrap();
+    assert_eq!(pinned(), before);
 }
 
 #[test]

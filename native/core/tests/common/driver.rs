@@ -1,5 +1,7 @@
 //! The stand-in for the CUDA driver (driver.c), built where there is a C compiler.
 
+#![allow(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,7 +24,6 @@ impl StandIn {
                 return None;
             }
         }
-        #[allow(unsafe_code)]
         // SAFETY: the library has just been built from the file above, and does nothing when it is loaded.
         let library = unsafe { libloading::Library::new(&path) }.unwrap();
         Some(Self { path, library })
@@ -30,7 +31,6 @@ impl StandIn {
 
     /// Number of copies so far, bytes pinned, and contexts retained.
     pub fn counts(&self) -> (usize, usize, usize) {
-        #[allow(unsafe_code)]
         // SAFETY: a function of this signature in driver.c.
         let count = |name: &str| unsafe { self.library.get::<extern "C" fn() -> usize>(name).unwrap()() };
         (count("standInCopies"), count("standInPinned"), count("standInContexts"))
