@@ -142,6 +142,7 @@ export class Engine {
         whole: false,
         training: [sessionMemory(built, threads)],
         evaluation: [],
+        ownMemory: device.kind !== 'cpu',
       });
       return new Engine(opened, store, predicted, session, setup, options.learningRate);
     } catch (error) {

@@ -3,7 +3,8 @@
 // Weights, gradients and optimizer state: the parts of the shared store that the process touches (touched.ts), and with the weights the rows
 // that are not contiguous there and are copied together. Activations: the arena of the sessions, which run one after the other, so the
 // largest, and the constants of all. Workspace: the program and the runtime by themselves, what the runtime keeps for each node, and the
-// batches held ready. The peak is in the steps or in an evaluation, whichever takes more. What workspace consists of was measured on
+// batches held ready. The peak is in the steps or in an evaluation, whichever takes more. A device with memory of its own holds what its sessions
+// have bound and their arenas, one each, which they keep while others run; state of the optimizer stays on the host. What workspace consists of was measured on
 // Linux, x64, with Node.js 20 and ONNX Runtime 1.30 (bench/memory.md).
 
 import type { MemoryBytes } from '../contract/plan.ts';
@@ -36,9 +37,13 @@ export interface SessionMemory {
   scratchBytes: number;
   /** Samples, labels and whatever else is not in the store. */
   batchBytes: number;
+  /** What is bound of the store: values, and slabs with what is carried from one micro-batch to the next. */
+  bound: { weights: number; gradients: number };
 }
 
 export interface DeviceSessions extends Participant {
+  /** Whether the device has memory of its own, which is what is predicted then. */
+  ownMemory: boolean;
   training: readonly SessionMemory[];
   /** Sessions of an evaluation, which are there besides those of training. */
   evaluation: readonly SessionMemory[];
@@ -48,19 +53,23 @@ export interface DeviceSessions extends Participant {
 export function sessionMemory({ graph, inputs, outputs, carried = [] }: ModelGraph, threads: number): SessionMemory {
   const inStore = new Set([...inputs, ...carried, ...outputs].map(({ port }) => port));
   const others = [...graph.inputs, ...graph.outputs.map(({ name, value }) => ({ ...value, name }))];
+  const scalars = (ports: readonly { shape: readonly number[] }[]) =>
+    ports.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const gathered = inputs.filter(({ rows }) => rows && rows.length > 0 && rows.at(-1)! - rows[0]! + 1 !== rows.length);
   return {
     arenaBytes: liveness(graph, threads).arenaBytes,
     constants: constantMemory(graph),
     numNodes: graph.nodes.length,
     scratchBytes: Math.max(0, ...graph.nodes.map(heapScratchOf)),
-    gatheredBytes: gathered.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0),
+    gatheredBytes: 4 * scalars(gathered),
+    bound: { weights: 4 * scalars(inputs), gradients: 4 * (scalars(outputs) + scalars(carried)) },
     batchBytes: others.filter(({ name }) => !inStore.has(name)).reduce((sum, value) => sum + bytesOf(value), 0),
   };
 }
 
 export function predictDevice(layout: StoreLayout, device: DeviceSessions): MemoryBytes {
-  const { training, evaluation } = device;
+  const { training, evaluation, ownMemory } = device;
+  if (ownMemory) return onDevice([...training, ...evaluation]);
   const base = programBytes + layoutBytes(layout);
   const inSteps = phase(base, touchedInSteps(layout, device), training, training);
   const allWeights = { weights: 4 * layout.valuesSize, gradients: 0, optimizer: 0 };
@@ -93,6 +102,22 @@ function phase(
     activations,
     workspace: Math.ceil(base + kept + most(({ scratchBytes }) => scratchBytes) + ready + unused + reserve),
   };
+  return withTotal(parts);
+}
+
+/** Peak of a device's own memory: in an evaluation, while the sessions of training are there too. */
+function onDevice(sessions: readonly SessionMemory[]): MemoryBytes {
+  const sum = (of: (session: SessionMemory) => number) => sessions.reduce((total, session) => total + of(session), 0);
+  return withTotal({
+    weights: sum(({ bound }) => bound.weights),
+    gradients: sum(({ bound }) => bound.gradients),
+    optimizer: 0,
+    activations: sum(({ arenaBytes, constants }) => arenaBytes + constants.arenaBytes),
+    workspace: sum(({ constants, batchBytes }) => constants.otherBytes + batchBytes),
+  });
+}
+
+function withTotal(parts: Omit<MemoryBytes, 'total'>): MemoryBytes {
   return { ...parts, total: Object.values(parts).reduce((total, bytes) => total + bytes, 0) };
 }
 

@@ -2,7 +2,8 @@
 //
 // Weights, gradients and optimizer state: what the process has in memory of those parts of the store; activations: the largest size of the
 // arena of its sessions. Both are of the phase (steps, or an evaluation) in which they came to most. Workspace is the rest of the largest
-// resident size that the system has seen, so that nothing is left out.
+// resident size that the system has seen, so that nothing is left out. Of a device with memory of its own the samples are of that memory
+// (worker/deviceMemory.ts).
 
 import type { DeviceMemory } from '../contract/run.ts';
 import type { MemorySample } from '../native.ts';

@@ -145,6 +145,7 @@ function deviceMemory(input: MemoryInput, layout: StoreLayout, costs: readonly W
       whole: input.masks.masking === 'backward',
       training,
       evaluation,
+      ownMemory: kind !== 'cpu',
     });
   });
 }

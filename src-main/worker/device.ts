@@ -10,10 +10,11 @@ import { toOnnx } from '../graph/onnx.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
-import { native, type NativeDevice } from '../native.ts';
+import { native, type NativeDevice, type SessionSpec } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { Bindings, customOps } from './bindings.ts';
 import { collectGarbage } from './collectGarbage.ts';
+import { boundBytes, measureDevice } from './deviceMemory.ts';
 import { runtimeLibrary } from './runtimeLibrary.ts';
 
 /** Milliseconds between two record events and between two memory samples. */
@@ -26,6 +27,8 @@ interface Prepared {
   bindings: Bindings;
   training: number[];
   evaluation: { session: number; statistics: number | null } | null;
+  /** Of each session that is there. */
+  bound: Map<number, ReturnType<typeof boundBytes>>;
 }
 
 /** Handlers of the device contract; events go to `hub`. One run per process: `prepare` comes first and once. */
@@ -86,13 +89,29 @@ async function prepare(setup: DeviceSetup): Promise<Prepared> {
     customOps: customOps(),
   });
   const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
-  const training: number[] = [];
+  const prepared: Prepared = { setup, device, bindings, training: [], evaluation: null, bound: new Map() };
   for (const worker of setup.workers) {
-    training.push(await device.addSession(bindings.training(worker)));
+    prepared.training.push(await addSession(prepared, bindings.training(worker)));
     // What building the graph left, before the next one is built.
     await collectGarbage();
   }
-  return { setup, device, bindings, training, evaluation: null };
+  return prepared;
+}
+
+async function addSession({ device, bound }: Prepared, spec: SessionSpec): Promise<number> {
+  const session = await device.addSession(spec);
+  bound.set(session, boundBytes(spec));
+  return session;
+}
+
+async function removeSession({ device, bound }: Prepared, session: number): Promise<void> {
+  bound.delete(session);
+  await device.removeSession(session);
+}
+
+function sendMemory({ device, setup, bound }: Prepared, hub: EventHub<DeviceEvents>): void {
+  const sample = measureDevice(device, setup.device.kind, [...bound.values()]);
+  if (sample) hub.emit('memory', sample);
 }
 
 async function train(
@@ -106,14 +125,16 @@ async function train(
     const records = device.drainRecords();
     if (records.step.length > 0) hub.emit('records', records);
   };
-  const sendMemory = () => hub.emit('memory', device.memory());
-  const timers = [setInterval(sendRecords, recordsEveryMs), setInterval(sendMemory, memoryEveryMs)];
+  const timers = [
+    setInterval(sendRecords, recordsEveryMs),
+    setInterval(() => sendMemory(prepared, hub), memoryEveryMs),
+  ];
   try {
     return await device.train({ sessions: training, optimizer: setup.optimizer, source: setup.training, ...segment });
   } finally {
     timers.forEach(clearInterval);
     sendRecords();
-    sendMemory();
+    sendMemory(prepared, hub);
   }
 }
 
@@ -128,24 +149,25 @@ async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples
     statistics:
       statistics === null ? undefined : { session: statistics, batches: statisticsBatches, source: setup.training },
   });
-  hub.emit('memory', device.memory());
+  sendMemory(prepared, hub);
   return sums;
 }
 
-async function openEvaluation({ device, bindings, setup }: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
+async function openEvaluation(prepared: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
+  const { device, bindings, setup } = prepared;
   // Building a graph takes memory too, which comes where that of the steps was.
   await device.settle();
   const reestimate = setup.evaluation.statisticsBatches > 0;
-  const session = await device.addSession(bindings.evaluation(reestimate));
-  const statistics = reestimate ? await device.addSession(bindings.statistics()) : null;
+  const session = await addSession(prepared, bindings.evaluation(reestimate));
+  const statistics = reestimate ? await addSession(prepared, bindings.statistics()) : null;
   await collectGarbage();
   return { session, statistics };
 }
 
 async function closeEvaluation(prepared: Prepared): Promise<void> {
-  const { device, evaluation } = prepared;
+  const { evaluation } = prepared;
   prepared.evaluation = null;
   if (!evaluation) return;
-  await device.removeSession(evaluation.session);
-  if (evaluation.statistics !== null) await device.removeSession(evaluation.statistics);
+  await removeSession(prepared, evaluation.session);
+  if (evaluation.statistics !== null) await removeSession(prepared, evaluation.statistics);
 }

@@ -76,7 +76,7 @@ impl LargeBuffers {
     pub fn place(&mut self, regions: &[Range<usize>]) -> Result<()> {
         let mut places = vec![0; self.ports.len()];
         let mut bytes = 0;
-        let roles = [(Role::Result, 0), (Role::Slab, 0), (Role::Carried, 0), (Role::State, GAP), (Role::Batch, GAP)];
+        let roles = [(Role::Result, 0), (Role::Slab, pieces::PADDING), (Role::Carried, 0), (Role::State, GAP), (Role::Batch, GAP)];
         for (role, gap) in roles {
             let of_role: Vec<usize> = (0..self.ports.len()).filter(|&index| self.ports[index].role == role).collect();
             let parts: Vec<Range<usize>> = of_role.iter().map(|&index| self.ports[index].host.clone()).collect();

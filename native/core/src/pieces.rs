@@ -1,14 +1,17 @@
 //! Which parts of host memory are copied together, and where each of them lies on the device.
 //!
 //! Parts that are adjacent in one region of host memory become one piece, which the device mirrors byte by byte, so that it takes one copy.
-//! A piece may also take along the bytes between two parts, where the caller allows it: on the way to the device, never on the way back,
-//! as somebody else may write there. On the device every part starts at a multiple of ALIGNMENT, as kernels read several scalars at once;
+//! A piece may also take along the bytes between two parts, where the caller allows it: on the way to the device, and on the way back the padding
+//! of a worker's own slab, which nobody reads; elsewhere somebody else may write there. On the device every part starts at a multiple of ALIGNMENT, as kernels read several scalars at once;
 //! one that would not begins a piece of its own.
 
 use std::ops::Range;
 
 /// That of tensors in the store, in bytes.
 const ALIGNMENT: usize = 64;
+
+/// The most that lies between two tensors which follow each other in a slab, in bytes.
+pub const PADDING: usize = ALIGNMENT - 1;
 
 /// Of pieces, in bytes: that of allocations on a device.
 pub const PIECE_ALIGNMENT: usize = 256;

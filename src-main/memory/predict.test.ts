@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { createModel } from '../models/index.ts';
+import { predictDevice, sessionMemory } from './predict.ts';
+import { storeLayout } from './storeLayout.ts';
+
+const model = createModel({
+  family: 'resnet',
+  layers: [1, 1],
+  width: 8,
+  stem: 'cifar',
+  channels: 1,
+  image: [8, 8],
+  classes: 10,
+});
+const held = { blocks: model.blocks, neurons: {} };
+const masks = { granularity: 'block', masking: 'forward', held: [held, held, held] } as const;
+
+const plain = { numParticipants: 1, optimizerSlots: 2, statisticsBatches: 0, evaluationBatches: 1 };
+const layout = storeLayout(model.tensors, { ...masks, held: [...masks.held] }, plain);
+const session = sessionMemory(model.training({ batch: 4, granularity: 'block', masking: 'forward', held }), 1);
+
+function predict(workers: number[], ownMemory: boolean) {
+  const training = workers.map(() => session);
+  return predictDevice(layout, { participant: 0, workers, whole: false, training, evaluation: [], ownMemory });
+}
+
+test('the sessions of a CPU device share the store and an arena', () => {
+  const { weights, activations, optimizer } = predict([0, 1, 2], false);
+  expect(activations).toBe(session.arenaBytes + 3 * session.constants.arenaBytes);
+  expect(weights).toBeLessThan(2 * session.bound.weights);
+  expect(optimizer).toBeGreaterThan(0);
+});
+
+test('on a device with memory of its own every session has its weights, gradients and arena; the optimizer stays on the host', () => {
+  const one = predict([0], true);
+  const scalars = model.tensors.reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0);
+  expect(one.weights).toBe(4 * scalars);
+  expect(one.gradients).toBe(4 * scalars);
+  expect(one.optimizer).toBe(0);
+  expect(one.total).toBe(one.weights + one.gradients + one.activations + one.workspace);
+  expect(predict([0, 1, 2], true).total).toBe(3 * one.total);
+});
