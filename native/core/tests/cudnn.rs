@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, unsafe_code)]
 #![cfg(target_os = "linux")]
 
-mod common;
+#[path = "common/library.rs"]
+mod library;
 #[path = "common/onnx.rs"]
 mod onnx;
 
@@ -50,7 +51,7 @@ fn session(op: &str, provider: &'static str, inputs: &[Named], outputs: &[&str],
     inputs.iter().for_each(|(name, shape, _)| graph.input(name, FLOAT, shape));
     outputs.iter().for_each(|name| graph.inferred_output(name, FLOAT));
     graph.custom(DOMAIN, op, &inputs.iter().map(|input| input.0).collect::<Vec<_>>(), outputs, attributes);
-    let environment = runtime::environment(&common::runtime_library()).unwrap();
+    let environment = runtime::environment(&library::runtime_library()).unwrap();
     let builder = Session::builder(&environment)?.with_operators(cudnn::domain(provider)?)?;
     builder.with_env_allocators()?.commit_from_memory(&graph.finish())
 }

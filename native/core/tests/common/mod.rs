@@ -1,8 +1,6 @@
-//! Files, layouts and the runtime for tests. Layouts: tensors given by rows and holders, placed as src-main/memory/storeLayout.ts places them.
+//! Files and layouts for tests. Layouts: tensors given by rows and holders, placed as src-main/memory/storeLayout.ts places them.
 
 #![allow(dead_code, clippy::unwrap_used)]
-
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -57,14 +55,4 @@ pub fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
     header.push('\n');
     [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), data].concat()
-}
-
-/// ONNX Runtime as the app loads it.
-pub fn runtime_library() -> PathBuf {
-    let name = if cfg!(target_os = "macos") { "libonnxruntime.1.dylib" } else { "libonnxruntime.so.1" };
-    let (os, arch) =
-        (if cfg!(target_os = "macos") { "darwin" } else { "linux" }, if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" });
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules/onnxruntime-node/bin/napi-v6").join(os).join(arch).join(name);
-    assert!(path.exists(), "the ONNX Runtime library is missing: run \"npm run setup\" first");
-    path
 }
