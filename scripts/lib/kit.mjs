@@ -21,7 +21,16 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createBrotliCompress, createGzip } from 'node:zlib';
 import { runtimeFolder } from './cuda.mjs';
-import { cudaWheel, licences, providerLibrary, sharedLibrary } from './cudaWheel.mjs';
+import {
+  curandLibrary,
+  curandLicence,
+  curandWheel,
+  fetchWheel,
+  licences,
+  providerLibrary,
+  providerWheel,
+  sharedLibrary,
+} from './cudaWheel.mjs';
 import { makePortable } from './portable.mjs';
 import { root } from './processes.mjs';
 import { SetupError } from './setUp.mjs';
@@ -72,18 +81,25 @@ function addMeasurements(kit) {
     copyFileSync(join(root, 'bench', name), join(kit, 'bench', name));
 }
 
-/** All of the provider but its own library, whose path is returned. */
+/** All of the provider but its own library, whose path is returned, and cuRAND, which it is linked against. */
 async function addProvider(kit, say) {
   say("Fetching ONNX Runtime's CUDA provider, where it is not in out/cache ...");
-  const { folder, problem } = await cudaWheel();
-  if (problem)
-    throw new SetupError(
-      `ONNX Runtime's CUDA provider could not be fetched: ${problem}. Repair that, or pack with --no-provider.`,
-    );
+  const folder = await fetched(providerWheel());
+  const curand = await fetched(curandWheel);
+  copyFileSync(join(curand, curandLibrary), join(kit, 'app', runtimeFolder, curandLibrary));
+  mkdirSync(join(kit, 'licences/curand'));
+  copyFileSync(join(curand, curandLicence), join(kit, 'licences/curand', curandLicence));
   copyFileSync(join(folder, sharedLibrary), join(kit, 'app', runtimeFolder, sharedLibrary));
   mkdirSync(join(kit, 'licences/onnxruntime'));
   for (const name of licences) copyFileSync(join(folder, name), join(kit, 'licences/onnxruntime', name));
   return join(folder, providerLibrary);
+}
+
+async function fetched(wheel) {
+  const { folder, problem } = await fetchWheel(wheel);
+  if (problem)
+    throw new SetupError(`${wheel.name} could not be fetched: ${problem}. Repair that, or pack with --no-provider.`);
+  return folder;
 }
 
 /** The same bytes for the same files, so that parts of an earlier kit stay good where nothing changed. */

@@ -59,7 +59,7 @@ export async function makePortable(folder) {
 function isRun(path) {
   const [, platform] = /onnxruntime-node\/bin\/napi-v6\/(.+)$/.exec(path) ?? [];
   if (platform !== undefined && platform !== 'linux' && !platform.startsWith('linux/x64')) return false;
-  if (basename(path).startsWith('libonnxruntime_providers_')) return false;
+  if (/^lib(onnxruntime_providers_|curand)/.test(basename(path))) return false;
   return basename(path) !== 'node_modules' && !notRun.test(path);
 }
 

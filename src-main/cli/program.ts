@@ -15,7 +15,7 @@ import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
 import { sdpHome } from '../run/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
-import { metricOf, printDiagnosis, printEnd, printJson, printTable } from './output.ts';
+import { metricOf, printDiagnosis, printEnd, printable, printJson, printTable } from './output.ts';
 import { printPlan } from './printPlan.ts';
 import { replayCases, type ReplayFlags } from './replay.ts';
 import { serveApp } from './serve.ts';
@@ -71,7 +71,7 @@ function addDeviceCommand(program: Command): void {
           d.name,
         ]),
       ]);
-      for (const { kind, reason } of missing) console.log(`${kind}: ${reason}`);
+      for (const { kind, reason } of missing) console.log(printable(`${kind}: ${reason}`));
       console.log('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
     });
 }

@@ -9,7 +9,7 @@ export type Purpose = z.infer<typeof purpose>;
 export const finding = z.object({
   id: z.string(),
   title: z.string(),
-  /** missing: what was asked for does not work without it; warning: it works, worse; info: nothing that was asked for needs it. */
+  /** missing: what was asked for does not work without it; warning: it works, worse; info: what was asked for works without it. */
   state: z.enum(['ok', 'info', 'warning', 'missing']),
   /** A sentence without its full stop. */
   detail: z.string(),

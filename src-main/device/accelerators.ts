@@ -12,7 +12,7 @@ import { connect } from '../transport/client.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
 import { runsOn } from './cudaArchitectures.ts';
 import { cudaProvider } from './cudaLibraries.ts';
-import { isThere } from './libraryPlaces.ts';
+import { isFile } from './libraryPlaces.ts';
 import { cudaCards } from './nvidiaCards.ts';
 
 export interface Accelerators {
@@ -64,7 +64,7 @@ async function findCuda(probe: Probe, patienceMs: number): Promise<Accelerators>
   const { cards, problem } = await cudaCards(patienceMs);
   if (cards.length === 0) throw new UserError('device', problem ?? 'the NVIDIA driver lists no card');
   const path = cudaProvider(runtimeLibrary());
-  const code = (await isThere(path)) ? await native().readNvidiaLibrary(path) : null;
+  const code = (await isFile(path)) ? await native().readNvidiaLibrary(path) : null;
   const without = cards.filter(({ computeCapability: of }) => code && of && !runsOn(code, of));
   const usable = cards.filter((card) => !without.includes(card));
   if (usable.length > 0) await probe('cuda', usable[0]!.index);

@@ -1,10 +1,12 @@
 // Finding CUDA's libraries on made-up machines.
 
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
+  cudnnFor,
   cudnnLibraries,
   provider,
   toolkit,
@@ -48,6 +50,7 @@ it('asks for what the provider is linked against and what it opens, in the versi
   );
   expect(preload).toEqual([]);
   expect(await cudaLibraries(join(root, 'elsewhere/libonnxruntime.so.1'), { root, env: {} })).toEqual({
+    provider: null,
     libraries: [],
     preload: [],
   });
@@ -81,8 +84,8 @@ it('finds what Python packages bring, by the Python on the path, and loads it in
     join(root, 'app/libonnxruntime_providers_shared.so'),
     cu13('libcublasLt.so.13'),
     cu13('libcublas.so.13'),
-    cu13('libcudart.so.13'),
     cu13('libcurand.so.10'),
+    cu13('libcudart.so.13'),
     join(site, 'cudnn/lib/libcudnn.so.9'),
     cu13('libcufft.so.12'),
     cu13('libnvrtc.so.13'),
@@ -131,18 +134,18 @@ it('takes what belongs together from the place that has most of it', async () =>
 });
 
 it('says which library is there for another CUDA only', async () => {
-  await writeLibraries(join(root, 'usr/local/cuda-12.9/lib64'), { ...toolkit(12), ...cudnnLibraries });
+  await writeLibraries(join(root, 'usr/local/cuda-12.9/lib64'), { ...toolkit(12), ...cudnnFor(12) });
   const { libraries, preload } = await cudaLibraries(runtime, { root, env: {} });
   const wrong = libraries.filter((library) => library.found === null);
   expect(wrong.map(({ name, wrongMajor }) => [name, wrongMajor?.slice(root.length)])).toEqual([
     ['libcublasLt.so.13', '/usr/local/cuda-12.9/lib64/libcublasLt.so.12'],
     ['libcublas.so.13', '/usr/local/cuda-12.9/lib64/libcublas.so.12'],
-    ['libcurand.so.10', '/usr/local/cuda-12.9/lib64/libcurand.so.10'],
     ['libcudart.so.13', '/usr/local/cuda-12.9/lib64/libcudart.so.12'],
+    ['libcudnn.so.9', '/usr/local/cuda-12.9/lib64/libcudnn.so.9'],
     ['libcufft.so.12', '/usr/local/cuda-12.9/lib64/libcufft.so.11'],
     ['libnvrtc.so.13', '/usr/local/cuda-12.9/lib64/libnvrtc.so.12'],
   ]);
-  expect(preload).toEqual([join(root, 'usr/local/cuda-12.9/lib64/libcudnn.so.9')]);
+  expect(preload).toEqual([join(root, 'usr/local/cuda-12.9/lib64/libcurand.so.10')]);
 });
 
 it('loads what cuDNN opens where its libraries have no path to each other', async () => {
@@ -160,4 +163,38 @@ it('takes a provider for CUDA 12 at its word', async () => {
   const needed = provider.needed!.map((name) => name.replace('.so.13', '.so.12'));
   await writeProvider(join(root, 'app'), { ...provider, needed });
   expect(Object.keys(await found())).toContain('libnvrtc.so.12');
+});
+
+it('passes over cuDNN for another CUDA, whose names are the same', async () => {
+  await writeLibraries(join(root, 'usr/lib/x86_64-linux-gnu'), { ...toolkit(13), ...cudnnFor(12) });
+  await writeLibraries(join(root, 'opt/conda/lib'), cudnnFor(13));
+  expect(await found()).toMatchObject({
+    'libcublas.so.13': '/usr/lib/x86_64-linux-gnu/libcublas.so.13',
+    'libcudnn.so.9': '/opt/conda/lib/libcudnn.so.9',
+  });
+});
+
+it('names libraries that cannot be read, links that lead round, and pipes, and waits for none', async () => {
+  const folder = join(root, 'usr/lib/x86_64-linux-gnu');
+  await writeLibraries(folder, { ...toolkit(13), ...cudnnLibraries });
+  await truncate(join(folder, 'libcublas.so.13'), 30);
+  for (const name of ['libcudart.so.13', 'libcurand.so.10']) await rm(join(folder, name));
+  await symlink('libcudart.so.13', join(folder, 'libcudart.so.13'));
+  if (process.platform === 'linux') execFileSync('mkfifo', [join(folder, 'libcurand.so.10')]);
+  else await writeFile(join(folder, 'libcurand.so.10'), '');
+  const { libraries } = await cudaLibraries(runtime, { root, env: {} });
+  const lacking = libraries.filter((library) => library.found === null);
+  expect(lacking.map(({ name, damaged, wrongMajor }) => [name, damaged, wrongMajor])).toEqual(
+    ['libcublas.so.13', 'libcurand.so.10', 'libcudart.so.13'].map((name) => [name, join(folder, name), undefined]),
+  );
+});
+
+it('says why a provider cannot be read', async () => {
+  const path = join(root, 'app/libonnxruntime_providers_cuda.so');
+  await truncate(path, 100);
+  expect(await cudaLibraries(runtime, { root, env: {} })).toEqual({
+    provider: { path, problem: expect.stringContaining(`${path} is not a shared library`) as string },
+    libraries: [],
+    preload: [],
+  });
 });

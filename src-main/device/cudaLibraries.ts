@@ -5,8 +5,9 @@
 // folder or the environment names goes first in any case. Loaded in the order of `preload`, they serve whoever asks for their names later.
 
 import { dirname, join } from 'node:path';
+import { UserError } from '../contract/errors.ts';
 import { native, type NvidiaLibrary } from '../native.ts';
-import { isNvidiaName, isThere, libraryPlaces, type Machine, type Place } from './libraryPlaces.ts';
+import { isFile, isNvidiaName, libraryPlaces, type Machine, type Place } from './libraryPlaces.ts';
 
 export interface CudaLibrary {
   name: string;
@@ -16,9 +17,15 @@ export interface CudaLibrary {
   found: string | null;
   /** One of another major version, or for another CUDA, in its place. */
   wrongMajor?: string;
+  /** One of this very name that cannot be read as a library. */
+  damaged?: string;
 }
 
+export type CudaProvider = { path: string; library: NvidiaLibrary } | { path: string; problem: string };
+
 export interface CudaLibraries {
+  /** Beside the runtime; null: it is not there. */
+  provider: CudaProvider | null;
   libraries: CudaLibrary[];
   /** Absolute paths, those first that others need. */
   preload: string[];
@@ -31,7 +38,7 @@ export function cudaProvider(runtimeLibrary: string): string {
 
 const known = new Map<string, Promise<CudaLibraries>>();
 
-/** For the provider beside this runtime; nothing where there is none. Looked for once per process, unless another machine is given. */
+/** For the provider beside this runtime; nothing where there is none that can be read. Looked for once per process, unless another machine is given. */
 export function cudaLibraries(runtimeLibrary: string, machine?: Partial<Machine>): Promise<CudaLibraries> {
   if (machine) return search(runtimeLibrary, { root: '/', env: process.env, ...machine });
   const before = known.get(runtimeLibrary);
@@ -42,16 +49,26 @@ export function cudaLibraries(runtimeLibrary: string, machine?: Partial<Machine>
 }
 
 async function search(runtimeLibrary: string, machine: Machine): Promise<CudaLibraries> {
-  const path = cudaProvider(runtimeLibrary);
-  if (!(await isThere(path))) return { libraries: [], preload: [] };
-  const provider = await native().readNvidiaLibrary(path);
-  const asked = namesOf(provider);
+  const provider = await readProvider(cudaProvider(runtimeLibrary));
+  if (!provider || 'problem' in provider) return { provider, libraries: [], preload: [] };
+  const { path, library } = provider;
+  const asked = namesOf(library);
   const places = await libraryPlaces(dirname(path), machine);
-  const searching = new Search(asked, byWorth(places, asked), cudaMajorOf(provider));
+  const searching = new Search(asked, byWorth(places, asked), cudaMajorOf(library));
   await searching.addAll();
   const shared = join(dirname(path), 'libonnxruntime_providers_shared.so');
   const { libraries, preload } = searching;
-  return { libraries, preload: (await isThere(shared)) ? [shared, ...preload] : preload };
+  return { provider, libraries, preload: (await isFile(shared)) ? [shared, ...preload] : preload };
+}
+
+async function readProvider(path: string): Promise<CudaProvider | null> {
+  if (!(await isFile(path))) return null;
+  try {
+    return { path, library: await native().readNvidiaLibrary(path) };
+  } catch (error) {
+    if (error instanceof UserError) return { path, problem: error.message };
+    throw error;
+  }
 }
 
 interface Asked {
@@ -83,7 +100,7 @@ class Search {
     const anywhere = [...(user ? [join(user.folder, name)] : []), ...this.pathsOf((file) => fits(file, name))];
     const found = await this.first(name, [...beside, ...anywhere]);
     const why = own ? { neededBy: 'the provider', linked: own.linked } : { neededBy, linked };
-    this.libraries.push({ name, ...why, ...(found ? { found: found.path } : this.lacking(name)) });
+    this.libraries.push({ name, ...why, ...(found ? { found: found.path } : await this.lacking(name)) });
     if (!found) return;
     const { path, library } = found;
     const next = { neededBy: name, user: { folder: dirname(path), runpath: runpathOf(library, path) } };
@@ -95,19 +112,28 @@ class Search {
     }
   }
 
-  /** The first that can be read, and is not linked against another CUDA: some libraries keep their version from one CUDA to the next. */
+  /** The first that can be read; of cuDNN, the first for the provider's CUDA. */
   private async first(
     name: string,
     paths: readonly string[],
   ): Promise<{ path: string; library: NvidiaLibrary } | null> {
     for (const path of paths) {
       const library = await readable(path, isDispatcher(name));
-      if (library && isOfCuda(library, this.cudaMajor)) return { path, library };
+      if (library && !(isDispatcher(name) && (await this.isOfOtherCuda(dirname(path))))) return { path, library };
     }
     return null;
   }
 
-  private lacking(name: string): Pick<CudaLibrary, 'found' | 'wrongMajor'> {
+  /** cuDNN has the same names for every CUDA, and none of its libraries is linked against one. One of them opens cuBLAS, by its version. */
+  private async isOfOtherCuda(folder: string): Promise<boolean> {
+    const user = await readable(join(folder, 'libcudnn_adv.so.9'), true);
+    const major = majorOf(user?.opened.find((name) => stemOf(name) === 'libcublasLt.so') ?? '');
+    return major !== undefined && this.cudaMajor !== undefined && major !== this.cudaMajor;
+  }
+
+  private async lacking(name: string): Promise<Pick<CudaLibrary, 'found' | 'wrongMajor' | 'damaged'>> {
+    for (const path of this.pathsOf((file) => file === name))
+      if (!(await readable(path, false))) return { found: null, damaged: path };
     const wrongMajor = this.pathsOf((file) => stemOf(file) === stemOf(name) && majorOf(file) !== undefined)[0];
     return wrongMajor === undefined ? { found: null } : { found: null, wrongMajor };
   }
@@ -118,16 +144,11 @@ class Search {
 }
 
 async function readable(path: string, contents: boolean): Promise<NvidiaLibrary | null> {
-  return (await isThere(path))
+  return (await isFile(path))
     ? native()
         .readNvidiaLibrary(path, contents)
         .catch(() => null)
     : null;
-}
-
-function isOfCuda({ needed }: NvidiaLibrary, major: string | undefined): boolean {
-  const own = cudaMajorOf({ needed });
-  return own === undefined || major === undefined || own === major;
 }
 
 /** cuDNN's first library opens the others, which lie beside it and carry its version. */

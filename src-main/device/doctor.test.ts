@@ -1,12 +1,12 @@
 // The diagnosis of made-up machines, from their files.
 
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
-import { cudnnLibraries, toolkit, writeLibraries, writeProvider } from '../testing/cudaMachine.ts';
+import { cudnnFor, toolkit, writeLibraries, writeProvider } from '../testing/cudaMachine.ts';
 import { diagnose } from './doctor.ts';
 import { machineFacts, type Surroundings } from './machineFacts.ts';
 
@@ -40,7 +40,7 @@ it.runIf(isSupported)('says that there is no driver, and that cuDNN is missing',
 });
 
 it.runIf(isSupported)('finds nothing but CUDA 12 beside a provider for 13', async () => {
-  await writeLibraries(join(root, 'usr/lib/x86_64-linux-gnu'), { ...toolkit(12), ...cudnnLibraries });
+  await writeLibraries(join(root, 'usr/lib/x86_64-linux-gnu'), { ...toolkit(12), ...cudnnFor(12) });
   const { 'cuda-libraries-other': other } = await cuda('cuda');
   expect(other).toMatch(/^missing: libcublasLt\.so\.13, libcublas\.so\.13, .*x86_64-linux-gnu\/libcublasLt\.so\.12/);
 });
@@ -101,4 +101,10 @@ it('says why there is no data folder', async () => {
     state: 'missing',
     detail: 'its disk is gone',
   });
+});
+
+it.runIf(isSupported)('judges a machine with a damaged provider all the same', async () => {
+  await truncate(join(root, 'app/libonnxruntime_providers_cuda.so'), 100);
+  const { findings } = await diagnose({ ...around, purpose: 'cuda' });
+  expect(findings.find(({ id }) => id === 'cuda-provider')).toMatchObject({ state: 'missing' });
 });

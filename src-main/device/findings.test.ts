@@ -26,23 +26,25 @@ const card: NvidiaCard = {
 const names = ['libcublasLt.so.13', 'libcublas.so.13', 'libcudart.so.13'];
 const opened = ['libcudnn.so.9', 'libcufft.so.12', 'libnvrtc.so.13'];
 
+const provider = {
+  path: '/app/libonnxruntime_providers_cuda.so',
+  library: {
+    needed: names,
+    runpath: [],
+    opened,
+    architectures: ['7.5', '8.0', '8.6', '8.9', '9.0a', '12.0a'],
+    hasPtx: false,
+    version: '1.30.0',
+  },
+};
+
 /** A machine that has everything. */
 const good: MachineFacts = {
   platform: 'linux',
   arch: 'x64',
   cpu: { name: 'A processor', logicalCores: 8, memoryBytes: 64 * gib },
   runtime: { path: '/app/libonnxruntime.so.1', version: '1.30.0' },
-  provider: {
-    path: '/app/libonnxruntime_providers_cuda.so',
-    library: {
-      needed: names,
-      runpath: [],
-      opened,
-      architectures: ['7.5', '8.0', '8.6', '8.9', '9.0a', '12.0a'],
-      hasPtx: false,
-      version: '1.30.0',
-    },
-  },
+  provider,
   libraries: [...names, ...opened].map((name) => ({
     name,
     neededBy: 'the provider',
@@ -142,8 +144,8 @@ it('says which driver is new enough', () => {
       remedy: "install NVIDIA's driver 580 or newer (https://www.nvidia.com/drivers)",
     },
   ]);
-  const library = { ...good.provider!.library, needed: ['libcudart.so.12'] };
-  expect(troubles({ cards, provider: { ...good.provider!, library } })).toEqual([]);
+  const library = { ...provider.library, needed: ['libcudart.so.12'] };
+  expect(troubles({ cards, provider: { ...provider, library } })).toEqual([]);
 });
 
 it('names the packages that bring what is missing', () => {
@@ -170,6 +172,35 @@ it('tells libraries for another CUDA from those that are not there', () => {
   ]);
 });
 
+it('names damaged libraries, and a damaged provider with the way to another', () => {
+  const path = '/cuda/libcudart.so.13';
+  const libraries = good.libraries.map((one) => (one.found === path ? { ...one, found: null, damaged: path } : one));
+  const problem = `${provider.path} is not a shared library`;
+  expect(troubles({ libraries, provider: { path: provider.path, problem } })).toEqual([
+    {
+      id: 'cuda-provider',
+      title: 'CUDA provider',
+      state: 'missing',
+      detail: problem,
+      remedy: expect.stringMatching(/^remove that file, then in a checkout: npm run setup/) as string,
+    },
+    {
+      id: 'cuda-libraries-damaged',
+      title: 'CUDA libraries',
+      state: 'missing',
+      detail: `libcudart.so.13 is damaged or may not be read: ${path}`,
+      remedy: "python3 -m pip install 'nvidia-cuda-runtime==13.*'",
+    },
+  ]);
+});
+
+it('says that a provider names no CUDA and has code for no card', () => {
+  const library = { ...provider.library, needed: [], architectures: [] };
+  expect(judge({ provider: { ...provider, library } })).toContainEqual(
+    expect.objectContaining({ detail: '1.30.0, for a CUDA that it does not name, with code for no card' }),
+  );
+});
+
 it('takes what can be done without for a warning', () => {
   expect(troubles(lacking(['libcufft.so.12', 'libnvrtc.so.13'])).map(({ id, state }) => [id, state])).toEqual([
     ['cuda-libraries-optional', 'warning'],
@@ -177,10 +208,10 @@ it('takes what can be done without for a warning', () => {
 });
 
 it('compares the versions of provider and runtime', () => {
-  const provider = { ...good.provider!, library: { ...good.provider!.library, version: '1.31.1' } };
-  expect(troubles({ provider })).toMatchObject([{ id: 'cuda-provider', state: 'missing' }]);
-  const { version: _, ...silent } = good.provider!.library;
-  expect(troubles({ provider: { ...good.provider!, library: silent } })).toEqual([]);
+  const other = { ...provider, library: { ...provider.library, version: '1.31.1' } };
+  expect(troubles({ provider: other })).toMatchObject([{ id: 'cuda-provider', state: 'missing' }]);
+  const { version: _, ...silent } = provider.library;
+  expect(troubles({ provider: { ...provider, library: silent } })).toEqual([]);
 });
 
 it('offers WebGPU to cards that the provider has no code for', () => {

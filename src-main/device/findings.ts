@@ -5,7 +5,7 @@
 
 import { formatBytes } from '../contract/bytes.ts';
 import type { Finding, Purpose } from '../contract/doctor.ts';
-import type { NvidiaCard } from '../native.ts';
+import type { NvidiaCard, NvidiaLibrary } from '../native.ts';
 import { runsOn } from './cudaArchitectures.ts';
 import { cudaMajorOf, type CudaLibrary } from './cudaLibraries.ts';
 import type { MachineFacts } from './machineFacts.ts';
@@ -41,6 +41,11 @@ export function machineLine({ cpu, cards }: MachineFacts): string {
 
 function hasNvidia({ cards, pciCards, deviceFiles }: MachineFacts): boolean {
   return cards.driver !== null || cards.cards.length > 0 || pciCards > 0 || deviceFiles.length > 0;
+}
+
+/** What the provider says about itself; null: it is not there, or damaged. */
+function libraryOf({ provider }: MachineFacts): NvidiaLibrary | null {
+  return provider && 'library' in provider ? provider.library : null;
 }
 
 function asInformation(finding: Finding): Finding {
@@ -112,9 +117,10 @@ function cudaFindings(facts: MachineFacts): Finding[] {
 }
 
 function driver(facts: MachineFacts): Finding {
-  const { cards, provider, pciCards } = facts;
+  const { cards, pciCards } = facts;
+  const library = libraryOf(facts);
   const about = { id: 'cuda-driver', title: 'NVIDIA driver' };
-  const major = Number(provider ? cudaMajorOf(provider.library) : undefined) || newestCuda;
+  const major = cudaMajor(library);
   const newer = `install NVIDIA's driver ${oldestDriver[major] ?? 'of the newest branch'} or newer (https://www.nvidia.com/drivers)`;
   if (cards.driver === null) {
     const seen =
@@ -123,10 +129,15 @@ function driver(facts: MachineFacts): Finding {
     return { ...about, state: 'missing', detail, remedy: `${newer}; in a container, start it with --gpus all` };
   }
   const detail = `${cards.driver}, knows CUDA up to ${cards.cudaVersion ?? 'a version that it does not tell'}`;
-  if (provider && Number.parseInt(cards.cudaVersion ?? '', 10) < major) {
+  if (library && Number.parseInt(cards.cudaVersion ?? '', 10) < major) {
     return { ...about, state: 'missing', detail: `${detail}, and the provider needs CUDA ${major}`, remedy: newer };
   }
   return { ...about, state: 'ok', detail };
+}
+
+/** Of the provider; where there is none, of the newest. */
+function cudaMajor(library: NvidiaLibrary | null): number {
+  return Number(library ? cudaMajorOf(library) : undefined) || newestCuda;
 }
 
 function unusableFiles({ deviceFiles, cards }: MachineFacts): Finding[] {
@@ -145,29 +156,35 @@ function unusableFiles({ deviceFiles, cards }: MachineFacts): Finding[] {
 
 function provider({ provider: found, runtime: beside }: MachineFacts): Finding {
   const about = { id: 'cuda-provider', title: 'CUDA provider' };
-  const fetch = 'npm run setup, which fetches it where there is a card';
+  const fetch =
+    'in a checkout: npm run setup, on the machine with the card; for a portable folder: npm run gpu -- pack DIR';
   if (!found) {
     const detail = "libonnxruntime_providers_cuda.so is not beside ONNX Runtime's library";
     return { ...about, state: 'missing', detail, remedy: fetch };
   }
+  const again = `remove that file, then ${fetch}`;
+  if ('problem' in found) return { ...about, state: 'missing', detail: found.problem, remedy: again };
   const { version = null, needed, architectures, hasPtx } = found.library;
-  const code = [...architectures, ...(hasPtx ? ['PTX'] : [])].join(', ');
-  const detail = `${version ?? 'of a version that it does not tell'}, for CUDA ${cudaMajorOf({ needed })}, with code for ${code}`;
+  const cuda = cudaMajorOf({ needed });
+  const code = [...architectures, ...(hasPtx ? ['PTX'] : [])].join(', ') || 'no card';
+  const detail = `${version ?? 'version not known'}, for ${cuda === undefined ? 'a CUDA that it does not name' : `CUDA ${cuda}`}, with code for ${code}`;
   const runtimeVersion = 'version' in beside ? beside.version : null;
   if (version !== null && runtimeVersion !== null && version !== runtimeVersion) {
     const other = `${found.path} is of version ${version}, and ONNX Runtime ${runtimeVersion}`;
-    return { ...about, state: 'missing', detail: other, remedy: `remove that file, then ${fetch}` };
+    return { ...about, state: 'missing', detail: other, remedy: again };
   }
   return { ...about, state: 'ok', detail };
 }
 
 /** One finding for all libraries that were found, and one for those that lack in the same way. */
-function cudaLibraryFindings({ libraries, provider: of }: MachineFacts): Finding[] {
-  const major = Number((of ? cudaMajorOf(of.library) : undefined) ?? newestCuda);
+function cudaLibraryFindings(facts: MachineFacts): Finding[] {
+  const { libraries } = facts;
+  const major = cudaMajor(libraryOf(facts));
   const lacking = libraries.filter(({ found }) => found === null);
   const needed = lacking.filter(isNeeded);
   const other = needed.filter(({ wrongMajor }) => wrongMajor !== undefined);
-  const nowhere = needed.filter(({ wrongMajor }) => wrongMajor === undefined);
+  const damaged = needed.filter((library) => library.damaged !== undefined);
+  const nowhere = needed.filter((library) => library.wrongMajor === undefined && library.damaged === undefined);
   const optional = lacking.filter((library) => !isNeeded(library));
   const found = libraries.flatMap((library) => library.found ?? []);
   const findings: (Finding | null)[] = [
@@ -182,10 +199,17 @@ function cudaLibraryFindings({ libraries, provider: of }: MachineFacts): Finding
       major,
     ),
     lack(
+      'cuda-libraries-damaged',
+      damaged,
+      'missing',
+      (names) => `${names} damaged or may not be read: ${damaged.map((library) => library.damaged).join(', ')}`,
+      major,
+    ),
+    lack(
       'cuda-libraries-optional',
       optional,
       'warning',
-      (names) => `${names} not found, which some kernels need`,
+      (names) => `${names} not found; some kernels need ${optional.length === 1 ? 'it' : 'them'}`,
       major,
     ),
   ];
@@ -243,20 +267,21 @@ function byFolder(paths: readonly string[]): string {
 }
 
 function cards(facts: MachineFacts): Finding[] {
-  const { cards: found, visible, provider: of } = facts;
+  const { cards: found, visible } = facts;
   if (found.driver === null) return [];
   if (found.cards.length === 0) {
-    const hidden = visible === undefined ? undefined : `CUDA_VISIBLE_DEVICES=${visible} leaves no card`;
+    const hidden =
+      visible === undefined || found.problem ? undefined : `CUDA_VISIBLE_DEVICES=${visible} leaves no card`;
     const detail = hidden ?? found.problem ?? 'the driver lists no card';
     const remedy = hidden ? 'unset CUDA_VISIBLE_DEVICES' : 'in a container, start it with --gpus all';
     return [{ id: 'cuda-cards', title: 'Cards', state: 'missing', detail, remedy }];
   }
-  const judged = found.cards.map((card) => judgeCard(card, of?.library));
+  const judged = found.cards.map((card) => judgeCard(card, libraryOf(facts)));
   const works = judged.some(({ state }) => state === 'ok');
   return judged.map((finding) => (works && finding.state === 'missing' ? { ...finding, state: 'warning' } : finding));
 }
 
-function judgeCard(card: NvidiaCard, library: { architectures: string[]; hasPtx: boolean } | undefined): Finding {
+function judgeCard(card: NvidiaCard, library: NvidiaLibrary | null): Finding {
   const about = { id: `cuda-card-${card.index}`, title: `cuda:${card.index}` };
   const detail = describeCard(card);
   if (card.migMode && card.slices.length === 0) {

@@ -141,7 +141,7 @@ export async function systemLibrary(name: string, machine: Machine): Promise<str
 
 /** The first that can be reached; links that lead nowhere are not there. */
 export async function firstThere(paths: readonly string[]): Promise<string | null> {
-  for (const path of paths) if (await isThere(path)) return path;
+  for (const path of paths) if (await isFile(path)) return path;
   return null;
 }
 
@@ -152,6 +152,14 @@ export function isNvidiaName(name: string): boolean {
 
 async function namesIn(folder: string): Promise<string[]> {
   return (await readdir(folder).catch(() => [])).sort();
+}
+
+/** Not a folder, nor a pipe, at which a reader would wait. */
+export function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }
 
 export function isThere(path: string): Promise<boolean> {

@@ -5,10 +5,10 @@ import { access, constants, readdir, readFile, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import { native, type NvidiaCards, type NvidiaLibrary } from '../native.ts';
+import { native, type NvidiaCards } from '../native.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
-import { cudaLibraries, cudaProvider, type CudaLibrary } from './cudaLibraries.ts';
-import { isThere, systemLibrary, type Machine } from './libraryPlaces.ts';
+import { cudaLibraries, type CudaLibrary, type CudaProvider } from './cudaLibraries.ts';
+import { isFile, isThere, systemLibrary, type Machine } from './libraryPlaces.ts';
 import { cudaCards } from './nvidiaCards.ts';
 
 export interface MachineFacts {
@@ -17,7 +17,7 @@ export interface MachineFacts {
   cpu: { name: string; logicalCores: number; memoryBytes: number };
   runtime: { path: string; version: string | null } | { problem: string };
   /** The CUDA provider beside the runtime, and what it says about itself; null: it is not there. */
-  provider: { path: string; library: NvidiaLibrary } | null;
+  provider: CudaProvider | null;
   libraries: CudaLibrary[];
   cards: NvidiaCards;
   /** CUDA_VISIBLE_DEVICES. */
@@ -63,14 +63,15 @@ export async function machineFacts(around: Surroundings = {}): Promise<MachineFa
   const machine: Machine = { root: '/', env: process.env, ...around.machine };
   const at = (path: string) => join(machine.root, path);
   const runtime = await runtimeFacts(around.runtime);
-  const path = 'path' in runtime ? runtime.path : null;
+  const { provider, libraries } =
+    'path' in runtime ? await cudaLibraries(runtime.path, machine) : { provider: null, libraries: [] };
   return {
     platform: process.platform,
     arch: process.arch,
     cpu: native().describeCpu(),
     runtime,
-    provider: path === null ? null : await providerFacts(cudaProvider(path)),
-    libraries: path === null ? [] : (await cudaLibraries(path, machine)).libraries,
+    provider,
+    libraries,
     cards: await cudaCards(patienceMs, around.driverLibrary),
     visible: machine.env.CUDA_VISIBLE_DEVICES,
     pciCards: await countPciCards(at('/sys/bus/pci/devices')),
@@ -87,16 +88,12 @@ export async function machineFacts(around: Surroundings = {}): Promise<MachineFa
 async function runtimeFacts(given: string | undefined): Promise<MachineFacts['runtime']> {
   try {
     const path = given ?? runtimeLibrary();
-    const isElf = process.platform === 'linux' && (await isThere(path));
+    const isElf = process.platform === 'linux' && (await isFile(path));
     return { path, version: isElf ? ((await native().readNvidiaLibrary(path, false)).version ?? null) : null };
   } catch (error) {
     if (error instanceof UserError) return { problem: error.message };
     throw error;
   }
-}
-
-async function providerFacts(path: string): Promise<MachineFacts['provider']> {
-  return (await isThere(path)) ? { path, library: await native().readNvidiaLibrary(path) } : null;
 }
 
 /** Vendor 10de, class 03 (display). */

@@ -27,17 +27,23 @@ export function toolkit(major: 12 | 13): Record<string, Elf> {
     [`libcudart.so.${major}`]: {},
     [`libcublas.so.${major}`]: { needed: [`libcublasLt.so.${major}`] },
     [`libcublasLt.so.${major}`]: {},
-    'libcurand.so.10': { needed: [`libcudart.so.${major}`] },
+    'libcurand.so.10': {},
     [`libcufft.so.${major - 1}`]: {},
     [`libnvrtc.so.${major}`]: {},
   };
 }
 
-export const cudnnLibraries: Record<string, Elf> = {
-  'libcudnn.so.9': cudnn,
-  'libcudnn_graph.so.9': {},
-  'libcudnn_ops.so.9': { needed: ['libcudnn_graph.so.9'] },
-};
+/** cuDNN for a CUDA: the same names for each. */
+export function cudnnFor(major: 12 | 13): Record<string, Elf> {
+  return {
+    'libcudnn.so.9': cudnn,
+    'libcudnn_adv.so.9': { needed: ['libcudnn_graph.so.9'], strings: [`libcublasLt.so.${major}`] },
+    'libcudnn_graph.so.9': {},
+    'libcudnn_ops.so.9': { needed: ['libcudnn_graph.so.9'] },
+  };
+}
+
+export const cudnnLibraries = cudnnFor(13);
 
 /** Writes libraries into a folder; their names are their sonames. */
 export async function writeLibraries(folder: string, libraries: Record<string, Elf>): Promise<void> {

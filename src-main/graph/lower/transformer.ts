@@ -163,7 +163,7 @@ const lowerLinearCrossEntropyGradient: Lowering = (g, { inputs }, provider) => {
   const p = exp(g, logProbability);
   if (provider === 'cuda') {
     // Nothing is scattered, as for rowSums; and the gradient of the logits is made once for both products.
-    const classes = g.constant('int64', [1, w.shape[0]!], [...Array(w.shape[0]!).keys()]);
+    const classes = g.constant('int64', [1, w.shape[0]!], [...Array(w.shape[0]).keys()]);
     const oneHot = cast(g, equal(g, reshape(g, label, [label.shape[0]!, 1]), classes), 'float32');
     const dlogits = mul(g, sub(g, p, oneHot), factor);
     return [gemm(g, dlogits, w, { transA: 0, transB: 0 }), gemm(g, dlogits, h, { transA: 1, transB: 0 })];
