@@ -26,6 +26,31 @@ export interface DeviceProcess {
   kill(): void;
 }
 
+const living = new Set<DeviceProcess>();
+const endLiving = (): void => living.forEach((device) => device.kill());
+
+/** Ends it with this process, however this one comes to its end; for the hosts that start them. */
+export function endWithUs(device: DeviceProcess): DeviceProcess {
+  if (living.size === 0) process.once('exit', endLiving);
+  living.add(device);
+  void device.exited.then(() => {
+    living.delete(device);
+    if (living.size === 0) process.off('exit', endLiving);
+  });
+  return device;
+}
+
+/** The result of `work`, or undefined where it takes longer; leaves no timer behind. */
+export async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Arguments for its JavaScript engine: a small nursery, as building graphs otherwise leaves one of 32 MB behind. */
 export const engineArguments: readonly string[] = ['--max-semi-space-size=1'];
 

@@ -15,14 +15,15 @@ import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { isAlive } from './isAlive.ts';
-import { howItEnded, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
+import { howItEnded, within, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
 
 type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 
 interface Member {
   device: RunDevice;
   process: DeviceProcess;
-  client: DeviceClient;
+  /** Once it has answered. */
+  client?: DeviceClient;
 }
 
 export interface FleetOptions {
@@ -41,12 +42,13 @@ export class Fleet {
   private lost: UserError | undefined;
   private failLost!: (error: UserError) => void;
   private readonly loss = new Promise<never>((_, reject) => (this.failLost = reject));
+  /** In the order of the devices; each from the moment on that its process is started. */
+  private readonly members: Member[] = [];
+  private readonly removeStore = (): void => this.store.close();
 
-  private constructor(
-    readonly store: NativeStore,
-    private readonly members: Member[],
-  ) {
+  private constructor(readonly store: NativeStore) {
     this.loss.catch(() => undefined);
+    process.once('exit', this.removeStore);
   }
 
   /** Creates the store, starts and prepares every device. On failure nothing is left running. */
@@ -55,21 +57,21 @@ export class Fleet {
     const storePath = join(folder, `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`);
     const layout = JSON.stringify(options.layout);
     const store = native().createStore(storePath, layout);
-    const fleet = new Fleet(store, []);
+    const fleet = new Fleet(store);
     try {
       await options.fill(store);
-      await Promise.all(options.devices.map((device) => fleet.start(device, options)));
-      await fleet.all((member, participant) => {
-        const { id, kind, index, threads, workers } = member.device;
-        return member.client.call.prepare({
+      for (const device of options.devices) fleet.start(device, options.spawnDevice);
+      await fleet.orLost(Promise.all(fleet.members.map((member) => greet(member, options))));
+      await fleet.all((client, { id, kind, index, threads, workers }, participant) =>
+        client.call.prepare({
           ...options.setup,
           storePath,
           participant,
           layout,
           workers,
           device: { id, kind, index, threads },
-        });
-      });
+        }),
+      );
       return fleet;
     } catch (error) {
       await fleet.close();
@@ -79,20 +81,20 @@ export class Fleet {
 
   /** Steps [from, to); ends early, at the same step on all devices, after requestStop. */
   async train(from: number, learningRates: number[]): Promise<{ step: number; stopped: boolean }> {
-    const results = await this.all((member) =>
-      member.client.call.train({ from, to: from + learningRates.length, learningRates }),
+    const results = await this.all((client) =>
+      client.call.train({ from, to: from + learningRates.length, learningRates }),
     );
     return results[0]!;
   }
 
   /** Full network on the first `samples` of the evaluation source; the same figures for any number of devices. */
   async evaluate(samples: number): Promise<EvaluationSums> {
-    return (await this.all((member) => member.client.call.evaluate({ samples })))[0]!;
+    return (await this.all((client) => client.call.evaluate({ samples })))[0]!;
   }
 
   /** Logits [L, K] of every `every`-th label of the first `count` evaluation samples, after evaluate. */
   async logits(count: number, every: number): Promise<Float32Array> {
-    const { logits } = await this.orLost(this.members[0]!.client.call.logits({ count, every }));
+    const { logits } = await this.orLost(this.members[0]!.client!.call.logits({ count, every }));
     return Float32Array.from(logits);
   }
 
@@ -111,21 +113,18 @@ export class Fleet {
     this.closing = true;
     await Promise.all(this.members.map((member) => endProcess(member)));
     this.store.close();
+    process.off('exit', this.removeStore);
   }
 
-  private async start(device: RunDevice, options: FleetOptions): Promise<void> {
-    const started = options.spawnDevice(device.id);
+  private start(device: RunDevice, spawnDevice: SpawnDevice): void {
+    const started = spawnDevice(device.id);
+    this.members.push({ device, process: started });
     void started.exited.then((exit) => this.noticeExit(device, started, exit));
-    const client = await this.orLost(connect(started.transport, deviceContract));
-    client.on('records', (records) => options.onRecords?.(records));
-    client.on('memory', (sample) => options.onMemory?.(device, started.pid ?? 0, sample));
-    this.members.push({ device, process: started, client });
-    this.members.sort((a, b) => options.devices.indexOf(a.device) - options.devices.indexOf(b.device));
   }
 
   /** Asks every device and waits for all answers; the loss of a device fails it at once. */
-  private all<T>(ask: (member: Member, participant: number) => Promise<T>): Promise<T[]> {
-    return this.orLost(Promise.all(this.members.map(ask)));
+  private all<T>(ask: (client: DeviceClient, device: RunDevice, participant: number) => Promise<T>): Promise<T[]> {
+    return this.orLost(Promise.all(this.members.map(({ client, device }, index) => ask(client!, device, index))));
   }
 
   /** The work, or the loss of a device, whichever comes first. */
@@ -141,8 +140,10 @@ export class Fleet {
   private async causeOf(error: unknown): Promise<unknown> {
     const secondary = error instanceof UserError && (error.code === 'disconnected' || error.code === 'device');
     if (!secondary || this.lost) return this.lost ?? error;
-    const grace = new Promise<void>((resolve) => setTimeout(resolve, 1000));
-    await Promise.race([this.loss.catch(() => undefined), grace]);
+    await within(
+      this.loss.catch(() => undefined),
+      1000,
+    );
     return this.lost ?? error;
   }
 
@@ -166,14 +167,22 @@ async function storeFolder(bytes: number): Promise<string> {
   return room > bytes ? memoryFolder : tmpdir();
 }
 
-/** Asks a process to end, and ends it where it does not within two seconds. */
+/** Waits for a process to answer, and listens to it from then on. */
+async function greet(member: Member, { onRecords, onMemory }: FleetOptions): Promise<void> {
+  const { device, process } = member;
+  const client = await connect(process.transport, deviceContract);
+  client.on('records', (records) => onRecords?.(records));
+  client.on('memory', (sample) => onMemory?.(device, process.pid ?? 0, sample));
+  member.client = client;
+}
+
+/** Asks a process to end, and ends it where it does not within two seconds. One that the system cannot end is left behind. */
 async function endProcess({ process, client }: Member): Promise<void> {
-  const gone = process.exited.then(() => true);
-  client.call.close({}).catch(() => undefined);
-  client.close();
-  const late = new Promise<boolean>((resolve) => setTimeout(resolve, 2000, false));
-  if (!(await Promise.race([gone, late]))) process.kill();
-  await gone;
+  client?.call.close({}).catch(() => undefined);
+  client?.close();
+  if (client && (await within(process.exited, 2000))) return;
+  process.kill();
+  await within(process.exited, 3000);
 }
 
 /** Removes the stores of processes that ended without closing them. */
