@@ -4,8 +4,10 @@
 
 import { CommanderError } from 'commander';
 import { exitCode, UserError } from '../contract/errors.ts';
+import { heedSignals } from './interrupt.ts';
 import { buildProgram } from './program.ts';
 
+heedSignals();
 try {
   await buildProgram().parseAsync();
 } catch (error) {

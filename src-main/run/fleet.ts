@@ -24,7 +24,12 @@ interface Member {
   process: DeviceProcess;
   /** Once it has answered. */
   client?: DeviceClient;
+  /** Whether it can be asked to end. */
+  ready?: boolean;
 }
+
+/** Signals that are meant for the main process, where every process gets them. */
+const forMain: readonly unknown[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 export interface FleetOptions {
   spawnDevice: SpawnDevice;
@@ -33,6 +38,8 @@ export interface FleetOptions {
   setup: Omit<DeviceSetup, 'storePath' | 'participant' | 'device' | 'workers' | 'layout'>;
   /** Fills the store before the processes start. */
   fill(store: NativeStore): Promise<void> | void;
+  /** Once it settles, open() waits for no device: a fleet whose devices are not ready gives its store, and can be closed. */
+  unneeded?: Promise<void>;
   onRecords?(records: StepRecords): void;
   onMemory?(device: RunDevice, pid: number, sample: MemorySample): void;
 }
@@ -60,18 +67,8 @@ export class Fleet {
     const fleet = new Fleet(store);
     try {
       await options.fill(store);
-      for (const device of options.devices) fleet.start(device, options.spawnDevice);
-      await fleet.orLost(Promise.all(fleet.members.map((member) => greet(member, options))));
-      await fleet.all((client, { id, kind, index, threads, workers }, participant) =>
-        client.call.prepare({
-          ...options.setup,
-          storePath,
-          participant,
-          layout,
-          workers,
-          device: { id, kind, index, threads },
-        }),
-      );
+      const ready = fleet.prepare(options, storePath, layout);
+      await Promise.race([ready, ...(options.unneeded ? [options.unneeded] : [])]);
       return fleet;
     } catch (error) {
       await fleet.close();
@@ -116,6 +113,22 @@ export class Fleet {
     process.off('exit', this.removeStore);
   }
 
+  private async prepare(options: FleetOptions, storePath: string, layout: string): Promise<void> {
+    for (const device of options.devices) this.start(device, options.spawnDevice);
+    await this.orLost(Promise.all(this.members.map((member) => greet(member, options))));
+    await this.all((client, { id, kind, index, threads, workers }, participant) =>
+      client.call.prepare({
+        ...options.setup,
+        storePath,
+        participant,
+        layout,
+        workers,
+        device: { id, kind, index, threads },
+      }),
+    );
+    this.members.forEach((member) => (member.ready = true));
+  }
+
   private start(device: RunDevice, spawnDevice: SpawnDevice): void {
     const started = spawnDevice(device.id);
     this.members.push({ device, process: started });
@@ -147,7 +160,9 @@ export class Fleet {
     return this.lost ?? error;
   }
 
-  private noticeExit(device: RunDevice, ended: DeviceProcess, exit: ProcessExit): void {
+  private async noticeExit(device: RunDevice, ended: DeviceProcess, exit: ProcessExit): Promise<void> {
+    // Before a process has come to the point where it leaves signals to the main process, which has got the same.
+    if (forMain.includes(exit.signal)) await new Promise((resolve) => setTimeout(resolve, 500));
     if (this.closing || this.lost) return;
     const sentence = `device ${device.id} (process ${ended.pid ?? 'not started'}) ended with ${howItEnded(exit)}`;
     this.lost = new UserError('device', sentence, { key: device.id });
@@ -176,11 +191,13 @@ async function greet(member: Member, { onRecords, onMemory }: FleetOptions): Pro
   member.client = client;
 }
 
-/** Asks a process to end, and ends it where it does not within two seconds. One that the system cannot end is left behind. */
-async function endProcess({ process, client }: Member): Promise<void> {
-  client?.call.close({}).catch(() => undefined);
-  client?.close();
-  if (client && (await within(process.exited, 2000))) return;
+/** Asks a process to end, and ends it where it does not within two seconds, or is not ready. One that the system cannot end is left behind. */
+async function endProcess({ process, client, ready }: Member): Promise<void> {
+  if (client && ready) {
+    client.call.close({}).catch(() => undefined);
+    client.close();
+    if (await within(process.exited, 2000)) return;
+  }
   process.kill();
   await within(process.exited, 3000);
 }

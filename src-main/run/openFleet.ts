@@ -41,7 +41,7 @@ export function openFleet(
   host: RunHost,
   prepared: PreparedRun,
   start: Start,
-  listeners: Pick<FleetOptions, 'onRecords' | 'onMemory'> = {},
+  more: Pick<FleetOptions, 'onRecords' | 'onMemory' | 'unneeded'> = {},
 ): Promise<Fleet> {
   return Fleet.open({
     spawnDevice: host.spawnDevice,
@@ -52,7 +52,7 @@ export function openFleet(
       start.kind === 'fresh'
         ? store.initialise(initSpecs(prepared.model), start.seed)
         : readCheckpoint(start.folder, store, start.step, start.optimizer),
-    ...listeners,
+    ...more,
   });
 }
 
