@@ -15,6 +15,7 @@ import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { isAlive } from './isAlive.ts';
+import { readMemoryKills } from './memoryKills.ts';
 import { howItEnded, within, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
 
 type DeviceClient = Client<DeviceCommands, DeviceEvents>;
@@ -26,6 +27,8 @@ interface Member {
   client?: DeviceClient;
   /** Whether it can be asked to end. */
   ready?: boolean;
+  /** Bytes that it had in memory when last asked. */
+  bytes?: number;
 }
 
 /** Signals that are meant for the main process, where every process gets them. */
@@ -36,6 +39,8 @@ export interface FleetOptions {
   devices: RunDevice[];
   layout: StoreLayout;
   setup: Omit<DeviceSetup, 'storePath' | 'participant' | 'device' | 'workers' | 'layout'>;
+  /** What is wrong with the files that devices have mapped; null where nothing is. Asked when one ends for reading where there is no file. */
+  checkFiles?(): Promise<string | null>;
   /** Fills the store before the processes start. */
   fill(store: NativeStore): Promise<void> | void;
   /** Once it settles, open() waits for no device: a fleet whose devices are not ready gives its store, and can be closed. */
@@ -51,6 +56,7 @@ export class Fleet {
   private readonly loss = new Promise<never>((_, reject) => (this.failLost = reject));
   /** In the order of the devices; each from the moment on that its process is started. */
   private readonly members: Member[] = [];
+  private readonly memoryKills = readMemoryKills();
   private readonly removeStore = (): void => this.store.close();
 
   private constructor(readonly store: NativeStore) {
@@ -114,7 +120,7 @@ export class Fleet {
   }
 
   private async prepare(options: FleetOptions, storePath: string, layout: string): Promise<void> {
-    for (const device of options.devices) this.start(device, options.spawnDevice);
+    for (const device of options.devices) this.start(device, options);
     await this.orLost(Promise.all(this.members.map((member) => greet(member, options))));
     await this.all((client, { id, kind, index, threads, workers }, participant) =>
       client.call.prepare({
@@ -129,10 +135,10 @@ export class Fleet {
     this.members.forEach((member) => (member.ready = true));
   }
 
-  private start(device: RunDevice, spawnDevice: SpawnDevice): void {
-    const started = spawnDevice(device.id);
-    this.members.push({ device, process: started });
-    void started.exited.then((exit) => this.noticeExit(device, started, exit));
+  private start(device: RunDevice, { spawnDevice, checkFiles }: FleetOptions): void {
+    const member: Member = { device, process: spawnDevice(device.id) };
+    this.members.push(member);
+    void member.process.exited.then((exit) => this.noticeExit(member, exit, checkFiles));
   }
 
   /** Asks every device and waits for all answers; the loss of a device fails it at once. */
@@ -160,11 +166,15 @@ export class Fleet {
     return this.lost ?? error;
   }
 
-  private async noticeExit(device: RunDevice, ended: DeviceProcess, exit: ProcessExit): Promise<void> {
+  private async noticeExit(member: Member, exit: ProcessExit, checkFiles: FleetOptions['checkFiles']): Promise<void> {
     // Before a process has come to the point where it leaves signals to the main process, which has got the same.
     if (forMain.includes(exit.signal)) await new Promise((resolve) => setTimeout(resolve, 500));
     if (this.closing || this.lost) return;
-    const sentence = `device ${device.id} (process ${ended.pid ?? 'not started'}) ended with ${howItEnded(exit)}`;
+    const { device, process, bytes } = member;
+    const how = howItEnded(exit, this.memoryKills, readMemoryKills(), bytes);
+    const files = exit.signal === 'SIGBUS' ? await checkFiles?.() : null;
+    if (this.closing || this.lost) return;
+    const sentence = `device ${device.id} (process ${process.pid ?? 'not started'}) ended with ${how}${files ? `: ${files}` : ''}`;
     this.lost = new UserError('device', sentence, { key: device.id });
     this.store.abort(this.lost.message);
     this.failLost(this.lost);
@@ -187,7 +197,10 @@ async function greet(member: Member, { onRecords, onMemory }: FleetOptions): Pro
   const { device, process } = member;
   const client = await connect(process.transport, deviceContract);
   client.on('records', (records) => onRecords?.(records));
-  client.on('memory', (sample) => onMemory?.(device, process.pid ?? 0, sample));
+  client.on('memory', (sample) => {
+    member.bytes = sample.residentBytes;
+    onMemory?.(device, process.pid ?? 0, sample);
+  });
   member.client = client;
 }
 

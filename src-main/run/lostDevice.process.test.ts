@@ -1,7 +1,8 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DeviceProcess } from './deviceProcess.ts';
-import { cpuDevices, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { cpuDevices, importDigits, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 
 let home: string;
 beforeAll(async () => {
@@ -39,4 +40,19 @@ it('a device that dies while devices start ends what was begun, and leaves no pr
   }
   expect(lab.processes).toHaveLength(4 + 3 * 16);
   await lab.close();
+});
+
+it('a dataset that shrinks while it is read is named', async () => {
+  const lab = await openLab(home);
+  await importDigits(home, 'shrinking');
+  const config = smallConfig({ devices: cpuDevices(2), training: { steps: 100_000 } });
+  const runId = await lab.app.start({ ...config, data: { ...config.data, dataset: 'shrinking' } });
+  await nextEvent(lab, 'stepsAppended');
+  await truncate(join(home, 'datasets', 'shrinking', 'train', 'images.npy'), 4096);
+  const { state, reason } = await lab.app.whenEnded(runId);
+  expect(state).toBe('failed');
+  expect(reason).toMatch(
+    /^device cpu:[01] \(process \d+\) ended with signal SIGBUS: dataset shrinking is damaged: its arrays have \d+ bytes, expected \d+; /,
+  );
+  await expectNothingLeft(lab);
 });

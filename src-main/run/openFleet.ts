@@ -48,6 +48,12 @@ export function openFleet(
     devices: prepared.devices,
     layout: prepared.layout,
     setup: prepared.setup,
+    // A dataset that is no longer what its manifest says is told of by name.
+    checkFiles: () =>
+      getDataset(host.home, prepared.dataset).then(
+        () => null,
+        (error: unknown) => (error as Error).message,
+      ),
     fill: (store) =>
       start.kind === 'fresh'
         ? store.initialise(initSpecs(prepared.model), start.seed)
