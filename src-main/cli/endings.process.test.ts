@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { cliPath, cpuDevices, newHome, smallConfig } from '../testing/lab.ts';
@@ -121,4 +122,16 @@ it('a signal to the process group while it evaluates a checkpoint leaves nothing
   process.kill(-child.pid!, 'SIGTERM');
   expect(await ended).toBe(143);
   expectNothingLeft(child.pid!);
+});
+
+it('a second Ctrl-C ends at once, with a device that stands still', async () => {
+  const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
+  const lines = createInterface(child.stdout!);
+  await new Promise<void>((resolve) => lines.on('line', (text) => text.includes('stepsAppended') && resolve()));
+  process.kill(childrenOf(child.pid!)[0]!, 'SIGSTOP');
+  child.kill('SIGINT');
+  await sleep(1500);
+  child.kill('SIGINT');
+  expect(await ended).toBe(1);
+  await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
 });

@@ -42,6 +42,14 @@ it('a device that dies while devices start ends what was begun, and leaves no pr
   await lab.close();
 });
 
+it('devices that hang at their start do not keep a run from its end', async () => {
+  const lab = await openLab(home, ({ pid }) => process.kill(pid!, 'SIGSTOP'));
+  const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
+  await expect.poll(() => lab.processes.length).toBe(2);
+  expect(await lab.app.stop(runId)).toMatchObject({ state: 'stopped', step: 0 });
+  await expectNothingLeft(lab);
+});
+
 it('a dataset that shrinks while it is read is named', async () => {
   const lab = await openLab(home);
   await importDigits(home, 'shrinking');
