@@ -16,7 +16,7 @@ export function startDesktop(): void {
   registerScheme();
   app.on('second-instance', showWindow);
   app.on('window-all-closed', () => app.quit());
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.quit());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => app.quit());
   app
     .whenReady()
     .then(open)

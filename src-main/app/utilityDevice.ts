@@ -2,14 +2,18 @@
 
 import { utilityProcess, type UtilityProcess } from 'electron';
 import type { Readable } from 'node:stream';
-import { engineArguments, type DeviceProcess, type ProcessExit, type SpawnDevice } from '../run/deviceProcess.ts';
-import { deviceEnvironment } from '../transport/childProcess.ts';
+import {
+  endWithUs,
+  engineArguments,
+  within,
+  type DeviceProcess,
+  type ProcessExit,
+  type SpawnDevice,
+} from '../run/deviceProcess.ts';
+import { deviceEnvironment, drainMs } from '../transport/childProcess.ts';
 import { createEndpoint } from '../transport/endpoint.ts';
 import { LastLines } from '../transport/lastLines.ts';
 import type { Transport } from '../transport/transport.ts';
-
-/** Longest wait for the rest of the output of a process that has ended. */
-const drainMs = 1000;
 
 /** `workerPath`: absolute path of the built worker. To be used when Electron is ready. */
 export function spawnUtilityDevice(workerPath: string): SpawnDevice {
@@ -20,7 +24,7 @@ export function spawnUtilityDevice(workerPath: string): SpawnDevice {
       env: deviceEnvironment(process.env),
       execArgv: [...engineArguments],
     });
-    return deviceProcess(child);
+    return endWithUs(deviceProcess(child));
   };
 }
 
@@ -55,6 +59,6 @@ async function collectExit(child: UtilityProcess): Promise<ProcessExit> {
   const written = Promise.all([child.stdout, child.stderr].map((stream) => output.collect(stream as Readable)));
   child.on('error', (type, location) => output.add(`${type} at ${location}`));
   const code = await new Promise<number>((resolve) => child.once('exit', resolve));
-  await Promise.race([written, new Promise((resolve) => setTimeout(resolve, drainMs))]);
+  await within(written, drainMs);
   return { code, signal: null, lastOutput: output.toString() };
 }

@@ -1,19 +1,36 @@
-// Ctrl-C and SIGTERM: the first asks to end in order, a later one ends at once.
+// Ctrl-C, SIGTERM (service managers, schedulers) and SIGHUP (the terminal has gone): the first asks to end in order, a later one ends at
+// once. Where no command listens, each ends the process at once, which takes device processes and stores with it.
 //
-// Under npm a terminal's Ctrl-C arrives twice within moments, from the terminal and from npm: what follows closely counts as the same.
+// Under npm a terminal's Ctrl-C arrives twice within moments, from the terminal and from npm: what follows closely counts as the same. A
+// terminal that goes may tell it several times.
+
+import { constants } from 'node:os';
 
 const sameMs = 1000;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Returns the function that stops listening. */
+let ask: (() => void) | undefined;
+let lastAt = -Infinity;
+
+/** To be called once, by the entry of the command. */
+export function heedSignals(): void {
+  for (const signal of signals) process.on(signal, heed);
+}
+
+/** Calls `first` in place of ending. Returns the function that stops listening. */
 export function onInterrupt(first: () => void): () => void {
-  let firstAt: number | undefined;
-  const listener = () => {
-    const now = Date.now();
-    if (firstAt === undefined) {
-      firstAt = now;
-      first();
-    } else if (now - firstAt > sameMs) process.exit(1);
-  };
-  process.on('SIGINT', listener).on('SIGTERM', listener);
-  return () => void process.off('SIGINT', listener).off('SIGTERM', listener);
+  ask = first;
+  return () => (ask = undefined);
+}
+
+function heed(signal: (typeof signals)[number]): void {
+  // Nobody reads what is still written.
+  if (signal === 'SIGHUP') for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  const isSame = Date.now() - lastAt < sameMs || (signal === 'SIGHUP' && lastAt > 0);
+  lastAt = Date.now();
+  if (isSame) return;
+  if (!ask) process.exit(128 + constants.signals[signal]);
+  const first = ask;
+  ask = () => process.exit(1);
+  first();
 }

@@ -1,14 +1,20 @@
 // The `sdp` command. Exit code 0: done; 2: wrong usage or configuration; 1: failed. An error is one sentence on standard error.
+//
+// The process ends when the command is done and its output written, whatever may be left to wait for.
 
 import { CommanderError } from 'commander';
 import { exitCode, UserError } from '../contract/errors.ts';
+import { heedSignals } from './interrupt.ts';
 import { buildProgram } from './program.ts';
 
+heedSignals();
 try {
   await buildProgram().parseAsync();
 } catch (error) {
   process.exitCode = report(error);
 }
+for (const stream of [process.stdout, process.stderr]) await new Promise<unknown>((done) => stream.write('', done));
+process.exit();
 
 /** Commander has already printed its own message. */
 function report(error: unknown): number {

@@ -1,6 +1,7 @@
 // `sdp serve`: the app as a page on loopback, until Ctrl-C, which ends an active run with a checkpoint.
 
 import { join } from 'node:path';
+import type { App } from '../run/app.ts';
 import { sdpHome } from '../run/home.ts';
 import { samples } from '../run/samples.ts';
 import { startServer } from '../serve/server.ts';
@@ -17,20 +18,15 @@ export async function serveApp({ port, demo, json }: { port: number; demo?: bool
     port,
     rendererDir: join(import.meta.dirname, '../renderer'),
   });
-  const close = async () => {
-    await app.close();
-    await server.close();
-  };
-  onInterrupt(() => {
-    close().then(
-      () => process.exit(),
-      (error: unknown) => {
-        console.error(`sdp: ${(error as Error).message}`);
-        process.exit(1);
-      },
-    );
-  });
+  const interrupted = new Promise<void>((resolve) => onInterrupt(resolve));
   if (json) printJson({ url: server.url });
   else console.log(`SDP Lab is at ${server.url}\nCtrl-C ends it; an active run is saved first.`);
-  if (demo) await app.handlers.startSample({ sampleId: samples[0]!.id }, { signal: new AbortController().signal });
+  if (demo) startDemo(app).catch((error: unknown) => console.error(`sdp: ${(error as Error).message}`));
+  await interrupted;
+  await app.close();
+  await server.close();
+}
+
+async function startDemo({ handlers }: App): Promise<void> {
+  await handlers.startSample({ sampleId: samples[0]!.id }, { signal: new AbortController().signal });
 }

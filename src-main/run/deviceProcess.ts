@@ -1,6 +1,8 @@
 // A process that trains on one device, as the run sees it, whatever host started it (child process, Electron utility process).
 
+import { formatBytes } from '../contract/bytes.ts';
 import type { Transport } from '../transport/transport.ts';
+import { killsSince, readMemoryKills, type MemoryKills } from './memoryKills.ts';
 
 export interface ProcessExit {
   code: number | null;
@@ -9,9 +11,23 @@ export interface ProcessExit {
   lastOutput: string;
 }
 
-/** Words for a sentence. */
-export function howItEnded({ code, signal, lastOutput }: ProcessExit): string {
+/** Words for a sentence. `before`: as the system counted when the process started; `bytes`: what it had in memory when last asked. */
+export function howItEnded(
+  { code, signal, lastOutput }: ProcessExit,
+  before?: MemoryKills,
+  now = readMemoryKills(),
+  bytes?: number,
+): string {
   const how = signal ? `signal ${signal}` : `exit code ${code}`;
+  const kills = before && signal === 'SIGKILL' ? killsSince(before, now) : null;
+  if (kills) {
+    const evidence = [
+      kills,
+      ...(bytes === undefined ? [] : [`it had ${formatBytes(bytes)}`]),
+      ...(now.limit === null ? [] : [`and its control group may use ${formatBytes(now.limit)}`]),
+    ];
+    return `${how}, most likely for lack of memory: ${evidence.join(', ')}`;
+  }
   const words = lastOutput.trim().split('\n').at(-1)?.trim();
   return words ? `${how}: ${words}` : how;
 }
@@ -24,6 +40,31 @@ export interface DeviceProcess {
   exited: Promise<ProcessExit>;
   /** Ends it at once. */
   kill(): void;
+}
+
+const living = new Set<DeviceProcess>();
+const endLiving = (): void => living.forEach((device) => device.kill());
+
+/** Ends it with this process, however this one comes to its end; for the hosts that start them. */
+export function endWithUs(device: DeviceProcess): DeviceProcess {
+  if (living.size === 0) process.once('exit', endLiving);
+  living.add(device);
+  void device.exited.then(() => {
+    living.delete(device);
+    if (living.size === 0) process.off('exit', endLiving);
+  });
+  return device;
+}
+
+/** The result of `work`, or undefined where it takes longer; leaves no timer behind. */
+export async function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)));
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Arguments for its JavaScript engine: a small nursery, as building graphs otherwise leaves one of 32 MB behind. */

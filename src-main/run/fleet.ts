@@ -15,23 +15,36 @@ import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { isAlive } from './isAlive.ts';
-import { howItEnded, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
+import { readMemoryKills } from './memoryKills.ts';
+import { howItEnded, within, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
 
 type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 
 interface Member {
   device: RunDevice;
   process: DeviceProcess;
-  client: DeviceClient;
+  /** Once it has answered. */
+  client?: DeviceClient;
+  /** Whether it can be asked to end. */
+  ready?: boolean;
+  /** Bytes that it had in memory when last asked. */
+  bytes?: number;
 }
+
+/** Signals that are meant for the main process, where every process gets them. */
+const forMain: readonly unknown[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 export interface FleetOptions {
   spawnDevice: SpawnDevice;
   devices: RunDevice[];
   layout: StoreLayout;
   setup: Omit<DeviceSetup, 'storePath' | 'participant' | 'device' | 'workers' | 'layout'>;
+  /** What is wrong with the files that devices have mapped; null where nothing is. Asked when one ends for reading where there is no file. */
+  checkFiles?(): Promise<string | null>;
   /** Fills the store before the processes start. */
   fill(store: NativeStore): Promise<void> | void;
+  /** Once it settles, open() waits for no device: a fleet whose devices are not ready gives its store, and can be closed. */
+  unneeded?: Promise<void>;
   onRecords?(records: StepRecords): void;
   onMemory?(device: RunDevice, pid: number, sample: MemorySample): void;
 }
@@ -41,12 +54,14 @@ export class Fleet {
   private lost: UserError | undefined;
   private failLost!: (error: UserError) => void;
   private readonly loss = new Promise<never>((_, reject) => (this.failLost = reject));
+  /** In the order of the devices; each from the moment on that its process is started. */
+  private readonly members: Member[] = [];
+  private readonly memoryKills = readMemoryKills();
+  private readonly removeStore = (): void => this.store.close();
 
-  private constructor(
-    readonly store: NativeStore,
-    private readonly members: Member[],
-  ) {
+  private constructor(readonly store: NativeStore) {
     this.loss.catch(() => undefined);
+    process.once('exit', this.removeStore);
   }
 
   /** Creates the store, starts and prepares every device. On failure nothing is left running. */
@@ -55,21 +70,11 @@ export class Fleet {
     const storePath = join(folder, `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`);
     const layout = JSON.stringify(options.layout);
     const store = native().createStore(storePath, layout);
-    const fleet = new Fleet(store, []);
+    const fleet = new Fleet(store);
     try {
       await options.fill(store);
-      await Promise.all(options.devices.map((device) => fleet.start(device, options)));
-      await fleet.all((member, participant) => {
-        const { id, kind, index, threads, workers } = member.device;
-        return member.client.call.prepare({
-          ...options.setup,
-          storePath,
-          participant,
-          layout,
-          workers,
-          device: { id, kind, index, threads },
-        });
-      });
+      const ready = fleet.prepare(options, storePath, layout);
+      await Promise.race([ready, ...(options.unneeded ? [options.unneeded] : [])]);
       return fleet;
     } catch (error) {
       await fleet.close();
@@ -79,20 +84,20 @@ export class Fleet {
 
   /** Steps [from, to); ends early, at the same step on all devices, after requestStop. */
   async train(from: number, learningRates: number[]): Promise<{ step: number; stopped: boolean }> {
-    const results = await this.all((member) =>
-      member.client.call.train({ from, to: from + learningRates.length, learningRates }),
+    const results = await this.all((client) =>
+      client.call.train({ from, to: from + learningRates.length, learningRates }),
     );
     return results[0]!;
   }
 
   /** Full network on the first `samples` of the evaluation source; the same figures for any number of devices. */
   async evaluate(samples: number): Promise<EvaluationSums> {
-    return (await this.all((member) => member.client.call.evaluate({ samples })))[0]!;
+    return (await this.all((client) => client.call.evaluate({ samples })))[0]!;
   }
 
   /** Logits [L, K] of every `every`-th label of the first `count` evaluation samples, after evaluate. */
   async logits(count: number, every: number): Promise<Float32Array> {
-    const { logits } = await this.orLost(this.members[0]!.client.call.logits({ count, every }));
+    const { logits } = await this.orLost(this.members[0]!.client!.call.logits({ count, every }));
     return Float32Array.from(logits);
   }
 
@@ -111,21 +116,34 @@ export class Fleet {
     this.closing = true;
     await Promise.all(this.members.map((member) => endProcess(member)));
     this.store.close();
+    process.off('exit', this.removeStore);
   }
 
-  private async start(device: RunDevice, options: FleetOptions): Promise<void> {
-    const started = options.spawnDevice(device.id);
-    void started.exited.then((exit) => this.noticeExit(device, started, exit));
-    const client = await this.orLost(connect(started.transport, deviceContract));
-    client.on('records', (records) => options.onRecords?.(records));
-    client.on('memory', (sample) => options.onMemory?.(device, started.pid ?? 0, sample));
-    this.members.push({ device, process: started, client });
-    this.members.sort((a, b) => options.devices.indexOf(a.device) - options.devices.indexOf(b.device));
+  private async prepare(options: FleetOptions, storePath: string, layout: string): Promise<void> {
+    for (const device of options.devices) this.start(device, options);
+    await this.orLost(Promise.all(this.members.map((member) => greet(member, options))));
+    await this.all((client, { id, kind, index, threads, workers }, participant) =>
+      client.call.prepare({
+        ...options.setup,
+        storePath,
+        participant,
+        layout,
+        workers,
+        device: { id, kind, index, threads },
+      }),
+    );
+    this.members.forEach((member) => (member.ready = true));
+  }
+
+  private start(device: RunDevice, { spawnDevice, checkFiles }: FleetOptions): void {
+    const member: Member = { device, process: spawnDevice(device.id) };
+    this.members.push(member);
+    void member.process.exited.then((exit) => this.noticeExit(member, exit, checkFiles));
   }
 
   /** Asks every device and waits for all answers; the loss of a device fails it at once. */
-  private all<T>(ask: (member: Member, participant: number) => Promise<T>): Promise<T[]> {
-    return this.orLost(Promise.all(this.members.map(ask)));
+  private all<T>(ask: (client: DeviceClient, device: RunDevice, participant: number) => Promise<T>): Promise<T[]> {
+    return this.orLost(Promise.all(this.members.map(({ client, device }, index) => ask(client!, device, index))));
   }
 
   /** The work, or the loss of a device, whichever comes first. */
@@ -141,14 +159,22 @@ export class Fleet {
   private async causeOf(error: unknown): Promise<unknown> {
     const secondary = error instanceof UserError && (error.code === 'disconnected' || error.code === 'device');
     if (!secondary || this.lost) return this.lost ?? error;
-    const grace = new Promise<void>((resolve) => setTimeout(resolve, 1000));
-    await Promise.race([this.loss.catch(() => undefined), grace]);
+    await within(
+      this.loss.catch(() => undefined),
+      1000,
+    );
     return this.lost ?? error;
   }
 
-  private noticeExit(device: RunDevice, ended: DeviceProcess, exit: ProcessExit): void {
+  private async noticeExit(member: Member, exit: ProcessExit, checkFiles: FleetOptions['checkFiles']): Promise<void> {
+    // Before a process has come to the point where it leaves signals to the main process, which has got the same.
+    if (forMain.includes(exit.signal)) await new Promise((resolve) => setTimeout(resolve, 500));
     if (this.closing || this.lost) return;
-    const sentence = `device ${device.id} (process ${ended.pid ?? 'not started'}) ended with ${howItEnded(exit)}`;
+    const { device, process, bytes } = member;
+    const how = howItEnded(exit, this.memoryKills, readMemoryKills(), bytes);
+    const files = exit.signal === 'SIGBUS' ? await checkFiles?.() : null;
+    if (this.closing || this.lost) return;
+    const sentence = `device ${device.id} (process ${process.pid ?? 'not started'}) ended with ${how}${files ? `: ${files}` : ''}`;
     this.lost = new UserError('device', sentence, { key: device.id });
     this.store.abort(this.lost.message);
     this.failLost(this.lost);
@@ -166,14 +192,27 @@ async function storeFolder(bytes: number): Promise<string> {
   return room > bytes ? memoryFolder : tmpdir();
 }
 
-/** Asks a process to end, and ends it where it does not within two seconds. */
-async function endProcess({ process, client }: Member): Promise<void> {
-  const gone = process.exited.then(() => true);
-  client.call.close({}).catch(() => undefined);
-  client.close();
-  const late = new Promise<boolean>((resolve) => setTimeout(resolve, 2000, false));
-  if (!(await Promise.race([gone, late]))) process.kill();
-  await gone;
+/** Waits for a process to answer, and listens to it from then on. */
+async function greet(member: Member, { onRecords, onMemory }: FleetOptions): Promise<void> {
+  const { device, process } = member;
+  const client = await connect(process.transport, deviceContract);
+  client.on('records', (records) => onRecords?.(records));
+  client.on('memory', (sample) => {
+    member.bytes = sample.residentBytes;
+    onMemory?.(device, process.pid ?? 0, sample);
+  });
+  member.client = client;
+}
+
+/** Asks a process to end, and ends it where it does not within two seconds, or is not ready. One that the system cannot end is left behind. */
+async function endProcess({ process, client, ready }: Member): Promise<void> {
+  if (client && ready) {
+    client.call.close({}).catch(() => undefined);
+    client.close();
+    if (await within(process.exited, 2000)) return;
+  }
+  process.kill();
+  await within(process.exited, 3000);
 }
 
 /** Removes the stores of processes that ended without closing them. */

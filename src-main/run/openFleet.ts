@@ -41,18 +41,24 @@ export function openFleet(
   host: RunHost,
   prepared: PreparedRun,
   start: Start,
-  listeners: Pick<FleetOptions, 'onRecords' | 'onMemory'> = {},
+  more: Pick<FleetOptions, 'onRecords' | 'onMemory' | 'unneeded'> = {},
 ): Promise<Fleet> {
   return Fleet.open({
     spawnDevice: host.spawnDevice,
     devices: prepared.devices,
     layout: prepared.layout,
     setup: prepared.setup,
+    // A dataset that is no longer what its manifest says is told of by name.
+    checkFiles: () =>
+      getDataset(host.home, prepared.dataset).then(
+        () => null,
+        (error: unknown) => (error as Error).message,
+      ),
     fill: (store) =>
       start.kind === 'fresh'
         ? store.initialise(initSpecs(prepared.model), start.seed)
         : readCheckpoint(start.folder, store, start.step, start.optimizer),
-    ...listeners,
+    ...more,
   });
 }
 

@@ -25,7 +25,8 @@ export interface PreparedRun {
   /** Factor of each tensor in evaluation and export; only those that are not 1. */
   scales: Record<string, number>;
   evaluationSamples: number;
-  /** Of the dataset. */
+  /** Name of the dataset, and its fingerprint. */
+  dataset: string;
   fingerprint: string;
   plan: Plan;
 }
@@ -134,8 +135,8 @@ export function prepareRun(
     trainingGraph,
     evaluation: { ...setup.evaluation, ofMicroBatches: matched.kind === 'tokens' },
   });
-  const { fingerprint } = dataset;
-  return { model, masks, devices, layout, setup, scales, evaluationSamples, plan, fingerprint };
+  const { name, fingerprint } = dataset;
+  return { model, masks, devices, layout, setup, scales, evaluationSamples, plan, dataset: name, fingerprint };
 }
 
 /** Absent where the loader hands on what the dataset has. */

@@ -125,6 +125,7 @@ export class Run {
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
+      unneeded: this.requests.stopped,
     });
     return prepared;
   }

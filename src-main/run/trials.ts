@@ -3,7 +3,6 @@
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { trialContract } from '../contract/contracts.ts';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
@@ -14,7 +13,8 @@ import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint } from './checkpoint.ts';
-import { howItEnded, type DeviceProcess } from './deviceProcess.ts';
+import { howItEnded, within, type DeviceProcess } from './deviceProcess.ts';
+import { readMemoryKills, type MemoryKills } from './memoryKills.ts';
 import { prepareFromHome, type RunHost } from './openFleet.ts';
 import type { RunFolder } from './runFolder.ts';
 import { runTokenizer } from './runTokenizer.ts';
@@ -34,6 +34,8 @@ interface Loaded {
 interface Side {
   process: DeviceProcess;
   client: Promise<TrialClient>;
+  /** As the system counted when it started. */
+  memoryKills: MemoryKills;
 }
 
 type TrialClient = Client<TrialCommands, Record<never, never>>;
@@ -180,17 +182,17 @@ export class Trials {
       return await work(await side.client);
     } catch (error) {
       if (!(error instanceof UserError && error.code === 'disconnected')) throw error;
-      const exit = await Promise.race([side.process.exited, delay(1000, undefined)]);
+      const exit = await within(side.process.exited, 1000);
       side.process.kill();
       if (!exit) throw error;
-      const sentence = `the process that runs the model ended with ${howItEnded(exit)}; open the model again`;
+      const sentence = `the process that runs the model ended with ${howItEnded(exit, side.memoryKills)}; open the model again`;
       throw new UserError('device', sentence, { cause: error });
     }
   }
 
   private start(): Side {
     const process = this.host.spawnDevice('trial');
-    const side = { process, client: connect(process.transport, trialContract) };
+    const side = { process, client: connect(process.transport, trialContract), memoryKills: readMemoryKills() };
     void process.exited.then(() => {
       if (this.side === side) this.side = this.loaded = undefined;
     });

@@ -30,8 +30,11 @@ export interface TestLab {
   close(): Promise<void>;
 }
 
-/** `home` of an earlier lab, or a new one with the dataset `digits`. */
-export async function openLab(home?: string): Promise<TestLab> {
+/** `home` of an earlier lab, or a new one with the dataset `digits`. `meddle` is given each process as it starts. */
+export async function openLab(
+  home?: string,
+  meddle?: (started: DeviceProcess, name: string) => unknown,
+): Promise<TestLab> {
   const folder = home ?? (await newHome());
   const processes: DeviceProcess[] = [];
   const spawn = builtWorker();
@@ -40,6 +43,7 @@ export async function openLab(home?: string): Promise<TestLab> {
     spawnDevice: (name) => {
       const started = spawn(name);
       processes.push(started);
+      meddle?.(started, name);
       return started;
     },
   });

@@ -4,10 +4,20 @@
 // to whatever started it, Node or Electron, and ends the process when the parent is gone, so that no worker outlives the app.
 
 import { fork, type ChildProcess } from 'node:child_process';
-import { engineArguments, type DeviceProcess, type ProcessExit, type SpawnDevice } from '../run/deviceProcess.ts';
+import {
+  endWithUs,
+  engineArguments,
+  within,
+  type DeviceProcess,
+  type ProcessExit,
+  type SpawnDevice,
+} from '../run/deviceProcess.ts';
 import { createEndpoint } from './endpoint.ts';
 import { LastLines } from './lastLines.ts';
 import type { Transport } from './transport.ts';
+
+/** Longest wait for the rest of the output of a process that has ended. */
+export const drainMs = 1000;
 
 export interface SpawnOptions {
   /** Receives each line that a worker writes, with the worker's name. */
@@ -25,7 +35,7 @@ export function spawnDevice(workerPath: string, { log }: SpawnOptions = {}): Spa
     });
     const output = new LastLines((line) => log?.(name, line));
     const written = Promise.all([output.collect(child.stdout!), output.collect(child.stderr!)]);
-    return new Child(child, output, written);
+    return endWithUs(new Child(child, output, written));
   };
 }
 
@@ -45,7 +55,10 @@ class Child implements DeviceProcess {
         resolve({ code: null, signal: null });
       });
     });
-    this.exited = Promise.all([ended, written]).then(([exit]) => ({ ...exit, lastOutput: output.toString() }));
+    this.exited = ended.then(async (exit) => {
+      await within(written, drainMs);
+      return { ...exit, lastOutput: output.toString() };
+    });
   }
 
   get pid(): number | undefined {

@@ -9,8 +9,8 @@ import { serve } from '../transport/server.ts';
 import { deviceHandlers } from './device.ts';
 import { trialHandlers } from './trial.ts';
 
-// Ctrl-C in a terminal reaches the whole process group; the main process decides when a device ends.
-process.on('SIGINT', () => undefined);
+// Ctrl-C, and what service managers and schedulers send, reach every process; the main process decides when a device ends.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
 if (process.argv[2] === 'trial') {
   serve(parentTransport(), trialContract, trialHandlers(), new EventHub());

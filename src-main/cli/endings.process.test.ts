@@ -1,0 +1,137 @@
+// How the built command ends: when it is done, and by the signals of a terminal, a service manager and a scheduler.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { stringify } from 'yaml';
+import { cliPath, cpuDevices, newHome, smallConfig } from '../testing/lab.ts';
+
+let home: string;
+let config: string;
+beforeAll(async () => {
+  home = await newHome();
+  config = join(home, 'config.yaml');
+  await writeFile(config, stringify(smallConfig({ devices: cpuDevices(2) })));
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+interface Line {
+  event: string;
+  summary?: { id: string; state: string; reason: string; step: number };
+}
+
+/** A command in a process group of its own, as a terminal or a service manager starts it. */
+function start(args: string[]): { child: ChildProcess; ended: Promise<number | string | null> } {
+  const child = spawn(process.execPath, [cliPath, ...args], {
+    env: { ...process.env, SDP_HOME: home },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const ended = new Promise<number | string | null>((resolve) =>
+    child.once('close', (code, signal) => resolve(code ?? signal)),
+  );
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return { child, ended };
+}
+
+/** Processes that a process has started, by what the system lists. */
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** Nothing of a command is left: no process in its group, and no store. */
+function expectNothingLeft(pid: number): void {
+  const stats = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(statOf);
+  expect(stats.filter(({ group, state }) => group === pid && state !== 'Z')).toEqual([]);
+  expect(readdirSync('/dev/shm').filter((name) => name.startsWith(`sdp-lab-${pid}-`))).toEqual([]);
+}
+
+function statOf(pid: string) {
+  try {
+    const [, state, group] = /\) (\w) \d+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))!;
+    return { state, group: Number(group) };
+  } catch {
+    return { state: 'Z' };
+  }
+}
+
+describe('a command ends when it is done', () => {
+  /** Something that its process would wait for without an end. */
+  const waits = ['--import', 'data:text/javascript,setInterval(() => undefined, 1e9)'];
+  it.each([['runs'], ['datasets'], ['plan', 'CONFIG'], ['train', 'CONFIG', '--json']])('%s', async (...args) => {
+    const child = spawn(process.execPath, [...waits, cliPath, ...args.map((arg) => arg.replace('CONFIG', config))], {
+      env: { ...process.env, SDP_HOME: home },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    let output = '';
+    child.stdout.on('data', (part) => (output += String(part)));
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+    expect(output.endsWith('\n')).toBe(true);
+  });
+});
+
+describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s to the process group', (signal) => {
+  it.each(['preparing', 'training', 'evaluating', 'saving'])('ends a run with a checkpoint while %s', async (phase) => {
+    const often = ['training.steps=100000', 'evaluation.every=5', 'checkpoint.every=5'];
+    const { child, ended } = start(['train', config, '--json', ...often.flatMap((set) => ['--set', set])]);
+    let last: Line['summary'];
+    let sent = false;
+    for await (const text of createInterface(child.stdout!)) {
+      last = (JSON.parse(text) as Line).summary ?? last;
+      if (sent || last?.state !== phase) continue;
+      process.kill(-child.pid!, signal);
+      sent = true;
+    }
+    expect([await ended, last!.state, last!.reason]).toEqual([0, 'stopped', 'stopped on request']);
+    const checkpoints = await readdir(join(home, 'runs', last!.id, 'checkpoints'));
+    expect(checkpoints.sort().at(-1)).toBe(`step-${String(last!.step).padStart(8, '0')}`);
+    expectNothingLeft(child.pid!);
+  });
+});
+
+it.each(['SIGTERM', 'SIGHUP'] as const)(
+  '%s to the process group ends a run while its devices start',
+  async (signal) => {
+    const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
+    const lines: Line[] = [];
+    createInterface(child.stdout!).on('line', (text) => lines.push(JSON.parse(text) as Line));
+    await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
+    process.kill(-child.pid!, signal);
+    expect(await ended).toBe(0);
+    const last = lines.at(-1)!.summary!;
+    expect([last.state, last.reason]).toEqual(['stopped', 'stopped on request']);
+    expect(await readdir(join(home, 'runs', last.id, 'checkpoints'))).toEqual(['step-00000000']);
+    expectNothingLeft(child.pid!);
+  },
+);
+
+it('a signal to the process group while it evaluates a checkpoint leaves nothing', async () => {
+  const trained = start(['train', config, '--json']);
+  let id = '';
+  for await (const text of createInterface(trained.child.stdout!)) id = (JSON.parse(text) as Line).summary?.id ?? id;
+  expect(await trained.ended).toBe(0);
+  const { child, ended } = start(['evaluate', id]);
+  await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000 }).toBe(2);
+  process.kill(-child.pid!, 'SIGTERM');
+  expect(await ended).toBe(143);
+  expectNothingLeft(child.pid!);
+});
+
+it('a second Ctrl-C ends at once, with a device that stands still', async () => {
+  const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
+  const lines = createInterface(child.stdout!);
+  await new Promise<void>((resolve) => lines.on('line', (text) => text.includes('stepsAppended') && resolve()));
+  process.kill(childrenOf(child.pid!)[0]!, 'SIGSTOP');
+  child.kill('SIGINT');
+  await sleep(1500);
+  child.kill('SIGINT');
+  expect(await ended).toBe(1);
+  await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
+});
