@@ -1,6 +1,6 @@
 // The app behind every host: handlers of the contract, one event stream, the active run.
 //
-// One run is active at a time: its device processes take the machine. Everything about runs that are not active is read from disk.
+// One run is active at a time in a data folder, whichever process it is of: its device processes take the machine (hold.ts). Everything about runs that are not active is read from disk.
 
 import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
@@ -23,6 +23,7 @@ import { inspectDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
+import type { NativeHold } from '../native.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint } from './checkpoint.ts';
@@ -31,11 +32,12 @@ import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
 import { removeStaleStores } from './fleet.ts';
+import { holdRun, holdTraining } from './hold.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
-import { listRuns, newRunId, RunFolder, type RunList } from './runFolder.ts';
+import { listRuns, RunFolder, type RunList } from './runFolder.ts';
 import { Trials } from './trials.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
@@ -200,9 +202,7 @@ class Lab {
       await run.rename(name);
       return run.summary;
     }
-    const folder = this.folder(runId);
-    await refuseHeld(folder);
-    const summary = await folder.rename(name);
+    const summary = await this.changing(runId, (folder) => folder.rename(name));
     this.runs.delete(runId);
     this.events.emit('runChanged', { summary });
     return summary;
@@ -211,10 +211,10 @@ class Lab {
   private async delete(runId: string): Promise<Record<string, never>> {
     const run = this.runs.get(runId);
     if (run && isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is active; stop it first`);
-    const folder = this.folder(runId);
-    await refuseHeld(folder);
-    await this.trials.leave(runId);
-    await folder.delete();
+    await this.changing(runId, async (folder) => {
+      await this.trials.leave(runId);
+      await folder.delete();
+    });
     this.runs.delete(runId);
     this.events.emit('runRemoved', { runId });
     return {};
@@ -223,15 +223,13 @@ class Lab {
   async whenEnded(runId: string): Promise<RunSummary> {
     const run = this.runs.get(runId);
     await run?.ended;
-    return run?.summary ?? (await this.folder(runId).readState()).summary;
+    return run?.summary ?? (await this.folder(runId).readState());
   }
 
   async export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult> {
     const folder = this.folder(runId);
     const result = await exportRun(this.host, folder, format, options);
-    const { summary, exports } = this.runs.get(runId) ?? (await folder.readState());
-    exports.push(result);
-    await folder.writeState(summary, exports);
+    await folder.addExport(result);
     this.events.emit('exportWritten', { runId, export: result });
     return result;
   }
@@ -248,44 +246,85 @@ class Lab {
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
   async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
-    this.refuseSecond();
-    await this.planWithRoom(config, force);
-    const now = new Date();
-    const id = await newRunId(this.host.home, config.name, now);
-    const summary: RunSummary = {
-      id,
-      name: config.name,
-      state: 'preparing',
-      reason: '',
-      step: 0,
-      steps: config.training.steps,
-      createdAt: now.toISOString(),
-      accuracy: null,
-      perplexity: null,
-      curve: noLoss,
-      dataset: config.data.dataset,
-      fingerprint: '',
-      warning: '',
-    };
-    const folder = this.folder(id);
-    this.refuseSecond();
-    await folder.create(config);
-    this.launch(folder, await folder.readConfig(), [], summary, { kind: 'fresh', seed: config.training.seed });
-    return id;
+    return await this.beginning(async (holds) => {
+      await this.planWithRoom(config, force);
+      const now = new Date();
+      const folder = await RunFolder.reserve(this.host.home, config.name, now);
+      holds.push(await taken(folder));
+      const summary: RunSummary = {
+        id: folder.id,
+        name: config.name,
+        state: 'preparing',
+        reason: '',
+        step: 0,
+        steps: config.training.steps,
+        createdAt: now.toISOString(),
+        accuracy: null,
+        perplexity: null,
+        curve: noLoss,
+        dataset: config.data.dataset,
+        fingerprint: '',
+        warning: '',
+      };
+      await folder.create(config);
+      const from: Start = { kind: 'fresh', seed: config.training.seed };
+      this.launch(folder, await folder.readConfig(), summary, from, holds);
+      return folder.id;
+    });
   }
 
   async resume(runId: string, { force = false }: StartOptions = {}): Promise<RunSummary> {
-    this.refuseSecond();
     const folder = this.folder(runId);
-    const { summary, exports } = await folder.readState();
-    await refuseHeld(folder);
-    if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
-    const config = await folder.readConfig();
-    const step = await findCheckpoint(folder);
-    await this.planWithRoom(config, force);
-    this.refuseSecond();
-    const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
-    return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
+    await folder.readState();
+    return await this.beginning(async (holds) => {
+      holds.push(await taken(folder));
+      const summary = await folder.readState();
+      if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
+      const config = await folder.readConfig();
+      const step = await findCheckpoint(folder);
+      await this.planWithRoom(config, force);
+      const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
+      return this.launch(folder, config, { ...summary, step, state: 'preparing', reason: '' }, from, holds).summary;
+    });
+  }
+
+  /** Launches a run while nobody else trains in the data folder. What `begin` takes besides is held until the run has ended, or `begin` has failed. */
+  private async beginning<T>(begin: (holds: NativeHold[]) => Promise<T>): Promise<T> {
+    await this.leaving();
+    const training = await holdTraining(this.host.home);
+    if (!training) throw await this.otherActive();
+    const holds = [training];
+    try {
+      return await begin(holds);
+    } catch (error) {
+      holds.forEach((hold) => hold.close());
+      throw error;
+    }
+  }
+
+  /** Waits for the runs that have said that they ended and still close their devices. */
+  private async leaving(): Promise<void> {
+    await Promise.all([...this.runs.values()].map((run) => !isActive(run.summary.state) && run.ended));
+  }
+
+  private async otherActive(): Promise<UserError> {
+    const active = (await this.list()).runs.find((run) => isActive(run.state));
+    if (!active) return new UserError('conflict', 'another run is being started; one can be active at a time');
+    const where = this.runs.has(active.id) ? '' : ' in another process';
+    return new UserError('conflict', `run ${active.id} is active${where}; stop it before starting another`);
+  }
+
+  /** Work on the folder of a run that is not active anywhere. */
+  private async changing<T>(runId: string, work: (folder: RunFolder) => Promise<T>): Promise<T> {
+    const folder = this.folder(runId);
+    await this.leaving();
+    folder.mustExist();
+    const hold = await taken(folder);
+    try {
+      return await work(folder);
+    } finally {
+      hold.close();
+    }
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */
@@ -302,15 +341,17 @@ class Lab {
     this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name) });
   }
 
-  private launch(folder: RunFolder, config: RunConfig, exports: ExportResult[], summary: RunSummary, from: Start): Run {
-    const run = new Run(this.host, this.events, folder, config, exports, summary, from);
+  private launch(
+    folder: RunFolder,
+    config: RunConfig,
+    summary: RunSummary,
+    from: Start,
+    holds: readonly NativeHold[],
+  ): Run {
+    const run = new Run(this.host, this.events, folder, config, summary, from);
     this.runs.set(folder.id, run);
+    void run.ended.then(() => holds.forEach((hold) => hold.close()));
     return run;
-  }
-
-  private refuseSecond(): void {
-    const active = [...this.runs.values()].find((run) => isActive(run.summary.state));
-    if (active) throw new UserError('conflict', `run ${active.folder.id} is active; stop it before starting another`);
   }
 
   /** Those that have only just begun are not on the disk yet, and come first. */
@@ -327,7 +368,7 @@ class Lab {
   private async detail(runId: string): Promise<RunDetail> {
     const folder = this.folder(runId);
     const run = this.runs.get(runId);
-    const { summary, exports } = run ?? (await folder.readState());
+    const summary = run?.summary ?? (await folder.readState());
     const config = run?.config ?? (await folder.readConfig());
     const { columns, evaluations, memory } = await readMetrics(
       folder.file('metrics.jsonl'),
@@ -343,13 +384,15 @@ class Lab {
       memory,
       gradients: run?.gradients ?? (await folder.readGradients()),
       checkpoints: await folder.checkpoints(),
-      exports,
+      exports: await folder.exports(),
     };
   }
 }
 
-async function refuseHeld(folder: RunFolder): Promise<void> {
-  if (await folder.isHeldElsewhere()) throw new UserError('conflict', `run ${folder.id} is active in another process`);
+async function taken(folder: RunFolder): Promise<NativeHold> {
+  const hold = await holdRun(folder.path);
+  if (!hold) throw new UserError('conflict', `run ${folder.id} is active in another process`);
+  return hold;
 }
 
 function findSample(sampleId: string): Sample {

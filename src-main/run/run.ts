@@ -5,7 +5,7 @@
 
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceMemory, ExportResult, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
+import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
 import { isActive } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { RunDevice } from '../device/discover.ts';
@@ -53,8 +53,6 @@ export class Run {
     private readonly events: EventHub<AppEvents>,
     readonly folder: RunFolder,
     private configuration: RunConfig,
-    /** Exports so far; the owner of the exports appends. */
-    readonly exports: ExportResult[],
     private current: RunSummary,
     from: Start,
   ) {
@@ -75,7 +73,7 @@ export class Run {
     await this.folder.changeConfig((config) => ({ ...config, name }));
     this.configuration = { ...this.configuration, name };
     this.current = { ...this.current, name };
-    await this.folder.writeState(this.current, this.exports);
+    await this.folder.writeState(this.current);
     this.tell();
   }
 
@@ -246,7 +244,7 @@ export class Run {
     this.current = { ...this.current, state, reason };
     await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
     try {
-      await this.folder.writeState(this.current, this.exports);
+      await this.folder.writeState(this.current);
       if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
       this.storedGradients = this.gradients;
     } finally {
