@@ -33,6 +33,7 @@ import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
 import { removeStaleStores } from './fleet.ts';
 import { holdRun, holdTraining } from './hold.ts';
+import { changesOfResults } from './configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
@@ -53,12 +54,17 @@ export interface StartOptions {
   force?: boolean;
 }
 
+export interface ResumeOptions extends StartOptions {
+  /** Goes on with a configuration that was changed in ways that change results. */
+  acceptChanges?: boolean;
+}
+
 /** What the command line uses beyond the contract. */
 export interface App extends AppHost {
   plan(config: RunConfig): Promise<Plan>;
   /** Starts a run of a checked configuration; its id. */
   start(config: RunConfig, options?: StartOptions): Promise<string>;
-  resume(runId: string, options?: StartOptions): Promise<RunSummary>;
+  resume(runId: string, options?: ResumeOptions): Promise<RunSummary>;
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
@@ -273,7 +279,7 @@ class Lab {
     });
   }
 
-  async resume(runId: string, { force = false }: StartOptions = {}): Promise<RunSummary> {
+  async resume(runId: string, { force = false, acceptChanges = false }: ResumeOptions = {}): Promise<RunSummary> {
     const folder = this.folder(runId);
     await folder.readState();
     return await this.beginning(async (holds) => {
@@ -282,9 +288,14 @@ class Lab {
       if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
       const config = await folder.readConfig();
       const step = await findCheckpoint(folder);
+      const warning = await acceptedChanges(folder, config, step, acceptChanges);
       await this.planWithRoom(config, force);
+      await folder.keepTrained();
+      if (warning) await folder.log(`warning: ${warning}`);
       const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
-      return this.launch(folder, config, { ...summary, step, state: 'preparing', reason: '' }, from, holds).summary;
+      const { name, training } = config;
+      const begun: RunSummary = { ...summary, name, step, steps: training.steps, state: 'preparing', reason: '' };
+      return this.launch(folder, config, warning ? { ...begun, warning } : begun, from, holds).summary;
     });
   }
 
@@ -393,6 +404,26 @@ async function taken(folder: RunFolder): Promise<NativeHold> {
   const hold = await holdRun(folder.path);
   if (!hold) throw new UserError('conflict', `run ${folder.id} is active in another process`);
   return hold;
+}
+
+/** What has changed in a configuration since its checkpoint, as a sentence; empty: nothing. Fails where that is not accepted. */
+async function acceptedChanges(
+  folder: RunFolder,
+  { training }: RunConfig,
+  step: number,
+  accept: boolean,
+): Promise<string> {
+  const trained = await folder.trained();
+  const changes = trained ? changesOfResults(trained, await folder.toTrain()) : [];
+  if (training.steps < step) changes.push(`training.steps, ${training.steps}, below the checkpoint of step ${step}`);
+  if (changes.length === 0) return '';
+  if (accept) return `from step ${step} on the run has another configuration: ${changes.join('; ')}`;
+  const remedy = `undo that in ${folder.file('config.yaml')}, or go on with "sdp resume ${folder.id} --accept-changes"`;
+  throw new UserError(
+    'configuration',
+    `the configuration of run ${folder.id} was changed in ways that change its results: ${changes.join('; ')}; ${remedy}`,
+    { key: folder.id },
+  );
 }
 
 function findSample(sampleId: string): Sample {

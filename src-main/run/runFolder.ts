@@ -1,4 +1,4 @@
-// Folder of a run, HOME/runs/ID: config.yaml, plan.json, units.yaml (the explicit plan that it was given), state.json, gradients.json (as last measured), metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, exports.jsonl (a line each), log.txt, lock.
+// Folder of a run, HOME/runs/ID: config.yaml, trained.json (what its steps so far were trained with), plan.json, units.yaml (the explicit plan that it was given), state.json, gradients.json (as last measured), metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, exports.jsonl (a line each), log.txt, lock.
 //
 // state.json is replaced as a whole by the process that holds the lock (hold.ts); a run that nobody holds while its state says that it works is interrupted.
 
@@ -20,7 +20,8 @@ import {
 } from '../contract/run.ts';
 import { replaceFile, storageError, systemCode } from '../data/files.ts';
 import { isRunHeld } from './hold.ts';
-import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
+import type { Trained } from './configChanges.ts';
 
 const runId = /^[\w-][\w.-]{0,99}$/;
 const storedState = z.object({ summary: runSummary });
@@ -63,6 +64,7 @@ export class RunFolder {
     try {
       await mkdir(join(this.path, 'checkpoints'));
       await writeFile(this.file('config.yaml'), stringify(await this.keepPlanFile(config)));
+      await this.keepTrained();
     } catch (error) {
       throw storageError(error, this.path);
     }
@@ -74,6 +76,23 @@ export class RunFolder {
     return plan === undefined
       ? config
       : { ...config, subnetworks: { ...config.subnetworks, plan: resolve(this.path, plan) } };
+  }
+
+  /** Keeps the configuration as what the run is trained with from here on. */
+  async keepTrained(): Promise<void> {
+    await this.replace('trained.json', JSON.stringify(await this.toTrain()));
+  }
+
+  /** What the configuration has now. */
+  async toTrain(): Promise<Trained> {
+    const config = parseRunConfig(await this.parseFile('config.yaml', 'YAML', parse));
+    const { plan } = config.subnetworks;
+    return { config, units: plan === undefined ? null : await readFile(resolve(this.path, plan), 'utf8') };
+  }
+
+  /** What its steps so far were trained with; null where an older version of the app wrote it. */
+  trained(): Promise<Trained | null> {
+    return this.readOptional('trained.json', z.object({ config: runConfig, units: z.string().nullable() }));
   }
 
   async writePlan(value: Plan): Promise<void> {
@@ -150,10 +169,12 @@ export class RunFolder {
     return await this.changeSummary({ name });
   }
 
-  /** The configuration as it is stored. */
+  /** The configuration as it is stored, and as it was trained with. */
   async changeConfig(change: (config: RunConfig) => RunConfig): Promise<void> {
     const config = (await this.parseFile('config.yaml', 'YAML', parse)) as RunConfig;
     await this.replace('config.yaml', stringify(change(config)));
+    const trained = await this.trained();
+    if (trained) await this.replace('trained.json', JSON.stringify({ ...trained, config: change(trained.config) }));
   }
 
   /** Out of the list at once, then file by file. */
