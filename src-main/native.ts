@@ -389,6 +389,13 @@ export interface NativeHold {
   close(): void;
 }
 
+export interface NativeFingerprint {
+  /** Reads all data files; fails with `data` where one cannot be read. */
+  run(): Promise<string>;
+  /** `run` fails soon with `cancelled`. */
+  cancel(): void;
+}
+
 export interface NativeAddon {
   /** Version of this interface; must equal `nativeVersion`. */
   interfaceVersion(): number;
@@ -419,6 +426,8 @@ export interface NativeAddon {
   inspectDataset(paths: string[], options: string, scratch: string): Promise<string>;
   /** An import into `folder`, which messages call `shown`. */
   openImport(paths: string[], options: string, folder: string, shown: string): NativeImport;
+  /** For the fingerprint of the dataset in a folder as its bytes are now. */
+  openFingerprint(folder: string): NativeFingerprint;
   /** Takes a file for as long as the handle is open and this process lives; it is made where it is missing. Null where it is held, here or elsewhere. */
   holdFile(path: string): NativeHold | null;
   /** Whether anyone holds a file. */

@@ -152,6 +152,7 @@ function addRunCommands(program: Command): void {
     .action(async (runId: string, { checkpoint, json }: Json & { checkpoint?: number }) => {
       const record = await (await openApp()).evaluate(runId, checkpoint);
       if (json) return printJson(record);
+      if (record.warning) console.error(`warning: ${record.warning}`);
       console.log(
         `step ${record.step}: ${metricOf(record)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
       );
@@ -171,6 +172,7 @@ function addRunCommands(program: Command): void {
       ) => {
         const result = await (await openApp()).export(runId, format, { out, step: checkpoint });
         if (json) return printJson(result);
+        if (result.warning) console.error(`warning: ${result.warning}`);
         console.log(
           `${result.files.join(', ')}: agrees with the engine on ${result.check.samples} samples (relative error ${result.check.maxRelativeError.toExponential(1)})`,
         );

@@ -14,6 +14,7 @@ import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint } from './checkpoint.ts';
+import { datasetWarning } from './datasetChange.ts';
 import { howItEnded, type DeviceProcess } from './deviceProcess.ts';
 import { prepareFromHome, type RunHost } from './openFleet.ts';
 import type { RunFolder } from './runFolder.ts';
@@ -62,8 +63,12 @@ export class Trials {
 
   handlers(): Handlers<typeof trialCommands> {
     return {
-      openTrial: async ({ runId, step }) =>
-        (await this.load(runId, await findCheckpoint(this.folder(runId), step))).model,
+      openTrial: async ({ runId, step }) => {
+        const folder = this.folder(runId);
+        const { model } = await this.load(runId, await findCheckpoint(folder, step));
+        const warning = await datasetWarning(this.host.home, folder);
+        return warning === undefined ? model : { ...model, warning };
+      },
       tryImage: async ({ runId, step, pixels }) => {
         const loaded = await this.load(runId, step);
         const startedAt = performance.now();
