@@ -315,7 +315,8 @@ class Lab {
 
   /** Waits for the runs that have said that they ended and still close their devices. */
   private async leaving(): Promise<void> {
-    await Promise.all([...this.runs.values()].map((run) => !isActive(run.summary.state) && run.ended));
+    const ending = [...this.runs.values()].filter((run) => !isActive(run.summary.state));
+    await Promise.all(ending.map((run) => run.ended));
   }
 
   private async otherActive(): Promise<UserError> {
