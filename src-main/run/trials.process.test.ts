@@ -70,9 +70,9 @@ it('checkpoints that are opened and asked at the same time answer each for itsel
   // The first has to be exported anew, the second is loaded meanwhile.
   await rm(join(home, 'runs', runs[0]!, 'exports'), { recursive: true });
   const again = await openLab(home);
-  const opened = runs.map((runId) => again.app.handlers.openTrial({ runId }, call));
+  const opened = runs.map(async (runId) => again.app.handlers.openTrial({ runId }, call));
   await Promise.all(opened);
-  const asked = (at: number) => again.app.handlers.tryImage({ runId: runs[at]!, step: 3, pixels }, call);
+  const asked = async (at: number) => again.app.handlers.tryImage({ runId: runs[at]!, step: 3, pixels }, call);
   expect((await asked(1)).classes).toEqual(alone[1]);
   expect((await asked(0)).classes).toEqual(alone[0]);
   const order = [0, 1, 1, 0, 1, 0, 0, 1];
