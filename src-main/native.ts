@@ -385,6 +385,17 @@ export interface NvidiaLibrary {
   hasPtx: boolean;
 }
 
+export interface NativeHold {
+  close(): void;
+}
+
+export interface NativeFingerprint {
+  /** Reads all data files; fails with `data` where one cannot be read. */
+  run(): Promise<string>;
+  /** `run` fails soon with `cancelled`. */
+  cancel(): void;
+}
+
 export interface NativeAddon {
   /** Version of this interface; must equal `nativeVersion`. */
   interfaceVersion(): number;
@@ -415,6 +426,12 @@ export interface NativeAddon {
   inspectDataset(paths: string[], options: string, scratch: string): Promise<string>;
   /** An import into `folder`, which messages call `shown`. */
   openImport(paths: string[], options: string, folder: string, shown: string): NativeImport;
+  /** For the fingerprint of the dataset in a folder as its bytes are now. */
+  openFingerprint(folder: string): NativeFingerprint;
+  /** Takes a file for as long as the handle is open and this process lives; it is made where it is missing. Null where it is held, here or elsewhere. */
+  holdFile(path: string): NativeHold | null;
+  /** Whether anyone holds a file. */
+  isHeld(path: string): boolean;
   /** Samples of a source of images as they are evaluated, [n,C,H,W]; `seed`, workers and batches of the source do not matter. */
   readImages(source: BatchSource, samples: number[]): Promise<Float32Array>;
   /** From the content of a tokenizer.json; that of bytes where there is none. */
@@ -423,7 +440,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 5;
+export const nativeVersion = 6;
 
 let addon: NativeAddon | undefined;
 

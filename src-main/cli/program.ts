@@ -6,7 +6,7 @@ import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
 import { listDevices } from '../device/discover.ts';
-import { appVersion, type StartOptions } from '../run/app.ts';
+import { appVersion, type ResumeOptions, type StartOptions } from '../run/app.ts';
 import { diagnoseHome } from '../run/doctor.ts';
 import { listRuns } from '../run/runFolder.ts';
 import { addDataCommands } from './data.ts';
@@ -123,10 +123,11 @@ function addRunCommands(program: Command): void {
     .description('continue a run from its newest checkpoint')
     .argument('<run>')
     .addOption(forceOption())
+    .option('--accept-changes', 'go on with a configuration that was changed in ways that change results')
     .addOption(jsonOption())
-    .action(async (runId: string, { force, json = false }: Json & StartOptions) => {
+    .action(async (runId: string, { json = false, ...options }: Json & ResumeOptions) => {
       const app = await openApp();
-      printEnd(await followRun(app, json, async () => (await app.resume(runId, { force })).id), json);
+      printEnd(await followRun(app, json, async () => (await app.resume(runId, options)).id), json);
     });
   program
     .command('runs')
@@ -151,6 +152,7 @@ function addRunCommands(program: Command): void {
     .action(async (runId: string, { checkpoint, json }: Json & { checkpoint?: number }) => {
       const record = await (await openApp()).evaluate(runId, checkpoint);
       if (json) return printJson(record);
+      if (record.warning) console.error(`warning: ${record.warning}`);
       console.log(
         `step ${record.step}: ${metricOf(record)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
       );
@@ -170,6 +172,7 @@ function addRunCommands(program: Command): void {
       ) => {
         const result = await (await openApp()).export(runId, format, { out, step: checkpoint });
         if (json) return printJson(result);
+        if (result.warning) console.error(`warning: ${result.warning}`);
         console.log(
           `${result.files.join(', ')}: agrees with the engine on ${result.check.samples} samples (relative error ${result.check.maxRelativeError.toExponential(1)})`,
         );

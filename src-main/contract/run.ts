@@ -121,6 +121,7 @@ export const exportResult = z.object({
     maxRelativeError: z.number(),
     accuracy: z.number().nullable(),
   }),
+  warning: z.string().optional().describe('what the user should know, one sentence'),
 });
 export type ExportResult = z.infer<typeof exportResult>;
 

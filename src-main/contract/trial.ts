@@ -11,6 +11,8 @@ const sampling = {
   seed: z.int().min(0),
 };
 
+const warning = z.string().optional().describe('what the user should know, one sentence');
+
 /** What a model takes. */
 export const trialModel = z.discriminatedUnion('kind', [
   z.object({
@@ -19,6 +21,7 @@ export const trialModel = z.discriminatedUnion('kind', [
     /** [C,H,W] */
     sample: z.array(z.number()),
     classNames: z.array(z.string()),
+    warning,
   }),
   z.object({
     kind: z.literal('tokens'),
@@ -28,6 +31,7 @@ export const trialModel = z.discriminatedUnion('kind', [
     vocabulary: z.number(),
     /** Whether prompts are text, as the tokenizer of the run's dataset is there; else numbers. */
     text: z.boolean(),
+    warning,
   }),
 ]);
 export type TrialModel = z.infer<typeof trialModel>;

@@ -4,11 +4,16 @@
 import { z } from 'zod';
 
 export const trialCommands = {
-  /** Loads an ONNX file; a second call puts another in its place. */
+  /** Loads an ONNX file, in the place of another. */
   load: { params: z.object({ path: z.string() }), result: z.object({}) },
   /** Logits of one image, [1,C,H,W] normalised, or one sequence, [1,T]. */
   run: {
-    params: z.object({ data: z.array(z.number()), shape: z.array(z.number()), kind: z.enum(['images', 'tokens']) }),
+    params: z.object({
+      path: z.string().describe('of the model, which is loaded where another is'),
+      data: z.array(z.number()),
+      shape: z.array(z.number()),
+      kind: z.enum(['images', 'tokens']),
+    }),
     result: z.object({ logits: z.array(z.number()) }),
   },
   /**
@@ -17,6 +22,7 @@ export const trialCommands = {
    */
   generate: {
     params: z.object({
+      path: z.string(),
       tokens: z.array(z.number()).min(1),
       length: z.number(),
       count: z.number(),

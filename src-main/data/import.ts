@@ -9,6 +9,7 @@ import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { verdict, type ImportOptions, type Verdict } from '../contract/verdict.ts';
 import { native, type ImportProgress, type NativeImport } from '../native.ts';
+import { keepFingerprint } from './fingerprint.ts';
 import { storageError, systemCode, temporaryName } from './files.ts';
 import { datasetName, datasetsFolder, manifest } from './manifest.ts';
 
@@ -56,6 +57,7 @@ export async function importDataset({ home, signal, onProgress, options = {}, ..
       importedAt: new Date().toISOString(),
     });
     await writeFile(join(partial, 'manifest.json'), `${JSON.stringify(written, null, 2)}\n`, { flush: true });
+    await keepFingerprint(partial, written.fingerprint, written.files);
     await rm(join(partial, 'lock'));
     await rename(partial, folder).catch((error: unknown) => {
       throw ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '') ? taken(name) : error;

@@ -1,6 +1,6 @@
 // The app behind every host: handlers of the contract, one event stream, the active run.
 //
-// One run is active at a time: its device processes take the machine. Everything about runs that are not active is read from disk.
+// One run is active at a time in a data folder, whichever process it is of: its device processes take the machine (hold.ts). Everything about runs that are not active is read from disk.
 
 import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
@@ -23,6 +23,7 @@ import { inspectDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
+import type { NativeHold } from '../native.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint } from './checkpoint.ts';
@@ -31,11 +32,13 @@ import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
 import { removeStaleStores } from './fleet.ts';
+import { holdRun, holdTraining } from './hold.ts';
+import { changesOfResults } from './configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
 import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
-import { listRuns, newRunId, RunFolder, type RunList } from './runFolder.ts';
+import { listRuns, RunFolder, type RunList } from './runFolder.ts';
 import { Trials } from './trials.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
@@ -51,12 +54,17 @@ export interface StartOptions {
   force?: boolean;
 }
 
+export interface ResumeOptions extends StartOptions {
+  /** Goes on with a configuration that was changed in ways that change results. */
+  acceptChanges?: boolean;
+}
+
 /** What the command line uses beyond the contract. */
 export interface App extends AppHost {
   plan(config: RunConfig): Promise<Plan>;
   /** Starts a run of a checked configuration; its id. */
   start(config: RunConfig, options?: StartOptions): Promise<string>;
-  resume(runId: string, options?: StartOptions): Promise<RunSummary>;
+  resume(runId: string, options?: ResumeOptions): Promise<RunSummary>;
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
@@ -200,9 +208,7 @@ class Lab {
       await run.rename(name);
       return run.summary;
     }
-    const folder = this.folder(runId);
-    await refuseHeld(folder);
-    const summary = await folder.rename(name);
+    const summary = await this.changing(runId, (folder) => folder.rename(name));
     this.runs.delete(runId);
     this.events.emit('runChanged', { summary });
     return summary;
@@ -211,10 +217,10 @@ class Lab {
   private async delete(runId: string): Promise<Record<string, never>> {
     const run = this.runs.get(runId);
     if (run && isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is active; stop it first`);
-    const folder = this.folder(runId);
-    await refuseHeld(folder);
-    await this.trials.leave(runId);
-    await folder.delete();
+    await this.changing(runId, async (folder) => {
+      await this.trials.leave(runId);
+      await folder.delete();
+    });
     this.runs.delete(runId);
     this.events.emit('runRemoved', { runId });
     return {};
@@ -223,15 +229,13 @@ class Lab {
   async whenEnded(runId: string): Promise<RunSummary> {
     const run = this.runs.get(runId);
     await run?.ended;
-    return run?.summary ?? (await this.folder(runId).readState()).summary;
+    return run?.summary ?? (await this.folder(runId).readState());
   }
 
   async export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult> {
     const folder = this.folder(runId);
     const result = await exportRun(this.host, folder, format, options);
-    const { summary, exports } = this.runs.get(runId) ?? (await folder.readState());
-    exports.push(result);
-    await folder.writeState(summary, exports);
+    await folder.addExport(result);
     this.events.emit('exportWritten', { runId, export: result });
     return result;
   }
@@ -248,44 +252,91 @@ class Lab {
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
   async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
-    this.refuseSecond();
-    await this.planWithRoom(config, force);
-    const now = new Date();
-    const id = await newRunId(this.host.home, config.name, now);
-    const summary: RunSummary = {
-      id,
-      name: config.name,
-      state: 'preparing',
-      reason: '',
-      step: 0,
-      steps: config.training.steps,
-      createdAt: now.toISOString(),
-      accuracy: null,
-      perplexity: null,
-      curve: noLoss,
-      dataset: config.data.dataset,
-      fingerprint: '',
-      warning: '',
-    };
-    const folder = this.folder(id);
-    this.refuseSecond();
-    await folder.create(config);
-    this.launch(folder, await folder.readConfig(), [], summary, { kind: 'fresh', seed: config.training.seed });
-    return id;
+    return await this.beginning(async (holds) => {
+      await this.planWithRoom(config, force);
+      const now = new Date();
+      const folder = await RunFolder.reserve(this.host.home, config.name, now);
+      holds.push(await taken(folder));
+      const summary: RunSummary = {
+        id: folder.id,
+        name: config.name,
+        state: 'preparing',
+        reason: '',
+        step: 0,
+        steps: config.training.steps,
+        createdAt: now.toISOString(),
+        accuracy: null,
+        perplexity: null,
+        curve: noLoss,
+        dataset: config.data.dataset,
+        fingerprint: '',
+        warning: '',
+      };
+      await folder.create(config);
+      const from: Start = { kind: 'fresh', seed: config.training.seed };
+      this.launch(folder, await folder.readConfig(), summary, from, holds);
+      return folder.id;
+    });
   }
 
-  async resume(runId: string, { force = false }: StartOptions = {}): Promise<RunSummary> {
-    this.refuseSecond();
+  async resume(runId: string, { force = false, acceptChanges = false }: ResumeOptions = {}): Promise<RunSummary> {
     const folder = this.folder(runId);
-    const { summary, exports } = await folder.readState();
-    await refuseHeld(folder);
-    if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
-    const config = await folder.readConfig();
-    const step = await findCheckpoint(folder);
-    await this.planWithRoom(config, force);
-    this.refuseSecond();
-    const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
-    return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
+    await folder.readState();
+    return await this.beginning(async (holds) => {
+      holds.push(await taken(folder));
+      const summary = await folder.readState();
+      if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
+      const config = await folder.readConfig();
+      const step = await findCheckpoint(folder);
+      const warning = await acceptedChanges(folder, config, step, acceptChanges);
+      await this.planWithRoom(config, force);
+      await folder.keepTrained();
+      if (warning) await folder.log(`warning: ${warning}`);
+      const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
+      const { name, training } = config;
+      const begun: RunSummary = { ...summary, name, step, steps: training.steps, state: 'preparing', reason: '' };
+      return this.launch(folder, config, warning ? { ...begun, warning } : begun, from, holds).summary;
+    });
+  }
+
+  /** Launches a run while nobody else trains in the data folder. What `begin` takes besides is held until the run has ended, or `begin` has failed. */
+  private async beginning<T>(begin: (holds: NativeHold[]) => Promise<T>): Promise<T> {
+    await this.leaving();
+    const training = await holdTraining(this.host.home);
+    if (!training) throw await this.otherActive();
+    const holds = [training];
+    try {
+      return await begin(holds);
+    } catch (error) {
+      holds.forEach((hold) => hold.close());
+      throw error;
+    }
+  }
+
+  /** Waits for the runs that have said that they ended and still close their devices. */
+  private async leaving(): Promise<void> {
+    const ending = [...this.runs.values()].filter((run) => !isActive(run.summary.state));
+    await Promise.all(ending.map((run) => run.ended));
+  }
+
+  private async otherActive(): Promise<UserError> {
+    const active = (await this.list()).runs.find((run) => isActive(run.state));
+    if (!active) return new UserError('conflict', 'another run is being started; one can be active at a time');
+    const where = this.runs.has(active.id) ? '' : ' in another process';
+    return new UserError('conflict', `run ${active.id} is active${where}; stop it before starting another`);
+  }
+
+  /** Work on the folder of a run that is not active anywhere. */
+  private async changing<T>(runId: string, work: (folder: RunFolder) => Promise<T>): Promise<T> {
+    const folder = this.folder(runId);
+    await this.leaving();
+    folder.mustExist();
+    const hold = await taken(folder);
+    try {
+      return await work(folder);
+    } finally {
+      hold.close();
+    }
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */
@@ -302,15 +353,17 @@ class Lab {
     this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name) });
   }
 
-  private launch(folder: RunFolder, config: RunConfig, exports: ExportResult[], summary: RunSummary, from: Start): Run {
-    const run = new Run(this.host, this.events, folder, config, exports, summary, from);
+  private launch(
+    folder: RunFolder,
+    config: RunConfig,
+    summary: RunSummary,
+    from: Start,
+    holds: readonly NativeHold[],
+  ): Run {
+    const run = new Run(this.host, this.events, folder, config, summary, from);
     this.runs.set(folder.id, run);
+    void run.ended.then(() => holds.forEach((hold) => hold.close()));
     return run;
-  }
-
-  private refuseSecond(): void {
-    const active = [...this.runs.values()].find((run) => isActive(run.summary.state));
-    if (active) throw new UserError('conflict', `run ${active.folder.id} is active; stop it before starting another`);
   }
 
   /** Those that have only just begun are not on the disk yet, and come first. */
@@ -327,7 +380,7 @@ class Lab {
   private async detail(runId: string): Promise<RunDetail> {
     const folder = this.folder(runId);
     const run = this.runs.get(runId);
-    const { summary, exports } = run ?? (await folder.readState());
+    const summary = run?.summary ?? (await folder.readState());
     const config = run?.config ?? (await folder.readConfig());
     const { columns, evaluations, memory } = await readMetrics(
       folder.file('metrics.jsonl'),
@@ -343,13 +396,35 @@ class Lab {
       memory,
       gradients: run?.gradients ?? (await folder.readGradients()),
       checkpoints: await folder.checkpoints(),
-      exports,
+      exports: await folder.exports(),
     };
   }
 }
 
-async function refuseHeld(folder: RunFolder): Promise<void> {
-  if (await folder.isHeldElsewhere()) throw new UserError('conflict', `run ${folder.id} is active in another process`);
+async function taken(folder: RunFolder): Promise<NativeHold> {
+  const hold = await holdRun(folder.path);
+  if (!hold) throw new UserError('conflict', `run ${folder.id} is active in another process`);
+  return hold;
+}
+
+/** What has changed in a configuration since its checkpoint, as a sentence; empty: nothing. Fails where that is not accepted. */
+async function acceptedChanges(
+  folder: RunFolder,
+  { training }: RunConfig,
+  step: number,
+  accept: boolean,
+): Promise<string> {
+  const trained = await folder.trained();
+  const changes = trained ? changesOfResults(trained, await folder.toTrain()) : [];
+  if (training.steps < step) changes.push(`training.steps, ${training.steps}, below the checkpoint of step ${step}`);
+  if (changes.length === 0) return '';
+  if (accept) return `from step ${step} on the run has another configuration: ${changes.join('; ')}`;
+  const remedy = `undo that in ${folder.file('config.yaml')}, or go on with "sdp resume ${folder.id} --accept-changes"`;
+  throw new UserError(
+    'configuration',
+    `the configuration of run ${folder.id} was changed in ways that change its results: ${changes.join('; ')}; ${remedy}`,
+    { key: folder.id },
+  );
 }
 
 function findSample(sampleId: string): Sample {

@@ -166,7 +166,7 @@ test('a data folder of before is chosen, with things beside its runs too', async
   mkdirSync(join(chosen, 'runs/old'), { recursive: true });
   writeFileSync(join(chosen, 'notes.txt'), '');
   expect(await choose(chosen)).toBe(join(chosen, 'sdp-lab'));
-  await new RunFolder(chosen, 'old').writeState(summary, []);
+  await new RunFolder(chosen, 'old').writeState(summary);
   expect(await choose(chosen)).toBeNull();
   expect(JSON.parse(readFileSync(choiceFile(), 'utf8'))).toEqual({ folder: chosen });
 });

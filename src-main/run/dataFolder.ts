@@ -12,7 +12,7 @@ import { listRuns } from './runFolder.ts';
 
 /** What the app writes into a data folder, and what systems put into the root of a disk. */
 const known =
-  /^(datasets|runs|uploads|(settings|data-folder)\.json|lost\+found|System Volume Information|\$RECYCLE\.BIN|\.(DS_Store|Trash.*|Spotlight-V100|fseventsd))$/;
+  /^(datasets|runs|uploads|lock|(settings|data-folder)\.json|lost\+found|System Volume Information|\$RECYCLE\.BIN|\.(DS_Store|Trash.*|Spotlight-V100|fseventsd))$/;
 
 export async function dataFolderOf(inUse: string): Promise<DataFolder> {
   const fixed = fixedHome();

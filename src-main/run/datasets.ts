@@ -12,7 +12,9 @@ import { datasetFolder, getDataset, listDatasets } from '../data/catalogue.ts';
 import { storageError } from '../data/files.ts';
 import { datasetPage } from '../data/gallery.ts';
 import { datasetName, datasetsFolder } from '../data/manifest.ts';
+import type { NativeHold } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
+import { holdRun } from './hold.ts';
 import { RunFolder } from './runFolder.ts';
 
 export class Datasets {
@@ -47,10 +49,20 @@ export class Datasets {
       throw new UserError('conflict', `there is a dataset "${to}" already; choose another name`, { key: 'to' });
     await getDataset(this.home, name);
     const uses = await this.idleUses(name);
-    await this.change(name, (folder) => rename(folder, join(datasetsFolder(this.home), to)));
-    for (const { runId } of uses) {
-      await new RunFolder(this.home, runId).renameDataset(to);
-      this.changed(runId);
+    const holds: NativeHold[] = [];
+    try {
+      for (const { runId } of uses) {
+        const hold = await holdRun(new RunFolder(this.home, runId).path);
+        if (!hold) throw new UserError('conflict', `run ${runId} uses dataset ${name} and is active; stop it first`);
+        holds.push(hold);
+      }
+      await this.change(name, (folder) => rename(folder, join(datasetsFolder(this.home), to)));
+      for (const { runId } of uses) {
+        await new RunFolder(this.home, runId).renameDataset(to);
+        this.changed(runId);
+      }
+    } finally {
+      holds.forEach((hold) => hold.close());
     }
     this.events.emit('datasetRemoved', { name });
     this.events.emit('datasetImported', { dataset: dataset.parse(await getDataset(this.home, to)) });

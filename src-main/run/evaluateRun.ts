@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
 import { findCheckpoint } from './checkpoint.ts';
+import { datasetWarning } from './datasetChange.ts';
 import { exportStore } from './exportRun.ts';
 import type { Fleet } from './fleet.ts';
 import { evaluationOf } from './metrics.ts';
@@ -12,7 +13,7 @@ import type { RunFolder } from './runFolder.ts';
 import { runTokenizer } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest) on the evaluation samples of the run. */
-export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord> {
+export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord & Warned> {
   return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
     const startedAt = performance.now();
     const tokens = prepared.setup.evaluation.source.kind === 'tokens';
@@ -34,17 +35,24 @@ export async function exportRun(
   });
 }
 
-async function withCheckpoint<T>(
+interface Warned {
+  /** What the user should know, one sentence. */
+  warning?: string;
+}
+
+/** Work with the checkpoint while the samples are looked at; the result says where they have changed. */
+async function withCheckpoint<T extends object>(
   host: RunHost,
   folder: RunFolder,
   step: number | undefined,
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
-): Promise<T> {
+): Promise<T & Warned> {
   const at = await findCheckpoint(folder, step);
   const prepared = await prepareFromHome(host, await folder.readConfig());
   const fleet = await openFleet(host, prepared, { kind: 'checkpoint', folder, step: at, optimizer: false });
   try {
-    return await work(fleet, prepared, at);
+    const [result, warning] = await Promise.all([work(fleet, prepared, at), datasetWarning(host.home, folder)]);
+    return warning === undefined ? result : { ...result, warning };
   } finally {
     await fleet.close();
   }

@@ -14,7 +14,6 @@ import type { RunDevice } from '../device/discover.ts';
 import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
-import { isAlive } from './isAlive.ts';
 import { readMemoryKills } from './memoryKills.ts';
 import { howItEnded, within, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
 
@@ -215,12 +214,23 @@ async function endProcess({ process, client, ready }: Member): Promise<void> {
   await within(process.exited, 3000);
 }
 
-/** Removes the stores of processes that ended without closing them. */
+/** Removes the stores that nobody holds any more: their processes ended without closing them. */
 export async function removeStaleStores(): Promise<void> {
   for (const folder of [memoryFolder, tmpdir()]) {
-    for (const name of await readdir(folder).catch(() => [])) {
-      const pid = /^sdp-lab-(\d+)-[0-9a-f]+\.store$/.exec(name)?.[1];
-      if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true });
-    }
+    const stores = await readdir(folder).catch(() => []);
+    for (const name of stores.filter((name) => /^sdp-lab-\d+-[0-9a-f]+\.store$/.test(name)))
+      await removeWhereLeft(join(folder, name));
+  }
+}
+
+async function removeWhereLeft(store: string): Promise<void> {
+  try {
+    const hold = native().holdFile(store);
+    if (!hold) return;
+    await rm(store, { force: true });
+    hold.close();
+  } catch (error) {
+    // Another user's, who removes it himself.
+    if (!(error instanceof UserError && error.code === 'storage')) throw error;
   }
 }

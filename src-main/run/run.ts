@@ -5,9 +5,11 @@
 
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceMemory, ExportResult, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
+import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
 import { isActive } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
+import { getDataset } from '../data/catalogue.ts';
+import { contentFingerprint, knownFingerprint } from '../data/fingerprint.ts';
 import type { RunDevice } from '../device/discover.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
@@ -47,14 +49,14 @@ export class Run {
   private curve: LossCurveBuilder;
   private elapsedMs = 0;
   private memoryLoggedAt = 0;
+  /** Aborted when the run has ended. */
+  private readonly over = new AbortController();
 
   constructor(
     private readonly host: RunHost,
     private readonly events: EventHub<AppEvents>,
     readonly folder: RunFolder,
     private configuration: RunConfig,
-    /** Exports so far; the owner of the exports appends. */
-    readonly exports: ExportResult[],
     private current: RunSummary,
     from: Start,
   ) {
@@ -75,7 +77,7 @@ export class Run {
     await this.folder.changeConfig((config) => ({ ...config, name }));
     this.configuration = { ...this.configuration, name };
     this.current = { ...this.current, name };
-    await this.folder.writeState(this.current, this.exports);
+    await this.folder.writeState(this.current);
     this.tell();
   }
 
@@ -112,6 +114,7 @@ export class Run {
     } catch (error) {
       await this.fail(error);
     } finally {
+      this.over.abort();
       await this.fleet?.close();
       this.fleet = undefined;
     }
@@ -120,7 +123,7 @@ export class Run {
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
     const prepared = await prepareFromHome(this.host, this.config);
-    await this.noticeDataset(prepared.fingerprint);
+    await this.lookAtDataset();
     await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
@@ -130,16 +133,28 @@ export class Run {
     return prepared;
   }
 
-  /** Says when the dataset is not what the steps so far were trained on. */
-  private async noticeDataset(fingerprint: string): Promise<void> {
-    const { dataset, step, fingerprint: before } = this.current;
-    if (before !== '' && before !== fingerprint) {
-      const warning = `dataset ${dataset} has changed since the run's first ${step} steps: they were trained on other samples`;
-      await this.folder.log(`warning: ${warning}`);
-      this.current = { ...this.current, warning };
-    }
-    this.current = { ...this.current, fingerprint };
-    this.tell();
+  /** Compares the dataset's bytes with those of the steps so far: at once where that is cheap, else while the run goes on. */
+  private async lookAtDataset(): Promise<void> {
+    const { home } = this.host;
+    const dataset = await getDataset(home, this.config.data.dataset);
+    const before = this.current.fingerprint || dataset.fingerprint;
+    const { step } = this.current;
+    const since = step === 0 ? 'it was imported' : `the run's first ${step} steps: they were trained on other samples`;
+    const notice = async (found: string) => {
+      this.current = { ...this.current, fingerprint: found };
+      if (found !== before) {
+        const warning = `dataset ${dataset.name} has changed since ${since}`;
+        await this.folder.log(`warning: ${warning}`);
+        this.current = { ...this.current, warning };
+      }
+      this.tell();
+    };
+    const known = await knownFingerprint(home, dataset);
+    await notice(known ?? before);
+    if (known !== undefined) return;
+    contentFingerprint(home, dataset, this.over.signal)
+      .then(notice)
+      .catch((error: unknown) => this.folder.log(`the dataset was not checked: ${(error as Error).message}`));
   }
 
   private async train(prepared: PreparedRun): Promise<void> {
@@ -247,7 +262,7 @@ export class Run {
     this.current = { ...this.current, state, reason };
     await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
     try {
-      await this.folder.writeState(this.current, this.exports);
+      await this.folder.writeState(this.current);
       if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
       this.storedGradients = this.gradients;
     } finally {

@@ -1,6 +1,6 @@
-// Folder of a run, HOME/runs/ID: config.yaml, plan.json, units.yaml (the explicit plan that it was given), state.json, gradients.json (as last measured), metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, log.txt.
+// Folder of a run, HOME/runs/ID: config.yaml, trained.json (what its steps so far were trained with), plan.json, units.yaml (the explicit plan that it was given), state.json, gradients.json (as last measured), metrics.jsonl, events.out.tfevents.*, checkpoints/, exports/, exports.jsonl (a line each), log.txt, lock.
 //
-// state.json is replaced as a whole; a run whose process is gone while its state says it works is interrupted.
+// state.json is replaced as a whole by the process that holds the lock (hold.ts); a run that nobody holds while its state says that it works is interrupted.
 
 import { existsSync } from 'node:fs';
 import { appendFile, copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -19,11 +19,12 @@ import {
   type RunSummary,
 } from '../contract/run.ts';
 import { replaceFile, storageError, systemCode } from '../data/files.ts';
-import { isAlive } from './isAlive.ts';
-import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+import { isRunHeld } from './hold.ts';
+import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
+import type { Trained } from './configChanges.ts';
 
 const runId = /^[\w-][\w.-]{0,99}$/;
-const storedState = z.object({ summary: runSummary, pid: z.number(), exports: z.array(exportResult) });
+const storedState = z.object({ summary: runSummary });
 
 export class RunFolder {
   readonly path: string;
@@ -44,10 +45,26 @@ export class RunFolder {
     return this.file(join('checkpoints', `step-${String(step).padStart(8, '0')}`));
   }
 
+  /** Makes the folder of a new run: `20261121-053412-mnist`, with a number behind it where that is taken. */
+  static async reserve(home: string, name: string, now: Date): Promise<RunFolder> {
+    const runs = join(home, 'runs');
+    const base = newRunId(name, now);
+    try {
+      await mkdir(runs, { recursive: true });
+      for (let count = 1; ; count += 1) {
+        const folder = new RunFolder(home, count === 1 ? base : `${base}-${count}`);
+        if (await makeFolder(folder.path)) return folder;
+      }
+    } catch (error) {
+      throw storageError(error, runs);
+    }
+  }
+
   async create(config: RunConfig): Promise<void> {
     try {
-      await mkdir(join(this.path, 'checkpoints'), { recursive: true });
+      await mkdir(join(this.path, 'checkpoints'));
       await writeFile(this.file('config.yaml'), stringify(await this.keepPlanFile(config)));
+      await this.keepTrained();
     } catch (error) {
       throw storageError(error, this.path);
     }
@@ -59,6 +76,23 @@ export class RunFolder {
     return plan === undefined
       ? config
       : { ...config, subnetworks: { ...config.subnetworks, plan: resolve(this.path, plan) } };
+  }
+
+  /** Keeps the configuration as what the run is trained with from here on. */
+  async keepTrained(): Promise<void> {
+    await this.replace('trained.json', JSON.stringify(await this.toTrain()));
+  }
+
+  /** What the configuration has now. */
+  async toTrain(): Promise<Trained> {
+    const config = parseRunConfig(await this.parseFile('config.yaml', 'YAML', parse));
+    const { plan } = config.subnetworks;
+    return { config, units: plan === undefined ? null : await readFile(resolve(this.path, plan), 'utf8') };
+  }
+
+  /** What its steps so far were trained with; null where an older version of the app wrote it. */
+  trained(): Promise<Trained | null> {
+    return this.readOptional('trained.json', z.object({ config: runConfig, units: z.string().nullable() }));
   }
 
   async writePlan(value: Plan): Promise<void> {
@@ -79,31 +113,38 @@ export class RunFolder {
     return this.readOptional('gradients.json', gradientRecord);
   }
 
-  async writeState(summary: RunSummary, exports: ExportResult[]): Promise<void> {
-    await this.replace('state.json', JSON.stringify({ summary, exports, pid: process.pid }));
+  /** By the holder of the run. */
+  async writeState(summary: RunSummary): Promise<void> {
+    await this.replace('state.json', JSON.stringify({ summary }));
   }
 
-  /** State as stored; `interrupted` where a process that should be at work is gone. Fails with a `checkpoint` error where it is damaged. */
-  async readState(): Promise<{ summary: RunSummary; exports: ExportResult[] }> {
-    const { summary, exports, pid } = await this.readStored();
-    if (isActive(summary.state) && pid !== process.pid && !isAlive(pid)) {
-      return {
-        exports,
-        summary: { ...summary, state: 'interrupted', reason: 'the app ended while the run was active' },
-      };
-    }
-    return { summary, exports };
+  /** State as stored; `interrupted` where nobody is at work that should be. Fails with a `checkpoint` error where it is damaged. */
+  async readState(): Promise<RunSummary> {
+    const summary = await this.readStored();
+    if (!isActive(summary.state) || isRunHeld(this.path)) return summary;
+    // Its holder may have ended it meanwhile.
+    const last = await this.readStored();
+    if (!isActive(last.state)) return last;
+    return { ...last, state: 'interrupted', reason: 'the app ended while the run was active' };
   }
 
-  /** True where another live process is at work on this run; of a damaged one it cannot be known. */
-  async isHeldElsewhere(): Promise<boolean> {
-    try {
-      const { summary, pid } = await this.readStored();
-      return isActive(summary.state) && pid !== process.pid && isAlive(pid);
-    } catch (error) {
-      if (error instanceof UserError && error.code === 'checkpoint') return false;
-      throw error;
-    }
+  /** Of one line, so that several processes may add some at once. */
+  async addExport(result: ExportResult): Promise<void> {
+    await appendFile(this.file('exports.jsonl'), `${JSON.stringify(result)}\n`).catch((error: unknown) => {
+      throw storageError(error, this.file('exports.jsonl'));
+    });
+  }
+
+  /** In the order in which they were made; lines that were cut off are left out. */
+  async exports(): Promise<ExportResult[]> {
+    const text = await readFile(this.file('exports.jsonl'), 'utf8').catch(() => '');
+    return text.split('\n').flatMap((line) => {
+      try {
+        return [exportResult.parse(JSON.parse(line))];
+      } catch {
+        return [];
+      }
+    });
   }
 
   /** Steps of the complete checkpoints, ascending. */
@@ -128,10 +169,12 @@ export class RunFolder {
     return await this.changeSummary({ name });
   }
 
-  /** The configuration as it is stored. */
+  /** The configuration as it is stored, and as it was trained with. */
   async changeConfig(change: (config: RunConfig) => RunConfig): Promise<void> {
     const config = (await this.parseFile('config.yaml', 'YAML', parse)) as RunConfig;
     await this.replace('config.yaml', stringify(change(config)));
+    const trained = await this.trained();
+    if (trained) await this.replace('trained.json', JSON.stringify({ ...trained, config: change(trained.config) }));
   }
 
   /** Out of the list at once, then file by file. */
@@ -159,15 +202,14 @@ export class RunFolder {
   }
 
   private async changeSummary(change: Partial<RunSummary>): Promise<RunSummary> {
-    const { summary, exports } = await this.readState();
-    const changed = { ...summary, ...change };
-    await this.writeState(changed, exports);
+    const changed = { ...(await this.readState()), ...change };
+    await this.writeState(changed);
     return changed;
   }
 
-  private async readStored(): Promise<z.output<typeof storedState>> {
+  private async readStored(): Promise<RunSummary> {
     const parsed = storedState.safeParse(await this.parseFile('state.json', 'JSON', parseJson));
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return parsed.data.summary;
     const { path, message } = parsed.error.issues[0]!;
     throw this.damaged(`state.json: ${path.join('.') || 'content'}: ${message}`);
   }
@@ -186,8 +228,17 @@ export class RunFolder {
       return await readFile(this.file(name), 'utf8');
     } catch (error) {
       if (this.holdsRun()) throw this.damaged(`${name} cannot be read (${systemCode(error)})`, error);
-      throw new UserError('usage', `there is no run "${this.id}"; "sdp runs" lists the runs`, { cause: error });
+      throw this.unknown(error);
     }
+  }
+
+  /** Fails where there is no run, damaged or not. */
+  mustExist(): void {
+    if (!this.holdsRun()) throw this.unknown();
+  }
+
+  private unknown(cause?: unknown): UserError {
+    return new UserError('usage', `there is no run "${this.id}"; "sdp runs" lists the runs`, { cause });
   }
 
   private holdsRun(): boolean {
@@ -236,15 +287,14 @@ async function folderNames(home: string): Promise<string[]> {
 /** Undefined where it is no run, or is being deleted meanwhile. */
 async function readRun(home: string, id: string): Promise<RunSummary | UserError | undefined> {
   try {
-    return (await new RunFolder(home, id).readState()).summary;
+    return await new RunFolder(home, id).readState();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error.code === 'checkpoint' ? error : undefined;
   }
 }
 
-/** `20261121-053412-mnist`, with a number behind it where that is taken. */
-export async function newRunId(home: string, name: string, now: Date): Promise<string> {
+function newRunId(name: string, now: Date): string {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const slug =
     name
@@ -252,11 +302,17 @@ export async function newRunId(home: string, name: string, now: Date): Promise<s
       .replace(/[^a-z0-9]+/g, '-')
       .replace(/^-|-$/g, '')
       .slice(0, 40) || 'run';
-  const taken = new Set(await readdir(join(home, 'runs')).catch(() => []));
-  const base = `${stamp}-${slug}`;
-  for (let count = 1; ; count += 1) {
-    const id = count === 1 ? base : `${base}-${count}`;
-    if (!taken.has(id)) return id;
+  return `${stamp}-${slug}`;
+}
+
+/** False where it is there already. */
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false;
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 
@@ -47,4 +48,35 @@ it('a checkpoint names the digits that it was shown, in a process of its own tha
   expect(await openTrial({ runId }, call)).toEqual(model);
   await lab.close();
   for (const { pid } of lab.processes) expect(() => process.kill(pid!, 0)).toThrow();
+});
+
+it('checkpoints that are opened and asked at the same time answer each for itself', async () => {
+  const both = await openLab(home);
+  const { tryImage, datasetPage } = both.app.handlers;
+  const runs: string[] = [];
+  for (const seed of [1, 2]) {
+    const runId = await both.app.start(smallConfig({ training: { steps: 3, seed } }));
+    await both.app.whenEnded(runId);
+    runs.push(runId);
+  }
+  const page = await datasetPage({ name: 'digits', split: 'test', from: 0, count: 1 }, call);
+  if (page.kind !== 'images') throw new Error('not images');
+  const { pixels } = page.images[0]!;
+  const ask = async (runId: string) => (await tryImage({ runId, step: 3, pixels }, call)).classes;
+  const alone = [await ask(runs[0]!), await ask(runs[1]!)];
+  expect(alone[0]).not.toEqual(alone[1]);
+  await both.close();
+
+  // The first has to be exported anew, the second is loaded meanwhile.
+  await rm(join(home, 'runs', runs[0]!, 'exports'), { recursive: true });
+  const again = await openLab(home);
+  const opened = runs.map(async (runId) => again.app.handlers.openTrial({ runId }, call));
+  await Promise.all(opened);
+  const asked = async (at: number) => again.app.handlers.tryImage({ runId: runs[at]!, step: 3, pixels }, call);
+  expect((await asked(1)).classes).toEqual(alone[1]);
+  expect((await asked(0)).classes).toEqual(alone[0]);
+  const order = [0, 1, 1, 0, 1, 0, 0, 1];
+  const answers = await Promise.all(order.map(asked));
+  expect(answers.map(({ classes }) => classes)).toEqual(order.map((at) => alone[at]));
+  await again.close();
 });

@@ -1,5 +1,5 @@
-// Trying checkpoints: one process with one model, that of the checkpoint that was asked for last. It ends when it has not been used for some
-// minutes, and with the app.
+// Trying checkpoints: one process with one model at a time. Every question names its model, so that no checkpoint answers for another. The
+// process ends when it has not been used for some minutes, and with the app.
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint } from './checkpoint.ts';
+import { datasetWarning } from './datasetChange.ts';
 import { howItEnded, within, type DeviceProcess } from './deviceProcess.ts';
 import { readMemoryKills, type MemoryKills } from './memoryKills.ts';
 import { prepareFromHome, type RunHost } from './openFleet.ts';
@@ -21,9 +22,12 @@ import { runTokenizer } from './runTokenizer.ts';
 
 const idleMs = 5 * 60_000;
 const mostClasses = 10;
+/** Checkpoints whose model is described; the process has that of one of them in memory. */
+const mostKnown = 4;
 
 interface Loaded {
-  key: string;
+  /** Of its ONNX file. */
+  path: string;
   model: TrialModel;
   mean: number[];
   std: number[];
@@ -48,8 +52,8 @@ interface Sampling {
 
 export class Trials {
   private side: Side | undefined;
-  private loaded: Promise<Loaded> | undefined;
-  private key = '';
+  /** By run and step, oldest first. */
+  private readonly loaded = new Map<string, Promise<Loaded>>();
   private idle: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -61,8 +65,12 @@ export class Trials {
 
   handlers(): Handlers<typeof trialCommands> {
     return {
-      openTrial: async ({ runId, step }) =>
-        (await this.load(runId, await findCheckpoint(this.folder(runId), step))).model,
+      openTrial: async ({ runId, step }) => {
+        const folder = this.folder(runId);
+        const { model } = await this.load(runId, await findCheckpoint(folder, step));
+        const warning = await datasetWarning(this.host.home, folder);
+        return warning === undefined ? model : { ...model, warning };
+      },
       tryImage: async ({ runId, step, pixels }) => {
         const loaded = await this.load(runId, step);
         const startedAt = performance.now();
@@ -70,20 +78,21 @@ export class Trials {
         return { classes, ms: performance.now() - startedAt };
       },
       tryText: async ({ runId, step, prompt, ...sampling }, { signal }) => {
-        const { model, tokenizer } = await this.load(runId, step);
+        const loaded = await this.load(runId, step);
+        const { tokenizer } = loaded;
         if (!tokenizer) throw notOf('text');
         const tokens = tokenizer.encode(prompt);
         const end = tokenizer.end()?.token;
         const startedAt = performance.now();
-        const made = await this.generate(model, tokens, sampling, signal, end);
+        const made = await this.generate(loaded, tokens, sampling, signal, end);
         const ended = end !== undefined && made.at(-1) === end;
         const text = continuation(tokenizer, tokens, ended ? made.slice(0, -1) : made);
         return { text, ended, ms: performance.now() - startedAt };
       },
       tryTokens: async ({ runId, step, tokens, ...sampling }, { signal }) => {
-        const { model } = await this.load(runId, step);
+        const loaded = await this.load(runId, step);
         const startedAt = performance.now();
-        const made = await this.generate(model, tokens, sampling, signal);
+        const made = await this.generate(loaded, tokens, sampling, signal);
         return { tokens: made, ms: performance.now() - startedAt };
       },
     };
@@ -91,13 +100,14 @@ export class Trials {
 
   /** Ends with the model of a run that goes away. */
   async leave(runId: string): Promise<void> {
-    if (this.key.startsWith(`${runId} `)) await this.close();
+    if ([...this.loaded.keys()].some((key) => key.startsWith(`${runId} `))) await this.close();
   }
 
   async close(): Promise<void> {
     clearTimeout(this.idle);
     const { side } = this;
-    this.side = this.loaded = undefined;
+    this.side = undefined;
+    this.loaded.clear();
     side?.process.kill();
     await side?.process.exited;
   }
@@ -107,15 +117,16 @@ export class Trials {
     clearTimeout(this.idle);
     this.idle = setTimeout(() => void this.close(), idleMs).unref();
     const key = `${runId} ${step}`;
-    if (this.loaded && this.key === key) return this.loaded;
-    this.key = key;
-    const loading = this.loadAnew(key, runId, step);
-    this.loaded = loading;
-    loading.catch(() => this.loaded === loading && (this.loaded = undefined));
+    const known = this.loaded.get(key);
+    if (known) return known;
+    const loading = this.loadAnew(runId, step);
+    this.loaded.set(key, loading);
+    loading.catch(() => this.loaded.get(key) === loading && this.loaded.delete(key));
+    if (this.loaded.size > mostKnown) this.loaded.delete(this.loaded.keys().next().value!);
     return loading;
   }
 
-  private async loadAnew(key: string, runId: string, step: number): Promise<Loaded> {
+  private async loadAnew(runId: string, step: number): Promise<Loaded> {
     const folder = this.folder(runId);
     const path = folder.file(join('exports', `step-${String(step).padStart(8, '0')}`, 'model.onnx'));
     if (!(await exists(path))) await this.exportOnnx(runId, step);
@@ -125,7 +136,7 @@ export class Trials {
     const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
     const { mean, std } = evaluation.source;
     const tokenizer = await runTokenizer(this.host.home, folder);
-    return { key, model: await this.describe(model, name, step, tokenizer), mean, std, tokenizer };
+    return { path, model: await this.describe(model, name, step, tokenizer), mean, std, tokenizer };
   }
 
   private async describe(
@@ -143,7 +154,7 @@ export class Trials {
     return { kind: 'images', step, sample: [model.channels, ...model.image], classNames };
   }
 
-  private async classify({ model, mean, std }: Loaded, pixels: Uint8Array): Promise<ClassShare[]> {
+  private async classify({ path, model, mean, std }: Loaded, pixels: Uint8Array): Promise<ClassShare[]> {
     if (model.kind !== 'images') throw notOf('images');
     const { sample, classNames } = model;
     const count = sample.reduce((product, extent) => product * extent, 1);
@@ -154,12 +165,14 @@ export class Trials {
       const channel = Math.floor(index / plane);
       return (pixel / 255 - mean[channel]!) / std[channel]!;
     });
-    const { logits } = await this.ask((client) => client.call.run({ data, shape: [1, ...sample], kind: 'images' }));
+    const { logits } = await this.ask((client) =>
+      client.call.run({ path, data, shape: [1, ...sample], kind: 'images' }),
+    );
     return likeliest(logits, classNames);
   }
 
   private async generate(
-    model: TrialModel,
+    { path, model }: Loaded,
     tokens: number[],
     sampling: Sampling,
     signal: AbortSignal,
@@ -171,7 +184,7 @@ export class Trials {
     const wrong = tokens.find((token) => token >= model.vocabulary);
     if (wrong !== undefined)
       throw new UserError('usage', `token ${wrong} is not in the vocabulary of ${model.vocabulary}`, { key: 'tokens' });
-    const request = { tokens, length: model.sequence, end, ...sampling };
+    const request = { path, tokens, length: model.sequence, end, ...sampling };
     return (await this.ask((client) => client.call.generate(request, { signal }))).tokens;
   }
 
@@ -194,7 +207,9 @@ export class Trials {
     const process = this.host.spawnDevice('trial');
     const side = { process, client: connect(process.transport, trialContract), memoryKills: readMemoryKills() };
     void process.exited.then(() => {
-      if (this.side === side) this.side = this.loaded = undefined;
+      if (this.side !== side) return;
+      this.side = undefined;
+      this.loaded.clear();
     });
     return side;
   }

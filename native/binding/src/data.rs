@@ -1,7 +1,7 @@
 //! Datasets on the way in. Options and results cross as JSON: their records are those of src-main/contract/verdict.ts.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::{AsyncTask, Float32Array};
@@ -12,6 +12,7 @@ use sdp_core::error::Error;
 use sdp_core::images::Images;
 use sdp_core::loader::Samples;
 use sdp_core::spec;
+use sdp_data::fingerprint::fingerprint_of;
 use sdp_data::import::{self, ImportSpec, Progress};
 use sdp_data::inspect;
 use sdp_data::options::Options;
@@ -117,6 +118,51 @@ impl NativeImport {
     #[napi]
     pub fn cancel(&self) {
         self.progress.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The fingerprint of a dataset's files as they are now.
+#[napi]
+pub struct NativeFingerprint {
+    folder: PathBuf,
+    cancelled: Arc<AtomicBool>,
+}
+
+#[napi]
+pub fn open_fingerprint(folder: String) -> NativeFingerprint {
+    NativeFingerprint { folder: folder.into(), cancelled: Arc::default() }
+}
+
+#[napi]
+impl NativeFingerprint {
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn run(&self) -> AsyncTask<FingerprintTask> {
+        AsyncTask::new(FingerprintTask { folder: self.folder.clone(), cancelled: self.cancelled.clone() })
+    }
+
+    /// `run` fails soon with `cancelled`.
+    #[napi]
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs on a thread of the pool.
+pub struct FingerprintTask {
+    folder: PathBuf,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Task for FingerprintTask {
+    type Output = String;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<String> {
+        guarded(|| Ok(fingerprint_of(&self.folder, &self.cancelled))).map_err(raise)?.map_err(failed)
+    }
+
+    fn resolve(&mut self, _env: Env, fingerprint: String) -> napi::Result<String> {
+        Ok(fingerprint)
     }
 }
 

@@ -3,6 +3,7 @@
 mod convert;
 pub mod data;
 mod device;
+mod hold;
 pub mod nvidia;
 mod store;
 pub mod timing;
@@ -22,7 +23,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 5;
+const INTERFACE_VERSION: u32 = 6;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -5,6 +5,7 @@ mod arrays;
 pub mod augment;
 mod cifar;
 pub mod error;
+pub mod fingerprint;
 mod folder;
 mod idx;
 mod image_parquet;

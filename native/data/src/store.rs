@@ -47,7 +47,8 @@ pub struct ArrayWriter {
     row_bytes: u64,
 }
 
-const HEADER: u64 = 128;
+/// Of a .npy file, bytes.
+pub const HEADER: u64 = 128;
 
 impl ArrayWriter {
     /// Opens a file that has `count` whole rows, cutting off what lies behind.

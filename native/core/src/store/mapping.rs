@@ -16,6 +16,7 @@ use memmap2::UncheckedAdvice;
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use crate::error::{Error, Result};
+use crate::hold;
 use crate::store::control::Control;
 
 /// Areas start at multiples of this.
@@ -24,6 +25,8 @@ pub const PAGE: usize = 4096;
 /// A writable mapping that several processes share.
 pub struct Mapping {
     raw: MmapRaw,
+    /// The file, held by the process that created it: a store that nobody holds is left over and may be removed.
+    _held: Option<File>,
 }
 
 impl Mapping {
@@ -33,13 +36,24 @@ impl Mapping {
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|e| Error::storage(format!("creating {}", path.display()), &e))?;
-        let mapping = reserve(&file, path, len).and_then(|()| Self::map(&file, path));
-        if mapping.is_err() {
-            drop(file);
-            let _ = std::fs::remove_file(path);
+        let failed = |e: std::io::Error| Error::storage(format!("creating {}", path.display()), &e);
+        let file = loop {
+            let file = options.open(path).map_err(failed)?;
+            // Where the file system has no locks, nobody else can hold the file either, and it stays.
+            let _ = file.lock();
+            // Who removes stores that are left over may have come first.
+            if !hold::is_removed(&file) {
+                break file;
+            }
+        };
+        match reserve(&file, path, len).and_then(|()| Self::map(&file, path)) {
+            Ok(mapping) => Ok(Self { _held: Some(file), ..mapping }),
+            Err(error) => {
+                drop(file);
+                let _ = std::fs::remove_file(path);
+                Err(error)
+            }
         }
-        mapping
     }
 
     /// Maps an existing file.
@@ -51,7 +65,7 @@ impl Mapping {
 
     fn map(file: &File, path: &Path) -> Result<Self> {
         let raw = MmapOptions::new().map_raw(file).map_err(|e| Error::storage(format!("mapping {}", path.display()), &e))?;
-        Ok(Self { raw })
+        Ok(Self { raw, _held: None })
     }
 
     pub fn size(&self) -> usize {
