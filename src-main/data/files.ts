@@ -1,7 +1,8 @@
 // Writing files whole or not at all, and the one place that turns a file system's refusal into a sentence.
 
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 
 const refusals: Record<string, (path: string) => string> = {
@@ -51,6 +52,52 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
     await rm(temporary, { force: true }).catch(() => {});
     throw storageError(error, path);
   }
+}
+
+/**
+ * Puts the files that `write` makes in an empty folder into `folder`, in place of those of the same names, when all are there. On failure
+ * those of before are as they were, and none of the new ones is left.
+ */
+export async function replaceFiles<T>(folder: string, write: (beside: string) => Promise<T>): Promise<T> {
+  let beside: string | undefined;
+  try {
+    await mkdir(folder, { recursive: true });
+    beside = await mkdtemp(join(folder, `.partial-${process.pid}-`));
+    const result = await write(beside);
+    await moveAll(beside, folder);
+    await syncFolder(folder);
+    return result;
+  } catch (error) {
+    throw storageError(error, folder);
+  } finally {
+    if (beside) await rm(beside, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+/** Renames the files of a folder into another; where one cannot be, those that were replaced come back (if the system knows links). */
+async function moveAll(from: string, to: string): Promise<void> {
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    for (const name of await readdir(from)) {
+      const [source, target, before] = [join(from, name), join(to, name), join(from, `.${name}`)];
+      const isKept = await link(target, before).then(
+        () => true,
+        () => false,
+      );
+      await rename(source, target);
+      undo.push(isKept ? () => rename(before, target) : () => rename(target, source));
+    }
+  } catch (error) {
+    for (const takeBack of undo) await takeBack().catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes renames in a folder durable; where a system cannot open folders, the rename alone has to do. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => null);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
 }
 
 /** Fills `target` from `position` of the file; returns the number of bytes read, fewer only at the end of the file. */

@@ -1,10 +1,10 @@
 // The folder that Hugging Face's LlamaForCausalLM.from_pretrained and AutoTokenizer.from_pretrained load: config.json, weights in files of
 // at most 5 GB with an index where there are several, and the tokenizer of the text.
 
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { headSize, normEpsilon, rotaryBase, type LlamaSpec } from '../models/llamaTensors.ts';
 import type { TensorSpec } from '../models/model.ts';
+import { replaceFile } from '../data/files.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 
 /** A file of weights and the tensors in it. */
@@ -51,7 +51,8 @@ export async function writeLlamaFolder(
     contents['tokenizer.json'] = tokenizer.exported();
     contents['tokenizer_config.json'] = toJson(tokenizerConfig(spec, tokenizer));
   }
-  for (const [name, text] of Object.entries(contents)) await writeFile(join(folder, name), text);
+  for (const [name, text] of Object.entries(contents))
+    await replaceFile(join(folder, name), (file) => file.writeFile(text));
   return Object.keys(contents).map((name) => join(folder, name));
 }
 

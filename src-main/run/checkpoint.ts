@@ -1,11 +1,11 @@
 // Checkpoints: checkpoints/step-NNNNNNNN/ with values.safetensors (parameters and buffers in the library's layout), optimizer.safetensors
 // and state.json. Written into a hidden folder and renamed, so that a folder with a checkpoint's name is always whole.
 
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import { storageError } from '../data/files.ts';
+import { storageError, syncFolder } from '../data/files.ts';
 import type { NativeStore } from '../native.ts';
 import type { RunFolder } from './runFolder.ts';
 
@@ -67,11 +67,4 @@ export async function findCheckpoint(folder: RunFolder, step?: number): Promise<
   if (!steps.includes(step))
     throw new UserError('checkpoint', `run ${folder.id} has no checkpoint of step ${step}; it has ${steps.join(', ')}`);
   return step;
-}
-
-/** Makes a rename durable; where a system cannot open folders, the rename alone has to do. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r').catch(() => null);
-  await handle?.sync().catch(() => undefined);
-  await handle?.close();
 }

@@ -1,11 +1,11 @@
 // Export of a checkpoint for the ecosystem, checked against the engine before it is called done.
 
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import type { ExportFormat, ExportResult } from '../contract/run.ts';
 import { readImages } from '../data/images.ts';
-import { storageError } from '../data/files.ts';
+import { replaceFiles } from '../data/files.ts';
 import { readSequences } from '../data/sequences.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { weightFiles, writeLlamaFolder, type WeightFile } from '../export/huggingFace.ts';
@@ -13,6 +13,7 @@ import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
 import type { Int64Tensor } from '../native.ts';
 import type { Fleet } from './fleet.ts';
+import { isAlive } from './isAlive.ts';
 import type { PreparedRun } from './prepare.ts';
 
 /** At most about so many logits are compared: of every so-many-th label. */
@@ -29,62 +30,62 @@ export interface Target {
 
 /**
  * Writes what the fleet's store holds, with the statistics and branch scaling of evaluation folded in, reloads the files and compares their
- * logits with the engine's. Files that do not agree are removed.
+ * logits with the engine's. All of it happens beside the files that are there already, which are replaced when the new ones agree.
  */
 export async function exportStore(fleet: Fleet, prepared: PreparedRun, target: Target): Promise<ExportResult> {
   const { format, step, out } = target;
   const { evaluation } = prepared.setup;
   const samples = Math.min(evaluation.batch, prepared.evaluationSamples);
-  await mkdir(out, { recursive: true });
   const { labels } = await fleet.evaluate(samples);
   const every = Math.ceil((labels * prepared.model.classes) / comparedLogits);
   const expected = await fleet.logits(samples, every);
-  const written: string[] = [];
-  try {
-    const compare = format === 'onnx' ? writeOnnx : writeFolder;
-    const feed = await firstSamples(evaluation.source, prepared, samples);
-    const logits = await compare(fleet, prepared, target, written, feed);
+  const write = format === 'onnx' ? writeOnnx : writeFolder;
+  const feed = await firstSamples(evaluation.source, prepared, samples);
+  await removeLeftovers(out);
+  return await replaceFiles(out, async (beside) => {
+    const { files, logits } = await write(fleet, prepared, { ...target, out: beside }, feed);
     const found = logits.filter((_, index) => Math.floor(index / prepared.model.classes) % every === 0);
+    const written = files.map((file) => join(out, basename(file)));
     const maxRelativeError = verifyLogits(written[0]!, expected, found);
     return { format, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
-  } catch (error) {
-    await Promise.all(written.map((file) => rm(file, { force: true })));
-    throw storageError(error, out);
+  });
+}
+
+/** Removes what exports have left whose process was ended meanwhile. */
+async function removeLeftovers(out: string): Promise<void> {
+  for (const name of await readdir(out).catch(() => [])) {
+    const pid = /^\.partial-(\d+)-\w{6}$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(out, name), { recursive: true, force: true });
   }
 }
 
-/** Writes a format; adds the paths to `written` before it writes, and returns the logits of what was written. */
+/** Writes a format; the paths, weights first, and the logits of what was written. */
 type Writer = (
   fleet: Fleet,
   prepared: PreparedRun,
   target: Target,
-  written: string[],
   feed: Feed,
-) => Promise<Float32Array>;
+) => Promise<{ files: string[]; logits: Float32Array }>;
 
 /** Weights in the library's layout, and what else its loader wants. */
-const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, written, feed) => {
+const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, feed) => {
   const { model, setup } = prepared;
   const spec = setup.model;
   const files = spec.family === 'llama' ? weightFiles(model.tensors) : [wholeModel(prepared)];
   const weights = files.map((file) => join(out, file.name));
-  written.push(...weights);
   for (const [index, file] of files.entries())
     await writeWeights(fleet, prepared, step, weights[index]!, file, index === 0);
-  if (spec.family === 'llama') written.push(...(await writeLlamaFolder(out, spec, model.tensors, files, tokenizer)));
-  return logitsOfSafetensors(model, weights, feed);
+  const others = spec.family === 'llama' ? await writeLlamaFolder(out, spec, model.tensors, files, tokenizer) : [];
+  return { files: [...weights, ...others], logits: await logitsOfSafetensors(model, weights, feed) };
 };
 
-const writeOnnx: Writer = async (fleet, prepared, { step, out }, written, feed) => {
-  const weights = join(out, '.weights.partial');
-  written.push(join(out, 'model.onnx'));
-  try {
-    await writeWeights(fleet, prepared, step, weights, wholeModel(prepared), true);
-    await exportOnnx({ model: prepared.model, weights, out: written[0]! });
-  } finally {
-    await rm(weights, { force: true });
-  }
-  return logitsOfOnnx(written[0]!, feed);
+const writeOnnx: Writer = async (fleet, prepared, { step, out }, feed) => {
+  const weights = join(out, 'weights.safetensors');
+  const file = join(out, 'model.onnx');
+  await writeWeights(fleet, prepared, step, weights, wholeModel(prepared), true);
+  await exportOnnx({ model: prepared.model, weights, out: file });
+  await rm(weights);
+  return { files: [file], logits: await logitsOfOnnx(file, feed) };
 };
 
 const wholeModel = ({ model }: PreparedRun): WeightFile => ({

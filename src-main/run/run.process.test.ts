@@ -4,7 +4,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RunDetail } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { readSafetensors } from '../export/safetensors.ts';
-import { cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { builtWorker, cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { exportStore } from './exportRun.ts';
+import { openFleet, prepareFromHome } from './openFleet.ts';
 import { RunFolder } from './runFolder.ts';
 
 let home: string;
@@ -180,6 +182,29 @@ it.each(['safetensors', 'onnx'] as const)('exports %s that agrees with the engin
   expect(result.check.maxRelativeError).toBeLessThan(1e-4);
   expect(await readdir(folder.file('exports/step-00000006'))).toEqual([`model.${format}`]);
 });
+
+it.each(['safetensors', 'onnx'] as const)(
+  'an export of %s that fails leaves the one that was there',
+  async (format) => {
+    const lab = await openLab(home);
+    const { folder } = await runToEnd(lab, smallConfig({}));
+    const host = { home, spawnDevice: builtWorker() };
+    const prepared = await prepareFromHome(host, await folder.readConfig());
+    const from = { kind: 'checkpoint', folder, step: 6, optimizer: false } as const;
+    const target = { format, step: 6, out: folder.file('exports/step-00000006') };
+    const fleet = await openFleet(host, prepared, from);
+    try {
+      const { files } = await exportStore(fleet, prepared, target);
+      const before = await readFile(files[0]!);
+      fleet.logits = (count) => Promise.resolve(new Float32Array(10 * count).fill(7));
+      await expect(exportStore(fleet, prepared, target)).rejects.toThrow(`the exported file ${files[0]} differs`);
+      expect(await readdir(target.out)).toEqual([`model.${format}`]);
+      expect((await readFile(files[0]!)).equals(before)).toBe(true);
+    } finally {
+      await fleet.close();
+    }
+  },
+);
 
 it('refuses a second run while one is active, and a damaged checkpoint at resume', async () => {
   const lab = await openLab(home);
