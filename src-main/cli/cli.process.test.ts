@@ -103,6 +103,18 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
       /^sdp: devices: cuda:0 is not a device of this machine: .+\n$/,
     ],
     ['an unknown dataset', set('data.dataset=other'), 1, /^sdp: there is no dataset "other": imported are digits; /],
+    [
+      'a key that no object can have',
+      set('__proto__.x=1'),
+      2,
+      /^sdp: __proto__ is not a key of the run configuration\n$/,
+    ],
+    [
+      'one that is nested',
+      set('training.__proto__=1'),
+      2,
+      /^sdp: training\.__proto__ is not a key of the run configuration\n$/,
+    ],
     ['a malformed --set', set('steps'), 2, /^sdp: --set takes key=value, got "steps"\n$/],
     ['an unknown run', ['resume', 'never'], 2, /^sdp: there is no run "never"; "sdp runs" lists the runs/],
     ['a run id that is a path', ['evaluate', '../config'], 2, /^sdp: "\.\.\/config" is not the id of a run/],
@@ -139,6 +151,27 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
       expect.stringMatching(/^sdp: .*broken\.yaml, line 3, column \d+: .+\n$/),
     ]);
   });
+
+  it('YAML that repeats itself without end, is nested without end, or holds millions of characters', async () => {
+    const level = (letter: string, of: string) => `${letter}: &${letter} [${new Array(9).fill(of).join(', ')}]`;
+    const bomb = ['a: &a [x, x]', ...[...'bcdefghi'].map((l, i) => level(l, `*${'abcdefgh'[i]}`))].join('\n');
+    const files = {
+      bomb,
+      deep: `model: ${'['.repeat(50_000)}${']'.repeat(50_000)}`,
+      nested: `model: ${'['.repeat(500)}${']'.repeat(500)}\ndata: {dataset: x}`,
+      long: `model: {family: resnet}\ndata: {dataset: x}\nname: [${'n'.repeat(5e6)}]`,
+      longKey: `model: {family: resnet}\ndata: {dataset: x}\n? ${'k'.repeat(5e6)}\n: 1`,
+      prototype: 'model: {family: resnet}\ndata: {dataset: x}\n__proto__: {x: 1}',
+    };
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(home, `${name}.yaml`);
+      await writeFile(path, text);
+      const { code, stderr, stdout } = await sdp(['plan', path]);
+      expect({ name, code, stdout }).toEqual({ name, code: 2, stdout: '' });
+      expect(stderr).toMatch(/^sdp: [^\n]{20,3000}\n$/);
+      expect(stderr).not.toContain('please report');
+    }
+  }, 90_000);
 
   it('a truncated IDX file and files of different counts', async () => {
     const files = join(home, 'bad');
@@ -197,6 +230,50 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
     stdout: expect.stringContaining('agrees with the engine') as string,
   });
   expect(await readdir(out)).toEqual(['model.onnx']);
+});
+
+describe('when nobody reads the output any more', () => {
+  /** What remains of a command whose output is closed once `enough` of it was read. */
+  async function cutOff(args: string[], enough: (line: string) => boolean): Promise<Ended> {
+    const child = spawn(process.execPath, [cliPath, ...args], {
+      env: { ...process.env, SDP_HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const code = new Promise<number | null>((resolve) => child.once('close', resolve));
+    let stdout = '';
+    for await (const line of createInterface(child.stdout)) {
+      stdout += line;
+      if (enough(line)) break;
+    }
+    child.stdout.destroy();
+    return { code: (await code)!, stdout, stderr };
+  }
+
+  it('a run ends at a step boundary with a checkpoint, without a word', async () => {
+    const args = ['train', config, '--set', 'training.steps=100000', '--json'];
+    const { code, stderr, stdout } = await cutOff(args, (line) => line.includes('"stepsAppended"'));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const id = /"id":"([^"]+)"/.exec(stdout)![1]!;
+    const { runs } = JSON.parse((await sdp(['runs', '--json'])).stdout) as { runs: { id: string; state: string }[] };
+    expect(runs.find((run) => run.id === id)).toMatchObject({ state: 'stopped' });
+    expect(await readdir(join(home, 'runs', id, 'checkpoints'))).toHaveLength(1);
+  });
+
+  it('any other command just ends', async () => {
+    expect(await cutOff(['datasets'], () => true)).toMatchObject({ code: 0, stderr: '' });
+    const pipe = spawn(
+      '/bin/sh',
+      ['-c', `"$0" "$1" plan "$2" 2>&1 >/dev/full | head -c 400`, process.execPath, cliPath, config],
+      {
+        env: { ...process.env, SDP_HOME: home },
+      },
+    );
+    let text = '';
+    for await (const part of pipe.stdout) text += String(part);
+    expect(text).toMatch(/^sdp: the output cannot be written \(ENOSPC\)\n$/);
+  });
 });
 
 it('replay prints a line per case with its largest relative error', async () => {

@@ -2,7 +2,10 @@
 
 import { CommanderError } from 'commander';
 import { exitCode, UserError } from '../contract/errors.ts';
+import { watchOutput } from './pipes.ts';
 import { buildProgram } from './program.ts';
+
+watchOutput();
 
 try {
   await buildProgram().parseAsync();
