@@ -1,13 +1,15 @@
 // The built command as a user runs it: exit codes, sentences, and what is left on disk.
 
 import { execFile, spawn } from 'node:child_process';
-import { cp, mkdir, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { diagnosis } from '../contract/doctor.ts';
 import type { Plan } from '../contract/plan.ts';
+import { noLoss } from '../contract/run.ts';
 import { caseFolder } from '../testing/cases.ts';
 import { cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
@@ -230,6 +232,56 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
     stdout: expect.stringContaining('agrees with the engine') as string,
   });
   expect(await readdir(out)).toEqual(['model.onnx']);
+});
+
+describe('names that would act on a terminal', () => {
+  const hostile = 'cat\u001b]0;owned\u0007\u009b2J\nsdp: all is well';
+  const spelt = 'cat\\x1b]0;owned\\x07\\x9b2J\\nsdp: all is well';
+
+  /** What a command prints: it acts on nothing, and has the name once spelt out. */
+  async function printed(args: string[], folder = home): Promise<string> {
+    const { stdout, stderr } = await sdp(args, folder);
+    // eslint-disable-next-line no-control-regex
+    expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]|^sdp: all is well/m);
+    return stdout + stderr;
+  }
+
+  it('of classes and files are spelt out by inspect and import, and in JSON', async () => {
+    const folder = join(home, 'pets');
+    for (const name of [hostile, 'dog'])
+      await cp(join(import.meta.dirname, '../../testdata/datasets/jpeg/ant'), join(folder, name), { recursive: true });
+    await writeFile(join(folder, hostile, `${hostile}.jpg`), 'no picture');
+    const inspected = await printed(['inspect', folder]);
+    expect(inspected).toContain(`classes: ${spelt} (`);
+    expect(inspected).toContain(`${spelt}.jpg`);
+    expect(await printed(['import', join(folder, `gone ${hostile}`)])).toContain(spelt);
+    const { content } = JSON.parse(await printed(['inspect', folder, '--json'])) as { content: { classes: object[] } };
+    expect(content.classes[0]).toMatchObject({ name: hostile });
+  });
+
+  it('of runs and datasets are spelt out in lists and refusals', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sdp-test-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const [known] = ['20261128-000000-cat'];
+    await mkdir(join(folder, 'runs', known!), { recursive: true });
+    const summary = {
+      ...{
+        id: known,
+        name: hostile,
+        state: 'done',
+        reason: '',
+        step: 1,
+        steps: 1,
+        createdAt: '2026-11-28T00:00:00.000Z',
+      },
+      ...{ accuracy: null, perplexity: null, curve: noLoss, dataset: hostile, fingerprint: '', warning: '' },
+    };
+    await writeFile(join(folder, 'runs', known!, 'state.json'), JSON.stringify({ summary, exports: [], pid: 1 }));
+    expect(await printed(['runs'], folder)).toContain(spelt);
+    expect(await printed(['resume', hostile], folder)).toContain(spelt);
+    expect(await printed(['train', config, '--set', `data.dataset=${JSON.stringify(hostile)}`])).toContain(spelt);
+    expect(await printed([hostile.replace('\n', ' ')], folder)).toContain('cat\\x1b');
+  });
 });
 
 describe('when nobody reads the output any more', () => {

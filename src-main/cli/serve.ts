@@ -6,7 +6,7 @@ import { samples } from '../run/samples.ts';
 import { startServer } from '../serve/server.ts';
 import { openApp } from './home.ts';
 import { onInterrupt } from './interrupt.ts';
-import { printJson } from './output.ts';
+import { printJson, printLine, printNote } from './output.ts';
 
 export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
   const home = await sdpHome();
@@ -25,12 +25,15 @@ export async function serveApp({ port, demo, json }: { port: number; demo?: bool
     close().then(
       () => process.exit(),
       (error: unknown) => {
-        console.error(`sdp: ${(error as Error).message}`);
+        printNote(`sdp: ${(error as Error).message}`);
         process.exit(1);
       },
     );
   });
   if (json) printJson({ url: server.url });
-  else console.log(`SDP Lab is at ${server.url}\nCtrl-C ends it; an active run is saved first.`);
+  else {
+    printLine(`SDP Lab is at ${server.url}`);
+    printLine('Ctrl-C ends it; an active run is saved first.');
+  }
   if (demo) await app.handlers.startSample({ sampleId: samples[0]!.id }, { signal: new AbortController().signal });
 }

@@ -21,6 +21,7 @@ import {
 import { replaceFile, storageError, systemCode } from '../data/files.ts';
 import { isAlive } from './isAlive.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
+import { visibleLines } from '../contract/visible.ts';
 
 const runId = /^[\w-][\w.-]{0,99}$/;
 const storedState = z.object({ summary: runSummary, pid: z.number(), exports: z.array(exportResult) });
@@ -113,7 +114,9 @@ export class RunFolder {
   }
 
   async log(line: string): Promise<void> {
-    await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${line}\n`).catch(() => undefined);
+    await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${visibleLines(line)}\n`).catch(
+      () => undefined,
+    );
   }
 
   /** Follows a dataset to its new name. */

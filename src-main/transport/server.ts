@@ -6,6 +6,7 @@
 import { UserError } from '../contract/errors.ts';
 import { plainDataProblem } from '../contract/plainData.ts';
 import type { CommandRecord, Contract, EventMessage, EventRecord, Handlers } from '../contract/rpc.ts';
+import { visibleBug } from '../contract/visible.ts';
 import { clientMessage, type ClientMessage, type ServerMessage, type WireError, type WireEvent } from './envelope.ts';
 import type { EventHub } from './events.ts';
 import { createPace } from './pace.ts';
@@ -26,7 +27,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
   contract: Contract<C, E>,
   handlers: Handlers<C>,
   hub: EventHub<E>,
-  { pauseMs = () => 0, reportBug = (error) => console.error(error) }: ServeOptions<E> = {},
+  { pauseMs = () => 0, reportBug = (error) => console.error(visibleBug(error)) }: ServeOptions<E> = {},
 ): void {
   const running = new Map<number, AbortController>();
   let unsubscribe: (() => void) | undefined;
