@@ -3,13 +3,14 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Handlers } from '../contract/rpc.ts';
 import type { TrialCommands } from '../contract/trialMessages.ts';
+import { onnxRuntime } from '../export/onnxRuntime.ts';
 import { pick } from './pick.ts';
 
 export function trialHandlers(): Handlers<TrialCommands> {
   let session: InferenceSession | undefined;
 
   async function logitsOf(data: readonly number[], shape: number[], kind: 'images' | 'tokens'): Promise<Float32Array> {
-    const { Tensor } = await import('onnxruntime-node');
+    const { Tensor } = await onnxRuntime();
     if (!session) throw new Error('a model is run before it is loaded');
     const input =
       kind === 'images'
@@ -21,7 +22,7 @@ export function trialHandlers(): Handlers<TrialCommands> {
 
   return {
     load: async ({ path }) => {
-      const { InferenceSession } = await import('onnxruntime-node');
+      const { InferenceSession } = await onnxRuntime();
       await session?.release();
       session = await InferenceSession.create(path, { logSeverityLevel: 3 });
       return {};
