@@ -4,6 +4,12 @@ import vue from 'eslint-plugin-vue';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import ts from 'typescript-eslint';
 
+const runtimeByLoader = {
+  name: 'onnxruntime-node',
+  allowTypeImports: true,
+  message: 'Use export/onnxRuntime.ts, which turns its telemetry off before it is loaded.',
+};
+
 const electronOnlyInApp = {
   name: 'electron',
   message: 'Only src-main/app may import electron.',
@@ -29,6 +35,7 @@ export default defineConfig(
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
+      '@typescript-eslint/no-restricted-imports': ['error', { paths: [runtimeByLoader] }],
       'no-restricted-imports': ['error', { paths: [electronOnlyInApp] }],
       '@typescript-eslint/require-await': 'off',
       eqeqeq: 'error',
@@ -66,6 +73,11 @@ export default defineConfig(
         { paths: [{ name: 'electron', importNames: ['ipcMain'], message: 'Use ipc.ts, which checks the sender.' }] },
       ],
     },
+  },
+  {
+    // Names may hold escape sequences of terminals: output.ts spells them out.
+    files: ['src-main/cli/**'],
+    rules: { 'no-console': 'error' },
   },
   {
     files: ['**/*.{js,mjs}'],

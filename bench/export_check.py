@@ -7,10 +7,13 @@ Usage: python bench/export_check.py FOLDER [SDP_HOME/datasets/NAME]
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the library is loaded
 import onnxruntime
 import torch
 from safetensors import safe_open

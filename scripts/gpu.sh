@@ -158,6 +158,7 @@ case $command in
   run)
     join_parts
     export OUT=${OUT:-$PWD/gpu-results}
+    export ORT_DISABLE_TELEMETRY=1
     exec "$kit/node/bin/node" "$kit/app/out/main/gpu.js" run "$@"
     ;;
   *) fail "there is no command \"$command\"; there are join, status and run." ;;

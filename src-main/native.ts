@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, type ErrorCode } from './contract/errors.ts';
+import { quietEnvironment } from './contract/quiet.ts';
 
 /** Optimizer with PyTorch's semantics; weight decay applies where a tensor `decays`. */
 export interface OptimizerSpec {
@@ -447,6 +448,8 @@ let addon: NativeAddon | undefined;
 /** Loads the addon once. Fails with a `device` error that names the remedy where it was not built. */
 export function native(): NativeAddon {
   if (addon) return addon;
+  // Whoever loads the addon may load the runtime through it.
+  Object.assign(process.env, quietEnvironment);
   const path = addonPath();
   const loaded = createRequire(import.meta.url)(path) as NativeAddon;
   if (loaded.interfaceVersion() !== nativeVersion)

@@ -93,6 +93,8 @@ const launcher = `#!/bin/sh
 # The command line of SDP Lab with the Node.js beside it; to be started from anywhere, by a link too.
 self=$(command -p readlink -f -- "$0") || self=$0
 case $self in */*) ;; *) self=./$self ;; esac
+# ONNX Runtime would send its vendor what it is used for.
+export ORT_DISABLE_TELEMETRY=1
 exec "\${self%/*}/node/bin/node" "\${self%/*}/app/out/main/cli.js" "$@"
 `;
 

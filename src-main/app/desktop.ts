@@ -2,6 +2,7 @@
 
 import { app, BrowserWindow, dialog } from 'electron';
 import { join } from 'node:path';
+import { visibleBug } from '../contract/visible.ts';
 import { createApp, type App } from '../run/app.ts';
 import { sdpHome } from '../run/home.ts';
 import { samples } from '../run/samples.ts';
@@ -52,7 +53,7 @@ function endRunsBeforeQuit(lab: App): void {
     ending = true;
     lab
       .close()
-      .catch((error: unknown) => console.error(error))
+      .catch((error: unknown) => console.error(visibleBug(error)))
       .finally(() => {
         ended = true;
         app.quit();
@@ -67,6 +68,6 @@ function showWindow(): void {
 }
 
 function show(error: unknown): void {
-  console.error(error);
+  console.error(visibleBug(error));
   dialog.showErrorBox('SDP Lab', error instanceof Error ? error.message : String(error));
 }

@@ -1,13 +1,15 @@
 // The built command as a user runs it: exit codes, sentences, and what is left on disk.
 
 import { execFile, spawn } from 'node:child_process';
-import { cp, mkdir, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { diagnosis } from '../contract/doctor.ts';
 import type { Plan } from '../contract/plan.ts';
+import { noLoss } from '../contract/run.ts';
 import { caseFolder } from '../testing/cases.ts';
 import { cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
@@ -103,6 +105,18 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
       /^sdp: devices: cuda:0 is not a device of this machine: .+\n$/,
     ],
     ['an unknown dataset', set('data.dataset=other'), 1, /^sdp: there is no dataset "other": imported are digits; /],
+    [
+      'a key that no object can have',
+      set('__proto__.x=1'),
+      2,
+      /^sdp: __proto__ is not a key of the run configuration\n$/,
+    ],
+    [
+      'one that is nested',
+      set('training.__proto__=1'),
+      2,
+      /^sdp: training\.__proto__ is not a key of the run configuration\n$/,
+    ],
     ['a malformed --set', set('steps'), 2, /^sdp: --set takes key=value, got "steps"\n$/],
     ['an unknown run', ['resume', 'never'], 2, /^sdp: there is no run "never"; "sdp runs" lists the runs/],
     ['a run id that is a path', ['evaluate', '../config'], 2, /^sdp: "\.\.\/config" is not the id of a run/],
@@ -139,6 +153,27 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
       expect.stringMatching(/^sdp: .*broken\.yaml, line 3, column \d+: .+\n$/),
     ]);
   });
+
+  it('YAML that repeats itself without end, is nested without end, or holds millions of characters', async () => {
+    const level = (letter: string, of: string) => `${letter}: &${letter} [${new Array(9).fill(of).join(', ')}]`;
+    const bomb = ['a: &a [x, x]', ...[...'bcdefghi'].map((l, i) => level(l, `*${'abcdefgh'[i]}`))].join('\n');
+    const files = {
+      bomb,
+      deep: `model: ${'['.repeat(50_000)}${']'.repeat(50_000)}`,
+      nested: `model: ${'['.repeat(500)}${']'.repeat(500)}\ndata: {dataset: x}`,
+      long: `model: {family: resnet}\ndata: {dataset: x}\nname: [${'n'.repeat(5e6)}]`,
+      longKey: `model: {family: resnet}\ndata: {dataset: x}\n? ${'k'.repeat(5e6)}\n: 1`,
+      prototype: 'model: {family: resnet}\ndata: {dataset: x}\n__proto__: {x: 1}',
+    };
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(home, `${name}.yaml`);
+      await writeFile(path, text);
+      const { code, stderr, stdout } = await sdp(['plan', path]);
+      expect({ name, code, stdout }).toEqual({ name, code: 2, stdout: '' });
+      expect(stderr).toMatch(/^sdp: [^\n]{20,3000}\n$/);
+      expect(stderr).not.toContain('please report');
+    }
+  }, 90_000);
 
   it('a truncated IDX file and files of different counts', async () => {
     const files = join(home, 'bad');
@@ -197,6 +232,100 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
     stdout: expect.stringContaining('agrees with the engine') as string,
   });
   expect(await readdir(out)).toEqual(['model.onnx']);
+});
+
+describe('names that would act on a terminal', () => {
+  const hostile = 'cat\u001b]0;owned\u0007\u009b2J\nsdp: all is well';
+  const spelt = 'cat\\x1b]0;owned\\x07\\x9b2J\\nsdp: all is well';
+
+  /** What a command prints: it acts on nothing, and has the name once spelt out. */
+  async function printed(args: string[], folder = home): Promise<string> {
+    const { stdout, stderr } = await sdp(args, folder);
+    // eslint-disable-next-line no-control-regex
+    expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]|^sdp: all is well/m);
+    return stdout + stderr;
+  }
+
+  it('of classes and files are spelt out by inspect and import, and in JSON', async () => {
+    const folder = join(home, 'pets');
+    for (const name of [hostile, 'dog'])
+      await cp(join(import.meta.dirname, '../../testdata/datasets/jpeg/ant'), join(folder, name), { recursive: true });
+    await writeFile(join(folder, hostile, `${hostile}.jpg`), 'no picture');
+    const inspected = await printed(['inspect', folder]);
+    expect(inspected).toContain(`classes: ${spelt} (`);
+    expect(inspected).toContain(`${spelt}.jpg`);
+    expect(await printed(['import', join(folder, `gone ${hostile}`)])).toContain(spelt);
+    const { content } = JSON.parse(await printed(['inspect', folder, '--json'])) as { content: { classes: object[] } };
+    expect(content.classes[0]).toMatchObject({ name: hostile });
+  });
+
+  it('of runs and datasets are spelt out in lists and refusals', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sdp-test-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const [known] = ['20261128-000000-cat'];
+    await mkdir(join(folder, 'runs', known!), { recursive: true });
+    const summary = {
+      ...{
+        id: known,
+        name: hostile,
+        state: 'done',
+        reason: '',
+        step: 1,
+        steps: 1,
+        createdAt: '2026-11-28T00:00:00.000Z',
+      },
+      ...{ accuracy: null, perplexity: null, curve: noLoss, dataset: hostile, fingerprint: '', warning: '' },
+    };
+    await writeFile(join(folder, 'runs', known!, 'state.json'), JSON.stringify({ summary, exports: [], pid: 1 }));
+    expect(await printed(['runs'], folder)).toContain(spelt);
+    expect(await printed(['resume', hostile], folder)).toContain(spelt);
+    expect(await printed(['train', config, '--set', `data.dataset=${JSON.stringify(hostile)}`])).toContain(spelt);
+    expect(await printed([hostile.replace('\n', ' ')], folder)).toContain('cat\\x1b');
+  });
+});
+
+describe('when nobody reads the output any more', () => {
+  /** What remains of a command whose output is closed once `enough` of it was read. */
+  async function cutOff(args: string[], enough: (line: string) => boolean): Promise<Ended> {
+    const child = spawn(process.execPath, [cliPath, ...args], {
+      env: { ...process.env, SDP_HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const code = new Promise<number | null>((resolve) => child.once('close', resolve));
+    let stdout = '';
+    for await (const line of createInterface(child.stdout)) {
+      stdout += line;
+      if (enough(line)) break;
+    }
+    child.stdout.destroy();
+    return { code: (await code)!, stdout, stderr };
+  }
+
+  it('a run ends at a step boundary with a checkpoint, without a word', async () => {
+    const args = ['train', config, '--set', 'training.steps=100000', '--json'];
+    const { code, stderr, stdout } = await cutOff(args, (line) => line.includes('"stepsAppended"'));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const id = /"id":"([^"]+)"/.exec(stdout)![1]!;
+    const { runs } = JSON.parse((await sdp(['runs', '--json'])).stdout) as { runs: { id: string; state: string }[] };
+    expect(runs.find((run) => run.id === id)).toMatchObject({ state: 'stopped' });
+    expect(await readdir(join(home, 'runs', id, 'checkpoints'))).toHaveLength(1);
+  });
+
+  it('any other command just ends', async () => {
+    expect(await cutOff(['datasets'], () => true)).toMatchObject({ code: 0, stderr: '' });
+    const pipe = spawn(
+      '/bin/sh',
+      ['-c', `"$0" "$1" plan "$2" 2>&1 >/dev/full | head -c 400`, process.execPath, cliPath, config],
+      {
+        env: { ...process.env, SDP_HOME: home },
+      },
+    );
+    let text = '';
+    for await (const part of pipe.stdout) text += String(part);
+    expect(text).toMatch(/^sdp: the output cannot be written \(ENOSPC\)\n$/);
+  });
 });
 
 it('replay prints a line per case with its largest relative error', async () => {

@@ -40,16 +40,26 @@ async function readText(path: string): Promise<string> {
 
 function parseYaml(path: string, text: string): Record<string, unknown> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = understood(path, () => parseDocument(text, { lineCounter: lines, prettyErrors: false }));
   const problem = document.errors[0];
   if (problem) {
     const { line, col } = lines.linePos(problem.pos[0]);
     throw new UserError('configuration', `${path}, line ${line}, column ${col}: ${problem.message}`);
   }
-  const raw: unknown = document.toJS();
+  const raw: unknown = understood(path, () => document.toJS());
   if (!isMapping(raw))
     throw new UserError('configuration', `${path} must hold a mapping with the sections model, data, ...`);
   return raw;
+}
+
+/** What is YAML and yet cannot be read: aliases that multiply without end, or nesting beyond the stack. */
+function understood<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const why = error instanceof RangeError ? 'it is nested too deeply' : (error as Error).message.split('\n')[0];
+    throw new UserError('configuration', `${path} cannot be read as a configuration: ${why}`, { cause: error });
+  }
 }
 
 /** `training.steps=50`; the value is YAML. */
@@ -57,6 +67,13 @@ function applyOverride(raw: Record<string, unknown>, override: string): void {
   const [, key, value] = /^([\w.]+)=([^]*)$/.exec(override) ?? [];
   if (key === undefined) throw new UserError('usage', `--set takes key=value, got "${override}"`);
   const path = key.split('.');
+  const impossible = path.indexOf('__proto__');
+  if (impossible >= 0)
+    throw new UserError(
+      'configuration',
+      `${path.slice(0, impossible + 1).join('.')} is not a key of the run configuration`,
+      { key },
+    );
   let section = raw;
   for (const name of path.slice(0, -1)) {
     const next = Object.hasOwn(section, name) ? section[name] : undefined;

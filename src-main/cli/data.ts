@@ -9,7 +9,7 @@ import { listDatasets } from '../data/catalogue.ts';
 import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
 import { sdpHome } from '../run/home.ts';
 import { onInterrupt } from './interrupt.ts';
-import { formatDuration, printJson, printTable, StatusLine } from './output.ts';
+import { StatusLine, formatDuration, printJson, printLine, printNote, printTable } from './output.ts';
 
 interface Flags {
   json?: boolean;
@@ -78,7 +78,7 @@ async function runImport(paths: string[], { json = false, name, ...options }: Fl
   const dataset = await importDataset({ paths, name, options, home, signal, onProgress }).finally(() => line.clear());
   if (json) return printJson(dataset);
   const unit = dataset.kind === 'images' ? 'samples' : 'tokens';
-  console.log(
+  printLine(
     `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${unit}, ${contentOf(dataset)}`,
   );
 }
@@ -93,9 +93,9 @@ function progressText({ done, total, skipped, isText }: ImportProgress, seconds:
 
 async function printDatasets({ json }: Flags): Promise<void> {
   const { datasets, damaged } = await listDatasets(await sdpHome());
-  for (const error of damaged) console.error(`sdp: ${error.message}`);
+  for (const error of damaged) printNote(`sdp: ${error.message}`);
   if (json) return printJson({ datasets });
-  if (datasets.length === 0) return console.log('No dataset is imported yet; add one with "sdp import PATH".');
+  if (datasets.length === 0) return printLine('No dataset is imported yet; add one with "sdp import PATH".');
   printTable([
     ['NAME', 'KIND', 'TRAIN', 'TEST', 'CONTENT', 'SIZE'],
     ...datasets.map((d) => [d.name, d.kind, String(d.train), String(d.test), contentOf(d), formatBytes(d.bytes)]),
@@ -110,34 +110,34 @@ const contentOf = (dataset: Dataset): string =>
 
 function printVerdict(found: Verdict): void {
   const { format, content, train, test, bytes, exact, problems, importable } = found;
-  console.log(format ? `${found.name}: ${format.title}` : `${found.name}: not recognised`);
+  printLine(format ? `${found.name}: ${format.title}` : `${found.name}: not recognised`);
   if (content) {
     const about = exact ? '' : 'about ';
     const unit = content.kind === 'images' ? 'samples' : 'tokens';
-    console.log(`  ${about}${train} training and ${test} validation ${unit}, ${formatBytes(bytes)} when imported`);
+    printLine(`  ${about}${train} training and ${test} validation ${unit}, ${formatBytes(bytes)} when imported`);
     if (content.kind === 'images') {
       const { looked, unreadable } = content;
       const of = exact ? '' : ` of ${train + test + unreadable}`;
       const bad = unreadable === 0 ? '' : `; ${unreadable} of them cannot be read and are not counted`;
-      if (of || bad) console.log(`  looked at ${looked}${of} images${bad}`);
+      if (of || bad) printLine(`  looked at ${looked}${of} images${bad}`);
       const names = content.classes.slice(0, 12).map(({ name, train: count }) => `${name} (${count})`);
       const more = content.classes.length > 12 ? ', ...' : '';
-      console.log(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);
-      console.log(`  stored as ${content.sample.join(' x ')}, ${content.storage}`);
+      printLine(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);
+      printLine(`  stored as ${content.sample.join(' x ')}, ${content.storage}`);
     } else
-      console.log(`  ${content.documents} documents, tokenizer ${content.tokenizer}, vocabulary ${content.vocabulary}`);
+      printLine(`  ${content.documents} documents, tokenizer ${content.tokenizer}, vocabulary ${content.vocabulary}`);
   }
   problems.forEach(printProblem);
-  console.log(importable ? '  ready to import' : '  cannot be imported as it is');
+  printLine(importable ? '  ready to import' : '  cannot be imported as it is');
 }
 
 function printProblem({ severity, message, places, count, remedies }: Problem): void {
-  console.log(`  ${severity}: ${message}`);
+  printLine(`  ${severity}: ${message}`);
   const shown = places.slice(0, 5).filter(({ file }) => !message.includes(file));
   for (const { file, row, offset } of shown)
-    console.log(`    ${file}${row === undefined ? '' : ` row ${row}`}${offset === undefined ? '' : ` byte ${offset}`}`);
-  if (shown.length > 0 && count > shown.length) console.log(`    ... ${count} in all`);
-  for (const { title, options } of remedies) console.log(`    ${title}: ${flagsOf(options)}`);
+    printLine(`    ${file}${row === undefined ? '' : ` row ${row}`}${offset === undefined ? '' : ` byte ${offset}`}`);
+  if (shown.length > 0 && count > shown.length) printLine(`    ... ${count} in all`);
+  for (const { title, options } of remedies) printLine(`    ${title}: ${flagsOf(options)}`);
 }
 
 /** Options as they are written on the command line. */

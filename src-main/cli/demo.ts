@@ -4,13 +4,13 @@ import { samples } from '../run/samples.ts';
 import { overridden } from './configFile.ts';
 import { followRun } from './follow.ts';
 import { openApp } from './home.ts';
-import { printEnd, printJson } from './output.ts';
+import { printEnd, printJson, printLine } from './output.ts';
 
 export async function runDemo(overrides: readonly string[], json: boolean): Promise<void> {
   const sample = samples[0]!;
   const config = overridden(sample.config, overrides);
   const app = await openApp();
-  if (!json) console.log(`${sample.title}: ${sample.description}`);
+  if (!json) printLine(`${sample.title}: ${sample.description}`);
   const summary = await followRun(app, json, () => app.start(config));
   printEnd(summary, json);
   if (summary.state !== 'done') return;
@@ -18,7 +18,7 @@ export async function runDemo(overrides: readonly string[], json: boolean): Prom
     const result = await app.export(summary.id, format, {});
     if (json) printJson({ event: 'exportWritten', runId: summary.id, export: result });
     else
-      console.log(
+      printLine(
         `exported ${result.files.join(', ')} (agrees with the engine, relative error ${result.check.maxRelativeError.toExponential(1)})`,
       );
   }

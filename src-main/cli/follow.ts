@@ -5,7 +5,7 @@ import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
 import type { App } from '../run/app.ts';
 import { onInterrupt } from './interrupt.ts';
-import { metricOf, printJson, runProgressText, StatusLine, type Progress } from './output.ts';
+import { StatusLine, metricOf, printJson, printNote, runProgressText, type Progress } from './output.ts';
 
 /** Events that `--json` prints, one object per line with its `event`. */
 const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']);
@@ -16,8 +16,9 @@ export async function followRun(app: App, json: boolean, start: () => Promise<st
   let runId: string | undefined;
   const stopListening = onInterrupt(() => {
     if (runId === undefined) process.exit(1);
-    if (!json) console.error('\nending the run at the next step with a checkpoint (Ctrl-C again to end at once)');
-    app.stop(runId).catch((error: unknown) => console.error(`sdp: ${(error as Error).message}`));
+    if (!json) printNote('');
+    if (!json) printNote('ending the run at the next step with a checkpoint (Ctrl-C again to end at once)');
+    app.stop(runId).catch((error: unknown) => printNote(`sdp: ${(error as Error).message}`));
   });
   try {
     runId = await start();

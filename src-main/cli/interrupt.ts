@@ -23,6 +23,9 @@ export function onInterrupt(first: () => void): () => void {
   return () => (ask = undefined);
 }
 
+/** Whether a command would end in order. */
+export const isListening = () => ask !== undefined;
+
 function heed(signal: (typeof signals)[number]): void {
   // Nobody reads what is still written.
   if (signal === 'SIGHUP') for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

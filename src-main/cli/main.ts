@@ -4,10 +4,15 @@
 
 import { CommanderError } from 'commander';
 import { exitCode, UserError } from '../contract/errors.ts';
+import { visibleBug } from '../contract/visible.ts';
 import { heedSignals } from './interrupt.ts';
+import { printNote } from './output.ts';
+import { watchOutput } from './pipes.ts';
 import { buildProgram } from './program.ts';
 
 heedSignals();
+watchOutput();
+
 try {
   await buildProgram().parseAsync();
 } catch (error) {
@@ -19,7 +24,7 @@ process.exit();
 /** Commander has already printed its own message. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof UserError) console.error(`sdp: ${error.message}`);
-  else console.error('sdp: unexpected error, please report it:', error);
+  if (error instanceof UserError) printNote(`sdp: ${error.message}`);
+  else process.stderr.write(`sdp: unexpected error, please report it: ${visibleBug(error)}\n`);
   return exitCode(error);
 }

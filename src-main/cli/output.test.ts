@@ -6,9 +6,9 @@ import { printDiagnosis } from './output.ts';
 afterEach(() => vi.restoreAllMocks());
 
 it('prints names with control characters in one line, and obeys none of them', () => {
-  const lines: string[] = [];
-  vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  const written: string[] = [];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0);
   const detail = 'libcudart.so.13 in /a\n\u001b[31mfolder';
   printDiagnosis({ machine: '', findings: [{ id: 'a', title: 'A', state: 'ok', detail }] });
-  expect(lines).toEqual(['STATE  WHAT  DETAIL', 'ok     A     libcudart.so.13 in /a\ufffd\ufffd[31mfolder']);
+  expect(written).toEqual(['STATE  WHAT  DETAIL\n', 'ok     A     libcudart.so.13 in /a\\n\\x1b[31mfolder\n']);
 });

@@ -1,23 +1,29 @@
-// What commands print: tables for people, JSON for programs, and a progress line on a terminal.
+// What commands print: tables for people, JSON for programs, and a progress line on a terminal. Nothing else writes to the terminal, so that
+// no name acts on it.
 
 import type { Diagnosis } from '../contract/doctor.ts';
 import type { RunSummary } from '../contract/run.ts';
+import { visible, visibleJson } from '../contract/visible.ts';
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  process.stdout.write(`${visibleJson(value)}\n`);
 }
 
-/** For a line on a terminal, which obeys control characters; names come from files and drivers. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\ufffd');
+/** A line of the answer. */
+export function printLine(text = ''): void {
+  process.stdout.write(`${visible(text)}\n`);
 }
 
-/** Columns padded to their widest cell; the first row is the heading. */
-export function printTable(cells: readonly (readonly string[])[]): void {
-  const rows = cells.map((row) => row.map(printable));
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  for (const row of rows)
-    console.log(
+/** A line beside the answer, on standard error. */
+export function printNote(text: string): void {
+  process.stderr.write(`${visible(text)}\n`);
+}
+
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const shown = rows.map((row) => row.map(visible));
+  const widths = shown[0]!.map((_, column) => Math.max(...shown.map((row) => row[column]!.length)));
+  for (const row of shown)
+    printLine(
       row
         .map((cell, column) => cell.padEnd(widths[column]!))
         .join('  ')
@@ -49,7 +55,7 @@ export function metricOf({ accuracy, perplexity }: Pick<RunSummary, 'accuracy' |
 export function printEnd(summary: RunSummary, json: boolean): void {
   if (json) return;
   const metric = metricOf(summary);
-  console.log(
+  printLine(
     `run ${summary.id} ${summary.state} at step ${summary.step} of ${summary.steps}${metric === null ? '' : `, ${metric}`}`,
   );
 }
@@ -73,11 +79,11 @@ export class StatusLine {
   draw(text: (columns: number) => string): void {
     if (this.stream.isTTY) {
       const columns = this.stream.columns ?? 80;
-      this.stream.write(`\r\u001b[2K${text(columns).slice(0, columns - 1)}`);
+      this.stream.write(`\r\u001b[2K${visible(text(columns)).slice(0, columns - 1)}`);
       this.drawn = true;
     } else if (Date.now() - this.lastPlainAt >= 10_000) {
       this.lastPlainAt = Date.now();
-      this.stream.write(`${text(120)}\n`);
+      this.stream.write(`${visible(text(120))}\n`);
     }
   }
 
@@ -88,7 +94,7 @@ export class StatusLine {
 
   /** A line of its own above the progress. */
   say(text: string): void {
-    this.stream.write(`${this.drawn ? '\r\u001b[2K' : ''}${text}\n`);
+    this.stream.write(`${this.drawn ? '\r\u001b[2K' : ''}${visible(text)}\n`);
     this.drawn = false;
   }
 }

@@ -2,22 +2,23 @@
 
 import { formatBytes } from '../contract/bytes.ts';
 import { imbalance, misfitOf, settingsOf, type Plan } from '../contract/plan.ts';
-import { printTable } from './output.ts';
+import { printLine, printTable } from './output.ts';
 
 export function printPlan(plan: Plan): void {
   const { model, batch } = plan;
-  console.log(
+  printLine(
     `${model.family}, ${count(model.parameters)} parameters, ${count(model.maskable)} of them maskable; ` +
       `${plan.granularity} granularity, ${plan.masking} masking, ${coverageText(plan)}`,
   );
-  console.log(
-    `batch ${batch.global} (${batch.perWorker} per worker${batchParts(batch)}), ${batch.stepsPerEpoch} steps per epoch\n`,
+  printLine(
+    `batch ${batch.global} (${batch.perWorker} per worker${batchParts(batch)}), ${batch.stepsPerEpoch} steps per epoch`,
   );
+  printLine();
   printTable([
     ['UNIT', 'PARAMETERS', ...plan.workers.map(({ worker }) => `W${worker}`)],
     ...plan.units.map(unitRow(plan)),
   ]);
-  console.log();
+  printLine();
   printTable([
     ['WORKER', 'DEVICE', 'PARAMETERS', 'GFLOP/SAMPLE', 'ACTIVATIONS'],
     ...plan.workers.map((w) => [
@@ -49,19 +50,21 @@ function coverageText({ assignment, coverage, coverageRange: [least, most], numW
 
 function printMixing(plan: Plan): void {
   const slowest = 100 * imbalance(plan.workers.map((worker) => worker.flopsPerSample));
-  console.log(`\nThe slowest worker has ${slowest.toFixed(1)} % more FLOPs than the mean.`);
-  console.log(`Spectral gap ${plan.spectralGap.toFixed(4)}: 1 where averaging once makes all workers equal, 0 never.`);
+  printLine();
+  printLine(`The slowest worker has ${slowest.toFixed(1)} % more FLOPs than the mean.`);
+  printLine(`Spectral gap ${plan.spectralGap.toFixed(4)}: 1 where averaging once makes all workers equal, 0 never.`);
   if (!plan.connected)
-    console.log('The graph of workers and units is not connected: some workers share no unit, even through others.');
-  console.log();
+    printLine('The graph of workers and units is not connected: some workers share no unit, even through others.');
+  printLine();
 }
 
 function printFit(plan: Plan): void {
   const misfit = misfitOf(plan, formatBytes);
   if (!misfit) return;
-  console.log(`\nIt does not fit: ${misfit}.`);
+  printLine();
+  printLine(`It does not fit: ${misfit}.`);
   for (const change of plan.changes)
-    console.log(
+    printLine(
       `  ${settingsOf(change)}: ${formatBytes(change.neededBytes)} of ${formatBytes(change.capacityBytes)} on ${change.device}, ` +
         (change.fits ? 'fits' : 'does not fit'),
     );

@@ -5,6 +5,7 @@ import { formatBytes } from '../contract/bytes.ts';
 import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
+import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type ResumeOptions, type StartOptions } from '../run/app.ts';
 import { diagnoseHome } from '../run/doctor.ts';
@@ -15,7 +16,7 @@ import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
 import { sdpHome } from '../run/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
-import { metricOf, printDiagnosis, printEnd, printable, printJson, printTable } from './output.ts';
+import { metricOf, printDiagnosis, printEnd, printJson, printLine, printNote, printTable } from './output.ts';
 import { printPlan } from './printPlan.ts';
 import { replayCases, type ReplayFlags } from './replay.ts';
 import { serveApp } from './serve.ts';
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
     .description('Trains neural networks with Subnetwork Data Parallelism.')
     .version(appVersion)
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`${visibleLines(text.trimEnd())}\n`) })
     .configureHelp({ showGlobalOptions: true });
   addDeviceCommand(program);
   addDoctorCommand(program);
@@ -71,8 +73,8 @@ function addDeviceCommand(program: Command): void {
           d.name,
         ]),
       ]);
-      for (const { kind, reason } of missing) console.log(printable(`${kind}: ${reason}`));
-      console.log('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
+      for (const { kind, reason } of missing) printLine(`${kind}: ${reason}`);
+      printLine('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
     });
 }
 
@@ -135,9 +137,9 @@ function addRunCommands(program: Command): void {
     .addOption(jsonOption())
     .action(async ({ json }: Json) => {
       const { runs, damaged } = await listRuns(await sdpHome());
-      for (const error of damaged) console.error(`sdp: ${error.message}`);
+      for (const error of damaged) printNote(`sdp: ${error.message}`);
       if (json) return printJson({ runs });
-      if (runs.length === 0) return console.log('There are no runs yet; start one with "sdp train CONFIG".');
+      if (runs.length === 0) return printLine('There are no runs yet; start one with "sdp train CONFIG".');
       printTable([
         ['RUN', 'STATE', 'STEP', 'METRIC', 'NAME'],
         ...runs.map((r) => [r.id, r.state, `${r.step}/${r.steps}`, metricOf(r) ?? '', r.name]),
@@ -152,8 +154,8 @@ function addRunCommands(program: Command): void {
     .action(async (runId: string, { checkpoint, json }: Json & { checkpoint?: number }) => {
       const record = await (await openApp()).evaluate(runId, checkpoint);
       if (json) return printJson(record);
-      if (record.warning) console.error(`warning: ${record.warning}`);
-      console.log(
+      if (record.warning) printNote(`warning: ${record.warning}`);
+      printLine(
         `step ${record.step}: ${metricOf(record)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
       );
     });
@@ -172,8 +174,8 @@ function addRunCommands(program: Command): void {
       ) => {
         const result = await (await openApp()).export(runId, format, { out, step: checkpoint });
         if (json) return printJson(result);
-        if (result.warning) console.error(`warning: ${result.warning}`);
-        console.log(
+        if (result.warning) printNote(`warning: ${result.warning}`);
+        printLine(
           `${result.files.join(', ')}: agrees with the engine on ${result.check.samples} samples (relative error ${result.check.maxRelativeError.toExponential(1)})`,
         );
       },

@@ -7,7 +7,7 @@ import type { RunDevice } from '../device/discover.ts';
 import { replayCase } from '../run/replay.ts';
 import { replayError } from '../run/replayErrors.ts';
 import { spawnChildDevice } from './home.ts';
-import { printJson } from './output.ts';
+import { printJson, printLine } from './output.ts';
 
 export interface ReplayFlags {
   out: string;
@@ -28,7 +28,7 @@ export async function replayCases(folders: readonly string[], flags: ReplayFlags
     const error = await replayError(caseFolder, out);
     if (flags.json) printJson({ case: names[index], ...result, error });
     else
-      console.log(
+      printLine(
         `${names[index]}  ${error ? `${error.largest.toExponential(1)}  ${error.where}` : 'nothing to compare with'}`,
       );
   }

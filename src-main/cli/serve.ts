@@ -7,7 +7,7 @@ import { samples } from '../run/samples.ts';
 import { startServer } from '../serve/server.ts';
 import { openApp } from './home.ts';
 import { onInterrupt } from './interrupt.ts';
-import { printJson } from './output.ts';
+import { printJson, printLine, printNote } from './output.ts';
 
 export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
   const home = await sdpHome();
@@ -20,8 +20,11 @@ export async function serveApp({ port, demo, json }: { port: number; demo?: bool
   });
   const interrupted = new Promise<void>((resolve) => onInterrupt(resolve));
   if (json) printJson({ url: server.url });
-  else console.log(`SDP Lab is at ${server.url}\nCtrl-C ends it; an active run is saved first.`);
-  if (demo) startDemo(app).catch((error: unknown) => console.error(`sdp: ${(error as Error).message}`));
+  else {
+    printLine(`SDP Lab is at ${server.url}`);
+    printLine('Ctrl-C ends it; an active run is saved first.');
+  }
+  if (demo) startDemo(app).catch((error: unknown) => printNote(`sdp: ${(error as Error).message}`));
   await interrupted;
   await app.close();
   await server.close();

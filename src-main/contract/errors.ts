@@ -13,6 +13,12 @@ export type ErrorCode =
   | 'cancelled'
   | 'internal'; // a bug, as seen from the other side of a transport
 
+/** Longest message; the middle of a longer one, which repeats something large, is left out. */
+const longest = 2000;
+
+const shortened = (message: string): string =>
+  message.length <= longest ? message : `${message.slice(0, longest / 2)} ... ${message.slice(-longest / 2)}`;
+
 /** One sentence that says what is wrong, where, and what to do. `key` is the offending configuration key, file or row. */
 export class UserError extends Error {
   override readonly name = 'UserError';
@@ -22,7 +28,7 @@ export class UserError extends Error {
     message: string,
     options: { key?: string; cause?: unknown } = {},
   ) {
-    super(message, { cause: options.cause });
+    super(shortened(message), { cause: options.cause });
     this.key = options.key;
   }
 

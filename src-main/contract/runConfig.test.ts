@@ -184,6 +184,17 @@ describe('a broken configuration is refused with one sentence that names its key
   });
 });
 
+it('what is nested without end, or named as no object can be, is refused as any other mistake', () => {
+  const deep: unknown = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+  const named = JSON.parse('{"__proto__": {"x": 1}}') as object;
+  for (const [config, message] of [
+    [{ ...good, model: deep }, 'model.0.0.0... is nested more than 64 levels deep'],
+    [{ ...good, ...{ training: named } }, 'training.__proto__ is not a key of the run configuration'],
+    [{ ...good, name: ['n'.repeat(5e6)] }, `name must be text, got ["${'n'.repeat(198)}...`],
+  ] as const)
+    expect(refusal(config)).toMatchObject({ code: 'configuration', message });
+});
+
 function refusal(config: unknown): UserError {
   try {
     parseRunConfig(config);

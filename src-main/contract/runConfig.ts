@@ -7,6 +7,7 @@ import { augmentationConfig, augmentationProblem, withAugmentationPreset } from 
 import { parseBytes } from './bytes.ts';
 import { UserError } from './errors.ts';
 import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
+import { plainDataProblem, shown } from './plainData.ts';
 
 const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
@@ -156,6 +157,8 @@ export type RunConfig = z.infer<typeof runConfig>;
 
 /** Parses and checks a configuration that was read from YAML or came over a transport. Fails with one sentence that names the key. */
 export function parseRunConfig(raw: unknown): RunConfig {
+  const notPlain = plainDataProblem(raw);
+  if (notPlain) throw refused(notPlain.key, notPlain.problem.replace(/key$/, 'key of the run configuration'));
   const parsed = runConfig.safeParse(resolved(raw), { reportInput: true });
   if (!parsed.success) throw configurationError(parsed.error.issues[0]!);
   checkRunConfig(parsed.data);
@@ -209,10 +212,7 @@ function configurationError(issue: z.core.$ZodIssue): UserError {
   if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
     const found = (issue.input as Record<string, unknown> | undefined)?.[issue.discriminator];
     const families = modelConfig.options.map((option) => option.shape.family.value).join(' or ');
-    return refused(
-      `${section}`,
-      found === undefined ? 'is missing' : `must be ${families}, got ${JSON.stringify(found)}`,
-    );
+    return refused(`${section}`, found === undefined ? 'is missing' : `must be ${families}, got ${shown(found)}`);
   }
   if (issue.code === 'unrecognized_keys') {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');
@@ -223,7 +223,7 @@ function configurationError(issue: z.core.$ZodIssue): UserError {
 
 function problemOf(issue: z.core.$ZodIssue): string {
   if (issue.input === undefined) return 'is missing';
-  const found = JSON.stringify(issue.input);
+  const found = shown(issue.input);
   switch (issue.code) {
     case 'invalid_type':
       return `must be ${typeNames[issue.expected] ?? issue.expected}, got ${found}`;

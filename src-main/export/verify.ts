@@ -7,6 +7,7 @@ import type { InferenceSession } from 'onnxruntime-node';
 import { UserError } from '../contract/errors.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
+import { onnxRuntime } from './onnxRuntime.ts';
 import { dynamicBatch, readWeights } from './onnxExport.ts';
 import { asFloat32 } from './safetensors.ts';
 
@@ -63,7 +64,7 @@ export function verifyLogits(path: string, expected: ArrayLike<number>, found: A
 }
 
 async function runLogits(model: string | Uint8Array, feeds: Record<string, Feed>): Promise<Float32Array> {
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = await onnxRuntime();
   const options: InferenceSession.SessionOptions = { logSeverityLevel: 3 };
   const session =
     typeof model === 'string'

@@ -1,5 +1,5 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { onnxRuntime } from '../export/onnxRuntime.ts';
 import { runOnnx } from '../testing/runOnnx.ts';
 import { GraphBuilder, type Graph } from './graph.ts';
 import { decodeOnnx, packNumbers, toOnnx } from './onnx.ts';
@@ -7,6 +7,8 @@ import { add, exp, reluGradient } from './ops/elementwise.ts';
 import { gemm } from './ops/linalg.ts';
 import { maxPool } from './ops/pool.ts';
 import { reduceSum } from './ops/reduction.ts';
+
+const { InferenceSession, Tensor } = await onnxRuntime();
 
 function linear(): Graph {
   const g = new GraphBuilder('linear');

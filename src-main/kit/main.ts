@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { visible } from '../contract/visible.ts';
 import { UserError } from '../contract/errors.ts';
 import { findPython } from './python.ts';
 import { ReportFiles, type KitReport, type SectionReport } from './report.ts';
@@ -27,7 +28,7 @@ else
     process.exitCode = await runKit(rest);
   } catch (error) {
     const usage = error instanceof UserError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    console.error(`gpu: ${messageOf(error)}`);
+    console.error(`gpu: ${visible(messageOf(error))}`);
     process.exitCode = usage ? 2 : 1;
   }
 
@@ -103,7 +104,7 @@ async function runSections(
     const ended = await runSection({ ...section, limit }, context, take);
     take(ended);
     await save();
-    console.log(`  ${ended.state} in ${ended.seconds.toFixed(1)} s${ended.reason ? `: ${ended.reason}` : ''}`);
+    console.log(`  ${ended.state} in ${ended.seconds.toFixed(1)} s${ended.reason ? `: ${visible(ended.reason)}` : ''}`);
   }
   await save();
   console.log(`Results: ${join(out, 'gpu.md')} and gpu.json, after ${since().toFixed(0)} s.`);

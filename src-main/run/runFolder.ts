@@ -22,6 +22,7 @@ import { replaceFile, storageError, systemCode } from '../data/files.ts';
 import { isRunHeld } from './hold.ts';
 import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { Trained } from './configChanges.ts';
+import { visibleLines } from '../contract/visible.ts';
 
 const runId = /^[\w-][\w.-]{0,99}$/;
 const storedState = z.object({ summary: runSummary });
@@ -154,7 +155,9 @@ export class RunFolder {
   }
 
   async log(line: string): Promise<void> {
-    await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${line}\n`).catch(() => undefined);
+    await appendFile(this.file('log.txt'), `${new Date().toISOString()} ${visibleLines(line)}\n`).catch(
+      () => undefined,
+    );
   }
 
   /** Follows a dataset to its new name. */

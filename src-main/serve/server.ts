@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { UserError } from '../contract/errors.ts';
+import { visibleBug } from '../contract/visible.ts';
 import { servePage, type AppHost } from '../transport/appHost.ts';
 import { socketProtocol, uploadPath } from '../transport/page.ts';
 import { readStaticFiles, securityHeaders, type StaticFile } from './staticFiles.ts';
@@ -101,7 +102,7 @@ function answer(request: IncomingMessage, response: ServerResponse, { access, up
     return void uploads.answer(request).then(
       ({ status, text }) => end(status, text),
       (error: unknown) => {
-        console.error(error);
+        console.error(visibleBug(error));
         end(500, 'internal error\n');
       },
     );

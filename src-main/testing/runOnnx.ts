@@ -1,8 +1,11 @@
 // Runs a graph in onnxruntime-node on the CPU provider: what tests compare the interpreter and the reference cases with.
 
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { Tensor as RuntimeTensor } from 'onnxruntime-node';
+import { onnxRuntime } from '../export/onnxRuntime.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import type { DType, Graph } from '../graph/graph.ts';
+
+type Runtime = Awaited<ReturnType<typeof onnxRuntime>>;
 
 export interface TestTensor {
   shape: readonly number[];
@@ -11,6 +14,7 @@ export interface TestTensor {
 
 /** Outputs by name. */
 export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTensor>): Promise<Map<string, TestTensor>> {
+  const { InferenceSession, Tensor } = await onnxRuntime();
   const session = await InferenceSession.create(toOnnx(graph), {
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
@@ -21,7 +25,7 @@ export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTenso
     const tensors = graph.inputs.map((input) => {
       const feed = feeds.get(input.name);
       if (!feed) throw new Error(`no value for input ${input.name}`);
-      return [input.name, toTensor(input.dtype, input.shape, feed.data)] as const;
+      return [input.name, toTensor(Tensor, input.dtype, input.shape, feed.data)] as const;
     });
     const results = await session.run(Object.fromEntries(tensors));
     return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
@@ -30,7 +34,12 @@ export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTenso
   }
 }
 
-function toTensor(dtype: DType, shape: readonly number[], data: ArrayLike<number>): Tensor {
+function toTensor(
+  Tensor: Runtime['Tensor'],
+  dtype: DType,
+  shape: readonly number[],
+  data: ArrayLike<number>,
+): RuntimeTensor {
   const numbers = Array.from(data);
   if (dtype === 'float32') return new Tensor('float32', Float32Array.from(numbers), shape);
   if (dtype === 'int64')
@@ -43,6 +52,6 @@ function toTensor(dtype: DType, shape: readonly number[], data: ArrayLike<number
   return new Tensor('bool', Uint8Array.from(numbers), shape);
 }
 
-function fromTensor(tensor: Tensor): TestTensor {
+function fromTensor(tensor: RuntimeTensor): TestTensor {
   return { shape: tensor.dims, data: Array.from(tensor.data as ArrayLike<number | bigint>, Number) };
 }

@@ -112,8 +112,11 @@ test('a worker gets paths and driver settings of the environment, and nothing th
   expect(deviceEnvironment({ Path: 'a', NODE_PATH: 'b', NODE_EXTRA_CA_CERTS: 'c', HTTPS_PROXY: 'd' })).toEqual({
     Path: 'a',
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    ORT_DISABLE_TELEMETRY: '1',
   });
-  expect(deviceEnvironment({ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' })).toEqual({ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' });
+  expect(deviceEnvironment({ CUDA_DEVICE_ORDER: 'FASTEST_FIRST' })).toMatchObject({
+    CUDA_DEVICE_ORDER: 'FASTEST_FIRST',
+  });
 });
 
 /** A zombie whose new parent has not noticed yet counts as ended. */

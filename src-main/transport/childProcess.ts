@@ -4,6 +4,7 @@
 // to whatever started it, Node or Electron, and ends the process when the parent is gone, so that no worker outlives the app.
 
 import { fork, type ChildProcess } from 'node:child_process';
+import { quietEnvironment } from '../contract/quiet.ts';
 import {
   endWithUs,
   engineArguments,
@@ -125,5 +126,9 @@ const passedOn =
 export function deviceEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
   const entries = Object.entries(environment).filter(([name, value]) => value !== undefined && passedOn.test(name));
   // CUDA numbers devices by speed by default; here they go by their place (device/accelerators.ts).
-  return { CUDA_DEVICE_ORDER: 'PCI_BUS_ID', ...(Object.fromEntries(entries) as Record<string, string>) };
+  return {
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+    ...(Object.fromEntries(entries) as Record<string, string>),
+    ...quietEnvironment,
+  };
 }

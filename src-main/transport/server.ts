@@ -4,7 +4,9 @@
 // the client gets its message with code `internal`, the stack goes to `reportBug`. A message that is not of the protocol ends the transport.
 
 import { UserError } from '../contract/errors.ts';
+import { plainDataProblem } from '../contract/plainData.ts';
 import type { CommandRecord, Contract, EventMessage, EventRecord, Handlers } from '../contract/rpc.ts';
+import { visibleBug } from '../contract/visible.ts';
 import { clientMessage, type ClientMessage, type ServerMessage, type WireError, type WireEvent } from './envelope.ts';
 import type { EventHub } from './events.ts';
 import { createPace } from './pace.ts';
@@ -25,7 +27,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
   contract: Contract<C, E>,
   handlers: Handlers<C>,
   hub: EventHub<E>,
-  { pauseMs = () => 0, reportBug = (error) => console.error(error) }: ServeOptions<E> = {},
+  { pauseMs = () => 0, reportBug = (error) => console.error(visibleBug(error)) }: ServeOptions<E> = {},
 ): void {
   const running = new Map<number, AbortController>();
   let unsubscribe: (() => void) | undefined;
@@ -85,6 +87,9 @@ async function run<C extends CommandRecord>(
   signal: AbortSignal,
 ): Promise<unknown> {
   if (!Object.hasOwn(commands, call.command)) throw new UserError('usage', `there is no command "${call.command}"`);
+  const notPlain = plainDataProblem(call.params);
+  if (notPlain)
+    throw new UserError('usage', `${call.command}: ${notPlain.key} ${notPlain.problem}`, { key: notPlain.key });
   const parsed = commands[call.command]!.params.safeParse(call.params);
   if (!parsed.success) throw badParams(call.command, parsed.error.issues[0]!);
   const handler = handlers[call.command] as (params: unknown, context: { signal: AbortSignal }) => unknown;

@@ -211,3 +211,13 @@ test('a handler that is missing or extra is a type error', () => {
   expect(empty).not.toThrow();
   expect({} satisfies CommandRecord).toEqual({});
 });
+
+test('parameters that are nested without end are refused, and are no bug', async () => {
+  const { client, reportBug } = await connected();
+  const deep = JSON.parse(`${'['.repeat(500)}${']'.repeat(500)}`) as number;
+  await expect(client.call.double({ value: deep })).rejects.toMatchObject({
+    code: 'usage',
+    message: 'double: value.0.0.0... is nested more than 64 levels deep',
+  });
+  expect(reportBug).not.toHaveBeenCalled();
+});

@@ -4,6 +4,7 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import type { Handlers } from '../contract/rpc.ts';
 import type { TrialCommands } from '../contract/trialMessages.ts';
+import { onnxRuntime } from '../export/onnxRuntime.ts';
 import { pick } from './pick.ts';
 
 export function trialHandlers(): Handlers<TrialCommands> {
@@ -12,7 +13,7 @@ export function trialHandlers(): Handlers<TrialCommands> {
 
   async function sessionOf(path: string): Promise<InferenceSession> {
     if (loaded?.path === path) return loaded.session;
-    const { InferenceSession } = await import('onnxruntime-node');
+    const { InferenceSession } = await onnxRuntime();
     const before = loaded;
     loaded = undefined;
     await before?.session.release();
@@ -55,7 +56,7 @@ async function logitsOf(
   shape: number[],
   kind: 'images' | 'tokens',
 ): Promise<Float32Array> {
-  const { Tensor } = await import('onnxruntime-node');
+  const { Tensor } = await onnxRuntime();
   const input =
     kind === 'images'
       ? new Tensor('float32', Float32Array.from(data), shape)

@@ -26,6 +26,13 @@ test.each([
   expect(readYaml(text)).toEqual({ line, message });
 });
 
+test.each([
+  `model: ${'['.repeat(50_000)}`,
+  `a: &a [x]\n${[...new Array(200).keys()].map((k) => `k${k}: [*a]`).join('\n')}`,
+])('YAML that cannot be taken in is wrong at its first line (%#)', (text) =>
+  expect(readYaml(text)).toEqual({ line: 1, message: expect.any(String) as string }),
+);
+
 test('a key that is not there is looked for at its section', () => {
   expect(lineOfKey('name: a\ntraining:\n  steps: 3\n', 'training.batch')).toBe(3);
   expect(lineOfKey('name: a\n', 'training.batch')).toBe(1);

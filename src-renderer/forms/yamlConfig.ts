@@ -13,11 +13,19 @@ export type YamlResult = { config: RunConfig } | { line: number; message: string
 /** The configuration, or what is wrong with the first line (from 1) that is. */
 export function readYaml(text: string): YamlResult {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [broken] = document.errors;
-  if (broken) return { line: lines.linePos(broken.pos[0]).line, message: broken.message };
+  let document: Document;
+  let raw: unknown;
   try {
-    return { config: parseRunConfig(document.toJS()) };
+    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    const [broken] = document.errors;
+    if (broken) return { line: lines.linePos(broken.pos[0]).line, message: broken.message };
+    raw = document.toJS();
+  } catch (error) {
+    // Aliases that multiply without end, or nesting beyond the stack.
+    return { line: 1, message: (error as Error).message };
+  }
+  try {
+    return { config: parseRunConfig(raw) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { line: lineOf(document, lines, error.key), message: error.message };

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use crate::error::{Place, Problem, Result, refuse};
 use crate::tree::{Entry, Tree};
 
-/// A line longer than this is no line of a table.
+/// A row longer than this is no row of a table; it is refused before more of it is in memory.
 const LONGEST_LINE: u64 = 64 << 20;
+const TOO_LONG: &str = "it is longer than 64 MiB";
 
 /// One row; a field that is missing or null is `None`.
 pub type Row = Vec<Option<String>>;
@@ -72,7 +73,8 @@ impl Shape {
 
     fn csv_rows(&self, tree: &Tree, entry: &Entry, delimiter: u8, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
         tree.read(entry, |stream| {
-            let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(stream);
+            let mut reader =
+                csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Rationed { stream, left: LONGEST_LINE });
             let mut record = csv::ByteRecord::new();
             let mut row = 0;
             while reader.read_byte_record(&mut record).map_err(|error| bad_row(tree, entry, row, &error.to_string()))? {
@@ -86,9 +88,28 @@ impl Shape {
                 let fields: Result<Row> = (0..self.columns.len()).map(field).collect();
                 hand(row, fields?)?;
                 row += 1;
+                reader.get_mut().left = LONGEST_LINE;
             }
             Ok(())
         })
+    }
+}
+
+/// A stream that ends with an error where it gave `left` bytes: the csv crate takes in a cell whole, however long it is.
+struct Rationed<'a> {
+    stream: &'a mut dyn Read,
+    left: u64,
+}
+
+impl Read for Rationed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            return Err(std::io::Error::other(TOO_LONG));
+        }
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.stream.read(&mut buffer[..most])?;
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 
@@ -105,7 +126,7 @@ pub fn lines(tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, &[u8]) -> R
                 return Ok(());
             }
             if read as u64 == LONGEST_LINE {
-                return Err(bad_row(tree, entry, row, "it is longer than 64 MiB"));
+                return Err(bad_row(tree, entry, row, TOO_LONG));
             }
             if !line.trim_ascii().is_empty() {
                 hand(row, line.trim_ascii())?;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use common::{fixtures, try_import, verdict_of};
+use common::{fixtures, refusal, try_import, verdict_of};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sdp_data::error::{Error, Severity};
@@ -407,4 +407,19 @@ fn what_is_broken_is_left_out_where_that_is_chosen() {
     let path = long_text(text.path(), b"\xff\xfeabc");
     let imported = try_import(&[path], skip).unwrap();
     assert!(imported.outcome.train > 0);
+}
+
+/// A quotation mark that is never closed makes the rest of a CSV file one cell.
+#[test]
+fn a_row_of_a_table_beyond_64_mib_is_refused_before_it_is_in_memory() {
+    for (name, start, end) in [("endless.csv", "text\n\"", ""), ("endless.jsonl", "{\"text\": \"", "\"}\n")] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        let cell = "a line of a table, or what one takes for it\n".repeat((66 << 20) / 44);
+        let cell = if name.ends_with(".csv") { cell } else { cell.replace('\n', " ") };
+        std::fs::write(&path, [start, &cell, end].concat()).unwrap();
+        let problem = refusal(&path, Options::default());
+        assert_eq!(problem.code, "bad-row", "{name}: {}", problem.message);
+        assert!(problem.message.ends_with("longer than 64 MiB"), "{name}: {}", problem.message);
+    }
 }

@@ -1,0 +1,9 @@
+// The one place that loads onnxruntime-node, on first use and with its telemetry off.
+
+import type * as Runtime from 'onnxruntime-node';
+import { quietEnvironment } from '../contract/quiet.ts';
+
+export async function onnxRuntime(): Promise<typeof Runtime> {
+  Object.assign(process.env, quietEnvironment);
+  return await import('onnxruntime-node');
+}
