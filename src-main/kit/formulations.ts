@@ -53,7 +53,10 @@ async function timeFormulations(context: KitContext, log: SectionLog): Promise<v
     for (const { name, ms, difference } of results) {
       row([subject.operator, subject.title, name, ms, difference, `${(ms / least).toFixed(2)} times`]);
       if (!(difference < sameResult))
-        log.problem(`${subject.operator} ${subject.title} ${name}`, 'it gives another result');
+        log.problem(
+          `${subject.operator} ${subject.title} ${name}`,
+          Number.isFinite(difference) ? 'it gives another result' : 'its result has values that are no numbers',
+        );
     }
   }
   if (best.some(({ names }) => names.length > 0))
@@ -68,10 +71,10 @@ function largestDifference(found: readonly Float32Array[], expected: readonly Fl
     let [difference, largest] = [0, 0];
     values.forEach((value, i) => {
       const gap = Math.abs(own[i]! - value);
-      difference = Number.isNaN(gap) ? Infinity : Math.max(difference, gap);
+      difference = Math.max(difference, gap);
       largest = Math.max(largest, Math.abs(value));
     });
-    return difference / (largest || 1);
+    return Number.isNaN(difference) ? Infinity : difference / (largest || 1);
   });
   return Math.max(...errors);
 }

@@ -19,6 +19,15 @@ import { runSection, serveSection } from './sectionProcess.ts';
 import { messageOf, type KitContext, type Section } from './section.ts';
 import { sections } from './sections.ts';
 
+const usage = `Usage: run [--device cuda:0|webgpu:0|cpu:0] [--quick] [--only NAME,NAME] [--out FOLDER] [--python PATH] [--within SECONDS] [--list]
+
+  --device   what is measured (cuda:0)
+  --quick    small models and few steps: whether all works, not how fast
+  --only     some of the sections, which --list names
+  --out      folder for gpu.json and gpu.md ($OUT, else ./gpu-results)
+  --python   a Python that has torch (the first of python3 and python that has it)
+  --within   seconds for all of it (480)`;
+
 const noPython = { problem: 'no section needs it' };
 
 /** Root of the checkout, or of the app in the portable folder. */
@@ -28,13 +37,13 @@ const [command, ...rest] = process.argv.slice(2);
 if (command === 'section') await serveSection(rest[0] ?? '', sections);
 else
   try {
-    if (command !== 'run') throw new UserError('usage', 'the command is "run"; "run --list" lists the sections');
+    if (command !== 'run') throw new UserError('usage', 'the command is "run"; "run --help" lists its arguments');
     process.exitCode = await runKit(rest);
   } catch (error) {
     const { code } = error as { code?: string };
-    const usage = error instanceof UserError ? code === 'usage' : code?.startsWith('ERR_PARSE_ARGS');
+    const misused = error instanceof UserError ? code === 'usage' : code?.startsWith('ERR_PARSE_ARGS');
     console.error(`gpu: ${messageOf(error)}`);
-    process.exitCode = usage ? 2 : 1;
+    process.exitCode = misused ? 2 : 1;
   }
 
 async function runKit(args: string[]): Promise<number> {
@@ -48,8 +57,13 @@ async function runKit(args: string[]): Promise<number> {
       python: { type: 'string' },
       within: { type: 'string', default: '480' },
       list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (flags.help) {
+    console.log(usage);
+    return 0;
+  }
   if (flags.list) {
     for (const { name, title, limit } of sections) console.log(`${name.padEnd(13)} ${title}, at most ${limit} s`);
     return 0;

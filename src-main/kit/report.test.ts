@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { byType } from './profile.ts';
 import { cellText, ReportFiles, toMarkdown, type KitReport } from './report.ts';
 import { lastWords } from './sectionProcess.ts';
-import { median, SectionLog } from './section.ts';
+import { median, messageOf, SectionLog } from './section.ts';
 
 const plain = { reason: '', seconds: 1, headlines: [], tables: [], notes: [], problems: [] };
 const report: KitReport = {
@@ -161,6 +161,16 @@ test('what is wrong in the same way in many places is told once', () => {
   log.problem('g', 'no memory');
   log.problem('h', 'no memory');
   expect(log.found.problems).toEqual(['a; b; c; d; 2 more: no card', 'g; h: no memory']);
+});
+
+test('of what the runtime says of a failure, node and cause are kept', () => {
+  const told = (node: number) =>
+    `ONNX Runtime failed: Non-zero status code returned while running Conv node. Name:'conv1:Conv#${node}' Status Message: no engine with the cudnn frontend json:\n{"a":1}`;
+  expect(messageOf(new Error(told(7)))).toBe('ONNX Runtime failed: Conv "conv1:Conv#7": no engine');
+  const log = new SectionLog(() => undefined);
+  log.problem('a', new Error(told(7)));
+  log.problem('b', new Error(told(8)));
+  expect(log.found.problems).toEqual(['a; b: ONNX Runtime failed: Conv "conv1:Conv#8": no engine']);
 });
 
 test('of what a process wrote before it died, the line that says most is kept', () => {

@@ -41,8 +41,8 @@ export class SectionLog {
   private readonly headlines: string[] = [];
   private readonly tables: Table[] = [];
   private readonly notes: string[] = [];
-  /** Places by what is wrong there. */
-  private readonly wrong = new Map<string, string[]>();
+  /** Places by what is wrong there, numbers of nodes aside. */
+  private readonly wrong = new Map<string, { message: string; places: string[] }>();
 
   constructor(private readonly changed: (found: Found) => void) {}
 
@@ -60,13 +60,14 @@ export class SectionLog {
   /** Something failed and the section goes on. What is wrong in the same way in several places is told once. */
   problem(place: string, error: unknown): void {
     const message = messageOf(error);
-    const places = this.wrong.get(message) ?? [];
-    this.wrong.set(message, [...places, place]);
+    const kind = message.replaceAll(/#\d+/g, '');
+    const { places } = this.wrong.get(kind) ?? { places: [] };
+    this.wrong.set(kind, { message, places: [...places, place] });
     this.tell();
   }
 
   get found(): Found {
-    const problems = [...this.wrong].map(([message, places]) => `${listOf(places)}: ${message}`);
+    const problems = [...this.wrong.values()].map(({ message, places }) => `${listOf(places)}: ${message}`);
     return { headlines: this.headlines, tables: this.tables, notes: this.notes, problems };
   }
 
@@ -99,8 +100,11 @@ export const median = (values: readonly number[]): number => {
 
 const longestMessage = 500;
 
-/** The first line of an error; the runtime's can go on with the whole description of a graph. */
+/** The first line of an error, without what the runtime puts around it; its lines can go on with the whole description of a graph. */
 export function messageOf(error: unknown): string {
   const [first = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return first.length > longestMessage ? `${first.slice(0, longestMessage)} ...` : first;
+  const text = first
+    .replace(/Non-zero status code returned while running (\S+) node\. Name:'([^']*)' Status Message: /, '$1 "$2": ')
+    .replace(/ with the cudnn frontend json:$/, '');
+  return text.length > longestMessage ? `${text.slice(0, longestMessage)} ...` : text;
 }

@@ -17,6 +17,8 @@ const stepsPerTurn = 5;
 const mostSteps = (context: KitContext) => (context.quick ? 10 : 30);
 const leastSteps = 3;
 const measuredMs = 10_000;
+/** Largest relative difference of the first loss from that of PyTorch. */
+const sameLoss = 1e-3;
 
 export function stepSection(name: Subject['name'], title: string, limit: number): Section {
   return { name, title, limit, usesTorch: true, run: (context, log) => measureSteps(name, context, log) };
@@ -73,9 +75,13 @@ async function measureSteps(name: Subject['name'], context: KitContext, log: Sec
   const beside = new Beside(context, log);
   for (const regime of regimes) {
     try {
-      const { row, memoryRow, ms, torchMs } = await measureRegime(context, subject, regime, beside);
+      const { row, memoryRow, ms, torchMs, loss, difference } = await measureRegime(context, subject, regime, beside);
       step(row);
       memory(memoryRow);
+      // A loss that no cross entropy has: nothing was computed.
+      if (!(loss > 0 && loss < Infinity)) log.problem(regime, `the loss of the first step is ${loss}`);
+      if (difference !== null && !(difference < sameLoss))
+        log.problem(regime, `the loss of the first step differs from that of PyTorch by ${cellText(difference)}`);
       if (regime === 'ddp') log.headline(headlineOf(subject, ms, torchMs));
     } catch (error) {
       log.problem(regime, error);
@@ -172,6 +178,8 @@ async function measureRegime(context: KitContext, subject: Subject, regime: Regi
       memoryRow: memoryRow(context, engine, regime, { ofDriver, torch: theirs.peakBytes }),
       ms: whole,
       torchMs: other,
+      loss: warm.loss[0]!,
+      difference,
     };
   } finally {
     torch?.close();
