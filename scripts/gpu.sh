@@ -17,9 +17,9 @@ fail() {
 }
 
 choose_kit() {
+  kit=$here/sdp-lab
   if [ -n "${SDP_KIT_DIR:-}" ]; then kit=$SDP_KIT_DIR
-  elif [ -f "$here/sdp-lab/joined" ] || [ -w "$here" ]; then kit=$here/sdp-lab
-  else kit=${TMPDIR:-/tmp}/sdp-lab-$UID
+  elif [ ! -w "$here" ] && ! is_joined; then kit=${TMPDIR:-/tmp}/sdp-lab-$UID
   fi
   case $kit in /*) ;; *) kit=$PWD/$kit ;; esac
 }
@@ -145,8 +145,8 @@ report() { # FOLDER...
   [ "$problems" = 0 ]
 }
 
-choose_kit
 read_manifest
+choose_kit
 command=${1:-join}
 if [ $# -gt 0 ]; then shift; fi
 case $command in

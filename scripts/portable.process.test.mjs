@@ -90,7 +90,11 @@ test.skipIf(!supported)('the joined kit trains on a machine without Node.js', { 
   const run = await gpu(['run', '--device', 'cpu', '--quick'], { ...home, OUT: out });
   expect(run.code, run.output).toBe(0);
   const { sections, commit } = JSON.parse(readFileSync(join(out, 'gpu.json'), 'utf8'));
-  expect(sections.filter(({ state }) => state === 'skipped').map(({ name }) => name)).toEqual(['copies', 'custom', 'webgpu']);
+  expect(sections.filter(({ state }) => state === 'skipped').map(({ name }) => name)).toEqual([
+    'copies',
+    'custom',
+    'webgpu',
+  ]);
   expect(commit).not.toBe('not known');
   expect(readFileSync(join(out, 'gpu.md'), 'utf8')).toContain('| ddp |');
 });
