@@ -12,6 +12,7 @@ export const formulationsSection: Section = {
   name: 'formulations',
   title: 'Formulations of gradients, each by itself',
   limit: 70,
+  skip: ({ device }) => (device.kind === 'webgpu' ? 'the lowering chooses among formulations on CUDA alone' : null),
   run: timeFormulations,
 };
 

@@ -26,7 +26,7 @@ interface Ended {
 function kit(args: string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   const all = [program, 'run', '--quick', '--out', out, ...args];
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, all, { env: { ...process.env, ...env } }, (error, stdout, stderr) => {
+    execFile(process.execPath, all, { env: { ...process.env, SDP_KIT_TEST: out, ...env } }, (error, stdout, stderr) => {
       const code = typeof error?.code === 'number' ? error.code : error ? 1 : 0;
       readFile(join(out, 'gpu.json'), 'utf8')
         .then((text) => resolve({ code, output: stdout + stderr, report: JSON.parse(text) as KitReport }))
@@ -35,11 +35,17 @@ function kit(args: string[], env: Readonly<Record<string, string>> = {}): Promis
   });
 }
 
-/** Processes of sections of this program. */
+/** Sections that these tests have started: other kits may run from the same checkout. */
 async function sectionsThatRun(): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
-  return lines.filter((line) => line.includes(`${program}\0section`));
+  const read = (pid: string, name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const isSection = (await read(pid, 'cmdline')).includes(`${program}\0section`);
+      return isSection && (await read(pid, 'environ')).includes(`SDP_KIT_TEST=${out}`);
+    }),
+  );
+  return pids.filter((_, i) => found[i]);
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
@@ -71,7 +77,10 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
   'ended by %s, the kit keeps its results and leaves no process',
   async (signal) => {
     const args = ['run', '--quick', '--out', join(out, signal), '--device', 'cpu', '--only', 'doctor,mixed'];
-    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, SDP_KIT_TEST: out },
+    });
     const ended = new Promise((resolve) => child.once('close', (code, by) => resolve(code ?? by)));
     for await (const data of child.stdout) if (String(data).includes('devices of two kinds')) break;
     await until(async () => (await sectionsThatRun()).length > 0);
@@ -89,7 +98,10 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
 test('results that no file takes are printed', async () => {
   const folder = join(out, 'gone');
   const args = ['run', '--quick', '--out', folder, '--device', 'cpu', '--only', 'doctor,case'];
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, SDP_KIT_TEST: out },
+  });
   const ended = new Promise((resolve) => child.once('close', resolve));
   let output = '';
   for await (const data of child.stdout) {
