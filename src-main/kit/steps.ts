@@ -263,5 +263,6 @@ async function driverBytes({ device }: KitContext, usedBefore: number | null): P
   if (device.kind !== 'cuda') return null;
   const card = (await cudaCards()).cards[device.index];
   const own = card?.processes.find(({ pid }) => pid === process.pid)?.usedBytes;
-  return own ?? (card?.usedBytes != null && usedBefore !== null ? card.usedBytes - usedBefore : null);
+  const used = card?.usedBytes ?? null;
+  return own ?? (used === null || usedBefore === null ? null : used - usedBefore);
 }
