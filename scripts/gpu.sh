@@ -17,9 +17,9 @@ fail() {
 }
 
 choose_kit() {
+  kit=$here/sdp-lab
   if [ -n "${SDP_KIT_DIR:-}" ]; then kit=$SDP_KIT_DIR
-  elif [ -f "$here/sdp-lab/joined" ] || [ -w "$here" ]; then kit=$here/sdp-lab
-  else kit=${TMPDIR:-/tmp}/sdp-lab-$UID
+  elif [ ! -w "$here" ] && ! is_joined; then kit=${TMPDIR:-/tmp}/sdp-lab-$UID
   fi
   case $kit in /*) ;; *) kit=$PWD/$kit ;; esac
 }
@@ -125,17 +125,33 @@ join_provider() {
   echo "$manifest_digest app provider" >"$kit/joined"
 }
 
+# One join of a folder at a time; the lock of a process that is gone counts for nothing.
+lock() {
+  local other=
+  mkdir -p -- "${kit%/*}"
+  if ! (set -o noclobber && echo $$ >"$kit.lock") 2>/dev/null; then
+    if [ -f "$kit.lock" ]; then other=$(<"$kit.lock"); fi
+    if [ -n "$other" ] && kill -0 "$other" 2>/dev/null; then
+      fail "process $other joins $kit: wait until it is done, or name another folder by SDP_KIT_DIR."
+    fi
+    echo $$ >"$kit.lock"
+  fi
+  trap 'rm -f -- "$kit.lock"' EXIT
+}
+
 join_parts() { # FOLDER...
   if is_joined; then return; fi
   find_parts "$@"
   if [ "$problems" -gt 0 ]; then
     fail "$problems of ${#names[@]} parts are missing or damaged: copy them to $here, or name their folders (gpu.sh join FOLDER..., or SDP_PARTS), and start again."
   fi
+  lock
   if [ "$(state)" != "$manifest_digest app" ]; then
     prepare_kit
     join_app
   fi
   join_provider
+  rm -f -- "$kit.lock"
 }
 
 report() { # FOLDER...
@@ -145,8 +161,8 @@ report() { # FOLDER...
   [ "$problems" = 0 ]
 }
 
-choose_kit
 read_manifest
+choose_kit
 command=${1:-join}
 if [ $# -gt 0 ]; then shift; fi
 case $command in

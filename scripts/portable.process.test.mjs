@@ -12,6 +12,7 @@ import {
   rmSync,
   symlinkSync,
   renameSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -75,8 +76,16 @@ test.skipIf(!supported)('parts that are missing or damaged are named, each in a 
   expect(existsSync(joined)).toBe(false);
 });
 
-test.skipIf(!supported)('the joined kit trains on a machine without Node.js', { timeout: 120_000 }, async () => {
+test.skipIf(!supported)('the joined kit trains on a machine without Node.js', { timeout: 300_000 }, async () => {
+  const lock = `${joined}.lock`;
+  writeFileSync(lock, `${process.pid}\n`);
+  expect(await gpu(['join', elsewhere])).toEqual({
+    code: 1,
+    output: `gpu.sh: process ${process.pid} joins ${joined}: wait until it is done, or name another folder by SDP_KIT_DIR.\n`,
+  });
+  writeFileSync(lock, '999999999\n');
   expect(await gpu(['join', elsewhere])).toEqual({ code: 0, output: `joined: ${joined}\n` });
+  expect(existsSync(lock)).toBe(false);
   rmSync(elsewhere, { recursive: true });
   expect(await gpu([])).toEqual({ code: 0, output: `joined: ${joined}\n` });
 

@@ -16,13 +16,14 @@ export const copiesSection: Section = {
 
 async function measureCopies(context: KitContext, log: SectionLog): Promise<void> {
   const subject = subjects(context.quick).find(({ name }) => name === 'llama')!;
-  log.note(`${subject.title}, plain data parallelism. Milliseconds of a step (medians).`);
+  log.note(`${subject.title}, plain data parallelism. Medians of a step.`);
   const row = log.table('', [
     'copies',
-    'step',
-    'forward and backward with copies',
-    'of it copies',
-    'averaging and update',
+    'step, ms',
+    'forward and backward with copies, ms',
+    'of it copies, ms',
+    'averaging and update, ms',
+    'pinned host memory, MiB',
   ]);
   const ways = context.device.kind === 'cuda' ? (['large', 'each'] as const) : (['each'] as const);
   for (const copies of ways) {
@@ -33,7 +34,9 @@ async function measureCopies(context: KitContext, log: SectionLog): Promise<void
       const { computeMs, copyMs, syncMs, dataMs } = await engine.steps(context.quick ? 4 : 12);
       const whole = computeMs.map((ms, i) => ms + syncMs[i]! + dataMs[i]!);
       const title = copies === 'large' ? 'pinned, in large pieces, on a stream of their own' : 'tensor by tensor';
-      row([title, median(whole), median(computeMs), median(copyMs), median(syncMs)]);
+      const { pinnedBytes, refusal } = engine.device.copyReport();
+      row([title, median(whole), median(computeMs), median(copyMs), median(syncMs), pinnedBytes / 2 ** 20]);
+      if (copies === 'large' && refusal) log.note(`Slower than they could be: ${refusal}.`);
     } finally {
       engine.close();
     }

@@ -11,6 +11,9 @@ export const doctorSection: Section = {
     const { machine, findings } = await diagnose({ purpose: device.kind });
     log.note(machine);
     const row = log.table('', ['what', 'state', 'detail', 'remedy']);
-    for (const { title, state, detail, remedy } of findings) row([title, state, detail, remedy ?? '']);
+    for (const { title, state, detail, remedy } of findings) {
+      row([title, state, detail, remedy ?? '']);
+      if (state === 'missing') log.problem(title, [detail, remedy].filter(Boolean).join('; remedy: '));
+    }
   },
 };

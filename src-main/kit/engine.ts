@@ -18,6 +18,7 @@ import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
+import { placeOfStore } from '../run/fleet.ts';
 import { initSpecs } from '../run/openFleet.ts';
 import { Bindings, customOps } from '../worker/bindings.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
@@ -27,7 +28,7 @@ import type { KitContext } from './section.ts';
 export type Regime = 'ddp' | 'block-forward' | 'neuron-forward';
 
 export interface EngineOptions {
-  /** An empty folder for the dataset and the store. */
+  /** An empty folder for the dataset and the initial parameters. */
   folder: string;
   spec: ModelSpec;
   batch: number;
@@ -89,7 +90,7 @@ export class Engine {
       evaluationBatches: 1,
     });
     const source = await writeSamples(folder, spec, options.batch, masks.held.length);
-    const storePath = join(folder, 'store');
+    const storePath = await placeOfStore(layout);
     const setup = deviceSetup.parse({
       storePath,
       participant: 0,

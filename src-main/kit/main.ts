@@ -2,20 +2,34 @@
 //
 // Usage: gpu.js run [--device cuda:0|webgpu:0|cpu:0] [--quick] [--only NAME,NAME] [--out FOLDER] [--python PATH] [--within SECONDS] [--list]
 // Each section is a process of its own with a time limit: one that fails, hangs or takes the driver with it leaves its reason, and the next one
-// starts. Exit code 0: all sections that apply are well; 1: at least one is not; 2: wrong usage.
+// starts. Exit code 0: all sections that apply are well; 1: at least one is not; 2: wrong usage; ended by a signal: 128 and its number.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { visible } from '../contract/visible.ts';
 import { UserError } from '../contract/errors.ts';
+import { storageError } from '../data/files.ts';
+import { removeStaleStores } from '../run/fleet.ts';
 import { findPython } from './python.ts';
-import { ReportFiles, type KitReport, type SectionReport } from './report.ts';
+import { ReportFiles, toMarkdown, type KitReport, type SectionReport } from './report.ts';
 import { runSection, serveSection } from './sectionProcess.ts';
 import { messageOf, type KitContext, type Section } from './section.ts';
 import { sections } from './sections.ts';
+
+const usage = `Usage: run [--device cuda:0|webgpu:0|cpu:0] [--quick] [--only NAME,NAME] [--out FOLDER] [--python PATH] [--within SECONDS] [--list]
+
+  --device   what is measured (cuda:0)
+  --quick    small models and few steps: whether all works, not how fast
+  --only     some of the sections, which --list names
+  --out      folder for gpu.json and gpu.md ($OUT, else ./gpu-results)
+  --python   a Python that has torch (the first of python3 and python that has it)
+  --within   seconds for all of it (480)`;
+
+const noPython = { problem: 'no section needs it' };
 
 /** Root of the checkout, or of the app in the portable folder. */
 const root = join(import.meta.dirname, '../..');
@@ -24,12 +38,13 @@ const [command, ...rest] = process.argv.slice(2);
 if (command === 'section') await serveSection(rest[0] ?? '', sections);
 else
   try {
-    if (command !== 'run') throw new UserError('usage', 'the command is "run"; "run --list" lists the sections');
+    if (command !== 'run') throw new UserError('usage', 'the command is "run"; "run --help" lists its arguments');
     process.exitCode = await runKit(rest);
   } catch (error) {
-    const usage = error instanceof UserError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+    const { code } = error as { code?: string };
+    const misused = error instanceof UserError ? code === 'usage' : code?.startsWith('ERR_PARSE_ARGS');
     console.error(`gpu: ${visible(messageOf(error))}`);
-    process.exitCode = usage ? 2 : 1;
+    process.exitCode = misused ? 2 : 1;
   }
 
 async function runKit(args: string[]): Promise<number> {
@@ -39,12 +54,17 @@ async function runKit(args: string[]): Promise<number> {
       device: { type: 'string', default: 'cuda:0' },
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
-      out: { type: 'string', default: process.env.OUT ?? 'gpu-results' },
+      out: { type: 'string', default: process.env.OUT || 'gpu-results' },
       python: { type: 'string' },
       within: { type: 'string', default: '480' },
       list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (flags.help) {
+    console.log(usage);
+    return 0;
+  }
   if (flags.list) {
     for (const { name, title, limit } of sections) console.log(`${name.padEnd(13)} ${title}, at most ${limit} s`);
     return 0;
@@ -52,63 +72,97 @@ async function runKit(args: string[]): Promise<number> {
   const chosen = chooseSections(flags.only);
   const within = Number(flags.within);
   if (!(within > 0)) throw new UserError('usage', `--within must be a number of seconds, got "${flags.within}"`);
+  const device = readDevice(flags.device);
   const out = resolve(flags.out);
-  await mkdir(out, { recursive: true });
+  await mkdir(out, { recursive: true }).catch((error: unknown) => Promise.reject(storageError(error, out) as Error));
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stop.abort(name));
+  // Whoever reads the lines may go before the end; the results are in the files.
+  process.stdout.on('error', () => undefined);
   const scratch = await mkdtemp(join(tmpdir(), 'sdp-kit-'));
-  const context: KitContext = {
-    device: readDevice(flags.device),
+  const context: Omit<KitContext, 'python'> = {
+    device,
     quick: flags.quick,
     assets: { cases: assetAt('testdata/cases'), torch: assetAt('bench/step_torch.py') },
-    python: await findPython(flags.python),
     scratch,
   };
   try {
-    return await runSections(context, chosen, { out, within });
+    return await runSections(context, chosen, { out, within, python: flags.python, stop: stop.signal });
   } finally {
+    await removeStaleStores();
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-/** `within`: seconds for all of it; what has no time left is cut off. */
+interface RunOptions {
+  out: string;
+  /** Seconds for all of it; what has no time left is cut off. */
+  within: number;
+  /** The Python that was named. */
+  python: string | undefined;
+  stop: AbortSignal;
+}
+
 async function runSections(
-  context: KitContext,
+  plain: Omit<KitContext, 'python'>,
   chosen: readonly Section[],
-  { out, within }: { out: string; within: number },
+  { out, within, python: named, stop }: RunOptions,
 ): Promise<number> {
   const files = new ReportFiles(out);
   const start = Date.now();
   const since = () => (Date.now() - start) / 1000;
   const report: KitReport = {
-    device: context.device.id,
-    machine: 'a machine that was not looked at yet',
+    device: plain.device.id,
+    machine: '',
     date: new Date(start).toISOString(),
     commit: commitOf(root),
     firstFigureSeconds: null,
     seconds: 0,
     sections: [],
   };
-  const save = () => {
+  const write = () => {
     report.seconds = since();
     return files.write(report);
   };
+  let unwritten: unknown;
+  const save = () =>
+    write().then(
+      () => (unwritten = undefined),
+      (error: unknown) => (unwritten = error),
+    );
+  await write();
+  // Importing torch takes long; the first sections do without, and it is in memory then. A named one that cannot is told at once.
+  const isUsed = named !== undefined || chosen.some(({ usesTorch }) => usesTorch);
+  const search = isUsed ? findPython(named, { signal: stop }) : Promise.resolve(noPython);
+  if (named !== undefined) await search;
   for (const section of chosen) {
+    if (stop.aborted) break;
     const at = report.sections.length;
-    const take = (found: SectionReport) => {
+    const changed = (found: SectionReport) => {
       report.sections[at] = found;
       if (found.name === 'doctor' && found.notes[0]) report.machine = found.notes[0];
-      else if (found.tables.some(({ rows }) => rows.length > 0)) report.firstFigureSeconds ??= since();
+      else if (hasFigure(found)) report.firstFigureSeconds ??= since();
       void save();
     };
     console.log(`${section.title} ...`);
-    const limit = Math.min(section.limit, Math.max(1, within - since()));
-    const ended = await runSection({ ...section, limit }, context, take);
-    take(ended);
+    const python = section.usesTorch ? await search : noPython;
+    const ended = await runSection(section, { ...plain, python }, { left: within - since(), stop, changed });
+    changed(ended);
     await save();
+    await removeStaleStores();
     console.log(`  ${ended.state} in ${ended.seconds.toFixed(1)} s${ended.reason ? `: ${visible(ended.reason)}` : ''}`);
   }
   await save();
-  console.log(`Results: ${join(out, 'gpu.md')} and gpu.json, after ${since().toFixed(0)} s.`);
-  return report.sections.every(({ state }) => state === 'ok' || state === 'skipped') ? 0 : 1;
+  if (unwritten === undefined)
+    console.log(`Results: ${join(out, 'gpu.md')} and gpu.json, after ${since().toFixed(0)} s.`);
+  else console.log(`${toMarkdown(report)}\nThese results are in no file: ${messageOf(unwritten)}.`);
+  if (stop.aborted) return 128 + constants.signals[stop.reason as 'SIGINT'];
+  const well = report.sections.every(({ state }) => state === 'ok' || state === 'skipped');
+  return well && unwritten === undefined ? 0 : 1;
+}
+
+function hasFigure({ tables }: SectionReport): boolean {
+  return tables.some(({ rows }) => rows.some((row) => row.some((cell) => typeof cell === 'number')));
 }
 
 function chooseSections(only: string | undefined): readonly Section[] {
@@ -134,17 +188,16 @@ function assetAt(path: string): string {
   return [join(root, path), join(root, '..', path)].find(existsSync) ?? join(root, path);
 }
 
-/** Of the checkout, or as the portable folder keeps it. */
+/** As the portable folder keeps it, or of the checkout. */
 function commitOf(folder: string): string {
-  const read = (path: string) => readFileSync(join(folder, path), 'utf8').trim();
   try {
-    return (JSON.parse(read('portable.json')) as { commit: string }).commit;
+    return (JSON.parse(readFileSync(join(folder, 'portable.json'), 'utf8')) as { commit: string }).commit;
   } catch {
     // A checkout.
   }
   try {
-    const head = read('.git/HEAD');
-    return head.startsWith('ref: ') ? read(`.git/${head.slice(5)}`) : head;
+    const git = ['describe', '--always', '--dirty'];
+    return execFileSync('git', git, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   } catch {
     return 'not known';
   }

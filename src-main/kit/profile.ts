@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Engine } from './engine.ts';
-import { type KitContext, messageOf, type Section, type SectionLog } from './section.ts';
+import { type KitContext, type Section, type SectionLog } from './section.ts';
 import { engineOptions } from './steps.ts';
 import { regimes, subjects } from './subjects.ts';
 
@@ -20,7 +20,6 @@ export const profileSection: Section = {
 };
 
 async function measureProfiles(context: KitContext, log: SectionLog): Promise<void> {
-  const problems: string[] = [];
   for (const subject of subjects(context.quick)) {
     for (const regime of regimes) {
       const folder = join(context.scratch, `profile-${subject.name}-${regime}`);
@@ -36,11 +35,10 @@ async function measureProfiles(context: KitContext, log: SectionLog): Promise<vo
         for (const { type, nodes, ms } of types.slice(0, mostTypes))
           row([type, nodes, ms, `${((100 * ms) / total).toFixed(1)} %`]);
       } catch (error) {
-        problems.push(`${subject.title}, ${regime}: ${messageOf(error)}`);
+        log.problem(`${subject.title}, ${regime}`, error);
       }
     }
   }
-  if (problems.length > 0) throw new Error(problems.join('; '));
 }
 
 interface NodeType {

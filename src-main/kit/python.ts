@@ -4,22 +4,40 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { UserError } from '../contract/errors.ts';
 
-const patienceMs = 60_000;
+/** `problem`: why nothing stands beside, a clause. */
+export type Python = { path: string; problem?: undefined } | { path?: undefined; problem: string };
 
-/** `named`, or the first of the usual names that can import torch; null where none can. A named one that cannot is an error. */
-export async function findPython(named?: string): Promise<string | null> {
-  if (named !== undefined) {
-    if (await hasTorch(named)) return named;
-    throw new UserError('usage', `--python: ${named} cannot import torch; name a Python that has it, or leave it out`);
-  }
-  for (const name of ['python3', 'python']) if (await hasTorch(name)) return name;
-  return null;
+interface Options {
+  signal?: AbortSignal;
+  /** For the import of torch, which reads gigabytes when it is the first. */
+  patienceMs?: number;
 }
 
-async function hasTorch(python: string): Promise<boolean> {
-  const script = 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)';
-  return await promisify(execFile)(python, ['-c', script], { timeout: patienceMs }).then(
-    () => true,
-    () => false,
-  );
+/** `named`, or the first of the usual names that can import torch. A named one that cannot is an error. */
+export async function findPython(named: string | undefined, options: Options = {}): Promise<Python> {
+  const failures: string[] = [];
+  for (const path of named === undefined ? ['python3', 'python'] : [named]) {
+    const failure = await importTorch(path, options);
+    if (failure === null) return { path };
+    failures.push(`${path}: ${failure}`);
+  }
+  if (named !== undefined && !options.signal?.aborted)
+    throw new UserError(
+      'usage',
+      `--python: ${failures.join('; ')}; name a Python that can import torch, or leave --python out`,
+    );
+  return { problem: `no Python can import torch (${failures.join('; ')})` };
+}
+
+/** Null, or why it failed. */
+async function importTorch(python: string, { signal, patienceMs = 60_000 }: Options): Promise<string | null> {
+  try {
+    await promisify(execFile)(python, ['-c', 'import torch'], { timeout: patienceMs, signal, killSignal: 'SIGKILL' });
+    return null;
+  } catch (error) {
+    const { code, killed, stderr = '' } = error as { code?: unknown; killed?: boolean; stderr?: string };
+    if (code === 'ENOENT') return 'not found';
+    if (killed) return `"import torch" took more than ${patienceMs / 1000} s`;
+    return stderr.trim().split('\n').at(-1) || 'it ended without a word';
+  }
 }

@@ -1,8 +1,8 @@
 // What the kit has measured so far: gpu.json for programs, gpu.md for people. Both are replaced whole after every change, so that a kit that is
 // cut off at any moment leaves everything that it had measured.
 
-import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../data/files.ts';
 
 export type Cell = string | number | null;
 
@@ -22,13 +22,17 @@ export interface SectionReport {
   /** Why it failed, was cut off or skipped; empty otherwise. */
   reason: string;
   seconds: number;
+  /** What a reader wants first: a sentence each, with a figure. */
+  headlines: string[];
   tables: Table[];
   notes: string[];
+  /** What is wrong, and where; a section goes on after such a fault. */
+  problems: string[];
 }
 
 export interface KitReport {
   device: string;
-  /** Name of the card and its driver, as far as they are known. */
+  /** Name of the card and its driver; empty while they are not known. */
   machine: string;
   /** Start of the kit, ISO 8601. */
   date: string;
@@ -39,7 +43,7 @@ export interface KitReport {
   sections: SectionReport[];
 }
 
-/** Writes `gpu.json` and `gpu.md` in a folder, one write after the other; what comes in between is written once. */
+/** Writes `gpu.json` and `gpu.md` in a folder, one write after the other; what comes in between is written once. Fails as `storage`. */
 export class ReportFiles {
   private next: KitReport | undefined;
   private writing: Promise<void> | undefined;
@@ -55,33 +59,57 @@ export class ReportFiles {
     while (this.next) {
       const report = this.next;
       this.next = undefined;
-      await replace(join(this.folder, 'gpu.json'), `${JSON.stringify(report, null, 1)}\n`);
-      await replace(join(this.folder, 'gpu.md'), toMarkdown(report));
+      const texts = { 'gpu.json': `${JSON.stringify(report, null, 1)}\n`, 'gpu.md': toMarkdown(report) };
+      for (const [name, text] of Object.entries(texts))
+        await replaceFile(join(this.folder, name), (file) => file.writeFile(text));
     }
   }
 }
 
-async function replace(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text);
-  await rename(`${path}.new`, path);
-}
-
 export function toMarkdown(report: KitReport): string {
-  const first = report.firstFigureSeconds === null ? 'none yet' : `after ${report.firstFigureSeconds.toFixed(0)} s`;
+  const { device, machine, date, commit, seconds, firstFigureSeconds: first, sections } = report;
+  const headlines = sections.flatMap((section) => section.headlines);
+  const overview: Table = {
+    title: '',
+    columns: ['section', 'state', 'seconds'],
+    rows: sections.map(({ title, state, seconds: own }) => [title, state, Math.round(own)]),
+  };
   return [
-    `# SDP Lab on ${report.machine}`,
-    `Device ${report.device}, ${report.date}, commit ${report.commit}. ${report.seconds.toFixed(0)} s in all; first figure ${first}.`,
-    ...report.sections.map(sectionText),
+    `# SDP Lab on ${machine || device}`,
+    verdict(report),
+    ...(headlines.length > 0 ? [headlines.map((text) => `- ${oneLine(text)}`).join('\n')] : []),
+    `Device ${device}, ${date}, commit ${commit}. ${seconds.toFixed(0)} s in all; ${first === null ? 'no figure yet' : `first figure after ${first.toFixed(0)} s`}.`,
+    ...(sections.length > 0 ? [tableText(overview)] : []),
+    ...sections.map(sectionText),
   ]
     .join('\n\n')
     .concat('\n');
 }
 
-function sectionText({ title, state, reason, seconds, tables, notes }: SectionReport): string {
-  const ending = state === 'ok' ? '' : ` (${state}${reason ? `: ${oneLine(reason)}` : ''})`;
-  return [`## ${title}${ending}`, `${seconds.toFixed(1)} s`, ...notes.map(oneLine), ...tables.map(tableText)].join(
-    '\n\n',
-  );
+/** How it stands, in a line. */
+function verdict({ device, sections }: KitReport): string {
+  const titles = (state: SectionState) =>
+    sections.filter((section) => section.state === state).map(({ title }) => title);
+  const [ok, failed, cut, running] = (['ok', 'failed', 'cut', 'running'] as const).map(titles);
+  const parts = [
+    `${ok!.length} of ${sections.length - titles('skipped').length} sections that apply to ${device} are well`,
+    ...(failed!.length > 0 ? [`Failed: ${failed!.join('; ')}`] : []),
+    ...(cut!.length > 0 ? [`Cut off: ${cut!.join('; ')}`] : []),
+    ...(running!.length > 0 ? [`Running: ${running!.join('; ')}`] : []),
+  ];
+  return `**${failed!.length + cut!.length > 0 ? 'NOT ALL IS WELL' : running!.length > 0 || sections.length === 0 ? 'Not done' : 'All is well'}.** ${parts.join('. ')}.`;
+}
+
+function sectionText({ title, state, reason, seconds, tables, notes, problems }: SectionReport): string {
+  const told = problems.length > 1 ? `:\n\n${problems.map((problem) => `- ${oneLine(problem)}`).join('\n')}` : '';
+  const ending = `**${state}**${reason ? `: ${oneLine(reason)}` : ''}${told}`;
+  const paragraphs = [
+    ...(state === 'ok' ? [] : [ending]),
+    ...(state === 'skipped' ? [] : [`${seconds.toFixed(1)} s`]),
+    ...notes.map(oneLine),
+    ...tables.filter(({ rows }) => rows.length > 0).map(tableText),
+  ];
+  return [`## ${title}`, ...paragraphs].join('\n\n');
 }
 
 function tableText({ title, columns, rows }: Table): string {

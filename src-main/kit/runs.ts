@@ -69,6 +69,8 @@ async function runMixed(context: KitContext, log: SectionLog): Promise<void> {
   row([devices.join(' and '), state, step, loss, (Date.now() - start) / 1000]);
   await app.close();
   if (state !== 'done' || loss === null) throw new UserError('device', `the run is ${state}: ${reason}`);
+  if (!(loss > 0))
+    throw new UserError('device', `the run ended with a loss of ${String(loss)}, which no network reaches`);
 }
 
 export const faultsSection: Section = {

@@ -2,20 +2,35 @@
 
 import { fork } from 'node:child_process';
 import type { SectionReport } from './report.ts';
-import { messageOf, SectionLog, type KitContext, type Section } from './section.ts';
+import { type Found, type KitContext, messageOf, type Section, SectionLog } from './section.ts';
 
-type Message = { kind: 'found'; found: Pick<SectionReport, 'tables' | 'notes'> } | { kind: 'failed'; reason: string };
+type Message = { kind: 'found'; found: Found } | { kind: 'failed'; reason: string };
 
-/** Runs a section to its end or its limit; `changed` gets what it has found so far. */
+/** A quick pass is for machines without a card, which may be busy: limits are so many times as long. */
+const quickPatience = 4;
+
+export interface SectionRun {
+  /** Seconds that are left for the whole kit. */
+  left: number;
+  /** Ends the section; its reason is the name of a signal. */
+  stop: AbortSignal;
+  /** Gets what the section has found so far. */
+  changed(report: SectionReport): void;
+}
+
+/** Runs a section to its end, its limit or its interruption, whichever comes first. */
 export async function runSection(
   section: Section,
   context: KitContext,
-  changed: (report: SectionReport) => void,
+  { left, stop, changed }: SectionRun,
 ): Promise<SectionReport> {
   const start = Date.now();
-  const { name, title, limit } = section;
+  const { name, title } = section;
+  const own = section.limit * (context.quick ? quickPatience : 1);
+  const limit = Math.min(own, left);
   const skip = section.skip?.(context) ?? null;
-  const report: SectionReport = { name, title, state: 'running', reason: '', seconds: 0, tables: [], notes: [] };
+  const nothing: Found = { headlines: [], tables: [], notes: [], problems: [] };
+  const report: SectionReport = { name, title, state: 'running', reason: '', seconds: 0, ...nothing };
   const end = (state: SectionReport['state'], reason: string): SectionReport => ({
     ...report,
     state,
@@ -23,10 +38,13 @@ export async function runSection(
     seconds: (Date.now() - start) / 1000,
   });
   if (skip !== null) return end('skipped', skip);
+  if (limit <= 0) return end('cut', 'no time was left for it; --within SECONDS gives more');
+  changed(report);
   const child = fork(process.argv[1]!, ['section', name], {
     detached: true,
     stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-    env: { ...process.env, ...section.env },
+    // Cards by their place, as the driver lists them and device processes see them; what it leaves behind is removed with the scratch folder.
+    env: { ...process.env, CUDA_DEVICE_ORDER: 'PCI_BUS_ID', TMPDIR: context.scratch, ...section.env },
   });
   let words = '';
   let failure: string | undefined;
@@ -44,9 +62,9 @@ export async function runSection(
       // The group has ended.
     }
   };
-  const interrupt = () => (killGroup(), process.exit(130));
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
+  // However this process ends; where it is killed, the section notices that its channel closes.
+  process.once('exit', killGroup);
+  stop.addEventListener('abort', killGroup, { once: true });
   let late = false;
   const timer = setTimeout(() => ((late = true), killGroup()), limit * 1000);
   const ending = await new Promise<string | null>((resolve) => {
@@ -54,14 +72,25 @@ export async function runSection(
     child.once('close', (code, signal) => resolve(code === 0 ? null : (signal ?? `exit code ${code}`)));
   });
   clearTimeout(timer);
-  process.off('SIGINT', interrupt);
-  process.off('SIGTERM', interrupt);
+  stop.removeEventListener('abort', killGroup);
+  process.off('exit', killGroup);
   killGroup();
-  if (late) return end('cut', `it was ended after its limit of ${limit.toFixed(0)} s`);
+  if (stop.aborted) return end('cut', `the kit was ended by ${String(stop.reason)}`);
+  if (late) {
+    const whose = limit < own ? 'when the time of the kit was over' : 'at its limit';
+    return end('cut', `it was ended ${whose}, after ${Number(limit.toFixed(1))} s`);
+  }
   if (failure !== undefined) return end('failed', failure);
   if (ending === null) return end('ok', '');
-  const last = words.trim().split('\n').at(-1);
+  const last = lastWords(words);
   return end('failed', `its process ended with ${ending}${last ? `: ${last}` : ''}`);
+}
+
+/** Of what a process wrote before it died, the line that says most. */
+export function lastWords(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim());
+  const told = lines.filter((line) => line !== '' && !/^(at |Node\.js v|\^+$)/.test(line));
+  return told.findLast((line) => /error|fail/i.test(line)) ?? told.at(-1) ?? '';
 }
 
 /** The other side: the process of one section. */
@@ -73,10 +102,13 @@ export async function serveSection(name: string, sections: readonly Section[]): 
   const context = await new Promise<KitContext>((resolve) =>
     process.once('message', (sent) => resolve(sent as KitContext)),
   );
+  process.once('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
   const log = new SectionLog((found) => void send({ kind: 'found', found }));
   try {
     await section.run(context, log);
-    await send({ kind: 'found', found: log });
+    const { problems } = log.found;
+    if (problems.length > 0) throw new Error(problems.length === 1 ? problems[0] : `${problems.length} faults`);
+    await send({ kind: 'found', found: log.found });
     process.exit(0);
   } catch (error) {
     await send({ kind: 'failed', reason: messageOf(error) });

@@ -2,19 +2,26 @@
 // the driver sees the process.
 
 import { join } from 'node:path';
-import { native } from '../native.ts';
+import { cudaCards } from '../device/nvidiaCards.ts';
 import { firstCaseSection } from './cases.ts';
 import { Engine, type EngineOptions, type Regime } from './engine.ts';
-import { type KitContext, median, messageOf, type Section, type SectionLog } from './section.ts';
+import { type Cell, cellText } from './report.ts';
+import { type KitContext, median, type Section, type SectionLog } from './section.ts';
 import { regimes, type Subject, subjects } from './subjects.ts';
-import { Torch } from './torch.ts';
+import { Torch, type TorchSteps } from './torch.ts';
 
-/** Steps of a side in its turn, and turns; the first turn warms up and does not count. */
+/** Steps of a side in a turn; those of the first turn warm up and do not count. */
+const warmUps = 2;
 const stepsPerTurn = 5;
-const turnsOf = (context: KitContext) => (context.quick ? 2 : 6);
+/** Of each side, and about how long both take together: slow cards do fewer. */
+const mostSteps = (context: KitContext) => (context.quick ? 10 : 30);
+const leastSteps = 3;
+const measuredMs = 10_000;
+/** Largest relative difference of the first loss from that of PyTorch. */
+const sameLoss = 1e-3;
 
 export function stepSection(name: Subject['name'], title: string, limit: number): Section {
-  return { name, title, limit, run: (context, log) => measureSteps(name, context, log) };
+  return { name, title, limit, usesTorch: true, run: (context, log) => measureSteps(name, context, log) };
 }
 
 /** The ResNet again with gradients of convolutions and BatchNorm by cuDNN, and a case that has them. */
@@ -22,6 +29,7 @@ export const customSection: Section = {
   name: 'custom',
   title: "ResNet with custom operators that call cuDNN's own gradients",
   limit: 60,
+  usesTorch: true,
   env: { SDP_CUDA_CUSTOM_OPS: '1' },
   skip: ({ device }) => (device.kind === 'cuda' ? null : 'custom operators exist for CUDA only'),
   run: async (context, log) => {
@@ -39,19 +47,19 @@ export function engineOptions(context: KitContext, subject: Subject, regime: Reg
 
 async function measureSteps(name: Subject['name'], context: KitContext, log: SectionLog): Promise<void> {
   const subject = subjects(context.quick).find((each) => each.name === name)!;
-  const torchWord = context.python ? '' : '; no Python with torch was found, so that nothing stands beside it';
   log.note(
-    `${subject.title}. Milliseconds of a step (medians), float32 without TF32, ${subject.optimizer}${torchWord}.`,
+    `${subject.title}. Medians of the steps after the first ones, float32 without TF32, ${subject.optimizer}. ` +
+      'Half of all blocks or neurons are held under the other two regimes (k/N = 1/2).',
   );
   const step = log.table('Steps', [
     'regime',
-    'SDP Lab',
-    'PyTorch',
-    'ratio',
-    'forward and backward with copies',
-    'of it copies',
-    'averaging and update',
-    'waiting for data',
+    'SDP Lab, ms',
+    'PyTorch, ms',
+    'SDP Lab / PyTorch',
+    'forward and backward with copies, ms',
+    'of it copies, ms',
+    'averaging and update, ms',
+    'waiting for data, ms',
     'loss differs by',
   ]);
   const memory = log.table('Memory of the device, MiB', [
@@ -59,51 +67,102 @@ async function measureSteps(name: Subject['name'], context: KitContext, log: Sec
     'weights',
     'gradients',
     'intermediates',
-    'predicted',
-    'measured',
+    'predicted in all',
+    'measured by the runtime',
     'process by the driver',
     'PyTorch peak',
   ]);
-  let version = '';
-  const problems: string[] = [];
+  const beside = new Beside(context, log);
   for (const regime of regimes) {
     try {
-      const { row, memoryRow, torchVersion } = await measureRegime(context, subject, regime);
+      const { row, memoryRow, ms, torchMs, loss, difference } = await measureRegime(context, subject, regime, beside);
       step(row);
       memory(memoryRow);
-      version ||= torchVersion;
+      // A loss that no cross entropy has: nothing was computed.
+      if (!(loss > 0 && loss < Infinity)) log.problem(regime, `the loss of the first step is ${loss}`);
+      if (difference !== null && !(difference < sameLoss))
+        log.problem(regime, `the loss of the first step differs from that of PyTorch by ${cellText(difference)}`);
+      if (regime === 'ddp') log.headline(headlineOf(subject, ms, torchMs));
     } catch (error) {
-      step([regime, null, null, null, null, null, null, null, null]);
-      problems.push(`${regime}: ${messageOf(error)}`);
+      log.problem(regime, error);
     }
   }
-  if (version) log.note(version);
-  if (problems.length > 0) throw new Error(problems.join('; '));
 }
 
-async function measureRegime(context: KitContext, subject: Subject, regime: Regime) {
+function headlineOf({ title }: Subject, ms: number, torchMs: number | null): string {
+  const torch = torchMs === null ? '' : `, ${cellText(ms / torchMs)} times the ${cellText(torchMs)} ms of PyTorch`;
+  return `${title}: a step takes ${cellText(ms)} ms${torch}.`;
+}
+
+/** PyTorch's side as long as it works; once it has failed, a note says why, and the other side is measured alone. */
+class Beside {
+  private told = '';
+  private failed = false;
+
+  constructor(
+    private readonly context: KitContext,
+    private readonly log: SectionLog,
+  ) {
+    const { python, device } = context;
+    if (python.problem !== undefined && device.kind !== 'webgpu')
+      this.tell(`Nothing stands beside: ${python.problem}.`);
+  }
+
+  async open(subject: Subject, regime: Regime, folder: string): Promise<Torch | null> {
+    if (this.failed) return null;
+    try {
+      const torch = await openTorch(this.context, subject, regime, folder);
+      if (torch) this.tell(`${torch.version}.`);
+      return torch;
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  async steps(torch: Torch | null, count: number): Promise<TorchSteps | null> {
+    if (torch === null || this.failed) return null;
+    return await torch.steps(count).catch((error: unknown) => this.fail(error));
+  }
+
+  private fail(error: unknown): null {
+    this.failed = true;
+    this.log.problem('PyTorch', error);
+    return null;
+  }
+
+  private tell(text: string): void {
+    if (this.told === text) return;
+    this.told = text;
+    this.log.note(text);
+  }
+}
+
+async function measureRegime(context: KitContext, subject: Subject, regime: Regime, beside: Beside) {
   const folder = join(context.scratch, `${subject.name}-${regime}`);
+  const usedBefore = await cardBytes(context);
   const engine = await Engine.open(engineOptions(context, subject, regime, folder));
   let torch: Torch | null = null;
   try {
-    torch = await openTorch(context, subject, regime, folder);
+    const warm = await engine.steps(warmUps);
+    const ofDriver = await driverBytes(context, usedBefore);
+    torch = await beside.open(subject, regime, folder);
+    const warmTorch = await beside.steps(torch, warmUps);
+    const difference = warmTorch && regime === 'ddp' ? Math.abs(warm.loss[0]! / warmTorch.loss[0]! - 1) : null;
+    const pairMs = wholeMs(samplesOf(warm).at(-1)!) + (warmTorch?.ms.at(-1) ?? 0);
+    let left = Math.min(mostSteps(context), Math.max(leastSteps, Math.round(measuredMs / pairMs)));
     const ours: Sample[] = [];
-    const theirs = { ms: [] as number[], peakBytes: 0 };
-    let difference: number | null = null;
-    for (let turn = 0; turn <= turnsOf(context); turn += 1) {
-      const records = await engine.steps(stepsPerTurn);
-      const steps = await torch?.steps(stepsPerTurn);
-      if (turn === 0) {
-        if (steps && regime === 'ddp') difference = Math.abs(records.loss[0]! / steps.loss[0]! - 1);
-        continue;
-      }
-      ours.push(...samplesOf(records));
+    const theirs = { ms: [] as number[], peakBytes: warmTorch?.peakBytes ?? 0 };
+    while (left > 0) {
+      const count = Math.min(left, stepsPerTurn);
+      left -= count;
+      ours.push(...samplesOf(await engine.steps(count)));
+      const steps = await beside.steps(torch, count);
       theirs.ms.push(...(steps?.ms ?? []));
-      theirs.peakBytes = steps?.peakBytes ?? 0;
+      theirs.peakBytes = steps?.peakBytes ?? theirs.peakBytes;
     }
     const of = (value: (sample: Sample) => number) => median(ours.map(value));
-    const whole = of(({ compute, sync, data }) => compute + sync + data);
-    const other = torch ? median(theirs.ms) : null;
+    const whole = of(wholeMs);
+    const other = theirs.ms.length > 0 ? median(theirs.ms) : null;
     return {
       row: [
         regime,
@@ -116,8 +175,11 @@ async function measureRegime(context: KitContext, subject: Subject, regime: Regi
         of(({ data }) => data),
         difference,
       ],
-      memoryRow: await memoryRow(context, engine, regime, theirs.peakBytes),
-      torchVersion: torch?.version ?? '',
+      memoryRow: memoryRow(context, engine, regime, { ofDriver, torch: theirs.peakBytes }),
+      ms: whole,
+      torchMs: other,
+      loss: warm.loss[0]!,
+      difference,
     };
   } finally {
     torch?.close();
@@ -132,6 +194,8 @@ interface Sample {
   data: number;
 }
 
+const wholeMs = ({ compute, sync, data }: Sample) => compute + sync + data;
+
 function samplesOf({ computeMs, copyMs, syncMs, dataMs }: Awaited<ReturnType<Engine['steps']>>): Sample[] {
   return computeMs.map((compute, i) => ({ compute, copy: copyMs[i]!, sync: syncMs[i]!, data: dataMs[i]! }));
 }
@@ -139,10 +203,10 @@ function samplesOf({ computeMs, copyMs, syncMs, dataMs }: Awaited<ReturnType<Eng
 /** Null where no Python has torch, or the device is not one that PyTorch knows. */
 async function openTorch(context: KitContext, subject: Subject, regime: Regime, folder: string): Promise<Torch | null> {
   const { python, device, assets } = context;
-  if (python === null || device.kind === 'webgpu') return null;
+  if (python.path === undefined || device.kind === 'webgpu') return null;
   const { spec, batch, optimizer, learningRate } = subject;
   return await Torch.open({
-    python,
+    python: python.path,
     script: assets.torch,
     folder,
     spec,
@@ -159,9 +223,13 @@ async function openTorch(context: KitContext, subject: Subject, regime: Regime, 
 
 const mib = (bytes: number) => bytes / 2 ** 20;
 
-async function memoryRow({ device }: KitContext, engine: Engine, regime: Regime, torchBytes: number) {
+function memoryRow(
+  { device }: KitContext,
+  engine: Engine,
+  regime: Regime,
+  bytes: { ofDriver: number | null; torch: number },
+): Cell[] {
   const { weights, gradients, activations } = engine.predicted;
-  const ofProcess = device.kind === 'cuda' ? await driverBytes(device.index) : null;
   return [
     regime,
     mib(weights),
@@ -169,8 +237,8 @@ async function memoryRow({ device }: KitContext, engine: Engine, regime: Regime,
     mib(activations),
     mib(weights + gradients + activations),
     mib(measuredBytes(device.kind, engine)),
-    ofProcess === null ? null : mib(ofProcess),
-    torchBytes > 0 ? mib(torchBytes) : null,
+    bytes.ofDriver === null ? null : mib(bytes.ofDriver),
+    bytes.torch > 0 ? mib(bytes.torch) : null,
   ];
 }
 
@@ -181,9 +249,20 @@ function measuredBytes(kind: KitContext['device']['kind'], { device }: Engine): 
   return valuesBytes + gradientsBytes + arenaPeakBytes;
 }
 
-/** What the driver says that this process holds on a card; null where it does not tell. */
-async function driverBytes(index: number): Promise<number | null> {
-  const { cards } = await native().nvidiaCards();
-  const own = cards.find((card) => card.index === index)?.processes.find(({ pid }) => pid === process.pid);
-  return own?.usedBytes ?? null;
+/** What is in use of a card; null where the driver does not tell. */
+async function cardBytes({ device }: KitContext): Promise<number | null> {
+  if (device.kind !== 'cuda') return null;
+  return (await cudaCards()).cards[device.index]?.usedBytes ?? null;
+}
+
+/**
+ * What the driver says that this process holds on the card, else (in a container, where the driver knows it by another number) by how much
+ * the use of the card has grown; null where it tells neither.
+ */
+async function driverBytes({ device }: KitContext, usedBefore: number | null): Promise<number | null> {
+  if (device.kind !== 'cuda') return null;
+  const card = (await cudaCards()).cards[device.index];
+  const own = card?.processes.find(({ pid }) => pid === process.pid)?.usedBytes;
+  const used = card?.usedBytes ?? null;
+  return own ?? (used === null || usedBefore === null ? null : used - usedBefore);
 }

@@ -24,6 +24,9 @@ export interface TorchOptions {
   attention: 'sdpa' | 'eager';
 }
 
+/** For its first line: importing torch, building the model, opening the card. */
+const patienceMs = 40_000;
+
 export interface TorchSteps {
   ms: number[];
   loss: number[];
@@ -59,7 +62,17 @@ export class Torch {
       child.stdin.write(`${line}\n`);
       return read();
     };
-    return new Torch(ask, () => child.kill('SIGKILL'), await read());
+    const close = () => void child.kill('SIGKILL');
+    let late = false;
+    const timer = setTimeout(() => ((late = true), close()), patienceMs);
+    try {
+      return new Torch(ask, close, await read());
+    } catch (error) {
+      close();
+      throw late ? new UserError('device', `PyTorch was not ready after ${patienceMs / 1000} s`) : error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async steps(count: number): Promise<TorchSteps> {

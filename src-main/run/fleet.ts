@@ -65,8 +65,7 @@ export class Fleet {
 
   /** Creates the store, starts and prepares every device. On failure nothing is left running. */
   static async open(options: FleetOptions): Promise<Fleet> {
-    const folder = await storeFolder(storeBytes(options.layout));
-    const storePath = join(folder, `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`);
+    const storePath = await placeOfStore(options.layout);
     const layout = JSON.stringify(options.layout);
     const store = native().createStore(storePath, layout);
     const fleet = new Fleet(store);
@@ -181,6 +180,12 @@ export class Fleet {
 }
 
 const memoryFolder = '/dev/shm';
+
+/** A new file for a store; removeStaleStores() finds it when this process is gone. */
+export async function placeOfStore(layout: StoreLayout): Promise<string> {
+  const name = `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`;
+  return join(await storeFolder(storeBytes(layout)), name);
+}
 
 /** The memory file system where there is one with room (containers often have a small one), else the folder for temporary files. */
 async function storeFolder(bytes: number): Promise<string> {
