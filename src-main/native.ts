@@ -108,8 +108,8 @@ export interface SessionInput {
 export interface SessionOutput {
   port: string;
   shape: number[];
-  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [L] for L labels; `logits`: [L,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
-  target: 'slab' | 'loss' | 'logits' | 'statistics';
+  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [L] for L labels; `logits`: [L,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`; `none`: nobody reads it. */
+  target: 'slab' | 'loss' | 'logits' | 'statistics' | 'none';
   offset?: number;
   tensor?: number;
 }
