@@ -133,7 +133,10 @@ export interface DeviceOptions {
   index: number;
   /** Intra-op threads of each session on a CPU device; also used for averaging and the optimizer. */
   threads: number;
-  /** Whether graphs may have the operators of the domain `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN. Default: false. */
+  /**
+   * Whether graphs may have the operators of the domains `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN, and
+   * `sdp.copies` (publish.rs), which sends gradients up as they are finished. Default: false.
+   */
   customOps?: boolean;
   /** How what a session has bound gets to a CUDA device and back: in few large pieces beside everything else (the default), or tensor by tensor. */
   copies?: 'large' | 'each';
