@@ -109,8 +109,8 @@ export interface SessionInput {
 export interface SessionOutput {
   port: string;
   shape: number[];
-  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [L] for L labels; `logits`: [L,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`. */
-  target: 'slab' | 'loss' | 'logits' | 'statistics';
+  /** `slab`: the slab of the session's worker at `offset`; `loss`: scalar or [L] for L labels; `logits`: [L,K]; `statistics`: the row of the current statistics batch, at the offset of `tensor`; `none`: nobody reads it. */
+  target: 'slab' | 'loss' | 'logits' | 'statistics' | 'none';
   offset?: number;
   tensor?: number;
 }
@@ -134,7 +134,10 @@ export interface DeviceOptions {
   index: number;
   /** Intra-op threads of each session on a CPU device; also used for averaging and the optimizer. */
   threads: number;
-  /** Whether graphs may have the operators of the domain `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN. Default: false. */
+  /**
+   * Whether graphs may have the operators of the domains `sdp.cudnn` (native/core/src/cudnn/), which CUDA devices run with cuDNN, and
+   * `sdp.copies` (publish.rs), which sends gradients up as they are finished. Default: false.
+   */
   customOps?: boolean;
   /** How what a session has bound gets to a CUDA device and back: in few large pieces beside everything else (the default), or tensor by tensor. */
   copies?: 'large' | 'each';

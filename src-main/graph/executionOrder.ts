@@ -44,7 +44,8 @@ export function leavesLast(graph: Graph): Graph {
   return { ...graph, nodes: [...inner, ...[...leaves].reverse()] };
 }
 
-function leavesOf(nodes: readonly Node[]): Node[] {
+/** Nodes whose results no node reads. */
+export function leavesOf(nodes: readonly Node[]): Node[] {
   const read = new Set(nodes.flatMap((node) => node.inputs));
   return nodes.filter((node) => !node.outputs.some((output) => read.has(output)));
 }

@@ -46,7 +46,7 @@ export interface Op<A extends Attributes = Attributes> {
   readonly type: string;
   readonly kind: 'onnx' | 'composite';
   /** Operator set of `type`; absent: ai.onnx. */
-  readonly domain?: 'com.microsoft' | 'sdp.cudnn';
+  readonly domain?: 'com.microsoft' | 'sdp.cudnn' | 'sdp.copies';
   /** Types of the outputs; throws (see `shapeError`) where the inputs do not fit. */
   infer(inputs: readonly Value[], attributes: A): TensorType[];
   /** Gradients of the inputs, null where not wanted or zero. Absent where `notDifferentiable` says why. */

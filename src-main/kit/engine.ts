@@ -38,6 +38,8 @@ export interface EngineOptions {
   optimizer: 'sgd' | 'adamw';
   learningRate: number;
   copies?: 'large' | 'each';
+  /** Default: where they are asked for. */
+  customOps?: boolean;
   /** Prefix of the runtime's profiles. */
   profile?: string;
   trainingGraph?: TrainingGraph;
@@ -79,7 +81,7 @@ export class Engine {
 
   /** Fails as training does, where the device or the graph does not work. Initial parameters are written to `init.safetensors`. */
   static async open(options: EngineOptions): Promise<Engine> {
-    const { folder, spec, device, threads } = options;
+    const { folder, spec, device, threads, customOps: custom = customOps() } = options;
     const model = createModel(spec);
     const masks = masksOf(model, options.regime);
     const optimizer = options.optimizer === 'sgd' ? sgd : adamw;
@@ -124,9 +126,9 @@ export class Engine {
         threads,
         copies: options.copies,
         profile: options.profile,
-        customOps: customOps(),
+        customOps: custom,
       });
-      const bindings = new Bindings(model, setup, layout);
+      const bindings = new Bindings(model, setup, layout, custom);
       const session = await opened.addSession(bindings.training(0));
       const { granularity, masking, held } = masks;
       const built = model.training({

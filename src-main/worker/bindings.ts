@@ -2,17 +2,14 @@
 
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { toOnnx } from '../graph/onnx.ts';
+import { publishedPrefix, publishGradients } from '../graph/passes/publish.ts';
+import { verify } from '../graph/verify.ts';
 import { slabOffset, type StoreLayout } from '../memory/storeLayout.ts';
 import type { ModelDefinition, ModelGraph, Target, TensorPort } from '../models/model.ts';
 import type { SessionInput, SessionOutput, SessionSpec } from '../native.ts';
 
 /** The custom operators of CUDA have run on no card yet, so they have to be asked for. */
 export const customOps = () => process.env.SDP_CUDA_CUSTOM_OPS === '1';
-
-const targetOf = ({ kind: provider }: DeviceSetup['device']): Target => ({
-  provider,
-  lowering: { customOperators: customOps() },
-});
 
 export class Bindings {
   private readonly indexOf: Map<string, number>;
@@ -21,6 +18,7 @@ export class Bindings {
     readonly model: ModelDefinition,
     private readonly setup: DeviceSetup,
     private readonly layout: StoreLayout,
+    private readonly customOperators = customOps(),
   ) {
     this.indexOf = new Map(layout.tensors.map((tensor, index) => [tensor.name, index]));
   }
@@ -28,15 +26,10 @@ export class Bindings {
   /** Training session of one logical worker: gradients and new statistics go straight to its slab. */
   training(worker: number): SessionSpec {
     const { granularity, masking, held } = this.setup.masks;
-    const { microBatch: batch, trainingGraph, device } = this.setup;
-    const built = this.model.training({
-      batch,
-      granularity,
-      masking,
-      held: held[worker]!,
-      ...targetOf(device),
-      ...trainingGraph,
-    });
+    const { microBatch: batch, trainingGraph } = this.setup;
+    const built = this.publishing(
+      this.model.training({ batch, granularity, masking, held: held[worker]!, ...this.target(), ...trainingGraph }),
+    );
     const outputs = built.outputs.map((port): SessionOutput => {
       return { port: port.port, shape: port.shape, target: 'slab', offset: this.offset(port, worker) };
     });
@@ -55,7 +48,7 @@ export class Bindings {
       built,
       worker,
       [...this.values(built, 'values'), ...carried, ...draws],
-      [...outputs, { port: 'loss', shape: [], target: 'loss' }],
+      [...outputs, { port: 'loss', shape: [], target: 'loss' }, ...unread(built)],
     );
   }
 
@@ -63,7 +56,7 @@ export class Bindings {
   evaluation(reestimated: boolean): SessionSpec {
     const { batch, branchScale } = this.setup.evaluation;
     const { granularity } = this.setup.masks;
-    const built = this.model.evaluation({ batch, branchScale, granularity, ...targetOf(this.setup.device) });
+    const built = this.model.evaluation({ batch, branchScale, granularity, ...this.target() });
     const outputs = (['loss', 'logits'] as const).map((port): SessionOutput => {
       const { value } = built.graph.outputs.find(({ name }) => name === port)!;
       return { port, shape: [...value.shape], target: port };
@@ -78,7 +71,7 @@ export class Bindings {
       batch: this.setup.microBatch,
       branchScale: this.setup.evaluation.branchScale,
       granularity,
-      ...targetOf(this.setup.device),
+      ...this.target(),
     });
     const outputs = built.outputs.map((port): SessionOutput => ({
       port: port.port,
@@ -87,6 +80,16 @@ export class Bindings {
       tensor: this.index(port),
     }));
     return this.session(built, -1, this.values(built, 'values'), outputs);
+  }
+
+  private target(): Target {
+    return { provider: this.setup.device.kind, lowering: { customOperators: this.customOperators } };
+  }
+
+  /** On CUDA gradients go up as they are finished. */
+  private publishing(built: ModelGraph): ModelGraph {
+    const publishes = this.customOperators && this.setup.device.kind === 'cuda';
+    return publishes ? { ...built, graph: verify(publishGradients(built.graph)) } : built;
   }
 
   private session(built: ModelGraph, worker: number, inputs: SessionInput[], outputs: SessionOutput[]): SessionSpec {
@@ -119,3 +122,8 @@ export class Bindings {
     return index;
   }
 }
+
+const unread = ({ graph }: ModelGraph): SessionOutput[] =>
+  graph.outputs
+    .filter(({ name }) => name.startsWith(publishedPrefix))
+    .map(({ name, value }) => ({ port: name, shape: [...value.shape], target: 'none' }));

@@ -228,6 +228,7 @@ impl TryFrom<SessionOutput> for spec::SessionOutput {
             "loss" => spec::OutputTarget::Loss,
             "logits" => spec::OutputTarget::Logits,
             "statistics" => spec::OutputTarget::Statistics,
+            "none" => spec::OutputTarget::None,
             other => return unknown("output target", other),
         };
         let (offset, tensor) = (output.offset.map(index).transpose()?, output.tensor.map(index).transpose()?);

@@ -33,10 +33,16 @@ struct Functions {
     to_device: unsafe extern "system" fn(u64, *const c_void, usize, Handle) -> i32,
     to_host: unsafe extern "system" fn(*mut c_void, u64, usize, Handle) -> i32,
     on_device: unsafe extern "system" fn(u64, u64, usize, Handle) -> i32,
+    create_event: unsafe extern "system" fn(*mut Handle, u32) -> i32,
+    destroy_event: unsafe extern "system" fn(Handle) -> i32,
+    record_event: unsafe extern "system" fn(Handle, Handle) -> i32,
+    wait_for_event: unsafe extern "system" fn(Handle, Handle, u32) -> i32,
 }
 
 /// Does not wait for the default stream, nor that for it.
 const STREAM_NON_BLOCKING: u32 = 1;
+/// Tells that it has come, and not when.
+const EVENT_DISABLE_TIMING: u32 = 2;
 
 impl Functions {
     fn of(library: &Library) -> std::result::Result<Self, libloading::Error> {
@@ -57,6 +63,10 @@ impl Functions {
                 to_device: *library.get("cuMemcpyHtoDAsync_v2")?,
                 to_host: *library.get("cuMemcpyDtoHAsync_v2")?,
                 on_device: *library.get("cuMemcpyDtoDAsync_v2")?,
+                create_event: *library.get("cuEventCreate")?,
+                destroy_event: *library.get("cuEventDestroy_v2")?,
+                record_event: *library.get("cuEventRecord")?,
+                wait_for_event: *library.get("cuStreamWaitEvent")?,
             })
         }
     }
@@ -154,11 +164,13 @@ impl Context {
 
     pub fn stream(self: &Arc<Self>) -> Result<Stream> {
         self.enter()?;
-        let mut handle = std::ptr::null_mut();
-        // SAFETY: the driver fills the handle.
-        let status = unsafe { (self.functions.create_stream)(&mut handle, STREAM_NON_BLOCKING) };
-        self.functions.check("to make a stream", status)?;
-        Ok(Stream { handle, context: self.clone() })
+        let mut stream = Stream { handle: std::ptr::null_mut(), event: std::ptr::null_mut(), context: self.clone() };
+        // SAFETY: the driver fills the handles.
+        unsafe {
+            self.functions.check("to make a stream", (self.functions.create_stream)(&mut stream.handle, STREAM_NON_BLOCKING))?;
+            self.functions.check("to make an event", (self.functions.create_event)(&mut stream.event, EVENT_DISABLE_TIMING))?;
+        }
+        Ok(stream)
     }
 
     fn enter(&self) -> Result<()> {
@@ -185,11 +197,15 @@ impl Drop for Pin {
 /// Copies that run one after the other, beside everything else.
 pub struct Stream {
     handle: Handle,
+    /// Of `follow`.
+    event: Handle,
     context: Arc<Context>,
 }
 
 // SAFETY: a stream may be used from any thread.
 unsafe impl Send for Stream {}
+// SAFETY: the driver's functions may be called for one stream or event from several threads.
+unsafe impl Sync for Stream {}
 
 impl Stream {
     /// # Safety
@@ -219,6 +235,20 @@ impl Stream {
         functions.check("to copy on the device", unsafe { (functions.on_device)(to, from, bytes, self.handle) })
     }
 
+    /// What is begun here from now on waits for all that `other` has been given so far. One call at a time.
+    ///
+    /// # Safety
+    /// `other` is a stream of this context that lives, or null, which is its default stream.
+    pub unsafe fn follow(&self, other: *mut c_void) -> Result<()> {
+        self.context.enter()?;
+        let functions = &self.context.functions;
+        // SAFETY: as promised by the caller. A wait is for what the event recorded last when the wait is given, so that one event does for all.
+        unsafe {
+            functions.check("to record an event", (functions.record_event)(self.event, other))?;
+            functions.check("to wait for an event", (functions.wait_for_event)(self.handle, self.event, 0))
+        }
+    }
+
     /// Returns when all copies are done.
     pub fn wait(&self) -> Result<()> {
         self.context.enter()?;
@@ -230,8 +260,16 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        if self.handle.is_null() {
+            return;
+        }
         let _ = self.wait();
         // SAFETY: made once, and nothing runs on it any more.
-        unsafe { (self.context.functions.destroy_stream)(self.handle) };
+        unsafe {
+            (self.context.functions.destroy_stream)(self.handle);
+            if !self.event.is_null() {
+                (self.context.functions.destroy_event)(self.event);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One allocation mirrors the host's memory piece by piece (pieces.rs); the tensors that the session binds are parts of it. `start` begins
 //! copies and returns; `wait` is due before the session runs and before the host's side is read or written again. Host memory is pinned
-//! where the driver allows it.
+//! where the driver allows it. Gradients may be on their way already while the session still runs (publish.rs).
 
 #![allow(unsafe_code)]
 
@@ -19,6 +19,7 @@ use crate::cuda::{Context, Pin, Stream};
 use crate::error::{Error, Result};
 use crate::pieces::{self, Piece, Plan};
 use crate::provider::{self, Provider, Role, TensorValue};
+use crate::publish::{Group, Outlet, Publisher, Up};
 use crate::store::mapping::PAGE;
 
 /// Bytes between two inputs that are copied as well, where that makes them one piece.
@@ -36,7 +37,11 @@ pub struct Port {
 
 /// Dropped before the host's memory and before the session; its own fields in the order in which they depend on each other.
 pub struct LargeBuffers {
-    stream: Stream,
+    /// Waits for the stream when it goes.
+    stream: Arc<Stream>,
+    publisher: Arc<Publisher>,
+    /// All of the slab, once it is placed.
+    outlet: Option<Arc<Outlet>>,
     is_pending: bool,
     ports: Vec<Port>,
     pieces: Vec<(Role, Piece)>,
@@ -51,10 +56,13 @@ pub struct LargeBuffers {
 }
 
 impl LargeBuffers {
-    pub fn of(context: &Arc<Context>, provider: &Provider, session: &Session) -> Result<Self> {
+    /// `publisher`: that with which the session was built.
+    pub fn of(context: &Arc<Context>, provider: &Provider, session: &Session, publisher: Arc<Publisher>) -> Result<Self> {
         let info = || provider.memory().map_err(failed);
         Ok(Self {
-            stream: context.stream()?,
+            stream: Arc::new(context.stream()?),
+            publisher,
+            outlet: None,
             is_pending: false,
             ports: Vec::new(),
             pieces: Vec::new(),
@@ -76,7 +84,8 @@ impl LargeBuffers {
     pub fn place(&mut self, regions: &[Range<usize>]) -> Result<()> {
         let mut places = vec![0; self.ports.len()];
         let mut bytes = 0;
-        let roles = [(Role::Result, 0), (Role::Slab, pieces::PADDING), (Role::Carried, 0), (Role::State, GAP), (Role::Batch, GAP)];
+        let outputs = [(Role::Result, 0), (Role::Slab, pieces::PADDING), (Role::Unread, 0)];
+        let roles = outputs.into_iter().chain([(Role::Carried, 0), (Role::State, GAP), (Role::Batch, GAP)]);
         for (role, gap) in roles {
             let of_role: Vec<usize> = (0..self.ports.len()).filter(|&index| self.ports[index].role == role).collect();
             let parts: Vec<Range<usize>> = of_role.iter().map(|&index| self.ports[index].host.clone()).collect();
@@ -98,7 +107,52 @@ impl LargeBuffers {
         let used = |region: &&Range<usize>| self.pieces.iter().any(|(_, piece)| region.contains(&piece.host.start));
         let large = regions.iter().filter(|region| region.len() >= PAGE).filter(used);
         self.pins = large.filter_map(|region| self.context.pin(region.clone())).collect();
+        self.place_outlet(regions)
+    }
+
+    /// Groups the gradients as the session's nodes publish them; what none publishes is the last group. A copy to memory that is not pinned
+    /// would hold up the run.
+    fn place_outlet(&mut self, regions: &[Range<usize>]) -> Result<()> {
+        let nodes = if self.context.refusal().is_none() { self.publisher.nodes() } else { Vec::new() };
+        let of_slab = |index: &usize| self.ports[*index].role == Role::Slab;
+        let mut groups = Vec::new();
+        let mut rest: Vec<usize> = (0..self.ports.len()).filter(of_slab).collect();
+        for names in &nodes {
+            let port = |name: &String| rest.iter().position(|&at| self.ports[at].name.to_bytes() == name.as_bytes());
+            let found = names.iter().map(|name| port(name).map(|at| rest[at]).ok_or(name));
+            let found = found.collect::<std::result::Result<Vec<_>, _>>();
+            let found = found.map_err(|name| Error::Internal(format!("{name} is published, and is no gradient or published twice")))?;
+            rest.retain(|index| !found.contains(index));
+            groups.push(self.group(&found, regions)?);
+        }
+        groups.push(self.group(&rest, regions)?);
+        // SAFETY: the header says who waits when; the device's memory and the host's live longer than the stream's copies.
+        let outlet = unsafe { Outlet::new(self.stream.clone(), groups) };
+        self.publisher.connect(&outlet);
+        self.outlet = Some(outlet);
         Ok(())
+    }
+
+    /// The copies of some ports of the slab.
+    fn group(&self, ports: &[usize], regions: &[Range<usize>]) -> Result<Group> {
+        let parts: Vec<Range<usize>> = ports.iter().map(|&index| self.ports[index].host.clone()).collect();
+        let inputs = parts.iter().map(|part| self.on_device(part)).collect::<Result<_>>()?;
+        let planned = pieces::plan(&parts, regions, pieces::PADDING).pieces;
+        let up = |Piece { host, .. }: Piece| Ok(Up { host: host.start, device: self.on_device(&host)?, bytes: host.len() });
+        Ok(Group { inputs, copies: planned.into_iter().map(up).collect::<Result<_>>()?, ..Group::default() })
+    }
+
+    /// Where a part of the slab, outputs and padding, lies on the device.
+    fn on_device(&self, host: &Range<usize>) -> Result<u64> {
+        let holds = |(role, piece): &&(Role, Piece)| *role == Role::Slab && piece.host.start <= host.start && host.end <= piece.host.end;
+        let (_, piece) = self.pieces.iter().find(holds).ok_or_else(|| Error::Internal("part of the slab is no output".into()))?;
+        Ok(self.base + (piece.device + host.start - piece.host.start) as u64)
+    }
+
+    /// To be called before a run. `publish`: gradients go up to the slab as they are finished.
+    pub fn begin_run(&mut self, publish: bool) {
+        self.is_pending = true;
+        self.outlet.iter().for_each(|outlet| outlet.open(publish));
     }
 
     /// The ports with what the session binds.
@@ -106,16 +160,21 @@ impl LargeBuffers {
         self.ports.iter().zip(&self.values)
     }
 
-    /// Begins to copy inputs to the device, or outputs to the host, behind what was begun before.
+    /// Begins to copy inputs to the device, or outputs to the host, behind what was begun before. What of the slab is on its way already is
+    /// not copied again.
     pub fn start(&mut self, role: Role) -> Result<()> {
         self.is_pending = true;
+        if role == Role::Slab {
+            return self.outlet.iter().try_for_each(|outlet| outlet.begin_rest());
+        }
         for (_, Piece { host, device }) in self.pieces.iter().filter(|(of, _)| *of == role) {
             let device = self.base + *device as u64;
             // SAFETY: the ranges live as long as this, which waits before it goes; who uses them waits first, as the header says.
             unsafe {
                 match role {
-                    Role::Result | Role::Slab => self.stream.to_host(host.start, device, host.len())?,
+                    Role::Result => self.stream.to_host(host.start, device, host.len())?,
                     Role::Batch | Role::Carried | Role::State => self.stream.to_device(device, host.start, host.len())?,
+                    Role::Slab | Role::Unread => {}
                 }
             }
         }
@@ -126,11 +185,7 @@ impl LargeBuffers {
     pub fn carry(&mut self) -> Result<()> {
         self.is_pending = true;
         for (_, to) in self.pieces.iter().filter(|(of, _)| *of == Role::Carried) {
-            let holds =
-                |(role, from): &&(Role, Piece)| *role == Role::Slab && from.host.start <= to.host.start && to.host.end <= from.host.end;
-            let found = self.pieces.iter().find(holds);
-            let (_, from) = found.ok_or_else(|| Error::Internal("an input is carried that is no output".into()))?;
-            let source = self.base + (from.device + to.host.start - from.host.start) as u64;
+            let source = self.on_device(&to.host)?;
             // SAFETY: two parts of the device's memory, which lives as long as this; who uses it waits first, as the header says.
             unsafe { self.stream.on_device(self.base + to.device as u64, source, to.host.len())? };
         }

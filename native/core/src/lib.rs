@@ -24,6 +24,7 @@ pub mod optimizer;
 pub mod pieces;
 pub mod process;
 pub mod provider;
+pub mod publish;
 pub mod records;
 pub mod reduce;
 pub mod runtime;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ort::AsPointer;
 use ort::environment::Environment;
@@ -26,6 +26,7 @@ use ort::value::{Tensor, TensorElementType};
 use crate::cudnn;
 use crate::device::lock;
 use crate::error::{Error, Result};
+use crate::publish::{self, Publisher};
 use crate::spec::DeviceKind;
 
 /// Where the sessions of a device run.
@@ -53,7 +54,7 @@ impl Provider {
         Ok(Self { kind, index, custom_operators: false })
     }
 
-    /// Whether graphs may have the operators that CUDA devices run with cuDNN (cudnn/); other kinds have none.
+    /// Whether graphs may have the operators that CUDA devices run with cuDNN (cudnn/), and those that copy (publish.rs).
     pub fn with_custom_operators(self, custom_operators: bool) -> Self {
         Self { custom_operators, ..self }
     }
@@ -65,15 +66,25 @@ impl Provider {
 
     /// Builds a session of a graph on the provider. Fails where nodes would be left to the CPU provider, with the operators named.
     pub fn build(&self, builder: SessionBuilder, onnx: &[u8]) -> Result<Session> {
-        let session = self.apply(builder).and_then(|mut builder| builder.commit_from_memory(onnx)).map_err(|e| self.refused(&e))?;
+        self.build_publishing(builder, onnx, &Arc::default())
+    }
+
+    /// Builds a session whose gradients go through `publisher`.
+    pub fn build_publishing(&self, builder: SessionBuilder, onnx: &[u8], publisher: &Arc<Publisher>) -> Result<Session> {
+        let session =
+            self.apply(builder, publisher).and_then(|mut builder| builder.commit_from_memory(onnx)).map_err(|e| self.refused(&e))?;
         self.check_placement(&session)?;
         Ok(session)
     }
 
     /// Sessions share the environment's allocators, but for CUDA: what its library registers there is the driver's own allocation, which
     /// waits for the device each time, and would take the place of the session's arena.
-    fn apply(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+    fn apply(&self, builder: SessionBuilder, publisher: &Arc<Publisher>) -> ort::Result<SessionBuilder> {
         let builder = if self.kind == DeviceKind::Cuda { builder } else { builder.with_env_allocators()? };
+        let builder = match self.custom_operators && self.kind != DeviceKind::WebGpu {
+            true => builder.with_operators(publish::domain(self.ep_name(), publisher.clone())?)?,
+            false => builder,
+        };
         let Some(provider) = self.dispatch() else { return Ok(builder) };
         let builder = builder.with_execution_providers([provider])?.with_optimization_level(GraphOptimizationLevel::All)?;
         let builder = builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?;
@@ -279,11 +290,13 @@ pub enum Role {
     Result,
     /// An output in the worker's slab.
     Slab,
+    /// An output that nobody reads.
+    Unread,
 }
 
 impl Role {
     pub fn is_output(self) -> bool {
-        matches!(self, Self::Result | Self::Slab)
+        matches!(self, Self::Result | Self::Slab | Self::Unread)
     }
 }
 

@@ -35,6 +35,7 @@ use crate::large::{LargeBuffers, Port};
 use crate::layout::{Tensor, TensorKind};
 use crate::loader::{Batch, Samples};
 use crate::provider::{DeviceBuffers, Provider, Role, TensorValue};
+use crate::publish::Publisher;
 use crate::spec::{DrawSpec, InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
 use crate::store::mapping::PAGE;
 use crate::store::{Area, Store};
@@ -136,6 +137,8 @@ pub struct Session {
     logits: Option<Private>,
     /// Statistics of the last batch, laid out as the buffers of the store.
     statistics: Option<Private>,
+    /// What nobody reads.
+    unread: Vec<Private>,
     store: Arc<Store>,
 }
 
@@ -168,9 +171,11 @@ impl Session {
     /// `profile`: how the path of the runtime's profile begins, where one is wanted.
     pub fn new(of: &Surroundings, profile: Option<&Path>, spec: &SessionSpec) -> Result<Self> {
         let Surroundings { environment, provider, store, .. } = *of;
-        let inner = provider.build(builder(environment, of.threads, profile).map_err(runtime_error)?, &spec.onnx)?;
+        let publisher = Arc::<Publisher>::default();
+        let builder = builder(environment, of.threads, profile).map_err(runtime_error)?;
+        let inner = provider.build_publishing(builder, &spec.onnx, &publisher)?;
         let buffers = match (of.driver, DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?) {
-            (Some(driver), _) => Buffers::Large(Box::new(LargeBuffers::of(driver, provider, &inner)?)),
+            (Some(driver), _) => Buffers::Large(Box::new(LargeBuffers::of(driver, provider, &inner, publisher)?)),
             (None, Some(each)) => Buffers::Each(each),
             (None, None) => Buffers::Host,
         };
@@ -194,6 +199,7 @@ impl Session {
             loss: None,
             logits: None,
             statistics: None,
+            unread: Vec::new(),
             store: store.clone(),
         };
         spec.inputs.iter().try_for_each(|input| session.bind_input(input))?;
@@ -260,6 +266,9 @@ impl Session {
         self.copy(Role::Batch)?;
         self.carry()?;
         self.wait()?;
+        if let Buffers::Large(buffers) = &mut self.buffers {
+            buffers.begin_run(is_last);
+        }
         let ran = self.inner.run_binding_with_options(&self.binding, &self.options).map(drop);
         ran.map_err(|e| match e.to_string().contains("terminate flag") {
             true => Error::Cancelled("the device was closed".into()),
@@ -431,6 +440,12 @@ impl Session {
         match output.target {
             OutputTarget::Slab => self.bind_slab(output, size),
             OutputTarget::Statistics => self.bind_statistics(output, size),
+            OutputTarget::None => {
+                let buffer = Private::new(size, TensorElementType::Float32)?;
+                self.bind(&output.port, &output.shape, buffer.pointer.as_ptr(), buffer.kind, Role::Unread)?;
+                self.unread.push(buffer);
+                Ok(())
+            }
             OutputTarget::Loss | OutputTarget::Logits => {
                 let buffer = Private::new(size, TensorElementType::Float32)?;
                 self.bind(&output.port, &output.shape, buffer.pointer.as_ptr(), buffer.kind, Role::Result)?;
@@ -511,7 +526,7 @@ impl Session {
     fn regions(&self) -> Vec<Range<usize>> {
         let areas = [Area::Values, Area::Statistics].into_iter().chain(self.worker.map(Area::Slab));
         let private = [&self.input, &self.label, &self.loss, &self.logits, &self.statistics].into_iter().flatten();
-        let private = private.chain(self.draws.iter().map(|draw| &draw.target)).chain([&self.gathered]);
+        let private = private.chain(self.draws.iter().map(|draw| &draw.target)).chain([&self.gathered]).chain(&self.unread);
         areas.map(|area| self.store.region(area)).chain(private.map(Private::region)).collect()
     }
 

@@ -89,6 +89,8 @@ pub enum OutputTarget {
     Loss,
     Logits,
     Statistics,
+    /// Nobody reads it.
+    None,
 }
 
 #[derive(Debug, Clone)]

@@ -126,8 +126,8 @@ fn forward(graph: &mut Graph, batch: usize, rows: &[usize]) {
     graph.node("Mul", &["err", "err"], "sq", &[]);
 }
 
-/// `parts` above 1: gradients are added to inputs.
-fn training_graph(rows: &[usize], parts: usize) -> Vec<u8> {
+/// `parts` above 1: gradients are added to inputs. `publishing`: each goes up as it is finished.
+fn training_graph(rows: &[usize], parts: usize, publishing: bool) -> Vec<u8> {
     let mut graph = Graph::default();
     let batch = BATCH / parts;
     forward(&mut graph, batch, rows);
@@ -158,6 +158,12 @@ fn training_graph(rows: &[usize], parts: usize) -> Vec<u8> {
     graph.output("grad/w", FLOAT, &[rows.len(), 1]);
     graph.output("grad/b", FLOAT, &[1]);
     graph.output("stat/mean", FLOAT, &[1]);
+    if publishing {
+        for (gradient, done) in [("grad/w", "published/0"), ("grad/b", "published/1")] {
+            graph.custom("sdp.copies", "Publish", &[gradient], &[done], &[]);
+            graph.output(done, FLOAT, &[1]);
+        }
+    }
     graph.finish()
 }
 
@@ -223,14 +229,17 @@ fn output(port: &str, shape: &[usize], target: OutputTarget, offset: Option<usiz
     SessionOutput { port: port.into(), shape: shape.to_vec(), target, offset, tensor: None }
 }
 
-fn training_session(worker: usize, parts: usize) -> SessionSpec {
+fn training_session(worker: usize, parts: usize, publishing: bool) -> SessionSpec {
     let rows = HELD[worker];
-    let outputs = vec![
+    let mut outputs = vec![
         output("loss", &[], OutputTarget::Loss, None),
         output("grad/w", &[2, 1], OutputTarget::Slab, Some(0)),
         output("grad/b", &[1], OutputTarget::Slab, Some(16)),
         output("stat/mean", &[1], OutputTarget::Slab, Some(32)),
     ];
+    if publishing {
+        outputs.extend(["published/0", "published/1"].map(|port| output(port, &[1], OutputTarget::None, None)));
+    }
     let batch = BATCH / parts;
     let mut inputs = feeds(batch, rows, InputSource::Values);
     if parts > 1 {
@@ -243,7 +252,7 @@ fn training_session(worker: usize, parts: usize) -> SessionSpec {
         inputs.push(slab("accumulated/b", 1, &[1], None));
         inputs.push(slab("mean", 2, &[1], None));
     }
-    SessionSpec { onnx: training_graph(rows, parts), worker: Some(worker), batch, inputs, outputs }
+    SessionSpec { onnx: training_graph(rows, parts, publishing), worker: Some(worker), batch, inputs, outputs }
 }
 
 fn evaluation_session(batch: usize) -> SessionSpec {
@@ -271,11 +280,11 @@ impl Lab {
     }
 
     fn accumulating(participants: usize, parts: usize) -> Self {
-        Self::over(participants, parts, None)
+        Self::over(participants, parts, None, false)
     }
 
-    /// `driver`: in place of the CUDA driver.
-    fn over(participants: usize, parts: usize, driver: Option<&Path>) -> Self {
+    /// `driver`: in place of the CUDA driver. `publishing`: gradients go up as they are finished.
+    fn over(participants: usize, parts: usize, driver: Option<&Path>, publishing: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
         let store = Store::create(&path, &layout(participants)).unwrap();
@@ -294,10 +303,11 @@ impl Lab {
                 driver: driver.map(Path::to_owned),
                 profile: None,
                 preload: vec![],
-                custom_operators: false,
+                custom_operators: publishing,
             };
             let device = Device::open(&options).unwrap();
-            let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(|worker| training_session(worker, parts)).collect();
+            let training = |worker| training_session(worker, parts, publishing);
+            let mut sessions: Vec<SessionSpec> = workers(participant, participants).map(training).collect();
             sessions.extend([evaluation_session(EVALUATION_BATCH), statistics_session()]);
             for session in sessions {
                 wait(&ask(&device, move |engine| engine.add_session(&session))).unwrap();
@@ -522,7 +532,7 @@ fn copies_in_large_pieces_change_no_bit() {
     let folder = tempfile::tempdir().unwrap();
     let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
     for (participants, parts) in [(1, 1), (2, 1), (4, 1), (1, 3), (2, 3)] {
-        let large = Lab::over(participants, parts, Some(&stand_in.path));
+        let large = Lab::over(participants, parts, Some(&stand_in.path), false);
         // A page each of the values, the statistics, and the slab of each worker of the device.
         let pinned_bytes = 4096 * (2 + WORKERS / participants) as u64;
         assert!(large.devices.iter().all(|device| device.copy_report() == CopyReport { large: true, pinned_bytes, refusal: None }));
@@ -534,10 +544,38 @@ fn copies_in_large_pieces_change_no_bit() {
 }
 
 #[test]
+fn gradients_that_go_up_as_they_are_finished_change_no_bit_and_are_copied_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
+    for (participants, parts) in [(1, 1), (2, 1), (4, 1), (1, 3), (2, 3)] {
+        let publishing = Lab::over(participants, parts, Some(&stand_in.path), true);
+        assert_eq!(
+            whole_run(&publishing),
+            whole_run(&Lab::accumulating(participants, parts)),
+            "{participants} devices, {parts} micro-batches"
+        );
+    }
+    assert_eq!(whole_run(&Lab::over(2, 1, None, true)), whole_run(&Lab::new(2)), "without a copy stream nodes do nothing");
+
+    for parts in [1, 3] {
+        let copies = |publishing| {
+            let lab = Lab::over(1, parts, Some(&stand_in.path), publishing);
+            let before = stand_in.counts().0;
+            lab.train(0..1);
+            stand_in.counts().0 - before
+        };
+        // The slab, once in a step: two gradients, each by itself, and a statistic.
+        assert_eq!(copies(true), copies(false) + 2 * WORKERS, "{parts} micro-batches");
+    }
+    let Some(refusing) = StandIn::build(folder.path(), &["-DREFUSE_PINNING"]) else { return };
+    assert_eq!(whole_run(&Lab::over(2, 1, Some(&refusing.path), true)), whole_run(&Lab::new(2)));
+}
+
+#[test]
 fn large_private_buffers_are_pinned_while_their_session_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
-    let lab = Lab::over(1, 1, Some(&stand_in.path));
+    let lab = Lab::over(1, 1, Some(&stand_in.path), false);
     let pinned = || lab.devices[0].copy_report().pinned_bytes;
     let before = pinned();
     let id = wait(&ask(&lab.devices[0], |engine| engine.add_session(&evaluation_session(512)))).unwrap();
@@ -556,7 +594,7 @@ fn large_private_buffers_are_pinned_while_their_session_is_there() {
 fn nothing_is_copied_that_need_not_be() {
     let folder = tempfile::tempdir().unwrap();
     let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
-    let lab = Lab::over(1, 1, Some(&stand_in.path));
+    let lab = Lab::over(1, 1, Some(&stand_in.path), false);
     lab.train(0..1);
     let (first, ..) = stand_in.counts();
     // Rows of w that are not alone (1, and 0 where they begin at a tensor's place), b with mean; samples, labels; loss, and the slab.
@@ -566,7 +604,7 @@ fn nothing_is_copied_that_need_not_be() {
     let records = lab.devices[0].drain_records();
     assert!(records.copy_ms.iter().all(|ms| *ms > 0.0));
 
-    let lab = Lab::over(1, 3, Some(&stand_in.path));
+    let lab = Lab::over(1, 3, Some(&stand_in.path), false);
     let before = stand_in.counts().0;
     lab.train(0..1);
     // Of three micro-batches: rows of w and b (the statistic is carried); samples, labels and loss of each, what is carried; the slab.
@@ -577,12 +615,12 @@ fn nothing_is_copied_that_need_not_be() {
 fn memory_that_cannot_be_pinned_and_a_driver_that_is_not_there_cost_speed_alone() {
     let folder = tempfile::tempdir().unwrap();
     let expected = whole_run(&Lab::new(2));
-    let missing = Lab::over(2, 1, Some(&folder.path().join("none")));
+    let missing = Lab::over(2, 1, Some(&folder.path().join("none")), false);
     let report = missing.devices[0].copy_report();
     assert!(!report.large && report.refusal.is_some_and(|text| text.starts_with("the CUDA driver cannot be loaded: ")));
     assert_eq!(whole_run(&missing), expected);
     let Some(stand_in) = StandIn::build(folder.path(), &["-DREFUSE_PINNING"]) else { return };
-    let refusing = Lab::over(2, 1, Some(&stand_in.path));
+    let refusing = Lab::over(2, 1, Some(&stand_in.path), false);
     let refusal = Some("the CUDA driver failed to pin host memory: CUDA_ERROR_NOT_SUPPORTED".into());
     assert_eq!(refusing.devices[1].copy_report(), CopyReport { large: true, pinned_bytes: 0, refusal });
     assert_eq!(whole_run(&refusing), expected);
@@ -619,7 +657,7 @@ fn closing_ends_a_call_that_waits() {
 fn sessions_that_do_not_fit_are_refused() {
     let lab = Lab::new(1);
     let add = |spec: SessionSpec| wait(&ask(&lab.devices[0], move |engine| engine.add_session(&spec))).err();
-    let fitting = || training_session(1, 1);
+    let fitting = || training_session(1, 1, false);
     assert_eq!(add(fitting()), None);
     let garbage = SessionSpec { onnx: b"not a graph".to_vec(), ..fitting() };
     assert!(matches!(add(garbage), Some(Error::Device(text)) if text.starts_with("ONNX Runtime refuses the graph: ")));
@@ -636,7 +674,7 @@ fn sessions_that_do_not_fit_are_refused() {
     certain.inputs[4] =
         SessionInput { source: InputSource::Draw, draw: Some(DrawSpec { index: 0, drop: 1.0 }), ..certain.inputs[4].clone() };
     assert!(matches!(add(certain), Some(Error::Internal(text)) if text.starts_with("input mean: nothing to draw")));
-    let id = wait(&ask(&lab.devices[0], move |engine| engine.add_session(&training_session(0, 3)))).unwrap();
+    let id = wait(&ask(&lab.devices[0], move |engine| engine.add_session(&training_session(0, 3, false)))).unwrap();
     let plain = train_spec(lab.folder.path(), vec![id], 0..1, 1);
     let mixed = wait(&ask(&lab.devices[0], move |engine| engine.train(&plain)));
     assert_eq!(mixed, Err(Error::Internal(format!("session {id} and accumulation 1"))));

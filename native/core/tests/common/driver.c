@@ -10,16 +10,28 @@
 
 enum { SUCCESS = 0, INVALID_VALUE = 1, INVALID_CONTEXT = 201, REGISTERED = 712, NOT_REGISTERED = 713, NOT_SUPPORTED = 801 };
 
+typedef struct Stream Stream;
+
+// A copy, or where `after` stands a wait for the first `count` entries of that stream.
 typedef struct Copy {
   char *to, *from, *host;
   size_t bytes;
+  Stream *after;
+  size_t count;
   struct Copy *next;
 } Copy;
 
-typedef struct Stream {
+struct Stream {
   Copy *first, **end;
+  size_t begun, done;
   struct Stream *next;
-} Stream;
+};
+
+// What a stream had been given when the event was recorded.
+typedef struct Event {
+  Stream *stream;
+  size_t count;
+} Event;
 
 typedef struct Region {
   char *start;
@@ -28,7 +40,8 @@ typedef struct Region {
 } Region;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static Stream *streams;
+static Stream by_default = {NULL, &by_default.first, 0, 0, NULL};
+static Stream *streams = &by_default;
 static Region *regions;
 static size_t copies, pinned, contexts;
 static int context;
@@ -126,20 +139,22 @@ int cuStreamCreate(Stream **handle, unsigned flags) {
   if (current != &context) return INVALID_CONTEXT;
   Stream *stream = malloc(sizeof *stream);
   pthread_mutex_lock(&lock);
-  *stream = (Stream){NULL, &stream->first, streams};
+  *stream = (Stream){NULL, &stream->first, 0, 0, streams};
   streams = stream;
   pthread_mutex_unlock(&lock);
   *handle = stream;
   return SUCCESS;
 }
 
-// Does the first `count` copies of a stream.
+// Does the first `count` entries of a stream.
 static void advance(Stream *stream, size_t count) {
   while (count-- > 0 && stream->first) {
     Copy *copy = stream->first;
-    memcpy(copy->to, copy->from, copy->bytes);
+    if (!copy->after) memcpy(copy->to, copy->from, copy->bytes);
+    else if (copy->after->done < copy->count) advance(copy->after, copy->count - copy->after->done);
     stream->first = copy->next;
     if (!copy->next) stream->end = &stream->first;
+    stream->done += 1;
     free(copy);
   }
 }
@@ -168,17 +183,23 @@ int cuStreamDestroy_v2(Stream *stream) {
   return SUCCESS;
 }
 
+static void append(Stream *stream, Copy entry) {
+  Copy *copy = malloc(sizeof *copy);
+  *copy = entry;
+  *stream->end = copy;
+  stream->end = &copy->next;
+  stream->begun += 1;
+}
+
 static int enqueue(Stream *stream, char *to, char *from, char *host, size_t bytes) {
   if (current != &context) return INVALID_CONTEXT;
+  if (!stream) stream = &by_default;
   pthread_mutex_lock(&lock);
   int result = SUCCESS;
   for (Region *region = regions; region; region = region->next)
     if (overlaps(region, host, bytes) && (host < region->start || host + bytes > region->start + region->bytes)) result = INVALID_VALUE;
   if (result == SUCCESS) {
-    Copy *copy = malloc(sizeof *copy);
-    *copy = (Copy){to, from, host, bytes, NULL};
-    *stream->end = copy;
-    stream->end = &copy->next;
+    append(stream, (Copy){to, from, host, bytes, NULL, 0, NULL});
     copies += 1;
   }
   pthread_mutex_unlock(&lock);
@@ -195,4 +216,34 @@ int cuMemcpyDtoHAsync_v2(void *host, uint64_t device, size_t bytes, Stream *stre
 
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, Stream *stream) {
   return enqueue(stream, (char *)(uintptr_t)to, (char *)(uintptr_t)from, NULL, bytes);
+}
+
+int cuEventCreate(Event **handle, unsigned flags) {
+  (void)flags;
+  if (current != &context) return INVALID_CONTEXT;
+  *handle = calloc(1, sizeof **handle);
+  return SUCCESS;
+}
+
+int cuEventDestroy_v2(Event *event) {
+  if (current != &context) return INVALID_CONTEXT;
+  free(event);
+  return SUCCESS;
+}
+
+int cuEventRecord(Event *event, Stream *stream) {
+  if (current != &context) return INVALID_CONTEXT;
+  if (!stream) stream = &by_default;
+  pthread_mutex_lock(&lock);
+  *event = (Event){stream, stream->begun};
+  pthread_mutex_unlock(&lock);
+  return SUCCESS;
+}
+
+int cuStreamWaitEvent(Stream *stream, Event *event, unsigned flags) {
+  if (current != &context || flags != 0) return current != &context ? INVALID_CONTEXT : INVALID_VALUE;
+  pthread_mutex_lock(&lock);
+  if (event->stream) append(stream, (Copy){NULL, NULL, NULL, 0, event->stream, event->count, NULL});
+  pthread_mutex_unlock(&lock);
+  return SUCCESS;
 }
