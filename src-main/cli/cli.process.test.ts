@@ -241,7 +241,7 @@ describe('names that would act on a terminal', () => {
   /** What a command prints: it acts on nothing, and has the name once spelt out. */
   async function printed(args: string[], folder = home): Promise<string> {
     const { stdout, stderr } = await sdp(args, folder);
-    // eslint-disable-next-line no-control-regex
+     
     expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]|^sdp: all is well/m);
     return stdout + stderr;
   }
@@ -263,7 +263,7 @@ describe('names that would act on a terminal', () => {
     const folder = await mkdtemp(join(tmpdir(), 'sdp-test-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const [known] = ['20261128-000000-cat'];
-    await mkdir(join(folder, 'runs', known!), { recursive: true });
+    await mkdir(join(folder, 'runs', known), { recursive: true });
     const summary = {
       ...{
         id: known,
@@ -276,7 +276,7 @@ describe('names that would act on a terminal', () => {
       },
       ...{ accuracy: null, perplexity: null, curve: noLoss, dataset: hostile, fingerprint: '', warning: '' },
     };
-    await writeFile(join(folder, 'runs', known!, 'state.json'), JSON.stringify({ summary, exports: [], pid: 1 }));
+    await writeFile(join(folder, 'runs', known, 'state.json'), JSON.stringify({ summary, exports: [], pid: 1 }));
     expect(await printed(['runs'], folder)).toContain(spelt);
     expect(await printed(['resume', hostile], folder)).toContain(spelt);
     expect(await printed(['train', config, '--set', `data.dataset=${JSON.stringify(hostile)}`])).toContain(spelt);

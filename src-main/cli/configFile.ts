@@ -46,7 +46,7 @@ function parseYaml(path: string, text: string): Record<string, unknown> {
     const { line, col } = lines.linePos(problem.pos[0]);
     throw new UserError('configuration', `${path}, line ${line}, column ${col}: ${problem.message}`);
   }
-  const raw: unknown = understood(path, () => document.toJS());
+  const raw: unknown = understood(path, () => document.toJS() as unknown);
   if (!isMapping(raw))
     throw new UserError('configuration', `${path} must hold a mapping with the sections model, data, ...`);
   return raw;
