@@ -3,7 +3,7 @@
 mod convert;
 pub mod data;
 mod device;
-mod hold;
+pub mod hold;
 pub mod nvidia;
 mod store;
 pub mod timing;
