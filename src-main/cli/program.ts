@@ -6,7 +6,7 @@ import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
 import { exportFormat, type ExportFormat } from '../contract/run.ts';
 import { listDevices } from '../device/discover.ts';
-import { appVersion, type StartOptions } from '../run/app.ts';
+import { appVersion, type ResumeOptions, type StartOptions } from '../run/app.ts';
 import { diagnoseHome } from '../run/doctor.ts';
 import { listRuns } from '../run/runFolder.ts';
 import { addDataCommands } from './data.ts';
@@ -120,13 +120,14 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('resume')
-    .description('continue a run from its newest checkpoint')
+    .description('continue a run from its newest whole checkpoint, or from the start where it has none')
     .argument('<run>')
+    .option('--checkpoint <step>', 'go back to the checkpoint of this step; 0: to the start', integer(0))
     .addOption(forceOption())
     .addOption(jsonOption())
-    .action(async (runId: string, { force, json = false }: Json & StartOptions) => {
+    .action(async (runId: string, { json = false, ...options }: Json & ResumeOptions) => {
       const app = await openApp();
-      printEnd(await followRun(app, json, async () => (await app.resume(runId, { force })).id), json);
+      printEnd(await followRun(app, json, async () => (await app.resume(runId, options)).id), json);
     });
   program
     .command('runs')

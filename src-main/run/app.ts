@@ -51,12 +51,17 @@ export interface StartOptions {
   force?: boolean;
 }
 
+export interface ResumeOptions extends StartOptions {
+  /** The checkpoint of this step, and not the newest whole one; 0: from the start. */
+  checkpoint?: number;
+}
+
 /** What the command line uses beyond the contract. */
 export interface App extends AppHost {
   plan(config: RunConfig): Promise<Plan>;
   /** Starts a run of a checked configuration; its id. */
   start(config: RunConfig, options?: StartOptions): Promise<string>;
-  resume(runId: string, options?: StartOptions): Promise<RunSummary>;
+  resume(runId: string, options?: ResumeOptions): Promise<RunSummary>;
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
@@ -186,7 +191,7 @@ class Lab {
     return run;
   }
 
-  /** A paused run goes on where it is; one that has ended starts from its newest checkpoint. */
+  /** A paused run goes on where it is; one that has ended starts from its newest whole checkpoint. */
   private async goOn(runId: string): Promise<RunSummary> {
     const run = this.runs.get(runId);
     if (run?.summary.state !== 'paused') return this.resume(runId);
@@ -274,18 +279,25 @@ class Lab {
     return id;
   }
 
-  async resume(runId: string, { force = false }: StartOptions = {}): Promise<RunSummary> {
+  async resume(runId: string, { force = false, checkpoint }: ResumeOptions = {}): Promise<RunSummary> {
     this.refuseSecond();
     const folder = this.folder(runId);
     const { summary, exports } = await folder.readState();
     await refuseHeld(folder);
     if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
     const config = await folder.readConfig();
-    const step = await findCheckpoint(folder);
+    const hasNone = (await folder.checkpoints()).length === 0;
+    const isFresh = checkpoint === 0 || (hasNone && checkpoint === undefined);
+    const step = isFresh ? 0 : await findCheckpoint(folder, checkpoint);
     await this.planWithRoom(config, force);
     this.refuseSecond();
-    const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
-    return this.launch(folder, config, exports, { ...summary, step, state: 'preparing', reason: '' }, from).summary;
+    const from: Start = isFresh
+      ? { kind: 'fresh', seed: config.training.seed }
+      : { kind: 'checkpoint', folder, step: checkpoint, optimizer: true };
+    const restarted = hasNone ? 'it had no checkpoint, and started again from step 0' : '';
+    const warning = isFresh ? restarted : summary.warning;
+    const resumed: RunSummary = { ...summary, step, state: 'preparing', reason: '', warning };
+    return this.launch(folder, config, exports, resumed, from).summary;
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */

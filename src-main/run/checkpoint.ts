@@ -1,15 +1,33 @@
 // Checkpoints: checkpoints/step-NNNNNNNN/ with values.safetensors (parameters and buffers in the library's layout), optimizer.safetensors
-// and state.json. Written into a hidden folder and renamed, so that a folder with a checkpoint's name is always whole.
+// and, written last, manifest.json: the step and the digest of each file. Written into a hidden folder, synced and renamed, so that a folder
+// with a checkpoint's name was whole once; whether it still is, the digests tell when it is read.
 
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { storageError, syncFolder } from '../data/files.ts';
+import { replaceFile, storageError, syncFolder } from '../data/files.ts';
 import type { NativeStore } from '../native.ts';
 import type { RunFolder } from './runFolder.ts';
 
-/** Writes the store's state after `step` steps and removes all but the newest `keep`. On failure nothing is left and older ones stay. */
+const valuesFile = 'values.safetensors';
+const optimizerFile = 'optimizer.safetensors';
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const manifest = z.strictObject({
+  step: z.number(),
+  files: z.strictObject({ [valuesFile]: digest, [optimizerFile]: digest }),
+});
+type Manifest = z.infer<typeof manifest>;
+
+/** In the place of a manifest where an older version of the app has written the checkpoint: without digests. */
+const olderState = z.strictObject({ step: z.number() });
+
+/**
+ * Writes the store's state after `step` steps; then removes all but the newest `keep`, and those of later steps, which a run has that went
+ * back to an earlier one. On failure nothing is left, and all that were there stay.
+ */
 export async function writeCheckpoint(
   folder: RunFolder,
   store: NativeStore,
@@ -17,45 +35,88 @@ export async function writeCheckpoint(
   keep: number,
 ): Promise<void> {
   const final = folder.checkpointPath(step);
-  if (!existsSync(final)) {
-    const partial = join(folder.file('checkpoints'), `.partial-${step}`);
-    try {
-      await rm(partial, { recursive: true, force: true });
-      await mkdir(partial, { recursive: true });
-      const plain = { scales: {}, statistics: false, int64: [], metadata: { step: String(step) } };
-      await store.writeValues(join(partial, 'values.safetensors'), plain);
-      await store.writeOptimizer(join(partial, 'optimizer.safetensors'));
-      await writeFile(join(partial, 'state.json'), JSON.stringify({ step }));
-      await rename(partial, final);
-      await syncFolder(folder.file('checkpoints'));
-    } catch (error) {
-      await rm(partial, { recursive: true, force: true });
-      throw storageError(error, final);
-    }
+  const partial = hidden(folder, `partial-${step}`);
+  const replaced = hidden(folder, `replaced-${step}`);
+  try {
+    await removeHidden(folder);
+    await mkdir(partial, { recursive: true });
+    const plain = { scales: {}, statistics: false, int64: [], metadata: { step: String(step) } };
+    const files = {
+      [valuesFile]: await store.writeValues(join(partial, valuesFile), plain),
+      [optimizerFile]: await store.writeOptimizer(join(partial, optimizerFile)),
+    };
+    await replaceFile(join(partial, 'manifest.json'), (file) => file.writeFile(JSON.stringify({ step, files })));
+    await syncFolder(partial);
+    if (existsSync(final)) await rename(final, replaced);
+    await rename(partial, final);
+    await syncFolder(folder.file('checkpoints'));
+  } catch (error) {
+    if (existsSync(replaced)) await rename(replaced, final).catch(() => undefined);
+    await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+    throw storageError(error, final);
   }
-  const old = (await folder.checkpoints()).filter((other) => other !== step).slice(0, -(keep - 1) || undefined);
-  await Promise.all(old.map((other) => rm(folder.checkpointPath(other), { recursive: true, force: true })));
+  const others = await folder.checkpoints();
+  const earlier = others.filter((other) => other < step).slice(0, -(keep - 1) || undefined);
+  const gone = [...earlier, ...others.filter((other) => other > step)].map((other) => folder.checkpointPath(other));
+  await Promise.all([replaced, ...gone].map((path) => rm(path, { recursive: true, force: true })));
 }
 
-/** Fills the store from the checkpoint of a step; with the optimizer's state where the run is to go on. */
+export interface FoundCheckpoint {
+  step: number;
+  /** What was wrong with newer ones. */
+  problems: string[];
+}
+
+/** Fills the store from the checkpoint of a step, or from the newest whole one; with the optimizer's state where the run is to go on. */
 export async function readCheckpoint(
   folder: RunFolder,
   store: NativeStore,
-  step: number,
+  step: number | undefined,
   optimizer: boolean,
-): Promise<void> {
-  const path = folder.checkpointPath(step);
+): Promise<FoundCheckpoint> {
+  const problems: string[] = [];
+  const newest = await findCheckpoint(folder, step);
+  const candidates = step === undefined ? (await folder.checkpoints()).reverse() : [newest];
+  for (const candidate of candidates) {
+    try {
+      await readWhole(folder.checkpointPath(candidate), store, candidate, optimizer);
+      return { step: candidate, problems };
+    } catch (error) {
+      if (!(error instanceof UserError && error.code === 'checkpoint')) throw error;
+      problems.push(error.message);
+    }
+  }
+  throw new UserError('checkpoint', problems.join('; '), { key: folder.id });
+}
+
+async function readWhole(path: string, store: NativeStore, step: number, optimizer: boolean): Promise<void> {
   try {
-    const state = JSON.parse(await readFile(join(path, 'state.json'), 'utf8')) as { step?: unknown };
-    if (state.step !== step)
-      throw new UserError('checkpoint', `${path} is damaged: state.json is of step ${String(state.step)}`);
-    await store.readValues(join(path, 'values.safetensors'));
-    if (optimizer) await store.readOptimizer(join(path, 'optimizer.safetensors'));
+    const { files } = await readManifest(path, step);
+    await store.readValues(join(path, valuesFile), files?.[valuesFile]);
+    if (optimizer) await store.readOptimizer(join(path, optimizerFile), files?.[optimizerFile]);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError('checkpoint', `checkpoint ${path} cannot be read: ${(error as Error).message}`, {
       cause: error,
     });
+  }
+}
+
+async function readManifest(path: string, step: number): Promise<Partial<Manifest>> {
+  const isOlder = existsSync(join(path, 'state.json'));
+  const file = join(path, isOlder ? 'state.json' : 'manifest.json');
+  const text = await readFile(file, 'utf8');
+  const parsed = (isOlder ? olderState : manifest).safeParse(parseJson(text));
+  if (!parsed.success || parsed.data.step !== step)
+    throw new UserError('checkpoint', `${file} is damaged: it does not tell of step ${step}`, { key: file });
+  return parsed.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
@@ -67,4 +128,18 @@ export async function findCheckpoint(folder: RunFolder, step?: number): Promise<
   if (!steps.includes(step))
     throw new UserError('checkpoint', `run ${folder.id} has no checkpoint of step ${step}; it has ${steps.join(', ')}`);
   return step;
+}
+
+const hidden = (folder: RunFolder, name: string): string => folder.file(join('checkpoints', `.${name}`));
+
+/** What a process has left that was ended while it wrote; a checkpoint that it was about to replace comes back. */
+async function removeHidden(folder: RunFolder): Promise<void> {
+  for (const name of await readdir(folder.file('checkpoints')).catch(() => [])) {
+    const step = /^\.(?:partial|replaced)-(\d+)$/.exec(name)?.[1];
+    if (step === undefined) continue;
+    const path = folder.file(join('checkpoints', name));
+    const final = folder.checkpointPath(Number(step));
+    if (name.startsWith('.replaced') && !existsSync(final)) await rename(path, final);
+    else await rm(path, { recursive: true, force: true });
+  }
 }

@@ -11,7 +11,7 @@ import type { PreparedRun } from './prepare.ts';
 import type { RunFolder } from './runFolder.ts';
 import { runTokenizer } from './runTokenizer.ts';
 
-/** Metrics of the full network at a checkpoint (default: the newest) on the evaluation samples of the run. */
+/** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord> {
   return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
     const startedAt = performance.now();
@@ -20,7 +20,7 @@ export async function evaluateRun(host: RunHost, folder: RunFolder, step?: numbe
   });
 }
 
-/** Exports the newest checkpoint (or `step`); default folder: the run's exports/step-N. */
+/** Exports the newest whole checkpoint (or `step`); default folder: the run's exports/step-N. */
 export async function exportRun(
   host: RunHost,
   folder: RunFolder,
@@ -40,9 +40,10 @@ async function withCheckpoint<T>(
   step: number | undefined,
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
 ): Promise<T> {
-  const at = await findCheckpoint(folder, step);
+  let at = await findCheckpoint(folder, step);
   const prepared = await prepareFromHome(host, await folder.readConfig());
-  const fleet = await openFleet(host, prepared, { kind: 'checkpoint', folder, step: at, optimizer: false });
+  const from = { kind: 'checkpoint', folder, step, optimizer: false } as const;
+  const fleet = await openFleet(host, prepared, from, { onCheckpoint: (found) => (at = found.step) });
   try {
     return await work(fleet, prepared, at);
   } finally {

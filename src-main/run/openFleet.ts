@@ -5,7 +5,7 @@ import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine } from '../device/discover.ts';
 import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
-import { readCheckpoint } from './checkpoint.ts';
+import { readCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
 import { readPlanFile } from './planFile.ts';
@@ -35,23 +35,30 @@ export async function prepareFromHome({ home, spawnDevice }: RunHost, config: Ru
 }
 
 export type Start =
-  { kind: 'fresh'; seed: number } | { kind: 'checkpoint'; folder: RunFolder; step: number; optimizer: boolean };
+  | { kind: 'fresh'; seed: number }
+  /** Without a step: the newest whole one. */
+  | { kind: 'checkpoint'; folder: RunFolder; step: number | undefined; optimizer: boolean };
+
+interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory'> {
+  /** The checkpoint that it starts from. */
+  onCheckpoint?(found: FoundCheckpoint): void;
+}
 
 export function openFleet(
   host: RunHost,
   prepared: PreparedRun,
   start: Start,
-  listeners: Pick<FleetOptions, 'onRecords' | 'onMemory'> = {},
+  { onCheckpoint, ...listeners }: Listeners = {},
 ): Promise<Fleet> {
   return Fleet.open({
     spawnDevice: host.spawnDevice,
     devices: prepared.devices,
     layout: prepared.layout,
     setup: prepared.setup,
-    fill: (store) =>
-      start.kind === 'fresh'
-        ? store.initialise(initSpecs(prepared.model), start.seed)
-        : readCheckpoint(start.folder, store, start.step, start.optimizer),
+    fill: async (store) => {
+      if (start.kind === 'fresh') store.initialise(initSpecs(prepared.model), start.seed);
+      else onCheckpoint?.(await readCheckpoint(start.folder, store, start.step, start.optimizer));
+    },
     ...listeners,
   });
 }
