@@ -3,9 +3,9 @@
 mod convert;
 pub mod data;
 mod device;
-mod hold;
+pub mod hold;
 pub mod nvidia;
-mod store;
+pub mod store;
 pub mod timing;
 pub mod tokenizer;
 
