@@ -237,9 +237,9 @@ export interface GradientNorms {
 export interface NativeStore {
   /** Draws initial parameters; `inits` by tensor index. */
   initialise(inits: InitSpec[], seed: number): void;
-  /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. */
-  readValues(path: string): Promise<void>;
-  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. `tensors`: only these; absent: all. */
+  /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. `digest`: what writing it has returned; absent: it is not known. */
+  readValues(path: string, digest?: string): Promise<void>;
+  /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. `tensors`: only these; absent: all. Returns the digest of the file (BLAKE3, hexadecimal). */
   writeValues(
     path: string,
     options: {
@@ -249,12 +249,12 @@ export interface NativeStore {
       metadata: Record<string, string>;
       tensors?: string[];
     },
-  ): Promise<void>;
+  ): Promise<string>;
   /** Averaged gradient of the last step, before clipping, in library layout. Call while no step runs. */
-  writeGradients(path: string): Promise<void>;
+  writeGradients(path: string): Promise<string>;
   /** Optimizer state, `<slot>/<parameter>` with slot `momentum`, or `exp_avg` and `exp_avg_sq`. */
-  writeOptimizer(path: string): Promise<void>;
-  readOptimizer(path: string): Promise<void>;
+  writeOptimizer(path: string): Promise<string>;
+  readOptimizer(path: string, digest?: string): Promise<void>;
   /** The running train() of every participant ends after the current step. Cleared by `clearStop`. */
   requestStop(): void;
   clearStop(): void;
@@ -432,6 +432,8 @@ export interface NativeAddon {
   openImport(paths: string[], options: string, folder: string, shown: string): NativeImport;
   /** For the fingerprint of the dataset in a folder as its bytes are now. */
   openFingerprint(folder: string): NativeFingerprint;
+  /** The digest of a file that a store has written, as the file is now. */
+  fileDigest(path: string): Promise<string>;
   /** Takes a file for as long as the handle is open and this process lives; it is made where it is missing. Null where it is held, here or elsewhere. */
   holdFile(path: string): NativeHold | null;
   /** Whether anyone holds a file. */
@@ -444,7 +446,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 6;
+export const nativeVersion = 7;
 
 let addon: NativeAddon | undefined;
 

@@ -122,8 +122,9 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('resume')
-    .description('continue a run from its newest checkpoint')
+    .description('continue a run from its newest whole checkpoint, or from the start where it has none')
     .argument('<run>')
+    .option('--checkpoint <step>', 'go back to the checkpoint of this step; 0: to the start', integer(0))
     .addOption(forceOption())
     .option('--accept-changes', 'go on with a configuration that was changed in ways that change results')
     .addOption(jsonOption())

@@ -115,7 +115,7 @@ export const appCommands = {
   stopRun: { params: runId, result: runSummary },
   /** Holds an active run at a step boundary with its devices as they are; returns when it stands still. */
   pauseRun: { params: runId, result: runSummary },
-  /** Lets a paused run go on, or starts one that has ended from its newest checkpoint. */
+  /** Lets a paused run go on, or starts one that has ended from its newest whole checkpoint, or from step 0 where it has none. */
   resumeRun: { params: runId, result: runSummary },
   /** Writes a checkpoint of an active run at the next step boundary; returns when it is written. */
   checkpointRun: { params: runId, result: runSummary },

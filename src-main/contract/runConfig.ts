@@ -135,7 +135,13 @@ export const evaluationConfig = z.strictObject({
 });
 
 export const checkpointConfig = z.strictObject({
-  every: z.int().min(0).default(0).describe('Steps between checkpoints; 0: at the end and when interrupted'),
+  every: z.int().min(0).default(0).describe('Steps between checkpoints; 0: by time alone'),
+  minutes: z
+    .number()
+    .min(0)
+    .max(10_080)
+    .default(10)
+    .describe('Minutes between checkpoints by time; 0: none; one is written at the end and when a run is stopped'),
   keep: positiveInt.default(2).describe('Newest checkpoints to keep'),
 });
 

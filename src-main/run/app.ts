@@ -26,7 +26,7 @@ import { sampleDevices } from '../device/load.ts';
 import type { NativeHold } from '../native.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { EventHub } from '../transport/events.ts';
-import { findCheckpoint } from './checkpoint.ts';
+import { findCheckpoint, wholeCheckpoint } from './checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { evaluateRun, exportRun } from './evaluateRun.ts';
 import { Datasets } from './datasets.ts';
@@ -57,6 +57,8 @@ export interface StartOptions {
 export interface ResumeOptions extends StartOptions {
   /** Goes on with a configuration that was changed in ways that change results. */
   acceptChanges?: boolean;
+  /** The checkpoint of this step, and not the newest whole one; 0: from the start. */
+  checkpoint?: number;
 }
 
 /** What the command line uses beyond the contract. */
@@ -194,7 +196,7 @@ class Lab {
     return run;
   }
 
-  /** A paused run goes on where it is; one that has ended starts from its newest checkpoint. */
+  /** A paused run goes on where it is; one that has ended starts from its newest whole checkpoint. */
   private async goOn(runId: string): Promise<RunSummary> {
     const run = this.runs.get(runId);
     if (run?.summary.state !== 'paused') return this.resume(runId);
@@ -279,7 +281,10 @@ class Lab {
     });
   }
 
-  async resume(runId: string, { force = false, acceptChanges = false }: ResumeOptions = {}): Promise<RunSummary> {
+  async resume(
+    runId: string,
+    { force = false, acceptChanges = false, checkpoint }: ResumeOptions = {},
+  ): Promise<RunSummary> {
     const folder = this.folder(runId);
     await folder.readState();
     return await this.beginning(async (holds) => {
@@ -287,15 +292,24 @@ class Lab {
       const summary = await folder.readState();
       if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
       const config = await folder.readConfig();
-      const step = await findCheckpoint(folder);
-      const warning = await acceptedChanges(folder, config, step, acceptChanges);
+      const hasNone = (await folder.checkpoints()).length === 0;
+      const from: Start =
+        checkpoint === 0 || (hasNone && checkpoint === undefined)
+          ? { kind: 'fresh', seed: config.training.seed }
+          : { kind: 'checkpoint', folder, step: checkpoint, optimizer: true };
+      const step = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, checkpoint);
+      const changed = await acceptedChanges(folder, config, from, acceptChanges);
       await this.planWithRoom(config, force);
       await folder.keepTrained();
-      if (warning) await folder.log(`warning: ${warning}`);
-      const from: Start = { kind: 'checkpoint', folder, step, optimizer: true };
+      const restarted = hasNone ? 'it had no checkpoint, and started again from step 0' : '';
+      const told = [restarted, changed].filter((sentence) => sentence !== '');
+      for (const sentence of told) await folder.log(`warning: ${sentence}`);
+      // What was said of steps that are trained anew is said no more, nor is their dataset compared with.
+      const before = from.kind === 'fresh' ? { warning: '', fingerprint: '' } : summary;
+      const warning = [before.warning, ...told].filter((sentence) => sentence !== '').join('; ');
       const { name, training } = config;
       const begun: RunSummary = { ...summary, name, step, steps: training.steps, state: 'preparing', reason: '' };
-      return this.launch(folder, config, warning ? { ...begun, warning } : begun, from, holds).summary;
+      return this.launch(folder, config, { ...begun, fingerprint: before.fingerprint, warning }, from, holds).summary;
     });
   }
 
@@ -411,11 +425,15 @@ async function taken(folder: RunFolder): Promise<NativeHold> {
 async function acceptedChanges(
   folder: RunFolder,
   { training }: RunConfig,
-  step: number,
+  from: Start,
   accept: boolean,
 ): Promise<string> {
   const trained = await folder.trained();
   const changes = trained ? changesOfResults(trained, await folder.toTrain()) : [];
+  const latest = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, from.step);
+  if (changes.length === 0 && latest <= training.steps) return '';
+  // Newer ones may be damaged, and then it goes on from an earlier one.
+  const { step } = from.kind === 'fresh' ? { step: 0 } : await wholeCheckpoint(folder, from.step);
   if (training.steps < step) changes.push(`training.steps, ${training.steps}, below the checkpoint of step ${step}`);
   if (changes.length === 0) return '';
   if (accept) return `from step ${step} on the run has another configuration: ${changes.join('; ')}`;

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
-import { findCheckpoint } from './checkpoint.ts';
+import { findCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
 import { exportStore } from './exportRun.ts';
 import type { Fleet } from './fleet.ts';
@@ -12,7 +12,7 @@ import type { PreparedRun } from './prepare.ts';
 import type { RunFolder } from './runFolder.ts';
 import { runTokenizer } from './runTokenizer.ts';
 
-/** Metrics of the full network at a checkpoint (default: the newest) on the evaluation samples of the run. */
+/** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord & Warned> {
   return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
     const startedAt = performance.now();
@@ -21,7 +21,7 @@ export async function evaluateRun(host: RunHost, folder: RunFolder, step?: numbe
   });
 }
 
-/** Exports the newest checkpoint (or `step`); default folder: the run's exports/step-N. */
+/** Exports the newest whole checkpoint (or `step`); default folder: the run's exports/step-N. */
 export async function exportRun(
   host: RunHost,
   folder: RunFolder,
@@ -36,23 +36,27 @@ export async function exportRun(
 }
 
 interface Warned {
-  /** What the user should know, one sentence. */
+  /** What the user should know: a checkpoint that is not the newest, other samples. */
   warning?: string;
 }
 
-/** Work with the checkpoint while the samples are looked at; the result says where they have changed. */
+/** Work with the checkpoint while the samples are looked at; the result says where they have changed, and where newer checkpoints are damaged. */
 async function withCheckpoint<T extends object>(
   host: RunHost,
   folder: RunFolder,
   step: number | undefined,
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
 ): Promise<T & Warned> {
-  const at = await findCheckpoint(folder, step);
+  let found: FoundCheckpoint = { step: await findCheckpoint(folder, step), isNewest: true, problems: [] };
   const prepared = await prepareFromHome(host, await folder.readConfig());
-  const fleet = await openFleet(host, prepared, { kind: 'checkpoint', folder, step: at, optimizer: false });
+  const from = { kind: 'checkpoint', folder, step, optimizer: false } as const;
+  const fleet = await openFleet(host, prepared, from, { onCheckpoint: (read) => (found = read) });
   try {
-    const [result, warning] = await Promise.all([work(fleet, prepared, at), datasetWarning(host.home, folder)]);
-    return warning === undefined ? result : { ...result, warning };
+    const { step: at, problems } = found;
+    const [result, otherSamples] = await Promise.all([work(fleet, prepared, at), datasetWarning(host.home, folder)]);
+    const olderOne = problems.length === 0 ? undefined : `this is of step ${at}, since ${problems.join('; ')}`;
+    const warnings = [olderOne, otherSamples].filter((sentence) => sentence !== undefined);
+    return warnings.length === 0 ? result : { ...result, warning: warnings.join('; ') };
   } finally {
     await fleet.close();
   }

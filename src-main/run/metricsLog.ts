@@ -1,20 +1,19 @@
 // Metrics of a run on disk: metrics.jsonl (a line per step or evaluation) and TensorBoard scalars.
 //
 // TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
-// {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}. Writes are queued
-// in order; a resumed run first drops the lines of the steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
+// {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}. Lines that the
+// disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
-import { appendFile, open, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import type { EvaluationRecord, MemoryRecord, StepColumns } from '../contract/run.ts';
 import { storageError } from '../data/files.ts';
+import { PatientAppend } from '../data/patientAppend.ts';
 import { ScalarLog } from '../export/tensorboard.ts';
 import { linesOf, stepMsOf, stepOf, stepSeries, workerSeries } from './metricLines.ts';
 
 export class MetricsLog {
-  private queue: Promise<void> = Promise.resolve();
-
   private constructor(
-    private readonly path: string,
+    private readonly file: PatientAppend,
     private readonly scalars: ScalarLog,
     /** Training time of the steps that were there when it was opened, in milliseconds. */
     readonly elapsedMs: number,
@@ -24,7 +23,7 @@ export class MetricsLog {
   static async open(folder: string, path: string, from: number): Promise<MetricsLog> {
     try {
       const elapsedMs = await dropFrom(path, from);
-      return new MetricsLog(path, await ScalarLog.open(folder, from + 1), elapsedMs);
+      return new MetricsLog(await PatientAppend.open(path), await ScalarLog.open(folder, from + 1), elapsedMs);
     } catch (error) {
       throw storageError(error, path);
     }
@@ -56,31 +55,28 @@ export class MetricsLog {
     this.append([JSON.stringify({ memory })], () => undefined);
   }
 
-  /** Waits until everything is written; fails with `storage` where something could not be. */
+  /** Tries to write everything. */
   async flush(): Promise<void> {
-    await this.queue;
+    await Promise.all([this.file.flush(), this.scalars.flush()]);
   }
 
+  /** What is not on the disk, one sentence; empty where all is. */
+  get loss(): string {
+    const { missing, problem } = this.file;
+    if (missing > 0) return `${missing} lines of metrics.jsonl are missing: ${problem}`;
+    return problem && `metrics wait to be written: ${problem}`;
+  }
+
+  /** Drops what cannot be written by now. */
   async close(): Promise<void> {
-    try {
-      await this.queue;
-    } finally {
-      await this.scalars.close();
-    }
+    await Promise.all([this.file.close(), this.scalars.close()]);
   }
 
   private append(lines: string[], scalars: () => void): void {
     if (lines.length === 0) return;
-    this.queue = this.queue.then(async () => {
-      try {
-        await appendFile(this.path, lines.map((line) => `${line}\n`).join(''));
-        scalars();
-        await this.scalars.flush();
-      } catch (error) {
-        throw storageError(error, this.path);
-      }
-    });
-    this.queue.catch(() => undefined);
+    this.file.add(Buffer.from(lines.map((line) => `${line}\n`).join('')), lines.length);
+    scalars();
+    void this.flush();
   }
 }
 

@@ -5,7 +5,7 @@ import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine } from '../device/discover.ts';
 import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
-import { readCheckpoint } from './checkpoint.ts';
+import { readCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
 import { readPlanFile } from './planFile.ts';
@@ -35,13 +35,20 @@ export async function prepareFromHome({ home, spawnDevice }: RunHost, config: Ru
 }
 
 export type Start =
-  { kind: 'fresh'; seed: number } | { kind: 'checkpoint'; folder: RunFolder; step: number; optimizer: boolean };
+  | { kind: 'fresh'; seed: number }
+  /** Without a step: the newest whole one. */
+  | { kind: 'checkpoint'; folder: RunFolder; step: number | undefined; optimizer: boolean };
+
+interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory' | 'unneeded'> {
+  /** The checkpoint that it starts from. */
+  onCheckpoint?(found: FoundCheckpoint): void;
+}
 
 export function openFleet(
   host: RunHost,
   prepared: PreparedRun,
   start: Start,
-  more: Pick<FleetOptions, 'onRecords' | 'onMemory' | 'unneeded'> = {},
+  { onCheckpoint, ...listeners }: Listeners = {},
 ): Promise<Fleet> {
   return Fleet.open({
     spawnDevice: host.spawnDevice,
@@ -54,11 +61,12 @@ export function openFleet(
         () => null,
         (error: unknown) => (error as Error).message,
       ),
-    fill: (store) =>
-      start.kind === 'fresh'
-        ? store.initialise(initSpecs(prepared.model), start.seed)
-        : readCheckpoint(start.folder, store, start.step, start.optimizer),
-    ...more,
+    fill: async (store) => {
+      if (start.kind === 'fresh') return store.initialise(initSpecs(prepared.model), start.seed);
+      const found = await readCheckpoint(start.folder, store, start.step, start.optimizer);
+      onCheckpoint?.(found);
+    },
+    ...listeners,
   });
 }
 

@@ -1,10 +1,12 @@
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { RunDetail } from '../contract/run.ts';
+import { isActive, type RunDetail, type RunSummary } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { readSafetensors } from '../export/safetensors.ts';
 import { builtWorker, cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { withSmallDisk } from '../testing/smallDisk.ts';
 import { exportStore } from './exportRun.ts';
 import { openFleet, prepareFromHome } from './openFleet.ts';
 import { RunFolder } from './runFolder.ts';
@@ -220,6 +222,154 @@ it('refuses a second run while one is active, and a damaged checkpoint at resume
   const summary = await lab.app.whenEnded(runId);
   expect(summary.state).toBe('failed');
   expect(summary.reason).toContain(values);
+});
+
+/** A run of 8 steps with checkpoints of 2, 4 and 6, as if it had been ended after step 6, in a lab that has just been opened. */
+async function cutOffRun() {
+  const config = smallConfig({ training: { steps: 8 }, checkpoint: { every: 2, keep: 4 } });
+  const { folder } = await runToEnd(await openLab(home), config);
+  const end = await checkpointBytes(folder, 8);
+  await rm(folder.checkpointPath(8), { recursive: true });
+  await folder.writeState({ ...(await folder.readState()), state: 'stopped', step: 6 });
+  return { lab: await openLab(home), folder, end };
+}
+
+/** Changes bytes of a file from the end on, as a bad disk would. */
+async function damage(path: string, change: (tail: Buffer) => void): Promise<void> {
+  const bytes = await readFile(path);
+  change(bytes.subarray(-400));
+  await writeFile(path, bytes);
+}
+
+it('a resume passes over damaged checkpoints, says so, and ends as if nothing had been', async () => {
+  const { lab, folder, end } = await cutOffRun();
+  await damage(join(folder.checkpointPath(6), 'optimizer.safetensors'), (tail) => (tail[100]! ^= 4));
+  await damage(join(folder.checkpointPath(4), 'values.safetensors'), (tail) => tail.fill(0));
+  await lab.app.resume(folder.id);
+  const summary = await lab.app.whenEnded(folder.id);
+  expect(summary).toMatchObject({ state: 'done', step: 8 });
+  expect(summary.warning).toMatch(
+    /it goes on from step 2, since .*step-00000006.optimizer\.safetensors is damaged.*step-00000004.values\.safetensors is damaged/,
+  );
+  expect(await checkpointBytes(folder, 8)).toEqual(end);
+  expect((await detailOf(lab, folder)).columns.step).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+});
+
+it('a resume goes back to the checkpoint that is named, or to the start, and later ones are replaced', async () => {
+  const { lab, folder, end } = await cutOffRun();
+  await expect(lab.app.resume(folder.id, { checkpoint: 5 })).rejects.toThrow(
+    'has no checkpoint of step 5; it has 2, 4, 6',
+  );
+  await damage(join(folder.checkpointPath(4), 'manifest.json'), (tail) => tail.fill(32));
+  await lab.app.resume(folder.id, { checkpoint: 4 });
+  expect(await lab.app.whenEnded(folder.id)).toMatchObject({ state: 'failed', step: 4 });
+  await lab.app.resume(folder.id, { checkpoint: 2 });
+  expect(await lab.app.whenEnded(folder.id)).toMatchObject({ state: 'done', step: 8, warning: '' });
+  expect(await checkpointBytes(folder, 8)).toEqual(end);
+  expect(await folder.checkpoints()).toEqual([2, 4, 6, 8]);
+});
+
+it('a run that is stopped right after it went back goes on from there, not from a later checkpoint', async () => {
+  const { lab, folder } = await cutOffRun();
+  await lab.app.resume(folder.id, { checkpoint: 2 });
+  expect(await lab.app.stop(folder.id)).toMatchObject({ state: 'stopped' });
+  const { step } = await folder.readState();
+  expect((await folder.checkpoints()).at(-1)).toBe(step);
+});
+
+it('an evaluation and an export are of the newest whole checkpoint, and say why', async () => {
+  const { lab, folder } = await cutOffRun();
+  expect(await lab.app.evaluate(folder.id)).not.toHaveProperty('warning');
+  await damage(join(folder.checkpointPath(6), 'values.safetensors'), (tail) => (tail[100]! ^= 4));
+  const warning: unknown = expect.stringMatching(
+    /^this is of step 4, since \S*step-00000006\Svalues\.safetensors is damaged: its bytes are not those that were written$/,
+  );
+  expect(await lab.app.evaluate(folder.id)).toMatchObject({ step: 4, warning });
+  expect(await lab.app.export(folder.id, 'safetensors', {})).toMatchObject({ step: 4, warning });
+  await expect(lab.app.evaluate(folder.id, 6)).rejects.toMatchObject({ code: 'checkpoint' });
+});
+
+it('fewer steps are compared with the checkpoint that a resume really goes on from', async () => {
+  const { lab, folder } = await cutOffRun();
+  const setSteps = (steps: number) =>
+    folder.changeConfig((config) => ({ ...config, training: { ...config.training, steps } }));
+  await setSteps(5);
+  await expect(lab.app.resume(folder.id)).rejects.toThrow('training.steps, 5, below the checkpoint of step 6');
+  await damage(join(folder.checkpointPath(6), 'optimizer.safetensors'), (tail) => (tail[100]! ^= 4));
+  await setSteps(3);
+  await expect(lab.app.resume(folder.id)).rejects.toThrow('training.steps, 3, below the checkpoint of step 4');
+  await setSteps(5);
+  await lab.app.resume(folder.id);
+  expect(await lab.app.whenEnded(folder.id)).toMatchObject({ state: 'done', step: 5, steps: 5 });
+  expect(await folder.checkpoints()).toEqual([2, 4, 5]);
+});
+
+it('a run without a checkpoint starts again from step 0', async () => {
+  const { lab, folder, end } = await cutOffRun();
+  for (const step of [2, 4, 6]) await rm(folder.checkpointPath(step), { recursive: true });
+  await lab.app.resume(folder.id);
+  const summary = await lab.app.whenEnded(folder.id);
+  expect(summary).toMatchObject({ state: 'done', step: 8 });
+  expect(summary.warning).toBe('it had no checkpoint, and started again from step 0');
+  expect(await checkpointBytes(folder, 8)).toEqual(end);
+});
+
+/** Uses a disk up to its last byte; returns what gives the room back. */
+async function fillUp(disk: string): Promise<() => Promise<void>> {
+  const path = join(disk, 'filler');
+  const file = await open(path, 'w');
+  for (let size = 2 ** 20; size > 0; size = size === 1 ? 0 : size >> 1)
+    while (await file.write(Buffer.alloc(size)).catch(() => undefined));
+  await file.close();
+  return () => rm(path);
+}
+
+it('a disk that is full for two seconds costs neither the run nor its metrics, also where it stops meanwhile', async (context) => {
+  const mounted = await withSmallDisk('size=40m', async (disk) => {
+    await cp(join(home, 'datasets'), join(disk, 'datasets'), { recursive: true });
+    const lab = await openLab(disk);
+    const runId = await lab.app.start(smallConfig({ training: { steps: 100_000 }, evaluation: { every: 20 } }));
+    const folder = new RunFolder(disk, runId);
+    await nextEvent(lab, 'stepsAppended');
+    const empty = await fillUp(disk);
+    await nextEvent(lab, 'evaluationAppended');
+    await nextEvent(lab, 'evaluationAppended');
+    const { handlers } = lab.app;
+    await handlers.checkpointRun({ runId }, { signal: AbortSignal.timeout(20_000) });
+    const during = (await detailOf(lab, folder)).summary;
+    expect(isActive(during.state)).toBe(true);
+    expect(during.warning).toMatch(/the checkpoint of step \d+ could not be written: .*full/);
+    const stopping = lab.app.stop(runId);
+    await delay(2000);
+    await empty();
+    const { state, step, warning } = await stopping;
+    expect([state, warning]).toEqual(['stopped', '']);
+    expect(await folder.checkpoints()).toEqual([step]);
+    const { columns, evaluations } = await detailOf(await openLab(disk), folder);
+    expect(columns.step).toEqual(Array.from({ length: step }, (_, index) => index));
+    expect(evaluations.length).toBe(Math.floor(step / 20));
+  });
+  if (!mounted) context.skip('a small file system cannot be mounted here (needs root)');
+});
+
+it('a checkpoint is written by time', async () => {
+  const lab = await openLab(home);
+  const runId = await lab.app.start(smallConfig({ training: { steps: 100_000 }, checkpoint: { minutes: 0.01 } }));
+  await nextEvent(lab, 'checkpointWritten');
+  await nextEvent(lab, 'checkpointWritten');
+  expect(await lab.app.stop(runId)).toMatchObject({ state: 'stopped' });
+});
+
+it('parameters are saved whatever else fails', async () => {
+  const lab = await openLab(home);
+  const runId = await lab.app.start(smallConfig({ training: { steps: 40 } }));
+  await nextEvent(lab, 'runChanged', (payload) => (payload as { summary: RunSummary }).summary.state === 'evaluating');
+  lab.processes.at(-1)!.kill();
+  const { state, reason } = await lab.app.whenEnded(runId);
+  expect([state, reason]).toEqual([
+    'failed',
+    expect.stringMatching(/SIGKILL while evaluating; the last checkpoint is of step 40$/),
+  ]);
 });
 
 it('tells an unknown dataset before any run folder exists', async () => {

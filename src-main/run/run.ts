@@ -1,8 +1,10 @@
 // The life of one run: prepare, train in segments between evaluations and checkpoints, evaluate, save, and say the truth about it.
 //
 // The owner of the run's state: every change is stored in state.json, then told as an event. stop() ends training at a step boundary with a
-// checkpoint, pause() holds it there; the loss of a device or a full disk ends the run as failed, with the last checkpoint as it was.
+// checkpoint, pause() holds it there; the loss of a device ends the run as failed, with the last checkpoint as it was. Weights come first:
+// they are saved before anything else is done, and when anything else has failed. What a full disk refuses meanwhile is tried again.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
 import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
@@ -13,7 +15,7 @@ import { contentFingerprint, knownFingerprint } from '../data/fingerprint.ts';
 import type { RunDevice } from '../device/discover.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
-import { writeCheckpoint } from './checkpoint.ts';
+import { writeCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import type { Fleet } from './fleet.ts';
 import { GradientWatch } from './gradientWatch.ts';
 import { measuredMemory } from './measuredMemory.ts';
@@ -32,6 +34,9 @@ const stepsEveryMs = 200;
 const summaryEveryMs = 1000;
 const gradientsEveryMs = 2000;
 const memoryLoggedEveryMs = 5000;
+/** Until a checkpoint that could not be written is tried again, and before each of the last tries at the end of a run. */
+const checkpointAgainMs = 30_000;
+const lastTriesMs = [500, 1000, 2000, 4000];
 
 export class Run {
   /** Last measured memory, by device. */
@@ -51,6 +56,14 @@ export class Run {
   private memoryLoggedAt = 0;
   /** Aborted when the run has ended. */
   private readonly over = new AbortController();
+  /** What the user should know, by its subject. */
+  private readonly warnings = new Map<string, string>();
+  /** Steps of the newest checkpoint of this run's parameters. */
+  private savedStep: number | undefined;
+  /** Whether the parameters are those of the current step: nobody trains. */
+  private isAtRest = false;
+  private isStored = false;
+  private checkpointDue: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly host: RunHost,
@@ -61,6 +74,7 @@ export class Run {
     from: Start,
   ) {
     this.curve = new LossCurveBuilder(current.curve, current.step);
+    if (current.warning !== '') this.warnings.set('before', current.warning);
     this.ended = this.live(from);
   }
 
@@ -112,6 +126,7 @@ export class Run {
       const prepared = await this.prepare(from);
       await this.train(prepared);
     } catch (error) {
+      await this.rescue();
       await this.fail(error);
     } finally {
       this.over.abort();
@@ -123,13 +138,15 @@ export class Run {
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
     const prepared = await prepareFromHome(this.host, this.config);
-    await this.lookAtDataset();
     await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
       unneeded: this.requests.stopped,
+      onCheckpoint: (found) => this.noticeCheckpoint(found),
     });
+    // Now it is known how many steps the checkpoint has that it goes on from.
+    await this.lookAtDataset();
     return prepared;
   }
 
@@ -140,21 +157,37 @@ export class Run {
     const before = this.current.fingerprint || dataset.fingerprint;
     const { step } = this.current;
     const since = step === 0 ? 'it was imported' : `the run's first ${step} steps: they were trained on other samples`;
-    const notice = async (found: string) => {
+    const notice = (found: string) => {
       this.current = { ...this.current, fingerprint: found };
-      if (found !== before) {
-        const warning = `dataset ${dataset.name} has changed since ${since}`;
-        await this.folder.log(`warning: ${warning}`);
-        this.current = { ...this.current, warning };
-      }
+      if (found !== before) this.warn('dataset', `dataset ${dataset.name} has changed since ${since}`);
       this.tell();
     };
     const known = await knownFingerprint(home, dataset);
-    await notice(known ?? before);
+    notice(known ?? before);
     if (known !== undefined) return;
     contentFingerprint(home, dataset, this.over.signal)
       .then(notice)
       .catch((error: unknown) => this.folder.log(`the dataset was not checked: ${(error as Error).message}`));
+  }
+
+  /** Says where the run goes on, where that is not its newest checkpoint. */
+  private noticeCheckpoint({ step, isNewest, problems }: FoundCheckpoint): void {
+    // Those of later steps go when the next is written, also where that is of this step.
+    if (isNewest) this.savedStep = step;
+    if (problems.length === 0) return;
+    this.current = { ...this.current, step };
+    this.curve = new LossCurveBuilder(this.current.curve, step);
+    this.warn('resume', `it goes on from step ${step}, since ${problems.join('; ')}`);
+  }
+
+  /** Tells the user in one sentence, once; an empty one takes back what was said of the subject. */
+  private warn(subject: string, sentence: string): void {
+    if ((this.warnings.get(subject) ?? '') === sentence) return;
+    if (sentence === '') this.warnings.delete(subject);
+    else this.warnings.set(subject, sentence);
+    void this.folder.log(sentence === '' ? `no longer so: ${subject}` : `warning: ${sentence}`);
+    this.current = { ...this.current, warning: [...this.warnings.values()].join('; ') };
+    this.tell();
   }
 
   private async train(prepared: PreparedRun): Promise<void> {
@@ -174,22 +207,36 @@ export class Run {
       setInterval(() => this.tellGradients(), gradientsEveryMs),
       setInterval(() => this.tell(), summaryEveryMs),
     ];
+    this.isAtRest = true;
+    this.dueIn(this.config.checkpoint.minutes * 60_000);
     try {
       while (this.current.step < training.steps && !this.requests.stop) {
         await this.segment(prepared, log);
         await this.serveRequests();
       }
+      await this.save(lastTriesMs);
       if (!this.requests.stop) await this.evaluate(prepared, log);
-      await this.save();
-      await log.flush();
-      await this.change(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? 'stopped on request' : '');
+      await this.closeLog(log);
+      await this.changeAtLast(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? 'stopped on request' : '');
     } finally {
       timers.forEach(clearInterval);
-      this.tellSteps(log);
-      this.tellGradients();
-      this.log = undefined;
-      await log.close();
+      clearTimeout(this.checkpointDue);
+      if (this.log) await this.closeLog(log);
     }
+  }
+
+  private async closeLog(log: MetricsLog): Promise<void> {
+    this.tellSteps(log);
+    this.tellGradients();
+    this.log = undefined;
+    await log.close();
+    this.warn('metrics', log.loss);
+  }
+
+  /** A checkpoint is asked for after so many milliseconds; 0: never. */
+  private dueIn(ms: number): void {
+    clearTimeout(this.checkpointDue);
+    if (ms > 0) this.checkpointDue = setTimeout(() => void this.checkpoint(), ms);
   }
 
   /** Trains up to the next evaluation or checkpoint, and does what is due there; the end of training has its own. */
@@ -199,25 +246,28 @@ export class Run {
     const from = this.current.step;
     const to = Math.min(nextDue(from, evaluation.every), nextDue(from, checkpoint.every), training.steps);
     const rates = Array.from({ length: to - from }, (_, offset) => learningRate(training, from + offset));
+    this.isAtRest = false;
     const { step } = await this.fleet!.train(from, rates);
+    this.isAtRest = true;
     this.current = { ...this.current, step };
     this.tellSteps(log);
     this.tellGradients();
     await log.flush();
+    this.warn('metrics', log.loss);
     if (this.requests.stop || step === training.steps || step === from) return;
+    if (checkpoint.every > 0 && step % checkpoint.every === 0) await this.trySave();
     if (evaluation.every > 0 && step % evaluation.every === 0) await this.evaluate(prepared, log);
-    if (checkpoint.every > 0 && step % checkpoint.every === 0) await this.save();
   }
 
   /** What was asked for meanwhile: a checkpoint now, a pause until it is ended. */
   private async serveRequests(): Promise<void> {
     const { requests } = this;
     if (!requests.stop) this.fleet!.clearStop();
-    if (requests.saveWanted) await this.save();
+    if (requests.saveWanted) await this.trySave();
     while (requests.pause && !requests.stop) {
       await this.change('paused');
       await this.fleet!.orLost(requests.standStill());
-      if (requests.saveWanted) await this.save();
+      if (requests.saveWanted) await this.trySave();
     }
     if (!requests.stop) this.fleet!.clearStop();
   }
@@ -235,11 +285,39 @@ export class Run {
     this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: record });
   }
 
-  private async save(): Promise<void> {
-    await this.change('saving');
-    await writeCheckpoint(this.folder, this.fleet!.store, this.current.step, this.config.checkpoint.keep);
-    this.events.emit('checkpointWritten', { runId: this.folder.id, step: this.current.step });
+  /** Writes a checkpoint, unless there is one of this step; tries again after each of the pauses. */
+  private async save(pauses: readonly number[] = []): Promise<void> {
+    const { step } = this.current;
+    if (this.savedStep !== step) {
+      await this.change('saving');
+      const write = () => writeCheckpoint(this.folder, this.fleet!.store, step, this.config.checkpoint.keep);
+      await patiently(write, pauses);
+      this.savedStep = step;
+      this.events.emit('checkpointWritten', { runId: this.folder.id, step });
+    }
+    this.warn('checkpoint', '');
     this.requests.saved();
+    this.dueIn(this.config.checkpoint.minutes * 60_000);
+  }
+
+  /** Writes a checkpoint while the run goes on; where that fails, it goes on without, and tries again later. */
+  private async trySave(): Promise<void> {
+    try {
+      await this.save();
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.warn('checkpoint', `the checkpoint of step ${this.current.step} could not be written: ${error.message}`);
+      this.requests.saved();
+      this.dueIn(checkpointAgainMs);
+    }
+  }
+
+  /** Saves the parameters of a run that something has ended, where they are those of a step. */
+  private async rescue(): Promise<void> {
+    if (!this.isAtRest || !this.fleet || this.current.step === 0) return;
+    const { state } = this.current;
+    await this.save().catch((error: unknown) => this.folder.log(`the parameters could not be saved: ${String(error)}`));
+    this.current = { ...this.current, state };
   }
 
   private async fail(error: unknown): Promise<void> {
@@ -251,10 +329,7 @@ export class Run {
     const resumable = error instanceof UserError && (error.code === 'device' || error.code === 'storage');
     if (!(error instanceof UserError))
       await this.folder.log(error instanceof Error ? (error.stack ?? sentence) : sentence);
-    await this.change('failed', resumable ? `${sentence}${at}; ${saved}` : sentence).catch(() => {
-      this.current = { ...this.current, state: 'failed', reason: sentence };
-      this.tell();
-    });
+    await this.changeAtLast('failed', resumable ? `${sentence}${at}; ${saved}` : sentence);
   }
 
   private async change(state: RunState, reason = ''): Promise<void> {
@@ -262,12 +337,29 @@ export class Run {
     this.current = { ...this.current, state, reason };
     await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
     try {
-      await this.folder.writeState(this.current);
-      if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
-      this.storedGradients = this.gradients;
+      await this.store();
+    } catch (error) {
+      // A run that has begun does not end for that: the next change is stored as well.
+      if (!this.isStored || !isRefusal(error)) throw error;
+      await this.folder.log(`the state could not be stored: ${error.message}`);
     } finally {
       this.tell();
     }
+  }
+
+  /** To a state that the run ends with; told in any case. */
+  private async changeAtLast(state: RunState, reason: string): Promise<void> {
+    this.current = { ...this.current, state, reason };
+    await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
+    await patiently(() => this.store(), lastTriesMs).catch(() => undefined);
+    this.tell();
+  }
+
+  private async store(): Promise<void> {
+    await this.folder.writeState(this.current);
+    if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
+    this.storedGradients = this.gradients;
+    this.isStored = true;
   }
 
   private tell(): void {
@@ -308,6 +400,22 @@ export class Run {
     this.memoryLoggedAt = performance.now();
     this.log?.appendMemory(memory);
   }
+}
+
+/** A disk that refuses to write. */
+const isRefusal = (error: unknown): error is UserError => error instanceof UserError && error.code === 'storage';
+
+/** Does what a disk may refuse, again after each of the pauses. */
+async function patiently(work: () => Promise<void>, pauses: readonly number[]): Promise<void> {
+  for (const pause of pauses) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await delay(pause);
+    }
+  }
+  await work();
 }
 
 /** The next multiple of `every` after `step`; never, where it is 0. */

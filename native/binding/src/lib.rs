@@ -5,7 +5,7 @@ pub mod data;
 mod device;
 pub mod hold;
 pub mod nvidia;
-mod store;
+pub mod store;
 pub mod timing;
 pub mod tokenizer;
 
@@ -23,7 +23,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 6;
+const INTERFACE_VERSION: u32 = 7;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -22,18 +22,19 @@ pub struct NativeStore {
 /// Work on the store that runs off the JavaScript thread.
 pub struct Job(Option<Work>);
 
-type Work = Box<dyn FnOnce() -> Result<()> + Send>;
+/// What it gives back: the digest of a file.
+type Work = Box<dyn FnOnce() -> Result<Option<String>> + Send>;
 
 impl Task for Job {
-    type Output = ();
-    type JsValue = ();
+    type Output = Option<String>;
+    type JsValue = Option<String>;
 
-    fn compute(&mut self) -> napi::Result<()> {
-        self.0.take().map_or(Ok(()), |work| guarded(work).map_err(raise))
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        self.0.take().map_or(Ok(None), |work| guarded(work).map_err(raise))
     }
 
-    fn resolve(&mut self, _env: Env, _output: ()) -> napi::Result<()> {
-        Ok(())
+    fn resolve(&mut self, _env: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(output)
     }
 }
 
@@ -47,7 +48,7 @@ impl NativeStore {
         store.clone().ok_or_else(|| Error::Internal("the store is closed".into()))
     }
 
-    fn job(&self, work: impl FnOnce(&Store) -> Result<()> + Send + 'static) -> AsyncTask<Job> {
+    fn job(&self, work: impl FnOnce(&Store) -> Result<Option<String>> + Send + 'static) -> AsyncTask<Job> {
         let store = self.open();
         AsyncTask::new(Job(Some(Box::new(move || work(&*store?)))))
     }
@@ -59,6 +60,12 @@ impl NativeStore {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// The digest of a file that a store has written, as the file is now.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn file_digest(path: String) -> AsyncTask<Job> {
+    AsyncTask::new(Job(Some(Box::new(move || state::digest(path.as_ref()).map(Some)))))
 }
 
 #[napi]
@@ -73,28 +80,28 @@ impl NativeStore {
     }
 
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn read_values(&self, path: String) -> AsyncTask<Job> {
-        self.job(move |store| state::read_values(store, path.as_ref()))
+    pub fn read_values(&self, path: String, digest: Option<String>) -> AsyncTask<Job> {
+        self.job(move |store| state::read_values(store, path.as_ref(), digest.as_deref()).map(|()| None))
     }
 
-    #[napi(ts_return_type = "Promise<void>")]
+    #[napi(ts_return_type = "Promise<string>")]
     pub fn write_values(&self, path: String, options: WriteOptions) -> AsyncTask<Job> {
-        self.job(move |store| state::write_values(store, path.as_ref(), &options.into()))
+        self.job(move |store| state::write_values(store, path.as_ref(), &options.into()).map(Some))
     }
 
-    #[napi(ts_return_type = "Promise<void>")]
+    #[napi(ts_return_type = "Promise<string>")]
     pub fn write_gradients(&self, path: String) -> AsyncTask<Job> {
-        self.job(move |store| state::write_gradients(store, path.as_ref()))
+        self.job(move |store| state::write_gradients(store, path.as_ref()).map(Some))
     }
 
-    #[napi(ts_return_type = "Promise<void>")]
+    #[napi(ts_return_type = "Promise<string>")]
     pub fn write_optimizer(&self, path: String) -> AsyncTask<Job> {
-        self.job(move |store| state::write_optimizer(store, path.as_ref()))
+        self.job(move |store| state::write_optimizer(store, path.as_ref()).map(Some))
     }
 
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn read_optimizer(&self, path: String) -> AsyncTask<Job> {
-        self.job(move |store| state::read_optimizer(store, path.as_ref()))
+    pub fn read_optimizer(&self, path: String, digest: Option<String>) -> AsyncTask<Job> {
+        self.job(move |store| state::read_optimizer(store, path.as_ref(), digest.as_deref()).map(|()| None))
     }
 
     #[napi]

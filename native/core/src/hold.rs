@@ -66,8 +66,9 @@ mod tests {
                         let Some(file) = hold(&path).unwrap() else { continue };
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         taken.fetch_add(1, Ordering::SeqCst);
-                        std::fs::remove_file(&path).unwrap();
                         inside.fetch_sub(1, Ordering::SeqCst);
+                        // From here on the next one may make another file, and take that.
+                        std::fs::remove_file(&path).unwrap();
                         drop(file);
                     }
                 });

@@ -1,7 +1,8 @@
 //! Files of tensors (safetensors) in library layout: values, optimizer state, averaged gradients.
 //!
 //! Written tensor by tensor, so that no second copy of the model is in memory, and synced; a file that could not be written whole is
-//! removed. Read through a mapping, with every shape checked before anything changes.
+//! removed. Its digest (BLAKE3) is taken while it is written. Read through a mapping, with the digest and every shape checked before
+//! anything changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -55,7 +56,8 @@ fn slot_names(slots: usize) -> &'static [&'static str] {
     }
 }
 
-pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -> Result<()> {
+/// Returns the digest of the file.
+pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -> Result<String> {
     let layout = store.layout();
     for tensor in &options.int64 {
         let fits = tensor.shape.iter().product::<usize>() == tensor.values.len();
@@ -78,7 +80,7 @@ pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -
     write(path, &layout.tensors.iter().filter(wanted).map(entry).collect::<Vec<_>>(), &options.int64, &options.metadata)
 }
 
-pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<()> {
+pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<String> {
     let parameters = store.layout().tensors.iter().enumerate().filter(|(_, tensor)| tensor.kind == TensorKind::Parameter);
     let entry = |(index, tensor): (usize, &'a Tensor)| {
         let fill = Box::new(move |buffer: &mut [f32]| reduce::averaged_gradient(store, index, buffer));
@@ -87,7 +89,7 @@ pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<()> {
     write(path, &parameters.map(entry).collect::<Vec<_>>(), &[], &BTreeMap::new())
 }
 
-pub fn write_optimizer(store: &Store, path: &Path) -> Result<()> {
+pub fn write_optimizer(store: &Store, path: &Path) -> Result<String> {
     let mut entries = Vec::new();
     for (slot, name) in slot_names(store.layout().optimizer_slots).iter().enumerate() {
         for tensor in store.layout().of_kind(TensorKind::Parameter) {
@@ -100,24 +102,37 @@ pub fn write_optimizer(store: &Store, path: &Path) -> Result<()> {
     write(path, &entries, &[], &BTreeMap::new())
 }
 
-pub fn read_values(store: &Store, path: &Path) -> Result<()> {
+/// `digest`: what `write_values` has returned; `None`: it is not known.
+pub fn read_values(store: &Store, path: &Path, digest: Option<&str>) -> Result<()> {
     let targets = store.layout().tensors.iter().map(|tensor| (tensor.name.clone(), tensor, Area::Values)).collect();
-    read(store, path, targets)
+    read(store, path, digest, targets)
 }
 
-pub fn read_optimizer(store: &Store, path: &Path) -> Result<()> {
+pub fn read_optimizer(store: &Store, path: &Path, digest: Option<&str>) -> Result<()> {
     let mut targets = Vec::new();
     for (slot, name) in slot_names(store.layout().optimizer_slots).iter().enumerate() {
         for tensor in store.layout().of_kind(TensorKind::Parameter) {
             targets.push((format!("{name}/{}", tensor.name), tensor, Area::Slot(slot)));
         }
     }
-    read(store, path, targets)
+    read(store, path, digest, targets)
+}
+
+/// The digest of a file as it is now.
+pub fn digest(path: &Path) -> Result<String> {
+    Ok(digest_of(&map_file(path, Error::Checkpoint)?))
+}
+
+fn digest_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 /// Checks all targets, then fills them.
-fn read(store: &Store, path: &Path, targets: Vec<(String, &Tensor, Area)>) -> Result<()> {
+fn read(store: &Store, path: &Path, digest: Option<&str>, targets: Vec<(String, &Tensor, Area)>) -> Result<()> {
     let file = map_file(path, Error::Checkpoint)?;
+    if digest.is_some_and(|digest| digest_of(&file) != digest) {
+        return Err(Error::Checkpoint(format!("{} is damaged: its bytes are not those that were written", path.display())));
+    }
     let damaged = |e| Error::Checkpoint(format!("{} is not a safetensors file: {e}", path.display()));
     let tensors = SafeTensors::deserialize(&file).map_err(damaged)?;
     let mut sources = Vec::new();
@@ -141,7 +156,7 @@ fn read(store: &Store, path: &Path, targets: Vec<(String, &Tensor, Area)>) -> Re
 }
 
 /// Writes and syncs a file, or removes it.
-fn write(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> Result<()> {
+fn write(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> Result<String> {
     let written = write_file(path, entries, int64, metadata);
     if written.is_err() {
         let _ = std::fs::remove_file(path);
@@ -149,8 +164,8 @@ fn write(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTree
     written.map_err(|e| Error::storage(format!("writing {}", path.display()), &e))
 }
 
-fn write_file(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> std::io::Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+fn write_file(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &BTreeMap<String, String>) -> std::io::Result<String> {
+    let mut file = BufWriter::with_capacity(1 << 20, Hashed { file: File::create(path)?, hasher: Box::default() });
     let header = header(entries, int64, metadata);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(header.as_bytes())?;
@@ -165,7 +180,27 @@ fn write_file(path: &Path, entries: &[Entry], int64: &[Int64Tensor], metadata: &
         entry.tensor.to_library(&stored, &mut library);
         write_floats(&mut file, &library)?;
     }
-    file.into_inner()?.sync_all()
+    let Hashed { file, hasher } = file.into_inner()?;
+    file.sync_all()?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// A file, and the digest of what was written to it.
+struct Hashed {
+    file: File,
+    hasher: Box<blake3::Hasher>,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn write_floats(file: &mut impl Write, floats: &[f32]) -> std::io::Result<()> {

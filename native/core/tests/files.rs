@@ -67,13 +67,13 @@ fn values_go_out_and_come_back_in_library_layout_whatever_the_masks() {
     let path = folder.path().join("values.safetensors");
     state::write_values(&masked, &path, &WriteOptions::default()).unwrap();
     assert_eq!(tensor(&path, "conv"), (vec![2, 3, 2], vec![0.5, 1.5, 4.5, 5.5, 8.5, 9.5, 2.5, 3.5, 6.5, 7.5, 10.5, 11.5]));
-    state::read_values(&whole, &path).unwrap();
+    state::read_values(&whole, &path, None).unwrap();
     assert_eq!(tensors(&whole, Area::Values), tensors(&masked, Area::Values));
 
     let path = folder.path().join("optimizer.safetensors");
     state::write_optimizer(&masked, &path).unwrap();
     assert_eq!(tensor(&path, "exp_avg_sq/bias"), (vec![4], vec![216.5, 217.5, 218.5, 219.5]));
-    state::read_optimizer(&whole, &path).unwrap();
+    state::read_optimizer(&whole, &path, None).unwrap();
     for slot in [Area::Slot(0), Area::Slot(1)] {
         assert_eq!(tensors(&whole, slot), tensors(&masked, slot));
     }
@@ -133,11 +133,30 @@ fn a_checkpoint_of_another_model_changes_nothing_and_says_what_differs() {
     ] {
         std::fs::write(&other, bytes).unwrap();
         store.write(Area::Values, 0..4).fill(3.0);
-        assert_eq!(state::read_values(&store, &other), Err(Error::Checkpoint(expected)));
+        assert_eq!(state::read_values(&store, &other, None), Err(Error::Checkpoint(expected)));
         assert_eq!(store.read(Area::Values, 0..4), [3.0; 4]);
     }
     let missing = folder.path().join("none");
-    assert_eq!(state::read_values(&store, &missing), Err(Error::Checkpoint(format!("there is no file {}", missing.display()))));
+    assert_eq!(state::read_values(&store, &missing, None), Err(Error::Checkpoint(format!("there is no file {}", missing.display()))));
+}
+
+#[test]
+fn a_file_whose_bytes_have_changed_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, path) = (store(folder.path(), "a", true), folder.path().join("optimizer.safetensors"));
+    count_up(&store);
+    let digest = state::write_optimizer(&store, &path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert_eq!(digest, blake3::hash(&bytes).to_hex().as_str());
+    assert_eq!(state::digest(&path), Ok(digest.clone()));
+    state::read_optimizer(&store, &path, Some(&digest)).unwrap();
+    let middle = bytes.len() - 20;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    store.write(Area::Slot(0), 0..4).fill(3.0);
+    let expected = format!("{} is damaged: its bytes are not those that were written", path.display());
+    assert_eq!(state::read_optimizer(&store, &path, Some(&digest)), Err(Error::Checkpoint(expected)));
+    assert_eq!(store.read(Area::Slot(0), 0..4), [3.0; 4]);
 }
 
 #[cfg(target_os = "linux")]
