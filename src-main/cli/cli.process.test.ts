@@ -241,7 +241,7 @@ describe('names that would act on a terminal', () => {
   /** What a command prints: it acts on nothing, and has the name once spelt out. */
   async function printed(args: string[], folder = home): Promise<string> {
     const { stdout, stderr } = await sdp(args, folder);
-     
+
     expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]|^sdp: all is well/m);
     return stdout + stderr;
   }

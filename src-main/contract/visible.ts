@@ -3,7 +3,6 @@
 // Control characters (escape sequences of terminals, line ends) and those that change the direction of text are spelt out, so that a name
 // neither acts nor looks like something else.
 
- 
 const acting = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** One line, whatever is in it: `\x1b` in the place of an escape, `\n` of a line end. */
