@@ -309,7 +309,7 @@ export interface TimeGraphOptions {
 }
 
 export interface GraphTiming {
-  /** One per repeat; inputs and outputs stay on the device. On WebGPU reading the smallest output back is counted in, since nothing else waits for a run. */
+  /** One per repeat, at least three, but no more once they took a second; inputs and outputs stay on the device. On WebGPU reading the smallest output back is counted in, since nothing else waits for a run. */
   ms: number[];
   /** After the last run, in the graph's order. */
   outputs: Float32Array[];

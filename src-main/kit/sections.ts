@@ -15,7 +15,7 @@ export const sections: readonly Section[] = [
   firstCaseSection,
   formulationsSection,
   stepSection('resnet', 'Steps beside PyTorch: ResNet', 60),
-  stepSection('llama', 'Steps beside PyTorch: LLaMA', 60),
+  stepSection('llama', 'Steps beside PyTorch: LLaMA', 75),
   stepSection('swin', 'Steps beside PyTorch: Swin Transformer', 60),
   casesSection,
   copiesSection,

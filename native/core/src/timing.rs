@@ -8,7 +8,7 @@
 
 use std::ffi::CString;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ort::AsPointer;
 use ort::environment::Environment;
@@ -21,6 +21,10 @@ use crate::init;
 use crate::provider::{DeviceBuffers, Provider, Role, TensorValue};
 use crate::runtime::{self, Private, runtime_error};
 use crate::spec::{DeviceKind, InitKind, InitSpec};
+
+/// A graph that is slow is run less often than asked for: no more once so much time has passed, but so often in any case.
+const LONGEST: Duration = Duration::from_secs(1);
+const FEWEST: usize = 3;
 
 #[derive(Debug, Clone)]
 pub struct TimingOptions {
@@ -38,7 +42,7 @@ pub struct TimingOptions {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
-    /// One per repeat, in milliseconds.
+    /// One per repeat, in milliseconds; fewer for a slow graph.
     pub ms: Vec<f64>,
     /// Content of each output after the last run, in the graph's order.
     pub outputs: Vec<Vec<f32>>,
@@ -59,13 +63,18 @@ fn time(environment: &Environment, options: &TimingOptions) -> Result<Timing> {
     let builder = runtime::builder(environment, options.threads, None).map_err(runtime_error)?;
     let mut bound = Bound::new(environment, &provider, provider.build(builder, &options.onnx)?, options.seed)?;
     let wait = options.kind == DeviceKind::WebGpu;
-    (0..options.warm_ups).try_for_each(|_| bound.run(wait)).map_err(runtime_error)?;
-    let mut ms = Vec::with_capacity(options.repeats);
-    for _ in 0..options.repeats {
-        let start = Instant::now();
-        bound.run(wait).map_err(runtime_error)?;
-        ms.push(start.elapsed().as_secs_f64() * 1e3);
-    }
+    let mut timed = |runs: usize| -> Result<Vec<f64>> {
+        let begin = Instant::now();
+        let mut ms = Vec::with_capacity(runs);
+        while ms.len() < runs.min(FEWEST) || (ms.len() < runs && begin.elapsed() < LONGEST) {
+            let start = Instant::now();
+            bound.run(wait).map_err(runtime_error)?;
+            ms.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(ms)
+    };
+    timed(options.warm_ups)?;
+    let ms = timed(options.repeats)?;
     Ok(Timing { ms, outputs: bound.outputs().map_err(runtime_error)? })
 }
 
