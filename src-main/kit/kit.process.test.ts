@@ -1,7 +1,7 @@
 // The kit as built, on devices that this machine has. The whole pass from the packed folder is in scripts/portable.process.test.mjs.
 
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -103,10 +103,12 @@ test('results that no file takes are printed', async () => {
     env: { ...process.env, SDP_KIT_TEST: out },
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
-  let output = '';
+  let [output, isGone] = ['', false];
   for await (const data of child.stdout) {
     output += String(data);
-    if (output.includes('One reference case')) await rm(folder, { recursive: true, force: true });
+    if (isGone || !output.includes('One reference case')) continue;
+    await rename(folder, `${folder} away`);
+    isGone = true;
   }
   expect(output).toContain('| resnet-ddp |');
   expect(output).toContain(
@@ -151,15 +153,10 @@ test.skipIf(!softwareVulkan)(
   `the sections run on WebGPU, ${onSoftwareVulkan}`,
   async () => {
     const { code, report, output } = await kit(
-      ['--device', 'webgpu:0', '--only', 'case,llama,copies,mixed'],
+      ['--device', 'webgpu:0', '--only', 'case,llama,copies'],
       softwareVulkan!,
     );
-    expect(states(report), output + JSON.stringify(report)).toEqual({
-      case: 'ok',
-      llama: 'ok',
-      copies: 'ok',
-      mixed: 'ok',
-    });
+    expect(states(report), output + JSON.stringify(report)).toEqual({ case: 'ok', llama: 'ok', copies: 'ok' });
     expect(code).toBe(0);
     const steps = report.sections.find(({ name }) => name === 'llama')!.tables[0]!.rows;
     expect(steps.map(([regime]) => regime)).toEqual(['ddp', 'block-forward', 'neuron-forward']);
