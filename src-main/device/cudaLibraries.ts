@@ -5,6 +5,7 @@
 // folder or the environment names goes first in any case. Loaded in the order of `preload`, they serve whoever asks for their names later.
 
 import { dirname, join } from 'node:path';
+import type { Device } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { native, type NvidiaLibrary } from '../native.ts';
 import { isFile, isNvidiaName, libraryPlaces, type Machine, type Place } from './libraryPlaces.ts';
@@ -46,6 +47,11 @@ export function cudaLibraries(runtimeLibrary: string, machine?: Partial<Machine>
   const searched = search(runtimeLibrary, { root: '/', env: process.env });
   known.set(runtimeLibrary, searched);
   return searched;
+}
+
+/** What a device of this kind loads before the provider beside this runtime. */
+export async function preloadFor(kind: Device['kind'], runtimeLibrary: string): Promise<string[]> {
+  return kind === 'cuda' ? (await cudaLibraries(runtimeLibrary)).preload : [];
 }
 
 async function search(runtimeLibrary: string, machine: Machine): Promise<CudaLibraries> {

@@ -11,7 +11,7 @@ import {
   type TrainingGraph,
 } from '../contract/deviceMessages.ts';
 import type { MemoryBytes } from '../contract/plan.ts';
-import { cudaLibraries } from '../device/cudaLibraries.ts';
+import { preloadFor } from '../device/cudaLibraries.ts';
 import { assignMasks } from '../masks/assign.ts';
 import { predictDevice, sessionMemory } from '../memory/predict.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
@@ -108,6 +108,7 @@ export class Engine {
       evaluation: { source, batch: options.batch, statisticsBatches: 0, branchScale: 1 },
     });
     const store = native().createStore(storePath, setup.layout);
+    let opened: NativeDevice | undefined;
     try {
       store.initialise(initSpecs(model), 1);
       await store.writeValues(join(folder, 'init.safetensors'), {
@@ -116,9 +117,9 @@ export class Engine {
         int64: [],
         metadata: {},
       });
-      const opened = await native().openDevice({
+      opened = await native().openDevice({
         runtimeLibrary: runtimeLibrary(),
-        preload: device.kind === 'cuda' ? (await cudaLibraries(runtimeLibrary())).preload : [],
+        preload: await preloadFor(device.kind, runtimeLibrary()),
         storePath,
         participant: 0,
         kind: device.kind,
@@ -149,6 +150,7 @@ export class Engine {
       });
       return new Engine(opened, store, predicted, session, setup, options.learningRate);
     } catch (error) {
+      opened?.close();
       store.close();
       throw error;
     }

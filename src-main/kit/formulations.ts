@@ -3,7 +3,7 @@
 
 import { formulationsOf, type Formulation } from '../graph/lower/formulations.ts';
 import { formulationGraph, formulationSubjects, shapeClassOf, type FormulationSubject } from '../graph/lower/timing.ts';
-import { cudaLibraries } from '../device/cudaLibraries.ts';
+import { preloadFor } from '../device/cudaLibraries.ts';
 import { native } from '../native.ts';
 import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
 import { type KitContext, median, type Section, type SectionLog } from './section.ts';
@@ -22,7 +22,7 @@ const sameResult = 1e-3;
 async function timeFormulations(context: KitContext, log: SectionLog): Promise<void> {
   log.note('Milliseconds of one run (medians); results compared with those of the first formulation that works.');
   const { device, quick } = context;
-  const preload = device.kind === 'cuda' ? (await cudaLibraries(runtimeLibrary())).preload : [];
+  const preload = await preloadFor(device.kind, runtimeLibrary());
   const row = log.table('', ['operator', 'shape', 'formulation', 'ms', 'differs by', 'beside the best']);
   const best: Ranking[] = [];
   const all = formulationSubjects();

@@ -4,7 +4,7 @@
 
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
-import { cudaLibraries } from '../device/cudaLibraries.ts';
+import { preloadFor } from '../device/cudaLibraries.ts';
 import { GraphBuilder } from '../graph/graph.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import { mul } from '../graph/ops/elementwise.ts';
@@ -53,7 +53,13 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
       return { logits: [...logits.filter((_, index) => Math.floor(index / classes) % every === 0)] };
     },
     probe: async ({ kind, index }) => ({
-      name: await native().probeDevice(runtimeLibrary(), kind, index, probeGraph(), await preloadFor(kind)),
+      name: await native().probeDevice(
+        runtimeLibrary(),
+        kind,
+        index,
+        probeGraph(),
+        await preloadFor(kind, runtimeLibrary()),
+      ),
     }),
     close: () => {
       prepared?.device.close();
@@ -70,11 +76,6 @@ function probeGraph(): Uint8Array {
   return toOnnx(g.build());
 }
 
-/** Libraries that the provider of a device asks for. */
-async function preloadFor(kind: DeviceSetup['device']['kind']): Promise<string[]> {
-  return kind === 'cuda' ? (await cudaLibraries(runtimeLibrary())).preload : [];
-}
-
 async function prepare(setup: DeviceSetup): Promise<Prepared> {
   const { kind, index, threads } = setup.device;
   const { storePath, participant } = setup;
@@ -85,7 +86,7 @@ async function prepare(setup: DeviceSetup): Promise<Prepared> {
     kind,
     index,
     threads,
-    preload: await preloadFor(kind),
+    preload: await preloadFor(kind, runtimeLibrary()),
     customOps: customOps(),
   });
   const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
