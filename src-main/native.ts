@@ -233,6 +233,14 @@ export interface GradientNorms {
   disagreement: number[];
 }
 
+/** How far a participant is. */
+export interface Progress {
+  /** Rises with everything that it gets done: calls, micro-batches, barriers. */
+  beats: number;
+  /** Whether it waits for others. */
+  waiting: boolean;
+}
+
 /** Owned by the main process: creates and removes the mapping, reads and writes whole states. */
 export interface NativeStore {
   /** Draws initial parameters; `inits` by tensor index. */
@@ -258,6 +266,10 @@ export interface NativeStore {
   /** The running train() of every participant ends after the current step. Cleared by `clearStop`. */
   requestStop(): void;
   clearStop(): void;
+  /** How far each participant is. */
+  progress(): Progress[];
+  /** Steps whose update is done since the store was made; null while one is in progress, and for good where a participant was lost in it. */
+  updates(): number | null;
   /** The gradients of a step to come are measured; those of the last step of a train() are in any case. */
   requestNorms(): void;
   /** What was last measured; null before that, and in the moment in which it is done. `rows[t]`: row of tensor t, of `count`. */
@@ -446,7 +458,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 7;
+export const nativeVersion = 8;
 
 let addon: NativeAddon | undefined;
 

@@ -124,14 +124,56 @@ it('a signal to the process group while it evaluates a checkpoint leaves nothing
   expectNothingLeft(child.pid!);
 });
 
-it('a second Ctrl-C ends at once, with a device that stands still', async () => {
-  const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
-  const lines = createInterface(child.stdout!);
-  await new Promise<void>((resolve) => lines.on('line', (text) => text.includes('stepsAppended') && resolve()));
-  process.kill(childrenOf(child.pid!)[0]!, 'SIGSTOP');
-  child.kill('SIGINT');
-  await sleep(1500);
-  child.kill('SIGINT');
-  expect(await ended).toBe(1);
-  await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
+describe('with a device that stands still', () => {
+  it('the first Ctrl-C ends a run, and says which device it was', async () => {
+    const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
+    const lines: Line[] = [];
+    createInterface(child.stdout!).on('line', (text) => lines.push(JSON.parse(text) as Line));
+    await expect.poll(() => lines.some(({ event }) => event === 'stepsAppended'), { timeout: 20_000 }).toBe(true);
+    const [victim] = childrenOf(child.pid!);
+    process.kill(victim!, 'SIGSTOP');
+    process.kill(-child.pid!, 'SIGINT');
+    const code = await ended;
+    const { state, reason } = lines.at(-1)!.summary!;
+    // A step that was being updated cannot be left off.
+    expect([code, state]).toEqual(state === 'failed' ? [1, 'failed'] : [0, 'stopped']);
+    expect(reason).toContain(`(process ${victim})`);
+    expectNothingLeft(child.pid!);
+  });
+
+  it('the first Ctrl-C ends a run whose devices start', async () => {
+    const { child, ended } = start(['train', config, '--json']);
+    const lines: Line[] = [];
+    createInterface(child.stdout!).on('line', (text) => lines.push(JSON.parse(text) as Line));
+    await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
+    childrenOf(child.pid!).forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    child.kill('SIGINT');
+    expect(await ended).toBe(0);
+    expect(lines.at(-1)!.summary).toMatchObject({ state: 'stopped', step: 0 });
+    expectNothingLeft(child.pid!);
+  });
+
+  it('a second Ctrl-C ends at once', async () => {
+    const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
+    const lines = createInterface(child.stdout!);
+    await new Promise<void>((resolve) => lines.on('line', (text) => text.includes('stepsAppended') && resolve()));
+    process.kill(childrenOf(child.pid!)[0]!, 'SIGSTOP');
+    child.kill('SIGINT');
+    await sleep(1500);
+    child.kill('SIGINT');
+    expect(await ended).toBe(1);
+    await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
+  });
+
+  it('Ctrl-C ends an evaluation', async () => {
+    const trained = start(['train', config, '--json']);
+    let id = '';
+    for await (const text of createInterface(trained.child.stdout!)) id = (JSON.parse(text) as Line).summary?.id ?? id;
+    const { child, ended } = start(['evaluate', id]);
+    await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
+    childrenOf(child.pid!).forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    process.kill(-child.pid!, 'SIGINT');
+    expect(await ended).toBe(130);
+    await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
+  });
 });

@@ -2,7 +2,7 @@
 // no name acts on it.
 
 import type { Diagnosis } from '../contract/doctor.ts';
-import type { RunSummary } from '../contract/run.ts';
+import { stoppedOnRequest, type RunSummary } from '../contract/run.ts';
 import { visible, visibleJson } from '../contract/visible.ts';
 
 export function printJson(value: unknown): void {
@@ -58,6 +58,7 @@ export function printEnd(summary: RunSummary, json: boolean): void {
   printLine(
     `run ${summary.id} ${summary.state} at step ${summary.step} of ${summary.steps}${metric === null ? '' : `, ${metric}`}`,
   );
+  if (summary.state === 'stopped' && summary.reason !== stoppedOnRequest) printNote(summary.reason);
 }
 
 export interface Progress {

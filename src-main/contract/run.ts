@@ -25,6 +25,9 @@ export function isActive(state: RunState): boolean {
   return activeStates.includes(state);
 }
 
+/** Why a run ended as asked. Where more is said behind it, something was left off. */
+export const stoppedOnRequest = 'stopped on request';
+
 /** Mean loss over stretches of `every` steps, from the first on; null where a loss was not finite. */
 export const lossCurve = z.object({ every: z.number(), means: z.array(z.number().nullable()) });
 export type LossCurve = z.infer<typeof lossCurve>;

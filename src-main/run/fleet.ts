@@ -1,12 +1,14 @@
 // The shared store and the device processes of one run: started together, asked together, closed together.
 //
 // A process that ends when nobody asked it to is a lost device: the store is aborted, so that the others leave their barriers, and the
-// call in flight fails with the device, its process and the cause. After that only close() is of use.
+// call in flight fails with the device, its process and the cause. So is one that hangs (silence.ts), whose process is ended. After that the
+// store is of use where it has the parameters of a whole step, and close().
 
 import { randomBytes } from 'node:crypto';
 import { readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { deviceContract } from '../contract/contracts.ts';
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
@@ -15,6 +17,7 @@ import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { readMemoryKills } from './memoryKills.ts';
+import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
 import { howItEnded, within, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
 
 type DeviceClient = Client<DeviceCommands, DeviceEvents>;
@@ -26,6 +29,8 @@ interface Member {
   client?: DeviceClient;
   /** Whether it can be asked to end. */
   ready?: boolean;
+  /** Whether it has told of a step. */
+  hasTrained?: boolean;
   /** Bytes that it had in memory when last asked. */
   bytes?: number;
 }
@@ -44,11 +49,15 @@ export interface FleetOptions {
   fill(store: NativeStore): Promise<void> | void;
   /** Once it settles, open() waits for no device: a fleet whose devices are not ready gives its store, and can be closed. */
   unneeded?: Promise<void>;
+  /** When a device counts as hanging. */
+  patience?: Patience | undefined;
   onRecords?(records: StepRecords): void;
   onMemory?(device: RunDevice, pid: number, sample: MemorySample): void;
 }
 
 export class Fleet {
+  /** Whether it has given up a step in order to end. */
+  hasGivenUp = false;
   private closing = false;
   private lost: UserError | undefined;
   private failLost!: (error: UserError) => void;
@@ -57,8 +66,16 @@ export class Fleet {
   private readonly members: Member[] = [];
   private readonly memoryKills = readMemoryKills();
   private readonly removeStore = (): void => this.store.close();
+  private readonly silence: Silence;
+  private isTraining = false;
+  /** Of the training that was begun last: its first step, and the updates before it. */
+  private begun: { from: number; updates: number } | undefined;
 
-  private constructor(readonly store: NativeStore) {
+  private constructor(
+    readonly store: NativeStore,
+    { patience = usualPatience }: FleetOptions,
+  ) {
+    this.silence = new Silence(patience);
     this.loss.catch(() => undefined);
     process.once('exit', this.removeStore);
   }
@@ -68,7 +85,7 @@ export class Fleet {
     const storePath = await placeOfStore(options.layout);
     const layout = JSON.stringify(options.layout);
     const store = native().createStore(storePath, layout);
-    const fleet = new Fleet(store);
+    const fleet = new Fleet(store, options);
     try {
       await options.fill(store);
       const ready = fleet.prepare(options, storePath, layout);
@@ -82,10 +99,14 @@ export class Fleet {
 
   /** Steps [from, to); ends early, at the same step on all devices, after requestStop. */
   async train(from: number, learningRates: number[]): Promise<{ step: number; stopped: boolean }> {
-    const results = await this.all((client) =>
-      client.call.train({ from, to: from + learningRates.length, learningRates }),
-    );
-    return results[0]!;
+    this.begun = { from, updates: this.store.updates() ?? 0 };
+    this.isTraining = true;
+    try {
+      const segment = { from, to: from + learningRates.length, learningRates };
+      return (await this.all((client) => client.call.train(segment)))[0]!;
+    } finally {
+      this.isTraining = false;
+    }
   }
 
   /** Full network on the first `samples` of the evaluation source; the same figures for any number of devices. */
@@ -95,12 +116,34 @@ export class Fleet {
 
   /** Logits [L, K] of every `every`-th label of the first `count` evaluation samples, after evaluate. */
   async logits(count: number, every: number): Promise<Float32Array> {
-    const { logits } = await this.orLost(this.members[0]!.client!.call.logits({ count, every }));
-    return Float32Array.from(logits);
+    const first = this.members.slice(0, 1);
+    const [result] = await this.all((client) => client.call.logits({ count, every }), first);
+    return Float32Array.from(result!.logits);
   }
 
   requestStop(): void {
     this.store.requestStop();
+  }
+
+  /** Steps whose parameters the store has; null before training, and where devices were lost while they updated them. To be asked when nobody trains. */
+  get wholeStep(): number | null {
+    const updates = this.store.updates();
+    return this.begun && updates !== null ? this.begun.from + updates - this.begun.updates : null;
+  }
+
+  /** Ends a training that has not come to a step boundary `afterMs` after it was asked to stop: the step in progress is left off. */
+  async giveUp(afterMs: number): Promise<void> {
+    // An update takes moments, and the training ends behind it.
+    const until = Date.now() + 2000;
+    while (this.isTraining && this.store.updates() === null && Date.now() < until) await delay(20);
+    if (!this.isTraining || this.closing || this.lost) return;
+    const progress = this.store.progress();
+    const late = this.members.filter((_, index) => !progress[index]!.waiting);
+    const names = late.map(({ device, process }) => named(device, process)).join(', ');
+    const sentence = `the step in progress was given up, as ${names} had not done it after ${afterMs / 1000} s`;
+    this.hasGivenUp = true;
+    this.lose(undefined, sentence);
+    late.forEach(({ process }) => process.kill());
   }
 
   /** Takes back a stop, so that the next train() goes on. */
@@ -110,11 +153,16 @@ export class Fleet {
 
   /** Ends the processes and removes the store. */
   async close(): Promise<void> {
+    await this.endDevices();
+    this.store.close();
+    process.off('exit', this.removeStore);
+  }
+
+  /** Ends the processes. */
+  async endDevices(): Promise<void> {
     if (this.closing) return;
     this.closing = true;
     await Promise.all(this.members.map((member) => endProcess(member)));
-    this.store.close();
-    process.off('exit', this.removeStore);
   }
 
   private async prepare(options: FleetOptions, storePath: string, layout: string): Promise<void> {
@@ -139,9 +187,41 @@ export class Fleet {
     void member.process.exited.then((exit) => this.noticeExit(member, exit, checkFiles));
   }
 
-  /** Asks every device and waits for all answers; the loss of a device fails it at once. */
-  private all<T>(ask: (client: DeviceClient, device: RunDevice, participant: number) => Promise<T>): Promise<T[]> {
-    return this.orLost(Promise.all(this.members.map(({ client, device }, index) => ask(client!, device, index))));
+  /** Asks devices and waits for all answers; the loss of a device fails it at once, and one that hangs is lost. */
+  private async all<T>(
+    ask: (client: DeviceClient, device: RunDevice, participant: number) => Promise<T>,
+    members = this.members,
+  ): Promise<T[]> {
+    const answered = new Set<number>();
+    const answers = members.map(async ({ client, device }, index) => {
+      const answer = await ask(client!, device, index);
+      answered.add(index);
+      return answer;
+    });
+    this.silence.begin(this.store.progress(), performance.now(), this.isTraining);
+    const isDone = (index: number) => index >= members.length || answered.has(index);
+    const looking = setInterval(() => this.look(isDone), lookEveryMs);
+    try {
+      return await this.orLost(Promise.all(answers));
+    } finally {
+      clearInterval(looking);
+    }
+  }
+
+  private look(isDone: (index: number) => boolean): void {
+    if (this.closing || this.lost) return;
+    const haveTrained = this.members.every((member) => member.hasTrained);
+    const found = this.silence.look(this.store.progress(), isDone, performance.now(), haveTrained);
+    if (!found) return;
+    const { device, process } = this.members[found.index]!;
+    this.lose(device, `${named(device, process)} got nothing done for ${found.seconds} s and was ended`);
+    process.kill();
+  }
+
+  private lose(device: RunDevice | undefined, sentence: string): void {
+    this.lost = new UserError('device', sentence, { key: device?.id });
+    this.store.abort(sentence);
+    this.failLost(this.lost);
   }
 
   /** The work, or the loss of a device, whichever comes first. */
@@ -172,10 +252,7 @@ export class Fleet {
     const how = howItEnded(exit, this.memoryKills, readMemoryKills(), bytes);
     const files = exit.signal === 'SIGBUS' ? await checkFiles?.() : null;
     if (this.closing || this.lost) return;
-    const sentence = `device ${device.id} (process ${process.pid ?? 'not started'}) ended with ${how}${files ? `: ${files}` : ''}`;
-    this.lost = new UserError('device', sentence, { key: device.id });
-    this.store.abort(this.lost.message);
-    this.failLost(this.lost);
+    this.lose(device, `${named(device, process)} ended with ${how}${files ? `: ${files}` : ''}`);
   }
 }
 
@@ -196,11 +273,20 @@ async function storeFolder(bytes: number): Promise<string> {
   return room > bytes ? memoryFolder : tmpdir();
 }
 
+const named = ({ id }: RunDevice, { pid }: DeviceProcess) => `device ${id} (process ${pid ?? 'not started'})`;
+
 /** Waits for a process to answer, and listens to it from then on. */
-async function greet(member: Member, { onRecords, onMemory }: FleetOptions): Promise<void> {
+async function greet(member: Member, { patience = usualPatience, onRecords, onMemory }: FleetOptions): Promise<void> {
   const { device, process } = member;
-  const client = await connect(process.transport, deviceContract);
-  client.on('records', (records) => onRecords?.(records));
+  const timeoutMs = Math.min(60_000, patience.firstMs);
+  const client = await connect(process.transport, deviceContract, { timeoutMs }).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError('device', `${named(device, process)}: ${error.message}`, { key: device.id, cause: error });
+  });
+  client.on('records', (records) => {
+    member.hasTrained = true;
+    onRecords?.(records);
+  });
   client.on('memory', (sample) => {
     member.bytes = sample.residentBytes;
     onMemory?.(device, process.pid ?? 0, sample);

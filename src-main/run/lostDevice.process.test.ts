@@ -1,7 +1,10 @@
-import { readdir, rm, truncate } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { RunSummary } from '../contract/run.ts';
 import type { DeviceProcess } from './deviceProcess.ts';
+import { RunFolder } from './runFolder.ts';
 import { cpuDevices, importDigits, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 
 let home: string;
@@ -17,6 +20,17 @@ async function expectNothingLeft({ processes }: TestLab): Promise<void> {
   for (const { pid } of processes) expect(() => process.kill(pid!, 0)).toThrow();
   const stores = await readdir('/dev/shm').catch(() => []);
   expect(stores.filter((name) => name.startsWith(`sdp-lab-${process.pid}-`))).toEqual([]);
+}
+
+/** Whether a process has opened the store of its run. */
+function mapsStore(pid: number | undefined): boolean {
+  return pid !== undefined && readFileSync(`/proc/${pid}/maps`, 'utf8').includes(`sdp-lab-${process.pid}-`);
+}
+
+/** What a checkpoint holds. */
+async function checkpointBytes(runId: string, step: number): Promise<Buffer[]> {
+  const folder = new RunFolder(home, runId).checkpointPath(step);
+  return await Promise.all(['values', 'optimizer'].map((name) => readFile(join(folder, `${name}.safetensors`))));
 }
 
 it('a device that dies while devices start ends what was begun, and leaves no process', async () => {
@@ -40,6 +54,92 @@ it('a device that dies while devices start ends what was begun, and leaves no pr
   }
   expect(lab.processes).toHaveLength(4 + 3 * 16);
   await lab.close();
+});
+
+/** Of its two devices cpu:0 has twice as much to do: the other one waits for it, nearly all the time. */
+const uneven = (checkpoint = {}) =>
+  smallConfig({
+    subnetworks: { workers: 3 },
+    devices: cpuDevices(2),
+    training: { steps: 100_000, batch: 300 },
+    checkpoint,
+  });
+
+it('a device that hangs while it trains is ended and named, and not who waits for it', async () => {
+  const lab = await openLab(home, undefined, { firstMs: 60_000, leastMs: 5_000 });
+  const runId = await lab.app.start(uneven());
+  await nextEvent(lab, 'stepsAppended');
+  const { pid } = lab.processes[0]!;
+  process.kill(pid!, 'SIGSTOP');
+  const { state, reason, step } = await lab.app.whenEnded(runId);
+  const saved = `(the last checkpoint is of step ${step}|there is no checkpoint yet)`;
+  expect([state, reason]).toEqual([
+    'failed',
+    expect.stringMatching(
+      `^device cpu:0 \\(process ${pid}\\) got nothing done for \\d+ s and was ended at step ${step}; ${saved}$`,
+    ),
+  ]);
+  await expectNothingLeft(lab);
+});
+
+/** A run that is asked to end while a device hangs; once more where it hung in an update, which is rare. */
+async function stopWithHungDevice(tries = 3): Promise<RunSummary> {
+  const lab = await openLab(home);
+  const runId = await lab.app.start(uneven());
+  await nextEvent(lab, 'stepsAppended');
+  const { pid } = lab.processes[0]!;
+  process.kill(pid!, 'SIGSTOP');
+  const summary = await lab.app.stop(runId);
+  expect(summary.reason).toContain(
+    `the step in progress was given up, as device cpu:0 (process ${pid}) had not done it after 5 s`,
+  );
+  await expectNothingLeft(lab);
+  return summary.state === 'failed' && tries > 1 ? stopWithHungDevice(tries - 1) : summary;
+}
+
+it('a device that hangs when a run is to end does not keep it, and no step before is lost', async () => {
+  const { id, state, reason, step } = await stopWithHungDevice();
+  expect([state, reason]).toEqual(['stopped', expect.stringMatching(/^stopped on request; the step in progress/)]);
+  const lab = await openLab(home);
+  const whole = await lab.app.start(uneven({ every: step, keep: 1000 }));
+  await nextEvent(lab, 'checkpointWritten');
+  await lab.app.stop(whole);
+  expect(await checkpointBytes(id, step)).toEqual(await checkpointBytes(whole, step));
+});
+
+it('devices that hang at their start are ended and named', async () => {
+  const patience = { firstMs: 10_000, leastMs: 10_000 };
+  const hang = ({ pid }: DeviceProcess, name: string) => name === 'cpu:1' && process.kill(pid!, 'SIGSTOP');
+  const lab = await openLab(home, hang, patience);
+  const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
+  const { state, reason } = await lab.app.whenEnded(runId);
+  expect([state, reason]).toEqual([
+    'failed',
+    expect.stringMatching(
+      /^device cpu:1 \(process \d+\): the other side did not answer within 10 s; .* while preparing/,
+    ),
+  ]);
+  await expectNothingLeft(lab);
+});
+
+it('a device that hangs while a checkpoint is evaluated is ended and named', async () => {
+  const lab = await openLab(home, undefined, { firstMs: 10_000, leastMs: 10_000 });
+  const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
+  expect((await lab.app.whenEnded(runId)).state).toBe('done');
+  const before = lab.processes.length;
+  const evaluated = lab.app.evaluate(runId);
+  evaluated.catch(() => undefined);
+  // Its store is opened when it has answered.
+  await expect.poll(() => mapsStore(lab.processes[before + 1]?.pid), { timeout: 20_000, interval: 1 }).toBe(true);
+  const { pid } = lab.processes[before + 1]!;
+  process.kill(pid!, 'SIGSTOP');
+  await expect(evaluated).rejects.toMatchObject({
+    code: 'device',
+    message: expect.stringMatching(
+      `^device cpu:1 \\(process ${pid}\\) got nothing done for 1\\d s and was ended$`,
+    ) as string,
+  });
+  await expectNothingLeft(lab);
 });
 
 it('devices that hang at their start do not keep a run from its end', async () => {

@@ -7,6 +7,7 @@ import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
 import { readCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
+import { usualPatience, type Patience } from './silence.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
 import { readPlanFile } from './planFile.ts';
 import { prepareRun, type PreparedRun } from './prepare.ts';
@@ -16,6 +17,8 @@ import type { RunFolder } from './runFolder.ts';
 export interface RunHost {
   home: string;
   spawnDevice: SpawnDevice;
+  /** When a device counts as hanging; default: as is usual, and longer for large models. */
+  patience?: Patience;
 }
 
 /** Reads the dataset of the catalogue and prepares the run on the devices of this machine. */
@@ -66,8 +69,16 @@ export function openFleet(
       const found = await readCheckpoint(start.folder, store, start.step, start.optimizer);
       onCheckpoint?.(found);
     },
+    patience: host.patience ?? patienceFor(prepared),
     ...listeners,
   });
+}
+
+/** The first micro-batch may take as long as with a thousand million operations a second: nothing that trains is slower. */
+function patienceFor({ plan, setup }: PreparedRun): Patience {
+  const samples = Math.max(plan.batch.microBatch, setup.evaluation.batch);
+  const flops = Math.max(...plan.workers.map(({ flopsPerSample }) => flopsPerSample)) * samples;
+  return { ...usualPatience, firstMs: usualPatience.firstMs + flops / 1e6 };
 }
 
 /** In the order of the store layout: parameters, then buffers. */

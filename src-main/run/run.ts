@@ -1,14 +1,15 @@
 // The life of one run: prepare, train in segments between evaluations and checkpoints, evaluate, save, and say the truth about it.
 //
 // The owner of the run's state: every change is stored in state.json, then told as an event. stop() ends training at a step boundary with a
-// checkpoint, pause() holds it there; the loss of a device ends the run as failed, with the last checkpoint as it was. Weights come first:
-// they are saved before anything else is done, and when anything else has failed. What a full disk refuses meanwhile is tried again.
+// checkpoint, or at the last one where the next is far; pause() holds it there; the loss of a device ends the run as failed. Weights come
+// first: they are saved before anything else is done, and when anything else has failed, wherever they are those of a whole step. What a full
+// disk refuses meanwhile is tried again.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
 import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
-import { isActive } from '../contract/run.ts';
+import { isActive, stoppedOnRequest } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { contentFingerprint, knownFingerprint } from '../data/fingerprint.ts';
@@ -36,6 +37,8 @@ const gradientsEveryMs = 2000;
 const memoryLoggedEveryMs = 5000;
 /** Until a checkpoint that could not be written is tried again, and before each of the last tries at the end of a run. */
 const checkpointAgainMs = 30_000;
+/** Until the step in progress is given up, where the run is to end. */
+const giveUpAfterMs = 5000;
 const lastTriesMs = [500, 1000, 2000, 4000];
 
 export class Run {
@@ -95,11 +98,13 @@ export class Run {
     this.tell();
   }
 
-  /** Ends the run at the next step boundary with a checkpoint; returns when it has ended. */
+  /** Ends the run at the next step boundary with a checkpoint, or at the last one where the next takes long; returns when it has ended. */
   async stop(): Promise<void> {
     this.requests.requestStop();
     this.fleet?.requestStop();
+    const givingUp = setTimeout(() => void this.fleet?.giveUp(giveUpAfterMs), giveUpAfterMs);
     await this.ended;
+    clearTimeout(givingUp);
   }
 
   /** Holds the run at the next step boundary, devices and all; returns when it stands still or has ended. */
@@ -126,8 +131,10 @@ export class Run {
       const prepared = await this.prepare(from);
       await this.train(prepared);
     } catch (error) {
-      await this.rescue();
-      await this.fail(error);
+      const isSaved = await this.rescue();
+      if (isSaved && this.fleet?.hasGivenUp)
+        await this.changeAtLast('stopped', `${stoppedOnRequest}; ${(error as Error).message}`);
+      else await this.fail(error);
     } finally {
       this.over.abort();
       await this.fleet?.close();
@@ -217,7 +224,7 @@ export class Run {
       await this.save(lastTriesMs);
       if (!this.requests.stop) await this.evaluate(prepared, log);
       await this.closeLog(log);
-      await this.changeAtLast(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? 'stopped on request' : '');
+      await this.changeAtLast(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? stoppedOnRequest : '');
     } finally {
       timers.forEach(clearInterval);
       clearTimeout(this.checkpointDue);
@@ -312,12 +319,16 @@ export class Run {
     }
   }
 
-  /** Saves the parameters of a run that something has ended, where they are those of a step. */
-  private async rescue(): Promise<void> {
-    if (!this.isAtRest || !this.fleet || this.current.step === 0) return;
+  /** Saves the parameters of a run that something has ended, where they are those of a step. Returns whether they are saved. */
+  private async rescue(): Promise<boolean> {
+    await this.fleet?.endDevices();
+    const step = this.isAtRest ? this.current.step : (this.fleet?.wholeStep ?? null);
+    if (step === null || (step === 0 && !this.requests.stop)) return false;
     const { state } = this.current;
+    this.current = { ...this.current, step };
     await this.save().catch((error: unknown) => this.folder.log(`the parameters could not be saved: ${String(error)}`));
     this.current = { ...this.current, state };
+    return this.savedStep === step;
   }
 
   private async fail(error: unknown): Promise<void> {

@@ -109,7 +109,7 @@ export class Trials {
     this.side = undefined;
     this.loaded.clear();
     side?.process.kill();
-    await side?.process.exited;
+    if (side) await within(side.process.exited, 3000);
   }
 
   /** The model of a checkpoint; those who ask for the same meanwhile wait for the same. */

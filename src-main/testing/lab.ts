@@ -11,6 +11,7 @@ import { importDataset } from '../data/import.ts';
 import { samplePath } from '../data/samples.ts';
 import { createApp, type App } from '../run/app.ts';
 import type { DeviceProcess } from '../run/deviceProcess.ts';
+import type { Patience } from '../run/silence.ts';
 import { spawnDevice } from '../transport/childProcess.ts';
 
 const workerPath = join(import.meta.dirname, '../../out/main/worker.js');
@@ -30,16 +31,18 @@ export interface TestLab {
   close(): Promise<void>;
 }
 
-/** `home` of an earlier lab, or a new one with the dataset `digits`. `meddle` is given each process as it starts. */
+/** `home` of an earlier lab, or a new one with the dataset `digits`. `meddle` is given each process as it starts; `patience`: with devices that hang. */
 export async function openLab(
   home?: string,
   meddle?: (started: DeviceProcess, name: string) => unknown,
+  patience?: Patience,
 ): Promise<TestLab> {
   const folder = home ?? (await newHome());
   const processes: DeviceProcess[] = [];
   const spawn = builtWorker();
   const app = await createApp({
     home: folder,
+    ...(patience && { patience }),
     spawnDevice: (name) => {
       const started = spawn(name);
       processes.push(started);

@@ -19,6 +19,13 @@ pub struct NativeStore {
     path: PathBuf,
 }
 
+/// See NativeStore.progress in src-main/native.ts.
+#[napi(object)]
+pub struct Progress {
+    pub beats: f64,
+    pub waiting: bool,
+}
+
 /// Work on the store that runs off the JavaScript thread.
 pub struct Job(Option<Work>);
 
@@ -107,6 +114,18 @@ impl NativeStore {
     #[napi]
     pub fn request_stop(&self) -> napi::Result<()> {
         self.open().map(|store| store.control().request_stop(true)).map_err(raise)
+    }
+
+    #[napi]
+    pub fn progress(&self) -> napi::Result<Vec<Progress>> {
+        let store = self.open().map_err(raise)?;
+        let all = store.control().progress(store.layout().num_participants);
+        Ok(all.into_iter().map(|of| Progress { beats: of.beats as f64, waiting: of.waiting }).collect())
+    }
+
+    #[napi]
+    pub fn updates(&self) -> napi::Result<Option<f64>> {
+        self.open().map(|store| store.control().updates().map(|count| count as f64)).map_err(raise)
     }
 
     #[napi]

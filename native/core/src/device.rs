@@ -127,7 +127,12 @@ impl Device {
         match &*lock(&self.calls) {
             None => done(Err(Error::Internal("the device is closed".into()))),
             // The thread ends only when `calls` is dropped, so that sending succeeds.
-            Some(calls) => drop(calls.send(Box::new(move |engine| done(guarded(|| work(engine)))))),
+            Some(calls) => drop(calls.send(Box::new(move |engine| {
+                engine.beat();
+                let result = guarded(|| work(engine));
+                engine.beat();
+                done(result);
+            }))),
         }
     }
 
@@ -270,6 +275,11 @@ impl Engine {
     pub fn logits(&mut self, session: usize, source: &BatchSource, count: usize) -> Result<Vec<f32>> {
         self.invalidate();
         evaluate::logits(self, session, source, count)
+    }
+
+    /// Something has got done: what the main process knows a device that hangs by.
+    pub fn beat(&self) {
+        self.store.control().beat(self.participant);
     }
 
     /// Waits for all participants.

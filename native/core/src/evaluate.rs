@@ -19,6 +19,7 @@ pub fn evaluate(engine: &mut Engine, spec: &EvaluateSpec) -> Result<EvaluateResu
     let mut loader = Loader::open(&spec.source)?;
     for batch in own(engine, batches) {
         evaluate_batch(engine, spec, &mut loader, batch, size)?;
+        engine.beat();
     }
     engine.meet(false)?;
     let per_sample = engine.session(spec.session)?.loss()?.len() / size;
@@ -61,6 +62,7 @@ fn prepare_statistics(engine: &mut Engine, spec: Option<&StatisticsSpec>) -> Res
             session.run(&loader.statistics_batch(batch, session.batch)?)?;
             let row = store.write(Area::StatisticsRow(batch), 0..store.layout().buffer_size());
             row.copy_from_slice(session.statistics()?);
+            engine.beat();
         }
     }
     engine.meet(false)?;

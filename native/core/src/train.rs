@@ -3,7 +3,7 @@
 //! Barriers of a step: (1) all gradients are in their slabs; (2) with clipping, all square sums are there; (3) the update is done, and
 //! the stop request is fixed for all. A barrier at the start makes sure that nobody reads what another call still writes, and lets a
 //! stop that was requested before take effect. The gradients of a step are measured (norms.rs) where that was requested before the
-//! barrier in front of it, and in the last step of a call.
+//! barrier in front of it, and in the last step of a call. Parameters change between (1) and (3) only.
 
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
@@ -55,6 +55,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
     let mut workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
     for (done, &id) in workers.iter_mut().zip(&spec.sessions) {
         finish(engine.session(id)?, spec.source.accumulation, done)?;
+        engine.beat();
     }
     let start = Instant::now();
     engine.meet(false)?;
@@ -75,6 +76,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
 
 /// Forward and backward of one logical worker: its micro-batches in turn. The results of the last are still on their way.
 fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batches: &Receiver<Result<Batch>>) -> Result<WorkerStep> {
+    let (store, me) = (engine.store.clone(), engine.participant);
     let session = engine.session(id)?;
     let worker = session.worker.unwrap_or(0);
     let mut done = WorkerStep { worker, loss: 0.0, compute_ms: 0.0, data_ms: 0.0, copy_ms: 0.0 };
@@ -91,6 +93,7 @@ fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batc
         session.draw(source.seed, step, part * source.micro_batch);
         session.launch(&batch, part + 1 == source.accumulation)?;
         done.compute_ms += milliseconds(start);
+        store.control().beat(me);
     }
     Ok(done)
 }
@@ -126,6 +129,7 @@ fn update(engine: &Engine, optimizer: &OptimizerSpec, step: u64, learning_rate: 
     if norms {
         store.control().begin_norms();
     }
+    store.control().begin_update();
     reduce::update(store, share, engine.threads, &optimizer.update(step, learning_rate), clip, norms);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The control block of a store: atomics through which participants meet, stop, measure and fail together.
+//! The control block of a store: atomics through which participants meet, stop, measure and fail together, and by which the main process
+//! knows how far they are.
 //!
 //! Barrier: the last of n participants to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
 //! over the shared word, elsewhere they poll with short sleeps. A set ABORTED bit in the generation makes every present and future
@@ -21,9 +22,22 @@ const REASON_SIZE: usize = 1024;
 struct Seat {
     pid: AtomicU64,
     started: AtomicU64,
+    /// Rises with everything that it gets done.
+    beats: AtomicU64,
+    /// Generation of the barrier at which it waits, one higher; 0: at none.
+    waits_at: AtomicU64,
 }
 
 const LEFT: u64 = u64::MAX;
+
+/// How far a participant has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Rises with everything that it gets done.
+    pub beats: u64,
+    /// Whether it waits for others.
+    pub waiting: bool,
+}
 
 #[repr(C)]
 pub struct Control {
@@ -37,6 +51,9 @@ pub struct Control {
     norms_latched: AtomicU32,
     /// Steps done when the gradients were last measured; 0 before, and while it is being done.
     norms_step: AtomicU64,
+    /// Updates of the parameters that are done, and whether one is in progress.
+    updates: AtomicU64,
+    updating: AtomicU32,
     /// 1 while a reason is being written, 2 once it is there.
     reason_state: AtomicU32,
     reason_len: AtomicU32,
@@ -54,6 +71,19 @@ impl Control {
 
     pub fn leave(&self, participant: usize) {
         self.seats[participant].pid.store(LEFT, Ordering::Release);
+    }
+
+    /// By a participant, whenever it has got something done.
+    pub fn beat(&self, participant: usize) {
+        self.seats[participant].beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How far each of the participants has come. One whose barrier is open waits no longer, whether it has noticed or not.
+    pub fn progress(&self, participants: usize) -> Vec<Progress> {
+        let barrier = u64::from(self.generation.load(Ordering::Acquire)) + 1;
+        let of =
+            |seat: &Seat| Progress { beats: seat.beats.load(Ordering::Relaxed), waiting: seat.waits_at.load(Ordering::Acquire) == barrier };
+        self.seats[..participants].iter().map(of).collect()
     }
 
     pub fn request_stop(&self, requested: bool) {
@@ -95,6 +125,17 @@ impl Control {
         let found = read();
         fence(Ordering::Acquire);
         (self.norms_step.load(Ordering::Relaxed) == step).then_some((step, found))
+    }
+
+    /// By every participant, before it updates its share. The next barrier with `latch` ends the update.
+    pub fn begin_update(&self) {
+        self.updating.store(1, Ordering::Relaxed);
+        fence(Ordering::Release);
+    }
+
+    /// Updates done since the store was made; `None` while one is in progress, and for good where a participant was lost in it.
+    pub fn updates(&self) -> Option<u64> {
+        (self.updating.load(Ordering::Acquire) == 0).then(|| self.updates.load(Ordering::Acquire))
     }
 
     /// Makes every present and future wait fail with `reason`. The first reason stays.
@@ -139,11 +180,15 @@ impl Control {
             if latch {
                 self.stop_latched.store(self.stop_requested.load(Ordering::Acquire), Ordering::Release);
                 self.norms_latched.store(self.norms_requested.swap(0, Ordering::AcqRel), Ordering::Release);
+                self.updates.fetch_add(self.updating.load(Ordering::Acquire).into(), Ordering::Release);
+                self.updating.store(0, Ordering::Release);
             }
             self.arrived.store(0, Ordering::Release);
             self.advance();
             return self.aborted().map_or(Ok(()), Err);
         }
+        let seat = &self.seats[me];
+        seat.waits_at.store(u64::from(generation) + 1, Ordering::Release);
         while self.generation.load(Ordering::Acquire) == generation {
             if cancelled.load(Ordering::Acquire) {
                 return Err(Error::Cancelled("the device was closed".into()));
@@ -153,6 +198,8 @@ impl Control {
                 self.look_after_others(me, participants);
             }
         }
+        seat.waits_at.store(0, Ordering::Release);
+        self.beat(me);
         self.aborted().map_or(Ok(()), Err)
     }
 
@@ -217,10 +264,13 @@ mod tests {
             norms_requested: zero(),
             norms_latched: zero(),
             norms_step: AtomicU64::new(0),
+            updates: AtomicU64::new(0),
+            updating: zero(),
             reason_state: zero(),
             reason_len: zero(),
             reason: [const { AtomicU8::new(0) }; REASON_SIZE],
-            seats: [const { Seat { pid: AtomicU64::new(0), started: AtomicU64::new(0) } }; MAX_PARTICIPANTS],
+            seats: [const { Seat { pid: AtomicU64::new(0), started: AtomicU64::new(0), beats: AtomicU64::new(0), waits_at: AtomicU64::new(0) } };
+                MAX_PARTICIPANTS],
         }
     }
 
@@ -309,6 +359,48 @@ mod tests {
             cancelled.store(true, Ordering::Release);
             assert_eq!(waiting.join().unwrap(), Err(Error::Cancelled("the device was closed".into())));
         });
+    }
+
+    #[test]
+    fn one_that_waits_for_others_is_told_from_one_that_does_nothing() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        control.beat(1);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| control.meet(0, 2, false, &never));
+            while !control.progress(2)[0].waiting {
+                std::thread::yield_now();
+            }
+            assert_eq!(control.progress(2), [Progress { beats: 0, waiting: true }, Progress { beats: 1, waiting: false }]);
+            control.meet(1, 2, false, &never).unwrap();
+            // Open, whether the other has woken up or not.
+            assert!(!control.progress(2)[0].waiting);
+            waiting.join().unwrap().unwrap();
+        });
+        assert_eq!(control.progress(1), [Progress { beats: 1, waiting: false }]);
+    }
+
+    #[test]
+    fn an_update_counts_once_all_are_through_with_it() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        control.meet(0, 1, true, &never).unwrap();
+        assert_eq!(control.updates(), Some(0));
+        std::thread::scope(|scope| {
+            let step = |me| {
+                control.begin_update();
+                control.meet(me, 2, true, &never)
+            };
+            let first = scope.spawn(move || step(0));
+            while !control.progress(2)[0].waiting {
+                std::thread::yield_now();
+            }
+            assert_eq!(control.updates(), None);
+            step(1).unwrap();
+            first.join().unwrap().unwrap();
+        });
+        assert_eq!(control.updates(), Some(1));
+        control.begin_update();
+        control.abort("a device was lost");
+        assert_eq!(control.updates(), None);
     }
 
     #[test]
