@@ -34,13 +34,24 @@ function start(args: string[]): { child: ChildProcess; ended: Promise<number | s
   const ended = new Promise<number | string | null>((resolve) =>
     child.once('close', (code, signal) => resolve(code ?? signal)),
   );
-  onTestFinished(() => void child.kill('SIGKILL'));
+  onTestFinished(() => {
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      // All of its group have ended.
+    }
+  });
   return { child, ended };
 }
 
 /** Processes that a process has started, by what the system lists. */
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** Those that have begun to run the worker: until then, starting them holds the process. */
+function workersOf(pid: number): number[] {
+  return childrenOf(pid).filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('worker.js'));
 }
 
 /** Nothing of a command is left: no process in its group, and no store. */
@@ -145,8 +156,8 @@ describe('with a device that stands still', () => {
     const { child, ended } = start(['train', config, '--json']);
     const lines: Line[] = [];
     createInterface(child.stdout!).on('line', (text) => lines.push(JSON.parse(text) as Line));
-    await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
-    childrenOf(child.pid!).forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    await expect.poll(() => workersOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
+    workersOf(child.pid!).forEach((pid) => process.kill(pid, 'SIGSTOP'));
     child.kill('SIGINT');
     expect(await ended).toBe(0);
     expect(lines.at(-1)!.summary).toMatchObject({ state: 'stopped', step: 0 });
@@ -170,8 +181,8 @@ describe('with a device that stands still', () => {
     let id = '';
     for await (const text of createInterface(trained.child.stdout!)) id = (JSON.parse(text) as Line).summary?.id ?? id;
     const { child, ended } = start(['evaluate', id]);
-    await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
-    childrenOf(child.pid!).forEach((pid) => process.kill(pid, 'SIGSTOP'));
+    await expect.poll(() => workersOf(child.pid!).length, { timeout: 20_000, interval: 1 }).toBe(2);
+    workersOf(child.pid!).forEach((pid) => process.kill(pid, 'SIGSTOP'));
     process.kill(-child.pid!, 'SIGINT');
     expect(await ended).toBe(130);
     await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
