@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isActive, type RunDetail, type RunSummary } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
-import { readSafetensors } from '../export/safetensors.ts';
+import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import { builtWorker, cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import { exportStore } from './exportRun.ts';
@@ -371,6 +371,39 @@ it('parameters are saved whatever else fails', async () => {
     expect.stringMatching(/SIGKILL while evaluating; the last checkpoint is of step 40$/),
   ]);
 });
+
+it.each([
+  {
+    what: 'loss',
+    training: { learningRate: 1e30 },
+    says: /^the loss of worker \d is not finite in step [2-9] \(learning rate 1e\+30\)/,
+  },
+  {
+    what: 'parameter',
+    training: { learningRate: 1e38, momentum: 0, weightDecay: 10 },
+    says: /^\S+ or its optimizer state would not be finite in step 1 \(learning rate 1e\+38\)/,
+  },
+])(
+  'a $what that is not finite ends the run before that step, and what was finite is kept',
+  async ({ training, says }) => {
+    const lab = await openLab(home);
+    const config = smallConfig({
+      devices: cpuDevices(2),
+      training: { steps: 6, ...training },
+      checkpoint: { every: 1, keep: 1 },
+    });
+    const { summary, folder } = await runToEnd(lab, config);
+    expect([summary.state, summary.reason]).toEqual(['failed', expect.stringMatching(says)]);
+    expect(summary.reason).toContain(
+      `are kept as the checkpoint of step ${summary.step}; try a lower training.learningRate`,
+    );
+    expect(await folder.checkpoints()).toEqual([summary.step]);
+    for (const file of ['values', 'optimizer']) {
+      const { tensors } = await readSafetensors(join(folder.checkpointPath(summary.step), `${file}.safetensors`));
+      for (const tensor of tensors.values()) expect(asFloat32(tensor).every(Number.isFinite)).toBe(true);
+    }
+  },
+);
 
 it('tells an unknown dataset before any run folder exists', async () => {
   const lab = await openLab(home);

@@ -16,6 +16,7 @@ import type { RunDevice } from '../device/discover.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
+import { divergence } from './divergence.ts';
 import type { Fleet } from './fleet.ts';
 import { GradientWatch } from './gradientWatch.ts';
 import { measuredMemory } from './measuredMemory.ts';
@@ -247,13 +248,17 @@ export class Run {
     const to = Math.min(nextDue(from, evaluation.every), nextDue(from, checkpoint.every), training.steps);
     const rates = Array.from({ length: to - from }, (_, offset) => learningRate(training, from + offset));
     this.isAtRest = false;
-    const { step } = await this.fleet!.train(from, rates);
+    const { step, fault } = await this.fleet!.train(from, rates);
     this.isAtRest = true;
     this.current = { ...this.current, step };
     this.tellSteps(log);
     this.tellGradients();
     await log.flush();
     this.warn('metrics', log.loss);
+    if (fault) {
+      await this.trySave();
+      throw divergence(fault, step, learningRate(training, step));
+    }
     if (this.requests.stop || step === training.steps || step === from) return;
     if (checkpoint.every > 0 && step % checkpoint.every === 0) await this.trySave();
     if (evaluation.every > 0 && step % evaluation.every === 0) await this.evaluate(prepared, log);
