@@ -160,10 +160,22 @@ export interface TrainSpec {
   source: BatchSource;
 }
 
+/** What is not finite in a step, of what all participants report the first by kind, worker and tensor. */
+export interface Fault {
+  /** `parameter`: a parameter, or the optimizer's state of it, as the update would leave it. */
+  kind: 'loss' | 'gradient' | 'statistic' | 'parameter';
+  /** Absent for `parameter`. */
+  worker?: number | null;
+  /** Absent for `loss`. */
+  tensor?: string | null;
+}
+
 export interface TrainResult {
   /** Next step to do: `to`, or earlier where a stop was requested. All participants return the same. */
   step: number;
   stopped: boolean;
+  /** Why `step` was not done: the store is as it was before it. */
+  fault?: Fault | null;
 }
 
 /** Step records since the last drain, as columns; one row per step and logical worker of this device. */
@@ -458,7 +470,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 8;
+export const nativeVersion = 9;
 
 let addon: NativeAddon | undefined;
 

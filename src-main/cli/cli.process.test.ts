@@ -234,6 +234,15 @@ it('train, runs, evaluate, resume and export tell what they did, as JSON too', a
   expect(await readdir(out)).toEqual(['model.onnx']);
 });
 
+it('training that comes to what is not finite fails with a sentence', async () => {
+  const training = ['training.learningRate=1e38', 'training.weightDecay=10', 'training.momentum=0'];
+  const { code, stderr } = await sdp(['train', config, ...training.flatMap((one) => ['--set', one])]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^sdp: \S+ or its optimizer state would not be finite in step 1 \(learning rate 1e\+38\); try .*$/m,
+  );
+});
+
 describe('names that would act on a terminal', () => {
   const hostile = 'cat\u001b]0;owned\u0007\u009b2J\nsdp: all is well';
   const spelt = 'cat\\x1b]0;owned\\x07\\x9b2J\\nsdp: all is well';

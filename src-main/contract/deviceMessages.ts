@@ -155,11 +155,19 @@ export const evaluationSums = z.object({
 });
 export type EvaluationSums = z.infer<typeof evaluationSums>;
 
+/** What is not finite; see Fault in native.ts. */
+export const fault = z.object({
+  kind: z.enum(['loss', 'gradient', 'statistic', 'parameter']),
+  worker: z.number().nullish(),
+  tensor: z.string().nullish(),
+});
+export type Fault = z.infer<typeof fault>;
+
 export const deviceCommands = {
   prepare: { params: deviceSetup, result: z.object({ pid: z.number() }) },
   train: {
     params: z.object({ from: z.number(), to: z.number(), learningRates: z.array(z.number()) }),
-    result: z.object({ step: z.number(), stopped: z.boolean() }),
+    result: z.object({ step: z.number(), stopped: z.boolean(), fault: fault.nullish() }),
   },
   /** All participants are asked together and give the same answer. */
   evaluate: {

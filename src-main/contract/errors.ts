@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'device' // a device that is absent, failed or was lost
   | 'storage' // reading or writing under the data folder (full disk, permissions)
   | 'checkpoint' // a checkpoint that is missing, damaged or of another model
+  | 'divergence' // training came to numbers that are not finite
   | 'conflict' // the state does not allow it (run already active, name taken)
   | 'disconnected' // the peer went away before it answered
   | 'cancelled'

@@ -18,6 +18,7 @@ import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
+import { divergence } from '../run/divergence.ts';
 import { placeOfStore } from '../run/fleet.ts';
 import { initSpecs } from '../run/openFleet.ts';
 import { Bindings, customOps } from '../worker/bindings.ts';
@@ -159,7 +160,7 @@ export class Engine {
   /** Trains so many steps; their records, one row per step. */
   async steps(count: number): Promise<StepRecords> {
     const from = this.nextStep;
-    await this.device.train({
+    const { step, fault } = await this.device.train({
       sessions: [this.session],
       from,
       to: from + count,
@@ -167,6 +168,7 @@ export class Engine {
       optimizer: this.setup.optimizer,
       source: this.setup.training,
     });
+    if (fault) throw divergence(fault, step, this.learningRate);
     this.nextStep += count;
     return this.device.drainRecords();
   }

@@ -14,7 +14,7 @@ import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '
 import { UserError } from '../contract/errors.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
-import { native, type MemorySample, type NativeStore, type StepRecords } from '../native.ts';
+import { native, type MemorySample, type NativeStore, type StepRecords, type TrainResult } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { readMemoryKills } from './memoryKills.ts';
 import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
@@ -97,8 +97,8 @@ export class Fleet {
     }
   }
 
-  /** Steps [from, to); ends early, at the same step on all devices, after requestStop. */
-  async train(from: number, learningRates: number[]): Promise<{ step: number; stopped: boolean }> {
+  /** Steps [from, to); ends early, at the same step on all devices, after requestStop and before a step that is not finite. */
+  async train(from: number, learningRates: number[]): Promise<TrainResult> {
     this.begun = { from, updates: this.store.updates() ?? 0 };
     this.isTraining = true;
     try {

@@ -14,6 +14,7 @@ import { createModel } from '../models/index.ts';
 import type { StepRecords } from '../native.ts';
 import { readCaseFile, type Case } from './caseFile.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
+import { divergence } from './divergence.ts';
 import { Fleet } from './fleet.ts';
 
 export interface ReplayResult {
@@ -53,9 +54,13 @@ export async function replayCase({
   try {
     await mkdir(out, { recursive: true }).catch((error: unknown) => Promise.reject(storageError(error, out) as Error));
     const rates = new Array<number>(read.steps).fill(read.optimizer.lr);
-    await fleet.train(0, rates.slice(0, 1));
+    const train = async (from: number, to: number) => {
+      const { step, fault } = await fleet.train(from, rates.slice(from, to));
+      if (fault) throw divergence(fault, step, read.optimizer.lr);
+    };
+    await train(0, 1);
     await fleet.store.writeGradients(join(out, 'grad0.safetensors'));
-    if (read.steps > 1) await fleet.train(1, rates.slice(1));
+    if (read.steps > 1) await train(1, read.steps);
     await fleet.store.writeValues(join(out, 'final.safetensors'), {
       scales: {},
       statistics: false,

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isActive, type RunDetail, type RunSummary } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
-import { readSafetensors } from '../export/safetensors.ts';
+import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import { builtWorker, cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import { exportStore } from './exportRun.ts';
@@ -370,6 +370,77 @@ it('parameters are saved whatever else fails', async () => {
     'failed',
     expect.stringMatching(/SIGKILL while evaluating; the last checkpoint is of step 40$/),
   ]);
+});
+
+it.each([
+  {
+    what: 'loss',
+    training: { learningRate: 1e30 },
+    says: /^the loss of worker \d is not finite in step [2-9] \(learning rate 1e\+30\); try /,
+  },
+  {
+    what: 'parameter',
+    training: { learningRate: 1e38, momentum: 0, weightDecay: 10, clipGlobalNorm: 1 },
+    says: /^\S+ or its optimizer state would not be finite in step 1 \(learning rate 1e\+38\); try /,
+  },
+])(
+  'a $what that is not finite ends the run before that step, for any number of devices',
+  async ({ training, says }) => {
+    const ends = [];
+    for (const devices of [1, 2, 4]) {
+      const lab = await openLab(home);
+      const config = smallConfig({
+        devices: cpuDevices(devices),
+        training: { steps: 6, ...training },
+        checkpoint: { every: 4, keep: 1 },
+      });
+      const { summary, folder } = await runToEnd(lab, config);
+      expect([summary.state, summary.reason]).toEqual(['failed', expect.stringMatching(says)]);
+      expect(summary.reason).toContain(`; the last checkpoint is of step ${summary.step}`);
+      expect(await folder.checkpoints()).toEqual([summary.step]);
+      const { values, optimizer } = await checkpointBytes(folder, summary.step);
+      for (const file of ['values', 'optimizer']) {
+        const { tensors } = await readSafetensors(join(folder.checkpointPath(summary.step), `${file}.safetensors`));
+        for (const tensor of tensors.values()) expect(asFloat32(tensor).every(Number.isFinite)).toBe(true);
+      }
+      ends.push({ step: summary.step, values, optimizer });
+    }
+    expect(ends[1]).toEqual(ends[0]);
+    expect(ends[2]).toEqual(ends[0]);
+  },
+);
+
+it('what was there when a run diverged stays, and the run goes on from it as its reason says', async () => {
+  const lab = await openLab(home);
+  const config = smallConfig({ training: { steps: 8 }, checkpoint: { every: 2, keep: 1 } });
+  const { folder } = await runToEnd(lab, { ...config, training: { ...config.training, steps: 2 } });
+  const set = (training: Partial<RunConfig['training']>) =>
+    folder.changeConfig((now) => ({ ...now, training: { ...now.training, ...training } }));
+  const goOn = async (checkpoint?: number) => {
+    await lab.app.resume(folder.id, { acceptChanges: true, checkpoint });
+    return await lab.app.whenEnded(folder.id);
+  };
+  await folder.writeState({ ...(await folder.readState()), state: 'interrupted' });
+  await set({ steps: 8, learningRate: 1e30 });
+  const { step, state, reason } = await goOn();
+  expect([step, state]).toEqual([3, 'failed']);
+  expect(await folder.checkpoints()).toEqual([2, 3]);
+  expect(reason).toContain(
+    `in ${folder.file('config.yaml')} and go on with "sdp resume ${folder.id} --accept-changes"`,
+  );
+  expect(await goOn()).toMatchObject({ state: 'failed', step: 3 });
+  expect(await folder.checkpoints()).toEqual([2, 3]);
+  await set({ learningRate: 0.05 });
+  expect(await goOn(2)).toMatchObject({ state: 'done', step: 8, reason: '' });
+  expect(await folder.checkpoints()).toEqual([8]);
+});
+
+it('an evaluation whose loss is not finite is told of, and ends nothing', async () => {
+  const lab = await openLab(home);
+  const { summary, folder } = await runToEnd(lab, smallConfig({ training: { steps: 1, learningRate: 1e30 } }));
+  expect(summary).toMatchObject({ state: 'done', step: 1 });
+  expect(summary.warning).toBe('the loss of the full network at step 1 is not finite');
+  expect((await detailOf(lab, folder)).evaluations).toMatchObject([{ step: 1, loss: null }]);
 });
 
 it('tells an unknown dataset before any run folder exists', async () => {

@@ -17,6 +17,7 @@ import type { RunDevice } from '../device/discover.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
+import { divergence, remedyOf } from './divergence.ts';
 import type { Fleet } from './fleet.ts';
 import { GradientWatch } from './gradientWatch.ts';
 import { measuredMemory } from './measuredMemory.ts';
@@ -254,13 +255,19 @@ export class Run {
     const to = Math.min(nextDue(from, evaluation.every), nextDue(from, checkpoint.every), training.steps);
     const rates = Array.from({ length: to - from }, (_, offset) => learningRate(training, from + offset));
     this.isAtRest = false;
-    const { step } = await this.fleet!.train(from, rates);
+    const { step, fault } = await this.fleet!.train(from, rates);
     this.isAtRest = true;
     this.current = { ...this.current, step };
     this.tellSteps(log);
     this.tellGradients();
     await log.flush();
     this.warn('metrics', log.loss);
+    if (fault) {
+      // It may be of no use: those that are there stay.
+      await this.trySave(lastTriesMs, checkpoint.keep + 1);
+      const remedy = remedyOf(this.folder.id, this.folder.file('config.yaml'));
+      throw divergence(fault, step, learningRate(training, step), remedy);
+    }
     if (this.requests.stop || step === training.steps || step === from) return;
     if (checkpoint.every > 0 && step % checkpoint.every === 0) await this.trySave();
     if (evaluation.every > 0 && step % evaluation.every === 0) await this.evaluate(prepared, log);
@@ -288,16 +295,18 @@ export class Run {
     const tokens = prepared.setup.evaluation.source.kind === 'tokens';
     const record = evaluationOf(result, { step: this.current.step, tokens, startedAt });
     log.appendEvaluation(record);
+    const isFinite = record.loss !== null;
+    this.warn('evaluation', isFinite ? '' : `the loss of the full network at step ${record.step} is not finite`);
     this.current = { ...this.current, accuracy: record.accuracy, perplexity: record.perplexity };
     this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: record });
   }
 
   /** Writes a checkpoint, unless there is one of this step; tries again after each of the pauses. */
-  private async save(pauses: readonly number[] = []): Promise<void> {
+  private async save(pauses: readonly number[] = [], keep = this.config.checkpoint.keep): Promise<void> {
     const { step } = this.current;
     if (this.savedStep !== step) {
       await this.change('saving');
-      const write = () => writeCheckpoint(this.folder, this.fleet!.store, step, this.config.checkpoint.keep);
+      const write = () => writeCheckpoint(this.folder, this.fleet!.store, step, keep);
       await patiently(write, pauses);
       this.savedStep = step;
       this.events.emit('checkpointWritten', { runId: this.folder.id, step });
@@ -308,9 +317,9 @@ export class Run {
   }
 
   /** Writes a checkpoint while the run goes on; where that fails, it goes on without, and tries again later. */
-  private async trySave(): Promise<void> {
+  private async trySave(...how: Parameters<Run['save']>): Promise<void> {
     try {
-      await this.save();
+      await this.save(...how);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.warn('checkpoint', `the checkpoint of step ${this.current.step} could not be written: ${error.message}`);
@@ -333,13 +342,14 @@ export class Run {
 
   private async fail(error: unknown): Promise<void> {
     const sentence = error instanceof Error ? error.message : String(error);
+    const code = error instanceof UserError ? error.code : undefined;
     const checkpoints = await this.folder.checkpoints();
-    const at = this.current.state === 'training' ? ` at step ${this.current.step}` : ` while ${this.current.state}`;
+    const ended = this.current.state === 'training' ? ` at step ${this.current.step}` : ` while ${this.current.state}`;
+    const at = code === 'divergence' ? '' : ended;
     const saved =
       checkpoints.length > 0 ? `the last checkpoint is of step ${checkpoints.at(-1)}` : 'there is no checkpoint yet';
-    const resumable = error instanceof UserError && (error.code === 'device' || error.code === 'storage');
-    if (!(error instanceof UserError))
-      await this.folder.log(error instanceof Error ? (error.stack ?? sentence) : sentence);
+    const resumable = code === 'device' || code === 'storage' || code === 'divergence';
+    if (code === undefined) await this.folder.log(error instanceof Error ? (error.stack ?? sentence) : sentence);
     await this.changeAtLast('failed', resumable ? `${sentence}${at}; ${saved}` : sentence);
   }
 

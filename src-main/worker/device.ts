@@ -10,7 +10,7 @@ import { toOnnx } from '../graph/onnx.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
-import { native, type NativeDevice, type SessionSpec } from '../native.ts';
+import { native, type NativeDevice, type SessionSpec, type TrainResult } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { Bindings, customOps } from './bindings.ts';
 import { collectGarbage } from './collectGarbage.ts';
@@ -119,7 +119,7 @@ async function train(
   prepared: Prepared,
   hub: EventHub<DeviceEvents>,
   segment: { from: number; to: number; learningRates: number[] },
-): Promise<{ step: number; stopped: boolean }> {
+): Promise<TrainResult> {
   const { device, setup, training } = prepared;
   await closeEvaluation(prepared);
   const sendRecords = () => {

@@ -337,11 +337,24 @@ impl TryFrom<TrainSpec> for spec::TrainSpec {
 pub struct TrainResult {
     pub step: f64,
     pub stopped: bool,
+    pub fault: Option<Fault>,
+}
+
+#[napi(object)]
+pub struct Fault {
+    pub kind: String,
+    pub worker: Option<u32>,
+    pub tensor: Option<String>,
 }
 
 impl From<spec::TrainResult> for TrainResult {
     fn from(result: spec::TrainResult) -> Self {
-        Self { step: result.step as f64, stopped: result.stopped }
+        let fault = result.fault.map(|spec::Fault { kind, worker, tensor }| Fault {
+            kind: kind.into(),
+            worker: worker.map(|worker| worker as u32),
+            tensor,
+        });
+        Self { step: result.step as f64, stopped: result.stopped, fault }
     }
 }
 

@@ -11,6 +11,7 @@ pub mod device;
 pub mod draws;
 pub mod error;
 pub mod evaluate;
+pub mod finite;
 pub mod hold;
 pub mod images;
 pub mod init;

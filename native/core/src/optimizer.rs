@@ -73,6 +73,21 @@ pub enum Update {
 }
 
 impl Update {
+    /// What it can leave at most, and have on the way, of gradients and of values and state of at most these magnitudes.
+    pub fn bound(&self, gradient: f64, value: f64) -> f64 {
+        match *self {
+            Self::Sgd { step_size, momentum, weight_decay, .. } => {
+                let gradient = gradient + f64::from(weight_decay) * value;
+                let velocity = gradient + f64::from(momentum) * value;
+                velocity + value + f64::from(step_size.abs()) * (gradient + velocity)
+            }
+            Self::AdamW { keep, step_size, eps, .. } => {
+                let change = f64::from(step_size.abs()) * (gradient + value) / f64::from(eps.min(1.0));
+                gradient + gradient * gradient + value + f64::from(keep.abs()) * value + change
+            }
+        }
+    }
+
     /// Updates `values` and the state in `slots` with a gradient of the same length.
     pub fn apply(&self, values: &mut [f32], slots: &mut [&mut [f32]], gradient: &[f32], decays: bool) {
         match (*self, slots) {

@@ -6,15 +6,29 @@
 //! on the vector width.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use multiversion::multiversion;
 
 use crate::chunks::{CHUNK_SIZE, Chunk};
+use crate::finite::{look_at_slab, look_at_update, magnitude};
 use crate::optimizer::Update;
 use crate::store::{Area, Store};
 
 /// Bytes from which on another thread is worth its start.
 const BYTES_PER_THREAD: usize = 4 << 20;
+
+/// Bits of the largest magnitude in the slabs of these workers; what is not finite is reported. Not what lies between tensors, where a
+/// device may leave anything.
+pub fn look(store: &Store, workers: &[usize], threads: usize) -> u32 {
+    let largest = AtomicU32::new(0);
+    each_chunk(store, 0..store.chunks().all.len(), threads, |_, chunk, _| {
+        for (worker, part) in held(store, chunk).filter(|(worker, _)| workers.contains(worker)) {
+            largest.fetch_max(look_at_slab(store, worker, chunk.tensor, part), Ordering::Relaxed);
+        }
+    });
+    largest.into_inner()
+}
 
 /// Square sums of the averaged gradient of this share, without updating anything.
 pub fn measure(store: &Store, share: Range<usize>, threads: usize) {
@@ -28,11 +42,14 @@ pub fn measure(store: &Store, share: Range<usize>, threads: usize) {
 
 /// Averages this share and updates parameters, optimizer state and statistics in place. `clip` scales the averaged gradient; `None`:
 /// no clipping, and square sums are recorded on the way. `norms`: so are those of every holder's gradient, for norms.rs.
-pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>, norms: bool) {
+/// Returns the bits of the largest magnitude that it leaves.
+pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>, norms: bool) -> u32 {
+    let largest = AtomicU32::new(0);
     each_chunk(store, share, threads, |index, chunk, scratch| {
         let values = store.write(Area::Values, chunk.offset..chunk.offset + chunk.len);
         if index >= store.chunks().parameters {
             average(&slabs(store, chunk), values);
+            largest.fetch_max(magnitude(values), Ordering::Relaxed);
             return;
         }
         let slabs = slabs(store, chunk);
@@ -47,7 +64,34 @@ pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Updat
         }
         let decays = store.layout().tensors[chunk.tensor as usize].decays;
         apply(store, chunk, update, scratch, decays);
+        let left = areas(store).map(|area| magnitude(store.read(area, chunk.offset..chunk.offset + chunk.len))).fold(0, u32::max);
+        largest.fetch_max(left, Ordering::Relaxed);
     });
+    largest.into_inner()
+}
+
+/// What `update` would do, on copies: reports what would not be finite of this share.
+pub fn foresee(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>) {
+    each_chunk(store, share, threads, |index, chunk, scratch| {
+        average(&slabs(store, chunk), scratch);
+        let mut largest = magnitude(scratch);
+        if index < store.chunks().parameters {
+            scratch.iter_mut().for_each(|g| *g *= clip.unwrap_or(1.0));
+            let copy = |area| store.read(area, chunk.offset..chunk.offset + chunk.len).to_vec();
+            let mut copies: Vec<Vec<f32>> = areas(store).map(copy).collect();
+            let mut parts: Vec<&mut [f32]> = copies.iter_mut().map(Vec::as_mut_slice).collect();
+            if let Some((values, slots)) = parts.split_first_mut() {
+                update.apply(values, slots, scratch, store.layout().tensors[chunk.tensor as usize].decays);
+            }
+            largest = copies.iter().map(|copy| magnitude(copy)).fold(largest, u32::max);
+        }
+        look_at_update(store, chunk.tensor, largest);
+    });
+}
+
+/// What an update changes of a parameter: values, then optimizer state.
+fn areas(store: &Store) -> impl Iterator<Item = Area> {
+    std::iter::once(Area::Values).chain((0..store.layout().optimizer_slots).map(Area::Slot))
 }
 
 /// Averaged gradient of one tensor in the store's order, from the slabs of the last step.
@@ -73,9 +117,15 @@ fn apply(store: &Store, chunk: &Chunk, update: &Update, gradient: &[f32], decays
 
 /// The part of each holder's slab that belongs to a chunk, in ascending worker order.
 fn slabs<'a>(store: &'a Store, chunk: &Chunk) -> Vec<&'a [f32]> {
+    held(store, chunk).map(|(_, part)| part).collect()
+}
+
+/// The same, with the worker.
+fn held<'a>(store: &'a Store, chunk: &Chunk) -> impl Iterator<Item = (usize, &'a [f32])> {
     let run = &store.layout().tensors[chunk.tensor as usize].runs[chunk.run as usize];
-    let holders = run.holders.iter().zip(&run.slab_offsets);
-    holders.map(|(&worker, &offset)| store.read(Area::Slab(worker), offset + chunk.start..offset + chunk.start + chunk.len)).collect()
+    let (start, len) = (chunk.start, chunk.len);
+    let part = move |(&worker, &offset): (&usize, &usize)| (worker, store.read(Area::Slab(worker), offset + start..offset + start + len));
+    run.holders.iter().zip(&run.slab_offsets).map(part)
 }
 
 /// Runs `work` on every chunk of a share, spread over threads, each with a scratch chunk of its own.

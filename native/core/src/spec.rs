@@ -154,10 +154,20 @@ pub struct TrainSpec {
     pub source: BatchSource,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainResult {
     pub step: u64,
     pub stopped: bool,
+    /// Why `step` was not done.
+    pub fault: Option<Fault>,
+}
+
+/// What is not finite; see Fault in src-main/native.ts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub kind: &'static str,
+    pub worker: Option<usize>,
+    pub tensor: Option<String>,
 }
 
 #[derive(Debug, Clone)]

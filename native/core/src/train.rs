@@ -3,35 +3,41 @@
 //! Barriers of a step: (1) all gradients are in their slabs; (2) with clipping, all square sums are there; (3) the update is done, and
 //! the stop request is fixed for all. A barrier at the start makes sure that nobody reads what another call still writes, and lets a
 //! stop that was requested before take effect. The gradients of a step are measured (norms.rs) where that was requested before the
-//! barrier in front of it, and in the last step of a call. Parameters change between (1) and (3) only.
+//! barrier in front of it, and in the last step of a call. Parameters change between (1) and (3) only. A step whose losses, gradients or new
+//! parameters are not finite is not done (finite.rs), and the call ends before it for all.
 
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use crate::device::{Engine, lock};
 use crate::error::{Error, Result, ensure};
+use crate::finite;
 use crate::loader::{Batch, Loader, prefetched};
 use crate::optimizer::OptimizerSpec;
 use crate::records::WorkerStep;
 use crate::reduce;
 use crate::runtime::Session;
-use crate::spec::{BatchSource, TrainResult, TrainSpec};
+use crate::spec::{BatchSource, Fault, TrainResult, TrainSpec};
 
 pub fn train(engine: &mut Engine, spec: &TrainSpec) -> Result<TrainResult> {
     let workers = check(engine, spec)?;
     let loader = Loader::open(&spec.source)?;
     engine.meet(true)?;
     if engine.store.control().stop_latched() {
-        return Ok(TrainResult { step: spec.from, stopped: true });
+        return Ok(TrainResult { step: spec.from, stopped: true, fault: None });
     }
     prefetched(loader, spec.from..spec.to, &workers, spec.source.accumulation, |batches| {
+        // It is not known how large the values are before they have been updated.
+        let mut largest = f64::INFINITY;
         for (step, &learning_rate) in (spec.from..spec.to).zip(&spec.learning_rates) {
-            one_step(engine, spec, step, learning_rate, batches)?;
+            if let Some(fault) = one_step(engine, spec, (step, learning_rate), batches, &mut largest)? {
+                return Ok(TrainResult { step, stopped: false, fault: Some(fault) });
+            }
             if engine.store.control().stop_latched() {
-                return Ok(TrainResult { step: step + 1, stopped: true });
+                return Ok(TrainResult { step: step + 1, stopped: true, fault: None });
             }
         }
-        Ok(TrainResult { step: spec.to, stopped: false })
+        Ok(TrainResult { step: spec.to, stopped: false, fault: None })
     })
 }
 
@@ -51,17 +57,29 @@ fn check(engine: &mut Engine, spec: &TrainSpec) -> Result<Vec<usize>> {
     Ok(workers)
 }
 
-fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64, batches: &Receiver<Result<Batch>>) -> Result<()> {
+/// Step, and learning rate of it.
+type At = (u64, f64);
+
+/// Returns why it was not done. `largest`: magnitude of values and optimizer state, before the step and after it.
+fn one_step(engine: &mut Engine, spec: &TrainSpec, at: At, batches: &Receiver<Result<Batch>>, largest: &mut f64) -> Result<Option<Fault>> {
+    let (step, _) = at;
     let mut workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
     for (done, &id) in workers.iter_mut().zip(&spec.sessions) {
         finish(engine.session(id)?, spec.source.accumulation, done)?;
         engine.beat();
     }
     let start = Instant::now();
+    finite::look(engine, &workers);
     engine.meet(false)?;
+    if let Some(fault) = finite::fault(&engine.store) {
+        return Ok(Some(fault));
+    }
     let norms = step + 1 == spec.to || engine.store.control().norms_latched();
-    update(engine, &spec.optimizer, step, learning_rate, norms)?;
+    if let Some(fault) = update(engine, &spec.optimizer, at, norms, *largest)? {
+        return Ok(Some(fault));
+    }
     engine.meet(true)?;
+    *largest = engine.store.control().reports.largest();
     if norms && engine.participant == 0 {
         engine.store.control().end_norms(step + 1);
     }
@@ -71,7 +89,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, step: u64, learning_rate: f64
     }
     let norm = engine.store.gradient_norm();
     lock(&engine.shared.records).push(step, &workers, norm, milliseconds(start));
-    Ok(())
+    Ok(None)
 }
 
 /// Forward and backward of one logical worker: its micro-batches in turn. The results of the last are still on their way.
@@ -115,23 +133,35 @@ fn loss(session: &mut Session) -> Result<f64> {
     Ok(session.loss()?.first().copied().unwrap_or(f32::NAN).into())
 }
 
-/// Averages and updates this participant's share of the store.
-fn update(engine: &Engine, optimizer: &OptimizerSpec, step: u64, learning_rate: f64, norms: bool) -> Result<()> {
+/// Averages and updates this participant's share of the store, unless something would not be finite after it. `largest`: magnitude of
+/// values and optimizer state.
+fn update(engine: &Engine, optimizer: &OptimizerSpec, (step, learning_rate): At, norms: bool, largest: f64) -> Result<Option<Fault>> {
     let store = &engine.store;
     let chunks = store.chunks();
     let share = chunks.share(&(0..chunks.all.len()), engine.participant, store.layout().num_participants);
+    let update = optimizer.update(step, learning_rate);
+    // Averaging sums up the gradients of all workers.
+    let gradient = store.control().reports.largest() * store.layout().num_workers as f64;
     let mut clip = None;
     if optimizer.clip_global_norm > 0.0 {
         reduce::measure(store, share.clone(), engine.threads);
         engine.meet(false)?;
         clip = Some(optimizer.clip_factor(store.gradient_norm()));
     }
+    let is_safe = update.bound(gradient, largest) < finite::SAFE;
+    if !is_safe {
+        reduce::foresee(store, share.clone(), engine.threads, &update, clip);
+        engine.meet(false)?;
+        if let Some(fault) = finite::fault(store) {
+            return Ok(Some(fault));
+        }
+    }
     if norms {
         store.control().begin_norms();
     }
     store.control().begin_update();
-    reduce::update(store, share, engine.threads, &optimizer.update(step, learning_rate), clip, norms);
-    Ok(())
+    store.control().reports.magnitude(reduce::update(store, share, engine.threads, &update, clip, norms));
+    Ok(None)
 }
 
 fn milliseconds(since: Instant) -> f64 {

@@ -1,7 +1,7 @@
 //! Whole runs through ONNX Runtime: devices train and evaluate a masked linear regression, checked against the same in float64.
 //!
 //! The model: prediction = x . w + b of images [B,1,2,2] seen as x [B,4]; `w` [1,4] is masked along axis 1, `mean` is a running statistic
-//! of the pixels. Loss: mean squared error to the label.
+//! of the pixels. Loss: mean squared error to the label. Three labels make what is computed of them not a number: ODD.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ mod library;
 #[path = "common/onnx.rs"]
 mod onnx;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ const STEPS: u64 = 6;
 /// Rows of `w` that each worker holds; the second and the fourth are not contiguous.
 const HELD: [&[usize]; WORKERS] = [&[0, 1], &[0, 2], &[2, 3], &[1, 3]];
 const EVALUATION_BATCH: usize = 8;
+/// Labels that make the loss, the gradients and the statistic of their batch not a number.
+const ODD: [i64; 3] = [77, 78, 79];
 
 fn layout(participants: usize) -> String {
     let holders = |row: usize| (0..WORKERS).filter(|&w| HELD[w].contains(&row)).collect();
@@ -56,13 +58,13 @@ fn label(sample: usize) -> i64 {
     (sample % 2) as i64
 }
 
-/// A folder with a dataset of `SAMPLES` images.
-fn dataset(folder: &Path) -> PathBuf {
-    let images: Vec<u8> = (0..SAMPLES).flat_map(|sample| (0..4).map(move |index| pixel(sample, index))).collect();
-    let labels: Vec<u8> = (0..SAMPLES).flat_map(|sample| label(sample).to_le_bytes()).collect();
-    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{SAMPLES}, 1, 2, 2"), &images)).unwrap();
-    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{SAMPLES},"), &labels)).unwrap();
-    folder.to_owned()
+/// A folder with a dataset of images.
+fn dataset(folder: &Path, labels: &[i64]) {
+    let samples = labels.len();
+    let images: Vec<u8> = (0..samples).flat_map(|sample| (0..4).map(move |index| pixel(sample, index))).collect();
+    let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{samples}, 1, 2, 2"), &images)).unwrap();
+    std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{samples},"), &labels)).unwrap();
 }
 
 fn source(path: &Path) -> BatchSource {
@@ -126,6 +128,15 @@ fn forward(graph: &mut Graph, batch: usize, rows: &[usize]) {
     graph.node("Mul", &["err", "err"], "sq", &[]);
 }
 
+/// Zero for each sample, and not a number where its label is that of ODD.
+fn odd(graph: &mut Graph, index: usize) -> String {
+    let [label, away, odd] = ["label", "away", "odd"].map(|name| format!("{name}/{index}"));
+    graph.float(&label, ODD[index] as f32);
+    graph.node("Sub", &["y", &label], &away, &[]);
+    graph.node("Div", &["zero", &away], &odd, &[]);
+    odd
+}
+
 /// `parts` above 1: gradients are added to inputs. `publishing`: each goes up as it is finished.
 fn training_graph(rows: &[usize], parts: usize, publishing: bool) -> Vec<u8> {
     let mut graph = Graph::default();
@@ -135,8 +146,12 @@ fn training_graph(rows: &[usize], parts: usize, publishing: bool) -> Vec<u8> {
     graph.float("scale", 2.0 / batch as f32);
     graph.float("keep", 0.9);
     graph.float("rate", 0.1);
-    graph.node("ReduceMean", &["sq"], "loss", &[Attribute::Int("keepdims", 0)]);
-    graph.node("Mul", &["err", "scale"], "e", &[]);
+    graph.float("zero", 0.0);
+    let odd: Vec<String> = (0..ODD.len()).map(|index| odd(&mut graph, index)).collect();
+    graph.node("Add", &["sq", &odd[0]], "losses", &[]);
+    graph.node("ReduceMean", &["losses"], "loss", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Mul", &["err", "scale"], "es", &[]);
+    graph.node("Add", &["es", &odd[1]], "e", &[]);
     graph.node("Reshape", &["e", "column"], "ec", &[]);
     graph.node("Transpose", &["xr"], "xt", &[Attribute::Ints("perm", &[1, 0])]);
     let summed = parts > 1;
@@ -149,7 +164,9 @@ fn training_graph(rows: &[usize], parts: usize, publishing: bool) -> Vec<u8> {
         graph.node("Add", &["accumulated/w", "gw"], "grad/w", &[]);
         graph.node("Add", &["accumulated/b", "gb"], "grad/b", &[]);
     }
-    graph.node("ReduceMean", &["input"], "m", &[Attribute::Int("keepdims", 0)]);
+    graph.node("ReduceMean", &["input"], "pixels", &[Attribute::Int("keepdims", 0)]);
+    graph.node("ReduceSum", &[&odd[2]], "added", &[Attribute::Int("keepdims", 0)]);
+    graph.node("Add", &["pixels", "added"], "m", &[]);
     graph.node("Mul", &["mean", "keep"], "kept", &[]);
     graph.node("Mul", &["m", "rate"], "new", &[]);
     graph.node("Add", &["kept", "new"], "sum", &[]);
@@ -290,7 +307,7 @@ impl Lab {
         let store = Store::create(&path, &layout(participants)).unwrap();
         let normal = InitSpec { kind: InitKind::Normal, value: 0.5 };
         init::initialise(&store, &[normal, normal, InitSpec { kind: InitKind::Constant, value: 0.0 }], 11).unwrap();
-        dataset(folder.path());
+        dataset(folder.path(), &(0..SAMPLES).map(label).collect::<Vec<_>>());
         let device = |participant| {
             let options = DeviceOptions {
                 runtime_library: runtime_library(),
@@ -318,9 +335,14 @@ impl Lab {
     }
 
     fn train(&self, steps: std::ops::Range<u64>) -> Vec<Result<TrainResult>> {
+        self.train_as(&train_spec(self.folder.path(), vec![], steps, self.parts))
+    }
+
+    /// `spec` is that of all devices, but for their sessions.
+    fn train_as(&self, spec: &TrainSpec) -> Vec<Result<TrainResult>> {
         let count = self.devices.len();
         let ask_one = |(me, device): (usize, &Device)| {
-            let spec = train_spec(self.folder.path(), (0..workers(me, count).count()).collect(), steps.clone(), self.parts);
+            let spec = TrainSpec { sessions: (0..workers(me, count).count()).collect(), ..spec.clone() };
             ask(device, move |engine| engine.train(&spec))
         };
         let asked: Vec<_> = self.devices.iter().enumerate().map(ask_one).collect();
@@ -440,7 +462,7 @@ fn agrees_with_the_reference(parts: usize) {
         let lab = Lab::accumulating(participants, parts);
         let (expected, log) = Reference::start(&lab).train(STEPS, parts);
         for result in lab.train(0..STEPS) {
-            assert_eq!(result, Ok(TrainResult { step: STEPS, stopped: false }));
+            assert_eq!(result, Ok(TrainResult { step: STEPS, stopped: false, fault: None }));
         }
         let values = lab.values();
         let found: Vec<f64> = [0, 1, 2, 3, 16, 32].iter().map(|&at| values[at].into()).collect();
@@ -465,7 +487,7 @@ fn agrees_with_the_reference(parts: usize) {
 fn a_stop_is_agreed_on_and_training_goes_on_from_there_exactly() {
     let whole = Lab::new(2);
     let ended = whole.train(0..4000);
-    assert!(ended.iter().all(|result| matches!(result, Ok(TrainResult { step: 4000, stopped: false }))));
+    assert!(ended.iter().all(|result| matches!(result, Ok(TrainResult { step: 4000, stopped: false, .. }))));
     let parts = Lab::new(2);
     std::thread::scope(|scope| {
         let training = scope.spawn(|| parts.train(0..4000));
@@ -473,7 +495,7 @@ fn a_stop_is_agreed_on_and_training_goes_on_from_there_exactly() {
         parts.store.control().request_stop(true);
         let stopped: Vec<TrainResult> = training.join().unwrap().into_iter().map(Result::unwrap).collect();
         assert!(stopped[0] == stopped[1] && stopped[0].stopped, "{stopped:?}");
-        assert_eq!(parts.train(stopped[0].step..4000), vec![Ok(stopped[0]); 2], "a stop that stands ends the next call at once");
+        assert_eq!(parts.train(stopped[0].step..4000), vec![Ok(stopped[0].clone()); 2], "a stop that stands ends the next call at once");
         parts.store.control().request_stop(false);
         parts.train(stopped[0].step..4000);
     });
@@ -512,7 +534,7 @@ fn evaluation_is_the_same_for_any_number_of_devices() {
 fn whole_run(lab: &Lab) -> Vec<u64> {
     let mut bits = Vec::new();
     for steps in [0..3, 3..STEPS] {
-        assert!(lab.train(steps.clone()).iter().all(|result| *result == Ok(TrainResult { step: steps.end, stopped: false })));
+        assert!(lab.train(steps.clone()).iter().all(|result| *result == Ok(TrainResult { step: steps.end, stopped: false, fault: None })));
         let result = lab.evaluate(steps.start == 0);
         bits.extend([result.loss_sum.to_bits(), result.correct]);
         for device in &lab.devices {
@@ -624,6 +646,121 @@ fn memory_that_cannot_be_pinned_and_a_driver_that_is_not_there_cost_speed_alone(
     let refusal = Some("the CUDA driver failed to pin host memory: CUDA_ERROR_NOT_SUPPORTED".into());
     assert_eq!(refusing.devices[1].copy_report(), CopyReport { large: true, pinned_bytes: 0, refusal });
     assert_eq!(whole_run(&refusing), expected);
+}
+
+const LONG: usize = 600;
+const LONG_STEPS: u64 = 120;
+
+/// Labels with an odd one in some steps and workers, and what ends a training of those steps.
+fn odd_labels(faults: &[(u64, usize, usize)], steps: std::ops::Range<u64>) -> (Vec<i64>, Option<(u64, Fault)>) {
+    let mut labels: Vec<i64> = (0..LONG).map(label).collect();
+    let mut order = Order::new(5, LONG, WORKERS, BATCH);
+    for &(step, worker, kind) in faults {
+        labels[order.share(step, worker).1[step as usize % BATCH].sample as usize] = ODD[kind];
+    }
+    let of = |kind: usize, worker| Fault {
+        kind: ["loss", "gradient", "statistic"][kind],
+        worker: Some(worker),
+        tensor: [None, Some("w"), Some("mean")][kind].map(str::to_owned),
+    };
+    let found = steps.clone().find_map(|step| {
+        let mut odd = |worker: usize, kind: usize| order.share(step, worker).1.iter().any(|pick| labels[pick.sample as usize] == ODD[kind]);
+        let loss = (0..WORKERS).find(|&worker| odd(worker, 0)).map(|worker| of(0, worker));
+        let slab = || (0..WORKERS).find_map(|worker| (1..3).find(|&kind| odd(worker, kind)).map(|kind| of(kind, worker)));
+        loss.or_else(slab).map(|fault| (step, fault))
+    });
+    (labels, found)
+}
+
+/// Values and optimizer state, as bits.
+fn state(store: &Store) -> Vec<u32> {
+    let of = |area| store.read(area, 0..store.size(area)).iter().map(|x| x.to_bits());
+    of(Area::Values).chain(of(Area::Slot(0))).collect()
+}
+
+fn long_spec(lab: &Lab, steps: std::ops::Range<u64>, clip: f64) -> TrainSpec {
+    let spec = train_spec(lab.folder.path(), vec![], steps, lab.parts);
+    TrainSpec { optimizer: OptimizerSpec { clip_global_norm: clip, ..optimizer() }, ..spec }
+}
+
+/// Trains in segments with faults of every kind in any step and worker, also several and in the first step of a segment; with and without
+/// a stop that is asked for meanwhile. After each the state is that of a training without faults, which then goes on.
+fn survives_faults(lab: &Lab, clip: f64, whole: &[Vec<u32>], random: &mut impl FnMut(u64) -> u64) {
+    for worker in 0..WORKERS {
+        // What lies between tensors is nobody's.
+        for padding in [2..16, 17..32, 33..48] {
+            lab.store.write(Area::Slab(worker), padding).fill(f32::NAN);
+        }
+    }
+    let mut step = 0;
+    while step < LONG_STEPS {
+        let steps = step..LONG_STEPS.min(step + 1 + random(12));
+        let faults: Vec<_> = (0..random(4))
+            .map(|_| (steps.start + random(4).min(random(12)), random(WORKERS as u64) as usize, random(3) as usize))
+            .collect();
+        let (labels, found) = odd_labels(&faults, steps.clone());
+        dataset(lab.folder.path(), &labels);
+        let mut spec = long_spec(lab, steps.clone(), clip);
+        // Beyond the end of float32.
+        let overflow = Some(steps.start + random(8)).filter(|step| random(3) == 0 && steps.contains(step));
+        overflow.iter().for_each(|step| spec.learning_rates[(step - steps.start) as usize] = 1e39);
+        let overflow = overflow.map(|step| (step, Fault { kind: "parameter", worker: None, tensor: Some("w".into()) }));
+        let found = found.into_iter().chain(overflow).min_by_key(|(step, fault)| (*step, fault.kind == "parameter"));
+        let stops = random(4) == 0;
+        let results = std::thread::scope(|scope| {
+            let training = scope.spawn(|| lab.train_as(&spec));
+            if stops {
+                std::thread::sleep(Duration::from_micros(random(600)));
+                lab.store.control().request_stop(true);
+            }
+            training.join().unwrap()
+        });
+        lab.store.control().request_stop(false);
+        let result = results[0].clone().unwrap();
+        assert!(results.iter().all(|other| *other == results[0]), "{results:?}");
+        let last = found.as_ref().map_or(steps.end, |(step, _)| *step);
+        match &result.fault {
+            fault @ Some(_) => {
+                assert_eq!((result.step, fault.as_ref(), result.stopped), (last, found.as_ref().map(|(_, fault)| fault), false))
+            }
+            None if result.stopped => assert!(stops && result.step <= last),
+            None => assert_eq!((result.step, found), (steps.end, None)),
+        }
+        assert!(state(&lab.store) == whole[result.step as usize], "{} devices, {faults:?}, {result:?}", lab.devices.len());
+        step = result.step;
+        if result.fault.is_some() {
+            dataset(lab.folder.path(), &(0..LONG).map(label).collect::<Vec<_>>());
+            let done = lab.train_as(&long_spec(lab, step..step + 1, clip));
+            assert_eq!(done, vec![Ok(TrainResult { step: step + 1, stopped: false, fault: None }); lab.devices.len()]);
+            step += 1;
+        }
+    }
+}
+
+#[test]
+fn a_step_that_is_not_finite_is_done_by_nobody_and_told_alike_by_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::build(folder.path(), &[]);
+    let mut seed = 3u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) % below
+    };
+    for (clip, parts) in [(0.0, 1), (1.5, 1), (0.0, 3), (1.5, 3)] {
+        let lab = Lab::accumulating(1, parts);
+        dataset(lab.folder.path(), &(0..LONG).map(label).collect::<Vec<_>>());
+        let mut whole = vec![state(&lab.store)];
+        for step in 0..LONG_STEPS {
+            lab.train_as(&long_spec(&lab, step..step + 1, clip)).into_iter().for_each(|result| drop(result.unwrap()));
+            whole.push(state(&lab.store));
+        }
+        for participants in [1, 2, 4] {
+            survives_faults(&Lab::accumulating(participants, parts), clip, &whole, &mut random);
+            if let Some(StandIn { path, .. }) = &stand_in {
+                survives_faults(&Lab::over(participants, parts, Some(path), true), clip, &whole, &mut random);
+            }
+        }
+    }
 }
 
 #[test]

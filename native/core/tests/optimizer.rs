@@ -101,3 +101,44 @@ fn state_that_decays_becomes_zero_before_it_becomes_slow() {
     }
     assert_eq!((values, state), (vec![1.0], vec![0.0]));
 }
+
+/// Whatever the sizes and signs: where the bound is safe, nothing overflows, and nothing is not a number.
+#[test]
+fn an_update_within_its_bound_leaves_numbers() {
+    let mut seed = 1u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as f64 / (1u64 << 31) as f64
+    };
+    let (mut safe, mut overflown) = (0, 0);
+    for round in 0..200_000u64 {
+        let mut size = |low: f64, high: f64| if random() < 0.05 { 0.0 } else { 10f64.powf(low + (high - low) * random()) };
+        let (value, gradient, learning_rate) = (size(-20.0, 38.5) as f32, size(-20.0, 38.5) as f32, size(-6.0, 40.0));
+        let spec = OptimizerSpec {
+            kind: if round % 2 == 0 { OptimizerKind::Sgd } else { OptimizerKind::AdamW },
+            momentum: size(-3.0, 0.0).min(0.999),
+            nesterov: round % 4 == 0,
+            weight_decay: size(-6.0, 3.0),
+            eps: size(-12.0, 3.0),
+            ..spec()
+        };
+        let update = spec.update(round / 2 % 50, learning_rate);
+        let bound = update.bound(gradient.into(), value.into());
+        let is_safe = bound < sdp_core::finite::SAFE;
+        for signs in 0..8 {
+            let sign = |bit: i32| if signs & bit == 0 { 1.0 } else { -1.0 };
+            let (mut values, mut first, mut second) = ([sign(1) * value], [sign(2) * value], [value]);
+            let slots: &mut [&mut [f32]] = match spec.slots() {
+                0 => &mut [],
+                1 => &mut [&mut first],
+                _ => &mut [&mut first, &mut second],
+            };
+            update.apply(&mut values, slots, &[sign(4) * gradient], true);
+            let is_finite = [values, first, second].iter().flatten().all(|x| x.is_finite());
+            assert!(is_finite || !is_safe, "{spec:?}, {learning_rate}: {value}, {gradient}");
+            safe += u32::from(is_safe);
+            overflown += u32::from(!is_finite);
+        }
+    }
+    assert!(safe > 100_000 && overflown > 100_000, "{safe} {overflown}");
+}

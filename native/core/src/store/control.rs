@@ -1,5 +1,5 @@
-//! The control block of a store: atomics through which participants meet, stop, measure and fail together, and by which the main process
-//! knows how far they are.
+//! The control block of a store: atomics through which participants meet, stop, measure, report and fail together, and by which the main
+//! process knows how far they are.
 //!
 //! Barrier: the last of n participants to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
 //! over the shared word, elsewhere they poll with short sleeps. A set ABORTED bit in the generation makes every present and future
@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::layout::MAX_PARTICIPANTS;
 use crate::process;
+use crate::store::reports::Reports;
 
 /// How often a waiting participant looks after the others.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
@@ -54,6 +55,7 @@ pub struct Control {
     /// Updates of the parameters that are done, and whether one is in progress.
     updates: AtomicU64,
     updating: AtomicU32,
+    pub reports: Reports,
     /// 1 while a reason is being written, 2 once it is there.
     reason_state: AtomicU32,
     reason_len: AtomicU32,
@@ -183,6 +185,7 @@ impl Control {
                 self.updates.fetch_add(self.updating.load(Ordering::Acquire).into(), Ordering::Release);
                 self.updating.store(0, Ordering::Release);
             }
+            self.reports.latch();
             self.arrived.store(0, Ordering::Release);
             self.advance();
             return self.aborted().map_or(Ok(()), Err);
@@ -266,6 +269,7 @@ mod tests {
             norms_step: AtomicU64::new(0),
             updates: AtomicU64::new(0),
             updating: zero(),
+            reports: Reports::default(),
             reason_state: zero(),
             reason_len: zero(),
             reason: [const { AtomicU8::new(0) }; REASON_SIZE],
@@ -316,6 +320,39 @@ mod tests {
             let steps: Vec<_> = steps.into_iter().map(|thread| thread.join().unwrap()).collect();
             assert_eq!(steps, [Some(500); 3]);
         });
+    }
+
+    /// One that is ahead reports for its next barrier, while others still read what was reported for the last one.
+    #[test]
+    fn all_participants_see_the_same_reports_after_a_barrier() {
+        let (control, never) = (control(), AtomicBool::new(false));
+        for n in [1, 2, 4] {
+            std::thread::scope(|scope| {
+                for me in 0..n {
+                    let (control, never) = (&control, &never);
+                    scope.spawn(move || {
+                        for round in 0..3000u32 {
+                            // In every third round two report, in turn.
+                            let reporting = [round as usize % n, (round as usize + 1) % n];
+                            if round % 3 == 0 && reporting.contains(&me) {
+                                control.reports.fault(1000 + u64::from(round) + me as u64);
+                                control.reports.magnitude(round + me as u32);
+                            }
+                            control.meet(me, n, round % 2 == 0, never).unwrap();
+                            for _ in 0..me {
+                                std::thread::yield_now();
+                            }
+                            let expected = (round % 3 == 0).then(|| {
+                                let [low, high] = [reporting[0].min(reporting[1]), reporting[0].max(reporting[1])];
+                                (1000 + u64::from(round) + low as u64, round + high as u32)
+                            });
+                            assert_eq!(control.reports.lowest_fault(), expected.map(|(code, _)| code));
+                            assert_eq!(control.reports.largest(), f64::from(f32::from_bits(expected.map_or(0, |(_, bits)| bits))));
+                        }
+                    });
+                }
+            });
+        }
     }
 
     #[test]

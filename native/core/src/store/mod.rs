@@ -6,6 +6,7 @@
 
 pub mod control;
 pub mod mapping;
+pub mod reports;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
