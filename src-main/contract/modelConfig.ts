@@ -7,7 +7,7 @@ const positiveInt = z.int().min(1);
 export const resnetConfig = z.strictObject({
   family: z.literal('resnet').describe('Model family; ResNet with basic blocks'),
   layers: z
-    .array(positiveInt)
+    .array(positiveInt.max(256))
     .min(1)
     .max(8)
     .default([2, 2, 2, 2])
@@ -23,7 +23,7 @@ export const resnetConfig = z.strictObject({
 });
 
 const count = positiveInt.max(1e6);
-const perStage = (values: number[]) => z.array(count).min(1).max(8).default(values);
+const perStage = (most: number, values: number[]) => z.array(positiveInt.max(most)).min(1).max(8).default(values);
 
 export const swinConfig = z.strictObject({
   family: z.literal('swin').describe("Model family; torchvision's Swin Transformer"),
@@ -34,8 +34,8 @@ export const swinConfig = z.strictObject({
   patch: count.default(4).describe('Height and width of a patch, in pixels'),
   window: count.default(7).describe('Height and width of a window of attention, in patches'),
   embed: count.default(96).describe('Channels of the first stage; every further stage has twice as many'),
-  depths: perStage([2, 2, 6, 2]).describe('Blocks per stage'),
-  heads: perStage([3, 6, 12, 24]).describe('Attention heads per stage; they divide its channels'),
+  depths: perStage(256, [2, 2, 6, 2]).describe('Blocks per stage'),
+  heads: perStage(4096, [3, 6, 12, 24]).describe('Attention heads per stage; they divide its channels'),
   mlpRatio: z.number().gt(0).max(64).default(4).describe('Hidden units of each MLP per channel'),
 });
 export type SwinConfig = z.infer<typeof swinConfig>;

@@ -126,6 +126,8 @@ export class Run {
       const prepared = await this.prepare(from);
       await this.train(prepared);
     } catch (error) {
+      if (this.requests.stop && error instanceof UserError && error.code === 'cancelled')
+        return await this.endStopped();
       await this.rescue();
       await this.fail(error);
     } finally {
@@ -137,7 +139,7 @@ export class Run {
 
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
-    const prepared = await prepareFromHome(this.host, this.config);
+    const prepared = await prepareFromHome(this.host, this.config, this.requests.stopping);
     await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
@@ -217,7 +219,7 @@ export class Run {
       await this.save(lastTriesMs);
       if (!this.requests.stop) await this.evaluate(prepared, log);
       await this.closeLog(log);
-      await this.changeAtLast(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? 'stopped on request' : '');
+      await (this.requests.stop ? this.endStopped() : this.changeAtLast('done', ''));
     } finally {
       timers.forEach(clearInterval);
       clearTimeout(this.checkpointDue);
@@ -345,6 +347,10 @@ export class Run {
     } finally {
       this.tell();
     }
+  }
+
+  private endStopped(): Promise<void> {
+    return this.changeAtLast('stopped', 'stopped on request');
   }
 
   /** To a state that the run ends with; told in any case. */
