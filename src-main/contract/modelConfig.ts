@@ -57,6 +57,9 @@ export const llamaConfig = z.strictObject({
 });
 export type LlamaConfig = z.infer<typeof llamaConfig>;
 
+/** Values in the tables of rotary embeddings: positions times the size of a head. */
+const mostRotations = 2 ** 24;
+
 export const modelConfig = z.discriminatedUnion('family', [resnetConfig, swinConfig, llamaConfig]);
 export type ModelConfig = z.infer<typeof modelConfig>;
 
@@ -103,7 +106,7 @@ export function withPresets(model: unknown): unknown {
 export function modelProblem(model: ModelConfig): { key: string; problem: string } | null {
   if (model.family === 'swin') return swinProblem(model);
   if (model.family === 'resnet') return null;
-  const { hidden, heads, kvHeads } = model;
+  const { hidden, heads, kvHeads, seq } = model;
   if (hidden % heads !== 0) return { key: 'model.heads', problem: `must divide model.hidden, ${hidden}, got ${heads}` };
   if ((hidden / heads) % 2 !== 0)
     return {
@@ -112,6 +115,12 @@ export function modelProblem(model: ModelConfig): { key: string; problem: string
     };
   if (heads % kvHeads !== 0)
     return { key: 'model.kvHeads', problem: `must divide model.heads, ${heads}, got ${kvHeads}` };
+  const longest = Math.floor(mostRotations / (hidden / heads));
+  if (seq > longest)
+    return {
+      key: 'model.seq',
+      problem: `must be at most ${longest} with heads of size ${hidden / heads}, got ${seq}`,
+    };
   return null;
 }
 

@@ -191,6 +191,7 @@ it.each([
   [{ model: { family: 'resnet', layers: [1_000_000, 1, 1, 1] } }, 'model.layers.0 must be at most 256, got 1000000'],
   [{ model: { family: 'swin', depths: [1, 1e6], heads: [1, 1] } }, 'model.depths.1 must be at most 256, got 1000000'],
   [{ model: { family: 'llama', layers: 1001 } }, 'model.layers must be at most 1000, got 1001'],
+  [{ model: { family: 'llama', seq: 1e6 } }, 'model.seq must be at most 524288 with heads of size 32, got 1000000'],
   [{ training: { steps: 1e9 } }, 'training.steps must be at most 10000000, got 1000000000'],
   [{ training: { batch: 2 ** 40 } }, 'training.batch must be at most 16777216, got 1099511627776'],
   [{ data: { dataset: 'x'.repeat(101) } }, 'data.dataset must be at most 100, got "x'],
@@ -199,14 +200,16 @@ it.each([
   expect(refusal({ ...good, ...change }).message.slice(0, message.length)).toBe(message);
 });
 
-it('every list, text and number that a user gives has a limit', () => {
+it('every list, text and number that a user gives has a limit, but for seeds and numbers of steps', () => {
   const unlimited: string[] = [];
   const visit = (schema: JsonSchema, path: string): void => {
     for (const option of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) visit(option, path);
     const limit = { string: 'maxLength', array: 'maxItems', integer: 'maximum', number: 'maximum' }[schema.type ?? ''];
     const fixed = schema.enum ?? schema.const ?? schema.pattern ?? schema.exclusiveMaximum;
-    if (limit && fixed === undefined && schema[limit] === undefined) unlimited.push(`${path} (${schema.type})`);
-    for (const [key, value] of Object.entries(schema.properties ?? {})) visit(value, `${path}.${key}`);
+    const isLimited = Number(schema[limit ?? ''] ?? Infinity) < Number.MAX_SAFE_INTEGER;
+    if (limit && fixed === undefined && !isLimited) unlimited.push(`${path} (${schema.type})`);
+    for (const [key, value] of Object.entries(schema.properties ?? {}))
+      if (key !== 'seed' && key !== 'step') visit(value, `${path}.${key}`);
     if (schema.items) visit(schema.items, `${path}[]`);
   };
   const options = { io: 'input', unrepresentable: 'any' } as const;

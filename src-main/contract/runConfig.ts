@@ -19,7 +19,7 @@ export const dataConfig = z.strictObject({
 
 export const subnetworksConfig = z.strictObject({
   workers: positiveInt.max(256).default(4).describe('Logical workers N: the number of subnetworks'),
-  coverage: z.int().default(2).describe('Workers that hold each unit, k; k = N is plain data parallelism'),
+  coverage: z.int().max(256).default(2).describe('Workers that hold each unit, k; k = N is plain data parallelism'),
   granularity: z
     .enum(['block', 'neuron'])
     .default('block')
@@ -50,7 +50,7 @@ export const deviceConfig = z.strictObject({
     .describe('Device, as “sdp devices” lists it; cpu:0, cpu:1, ... share the cores'),
   threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: the cores shared out evenly'),
   memory: z
-    .union([z.string().max(40), z.number().max(1e18)])
+    .union([z.string().max(40), z.number().max(1e15)])
     .refine((size) => parseBytes(size) !== null, 'must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes')
     .optional()
     .describe('Memory that the device may use; default: an even part of what the machine has'),

@@ -436,7 +436,7 @@ async function acceptedChanges(
   const latest = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, from.step);
   if (changes.length === 0 && latest <= training.steps) return '';
   // Newer ones may be damaged, and then it goes on from an earlier one.
-  const { step } = from.kind === 'fresh' ? { step: 0 } : await wholeCheckpoint(folder, from.step);
+  const { step } = from.kind === 'fresh' ? { step: 0 } : await wholeCheckpoint(folder, from.step, true);
   if (training.steps < step) changes.push(`training.steps, ${training.steps}, below the checkpoint of step ${step}`);
   if (changes.length === 0) return '';
   if (accept) return `from step ${step} on the run has another configuration: ${changes.join('; ')}`;

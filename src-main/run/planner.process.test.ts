@@ -69,6 +69,12 @@ test('a plan that takes too long, or too much memory, is refused with what to do
 test('what planning refuses has its key, also from a file that says who holds what', async () => {
   const few = smallConfig({ training: { batch: 1004 } });
   await expect(lab.app.plan(few)).rejects.toMatchObject({ code: 'configuration', key: 'training.batch' });
+  const many = { ...smallConfig({ subnetworks: { granularity: 'neuron' } }), model: { ...vast.model, width: 4096 } };
+  await expect(lab.app.plan(parseRunConfig(many))).rejects.toMatchObject({
+    key: 'subnetworks.granularity',
+    message:
+      'subnetworks.granularity neuron makes 15728640 units, which with 2 holders each are more than the 4194304 that can be planned; choose block granularity, fewer units or lower coverage',
+  });
   const missing = smallConfig({ subnetworks: { plan: join(lab.home, 'none.json') } });
   await expect(lab.app.plan(missing)).rejects.toMatchObject({ code: 'configuration', key: 'subnetworks.plan' });
 });
