@@ -7,7 +7,11 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { datasetSource, getDataset } from '../data/catalogue.ts';
-import { cliPath, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import { noLoss, type RunSummary } from '../contract/run.ts';
+import { EventHub } from '../transport/events.ts';
+import { Run } from './run.ts';
+import { RunFolder } from './runFolder.ts';
+import { builtWorker, cliPath, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { planApart, type PlanSources } from './planner.ts';
 
 let lab: TestLab;
@@ -89,13 +93,30 @@ test('a start that is being planned ends when the app closes, and leaves no run'
   expect(runs).toEqual([]);
 });
 
-test('a run that is stopped while it is planned is stopped at once, and resumed later', async () => {
-  const begun = nextEvent(lab, 'runChanged');
-  const id = await lab.app.start(smallConfig({}));
-  await begun;
-  expect(await lab.app.stop(id)).toMatchObject({ state: 'stopped', reason: 'stopped on request', step: 0 });
-  await lab.app.resume(id);
-  expect(await lab.app.whenEnded(id)).toMatchObject({ state: 'done', step: 6 });
+test('a run that is stopped while it is planned is stopped at once', async () => {
+  const folder = await RunFolder.reserve(lab.home, 'vast', new Date());
+  await folder.create(vast);
+  const summary: RunSummary = {
+    id: folder.id,
+    name: 'vast',
+    state: 'preparing',
+    reason: '',
+    step: 0,
+    steps: 6,
+    createdAt: new Date().toISOString(),
+    accuracy: null,
+    perplexity: null,
+    curve: noLoss,
+    dataset: 'digits',
+    fingerprint: '',
+    warning: '',
+  };
+  const host = { home: lab.home, spawnDevice: builtWorker() };
+  const run = new Run(host, new EventHub(), folder, vast, summary, { kind: 'fresh', seed: 0 });
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(run.summary.state).toBe('preparing');
+  await run.stop();
+  expect(await folder.readState()).toMatchObject({ state: 'stopped', reason: 'stopped on request', step: 0 });
 });
 
 test.skipIf(process.platform === 'win32').each(['plan', 'train'])(
@@ -110,6 +131,6 @@ test.skipIf(process.platform === 'win32').each(['plan', 'train'])(
     child.kill('SIGINT');
     expect(await once(child, 'exit')).toEqual([command === 'plan' ? 130 : 1, null]);
     const { runs } = await lab.app.handlers.snapshot({}, { signal: new AbortController().signal });
-    expect(runs.filter(({ state }) => state !== 'done')).toEqual([]);
+    expect(runs.filter(({ name }) => name !== 'vast')).toEqual([]);
   },
 );
