@@ -23,6 +23,7 @@ const builds = {
       'out/main/app.js',
       'out/main/worker.js',
       'out/main/cli.js',
+      'out/main/planner.js',
       'out/main/gpu.js',
       'out/preload/preload.cjs',
       'out/renderer/index.html',

@@ -2,10 +2,10 @@
 //
 // subnetworks.plan is a path: in the file from the file's folder, in `--set` from the current one.
 
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parse, parseDocument } from 'yaml';
 import { UserError } from '../contract/errors.ts';
+import { readSmallText } from '../data/files.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 
 /** Fails with one sentence that names the file and line, or the key. */
@@ -30,10 +30,9 @@ function resolvePlan({ subnetworks }: Record<string, unknown>, folder: string): 
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readSmallText(path, 1 << 20);
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const why = missing ? 'there is no such file' : (error as Error).message;
+    const why = (error as Error).message;
     throw new UserError('configuration', `cannot read the configuration ${path}: ${why}`, { cause: error });
   }
 }

@@ -34,8 +34,8 @@ export const augmentationConfig = z.strictObject({
     .describe('Colour jitter: largest turn of the hue, as a share of the circle'),
   randAugment: z.int().min(0).max(16).default(0).describe('RandAugment: operations per image'),
   magnitude: z.int().min(0).max(30).default(9).describe('RandAugment: magnitude of the operations'),
-  mixup: z.number().min(0).default(0).describe('Mixup: alpha of its Beta distribution; 0: none'),
-  cutmix: z.number().min(0).default(0).describe('CutMix: alpha of its Beta distribution; 0: none'),
+  mixup: z.number().min(0).max(1e3).default(0).describe('Mixup: alpha of its Beta distribution; 0: none'),
+  cutmix: z.number().min(0).max(1e3).default(0).describe('CutMix: alpha of its Beta distribution; 0: none'),
   labelSmoothing: z
     .number()
     .min(0)

@@ -110,7 +110,7 @@ export const appCommands = {
   planRun: { params: rawConfig, result: plan },
   startRun: { params: rawConfig, result: z.object({ runId: z.string() }) },
   /** Imports the sample's dataset where it is missing, then starts its run. */
-  startSample: { params: z.strictObject({ sampleId: z.string() }), result: z.object({ runId: z.string() }) },
+  startSample: { params: z.strictObject({ sampleId: z.string().max(100) }), result: z.object({ runId: z.string() }) },
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stopRun: { params: runId, result: runSummary },
   /** Holds an active run at a step boundary with its devices as they are; returns when it stands still. */
@@ -140,11 +140,11 @@ export const appCommands = {
   inspectDataset: { params: z.strictObject(whatToImport), result: verdict },
   /** Begins an import, or goes on with one that was cut off; `importChanged` events tell of it, `datasetImported` of its dataset. */
   startImport: {
-    params: z.strictObject({ ...whatToImport, name: z.string().optional() }),
+    params: z.strictObject({ ...whatToImport, name: z.string().max(100).optional() }),
     result: z.object({ importId: z.string() }),
   },
   /** Returns when it has ended; nothing of it is left. */
-  cancelImport: { params: z.strictObject({ importId: z.string() }), result: importState },
+  cancelImport: { params: z.strictObject({ importId: z.string().max(100) }), result: importState },
 } as const;
 
 export type AppCommands = typeof appCommands;

@@ -52,9 +52,9 @@ export const datasetCommands = {
     params: z.strictObject({
       name,
       split,
-      from: z.int().min(0),
+      from: z.int().min(0).max(1e12),
       count: z.int().min(1).max(2000),
-      label: z.int().min(0).optional(),
+      label: z.int().min(0).max(1e9).optional(),
     }),
     result: datasetPage,
   },

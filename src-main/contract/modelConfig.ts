@@ -7,7 +7,7 @@ const positiveInt = z.int().min(1);
 export const resnetConfig = z.strictObject({
   family: z.literal('resnet').describe('Model family; ResNet with basic blocks'),
   layers: z
-    .array(positiveInt)
+    .array(positiveInt.max(256))
     .min(1)
     .max(8)
     .default([2, 2, 2, 2])
@@ -23,7 +23,7 @@ export const resnetConfig = z.strictObject({
 });
 
 const count = positiveInt.max(1e6);
-const perStage = (values: number[]) => z.array(count).min(1).max(8).default(values);
+const perStage = (most: number, values: number[]) => z.array(positiveInt.max(most)).min(1).max(8).default(values);
 
 export const swinConfig = z.strictObject({
   family: z.literal('swin').describe("Model family; torchvision's Swin Transformer"),
@@ -34,8 +34,8 @@ export const swinConfig = z.strictObject({
   patch: count.default(4).describe('Height and width of a patch, in pixels'),
   window: count.default(7).describe('Height and width of a window of attention, in patches'),
   embed: count.default(96).describe('Channels of the first stage; every further stage has twice as many'),
-  depths: perStage([2, 2, 6, 2]).describe('Blocks per stage'),
-  heads: perStage([3, 6, 12, 24]).describe('Attention heads per stage; they divide its channels'),
+  depths: perStage(256, [2, 2, 6, 2]).describe('Blocks per stage'),
+  heads: perStage(4096, [3, 6, 12, 24]).describe('Attention heads per stage; they divide its channels'),
   mlpRatio: z.number().gt(0).max(64).default(4).describe('Hidden units of each MLP per channel'),
 });
 export type SwinConfig = z.infer<typeof swinConfig>;
@@ -56,6 +56,9 @@ export const llamaConfig = z.strictObject({
   vocab: count.optional().describe('Vocabulary; default: that of the data'),
 });
 export type LlamaConfig = z.infer<typeof llamaConfig>;
+
+/** Values in the tables of rotary embeddings: positions times the size of a head. */
+const mostRotations = 2 ** 24;
 
 export const modelConfig = z.discriminatedUnion('family', [resnetConfig, swinConfig, llamaConfig]);
 export type ModelConfig = z.infer<typeof modelConfig>;
@@ -103,7 +106,7 @@ export function withPresets(model: unknown): unknown {
 export function modelProblem(model: ModelConfig): { key: string; problem: string } | null {
   if (model.family === 'swin') return swinProblem(model);
   if (model.family === 'resnet') return null;
-  const { hidden, heads, kvHeads } = model;
+  const { hidden, heads, kvHeads, seq } = model;
   if (hidden % heads !== 0) return { key: 'model.heads', problem: `must divide model.hidden, ${hidden}, got ${heads}` };
   if ((hidden / heads) % 2 !== 0)
     return {
@@ -112,6 +115,12 @@ export function modelProblem(model: ModelConfig): { key: string; problem: string
     };
   if (heads % kvHeads !== 0)
     return { key: 'model.kvHeads', problem: `must divide model.heads, ${heads}, got ${kvHeads}` };
+  const longest = Math.floor(mostRotations / (hidden / heads));
+  if (seq > longest)
+    return {
+      key: 'model.seq',
+      problem: `must be at most ${longest} with heads of size ${hidden / heads}, got ${seq}`,
+    };
   return null;
 }
 

@@ -18,15 +18,18 @@ export type MemoryBytes = z.infer<typeof memoryBytes>;
 /** Who holds a unit. A file that spells out a plan is a list of these under `units`; plan.json is such a file. */
 export const unitHolders = z.object({
   /** Block id, or neuron group id under neuron granularity. */
-  id: z.string(),
+  id: z.string().max(200),
   /** Workers that hold the block; under neuron granularity empty or left out. */
-  holders: z.array(z.number()).optional(),
+  holders: z.array(z.number().max(1e6)).max(256).optional(),
   /** Neuron granularity: for each worker the indices that it holds. */
-  held: z.array(z.array(z.number())).optional(),
+  held: z
+    .array(z.array(z.number().max(1e9)).max(1e6))
+    .max(256)
+    .optional(),
 });
 export type UnitHolders = z.infer<typeof unitHolders>;
 
-export const unitsFile = z.object({ units: z.array(unitHolders) });
+export const unitsFile = z.object({ units: z.array(unitHolders).max(10_000) });
 
 export const planUnit = z.object({
   /** Block id, or neuron group id under neuron granularity. */

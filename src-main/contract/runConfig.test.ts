@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { UserError, exitCode } from './errors.ts';
-import { parseRunConfig } from './runConfig.ts';
+import { appCommands } from './commands.ts';
+import { unitsFile } from './plan.ts';
+import { parseRunConfig, runConfig } from './runConfig.ts';
 
 const good = { model: { family: 'resnet' }, data: { dataset: 'mnist' } };
 
@@ -183,6 +186,47 @@ describe('a broken configuration is refused with one sentence that names its key
     expect([error.code, error.key, error.message, exitCode(error)]).toEqual(['configuration', key, message, 2]);
   });
 });
+
+it.each([
+  [{ model: { family: 'resnet', layers: [1_000_000, 1, 1, 1] } }, 'model.layers.0 must be at most 256, got 1000000'],
+  [{ model: { family: 'swin', depths: [1, 1e6], heads: [1, 1] } }, 'model.depths.1 must be at most 256, got 1000000'],
+  [{ model: { family: 'llama', layers: 1001 } }, 'model.layers must be at most 1000, got 1001'],
+  [{ model: { family: 'llama', seq: 1e6 } }, 'model.seq must be at most 524288 with heads of size 32, got 1000000'],
+  [{ training: { steps: 1e9 } }, 'training.steps must be at most 10000000, got 1000000000'],
+  [{ training: { batch: 2 ** 40 } }, 'training.batch must be at most 16777216, got 1099511627776'],
+  [{ data: { dataset: 'x'.repeat(101) } }, 'data.dataset must be at most 100, got "x'],
+  [{ devices: new Array(257).fill('cpu:0') }, 'devices must be auto or a list of devices such as cpu:0, got ["cpu:0"'],
+])('what no plan could have, %#, is refused before it is planned', (change, message) => {
+  expect(refusal({ ...good, ...change }).message.slice(0, message.length)).toBe(message);
+});
+
+it('every list, text and number that a user gives has a limit, but for seeds and numbers of steps', () => {
+  const unlimited: string[] = [];
+  const visit = (schema: JsonSchema, path: string): void => {
+    for (const option of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) visit(option, path);
+    const limit = { string: 'maxLength', array: 'maxItems', integer: 'maximum', number: 'maximum' }[schema.type ?? ''];
+    const fixed = schema.enum ?? schema.const ?? schema.pattern ?? schema.exclusiveMaximum;
+    const isLimited = Number(schema[limit ?? ''] ?? Infinity) < Number.MAX_SAFE_INTEGER;
+    if (limit && fixed === undefined && !isLimited) unlimited.push(`${path} (${schema.type})`);
+    for (const [key, value] of Object.entries(schema.properties ?? {}))
+      if (key !== 'seed' && key !== 'step') visit(value, `${path}.${key}`);
+    if (schema.items) visit(schema.items, `${path}[]`);
+  };
+  const options = { io: 'input', unrepresentable: 'any' } as const;
+  visit(z.toJSONSchema(runConfig, options) as JsonSchema, 'config');
+  visit(z.toJSONSchema(unitsFile, options) as JsonSchema, 'plan file');
+  for (const [name, { params }] of Object.entries(appCommands))
+    visit(z.toJSONSchema(params, options) as JsonSchema, name);
+  expect(unlimited).toEqual([]);
+});
+
+interface JsonSchema extends Record<string, unknown> {
+  type?: string;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+}
 
 it('what is nested without end, or named as no object can be, is refused as any other mistake', () => {
   const deep: unknown = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);

@@ -13,13 +13,13 @@ const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
 
 export const dataConfig = z.strictObject({
-  dataset: z.string().min(1).describe('Name in the catalogue, as “sdp datasets” lists it'),
+  dataset: z.string().min(1).max(100).describe('Name in the catalogue, as “sdp datasets” lists it'),
   augmentation: augmentationConfig.prefault({}),
 });
 
 export const subnetworksConfig = z.strictObject({
   workers: positiveInt.max(256).default(4).describe('Logical workers N: the number of subnetworks'),
-  coverage: z.int().default(2).describe('Workers that hold each unit, k; k = N is plain data parallelism'),
+  coverage: z.int().max(256).default(2).describe('Workers that hold each unit, k; k = N is plain data parallelism'),
   granularity: z
     .enum(['block', 'neuron'])
     .default('block')
@@ -38,6 +38,7 @@ export const subnetworksConfig = z.strictObject({
   plan: z
     .string()
     .min(1)
+    .max(4096)
     .optional()
     .describe('File that says who holds what, such as the plan.json of a run; in the place of coverage and assignment'),
 });
@@ -45,11 +46,11 @@ export const subnetworksConfig = z.strictObject({
 export const deviceConfig = z.strictObject({
   id: z
     .string()
-    .regex(/^(cpu|webgpu|cuda):\d+$/, 'must look like cpu:0')
+    .regex(/^(cpu|webgpu|cuda):\d{1,4}$/, 'must look like cpu:0')
     .describe('Device, as “sdp devices” lists it; cpu:0, cpu:1, ... share the cores'),
   threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: the cores shared out evenly'),
   memory: z
-    .union([z.string(), z.number()])
+    .union([z.string().max(40), z.number().max(1e15)])
     .refine((size) => parseBytes(size) !== null, 'must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes')
     .optional()
     .describe('Memory that the device may use; default: an even part of what the machine has'),
@@ -60,8 +61,11 @@ export type DeviceEntry = z.infer<typeof deviceConfig>;
 export const mostMicroBatches = 4096;
 
 export const trainingConfig = z.strictObject({
-  steps: positiveInt.max(1e9).default(300).describe('Optimizer steps'),
-  batch: positiveInt.default(128).describe('Samples per step over all workers'),
+  steps: positiveInt.max(1e7).default(300).describe('Optimizer steps'),
+  batch: positiveInt
+    .max(2 ** 24)
+    .default(128)
+    .describe('Samples per step over all workers'),
   accumulation: positiveInt
     .max(mostMicroBatches)
     .default(1)
@@ -83,23 +87,24 @@ export const trainingConfig = z.strictObject({
       "Probability of dropping the last block's residual branch, sample by sample; block l of L is dropped with l/L of it",
     ),
   optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('With the semantics of torch.optim'),
-  learningRate: z.number().min(0).default(0.05).describe('Peak learning rate'),
+  learningRate: z.number().min(0).max(1e6).default(0.05).describe('Peak learning rate'),
   momentum: fraction.default(0.9).describe('sgd: share of the last update in the next'),
   nesterov: z.boolean().default(false).describe('sgd: Nesterov momentum'),
-  weightDecay: z.number().min(0).default(0.0005).describe('On parameters with two or more dimensions'),
+  weightDecay: z.number().min(0).max(1e6).default(0.0005).describe('On parameters with two or more dimensions'),
   beta1: fraction.default(0.9).describe('adamw: decay of the mean of gradients'),
   beta2: fraction.default(0.999).describe('adamw: decay of the mean of squared gradients'),
-  eps: z.number().min(0).default(1e-8).describe('adamw: added to the root of the second moment'),
+  eps: z.number().min(0).max(1e6).default(1e-8).describe('adamw: added to the root of the second moment'),
   clipGlobalNorm: z
     .number()
     .min(0)
+    .max(1e9)
     .default(0)
     .describe('Largest global L2 norm of the averaged gradient; 0: no clipping'),
   schedule: z
     .enum(['constant', 'cosine', 'onecycle', 'step'])
     .default('constant')
     .describe('Course of the learning rate after the warm-up'),
-  warmupSteps: z.int().min(0).default(0).describe('Linear warm-up before the schedule'),
+  warmupSteps: z.int().min(0).max(1e9).default(0).describe('Linear warm-up before the schedule'),
   finalFraction: z.number().min(0).max(1).default(0).describe('Last learning rate of cosine, as a share of the peak'),
   warmupShare: z
     .number()
@@ -107,7 +112,7 @@ export const trainingConfig = z.strictObject({
     .max(1)
     .default(0.3)
     .describe('onecycle: share of the steps in which the learning rate rises'),
-  stepEvery: positiveInt.default(100).describe('step: steps between two drops'),
+  stepEvery: positiveInt.max(1e9).default(100).describe('step: steps between two drops'),
   stepFactor: z.number().gt(0).max(1).default(0.1).describe('step: factor of each drop'),
   seed: z
     .int()
@@ -118,11 +123,12 @@ export const trainingConfig = z.strictObject({
 });
 
 export const evaluationConfig = z.strictObject({
-  every: z.int().min(0).default(0).describe('Steps between evaluations; 0: at the end only'),
+  every: z.int().min(0).max(1e9).default(0).describe('Steps between evaluations; 0: at the end only'),
   batch: positiveInt
+    .max(2 ** 20)
     .default(100)
     .describe('Samples per evaluation batch; of tokens at most as many as per worker and step'),
-  samples: z.int().min(0).default(0).describe('Test samples (images or sequences); 0: all'),
+  samples: z.int().min(0).max(1e12).default(0).describe('Test samples (images or sequences); 0: all'),
   statistics: z
     .enum(['auto', 'running', 'reestimate'])
     .default('auto')
@@ -135,14 +141,14 @@ export const evaluationConfig = z.strictObject({
 });
 
 export const checkpointConfig = z.strictObject({
-  every: z.int().min(0).default(0).describe('Steps between checkpoints; 0: by time alone'),
+  every: z.int().min(0).max(1e9).default(0).describe('Steps between checkpoints; 0: by time alone'),
   minutes: z
     .number()
     .min(0)
     .max(10_080)
     .default(10)
     .describe('Minutes between checkpoints by time; 0: none; one is written at the end and when a run is stopped'),
-  keep: positiveInt.default(2).describe('Newest checkpoints to keep'),
+  keep: positiveInt.max(1e6).default(2).describe('Newest checkpoints to keep'),
 });
 
 export const runConfig = z.strictObject({
@@ -151,7 +157,13 @@ export const runConfig = z.strictObject({
   data: dataConfig,
   subnetworks: subnetworksConfig.prefault({}),
   devices: z
-    .union([z.literal('auto'), z.array(z.union([deviceConfig.shape.id, deviceConfig])).min(1)])
+    .union([
+      z.literal('auto'),
+      z
+        .array(z.union([deviceConfig.shape.id, deviceConfig]))
+        .min(1)
+        .max(256),
+    ])
     .default('auto')
     .describe('auto: one CPU device per core, at most one per worker'),
   training: trainingConfig.prefault({}),

@@ -54,7 +54,7 @@ export const trialCommands = {
   },
   /** Goes on from tokens. */
   tryTokens: {
-    params: z.strictObject({ ...model, tokens: z.array(z.int().min(0)).min(1).max(10_000), ...sampling }),
+    params: z.strictObject({ ...model, tokens: z.array(z.int().min(0).max(1e9)).min(1).max(10_000), ...sampling }),
     result: z.object({ tokens: z.array(z.number()), ms: z.number() }),
   },
 } as const;

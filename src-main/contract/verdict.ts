@@ -55,11 +55,12 @@ export const importOptions = z.strictObject({
     .union([z.literal(1), z.literal(3)])
     .optional()
     .describe('1: grey, 3: colour; default: colour where any image has it'),
-  imageColumn: z.string().optional().describe('Column with image files or bytes'),
-  labelColumn: z.string().optional().describe('Column with labels'),
-  textColumn: z.string().optional().describe('Column or field with text'),
+  imageColumn: z.string().max(1000).optional().describe('Column with image files or bytes'),
+  labelColumn: z.string().max(1000).optional().describe('Column with labels'),
+  textColumn: z.string().max(1000).optional().describe('Column or field with text'),
   tokenizer: z
     .string()
+    .max(4096)
     .optional()
     .describe(
       'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text, else bytes',
@@ -199,6 +200,6 @@ export type ImportState = z.infer<typeof importState>;
 
 /** Files and choices, as the commands take them. */
 export const whatToImport = {
-  paths: z.array(z.string().min(1)).min(1).max(10_000),
+  paths: z.array(z.string().min(1).max(4096)).min(1).max(10_000),
   options: importOptions.default({}),
 };

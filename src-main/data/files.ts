@@ -1,6 +1,7 @@
 // Writing files whole or not at all, and the one place that turns a file system's refusal into a sentence.
 
 import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { link, mkdir, mkdtemp, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
@@ -28,6 +29,22 @@ export function storageError(error: unknown, path: string): unknown {
   if (code === undefined) return error;
   const sentence = refusals[code]?.(path) ?? `${path} cannot be written (${code})`;
   return new UserError('storage', sentence, { key: path, cause: error });
+}
+
+/** The text of a file or pipe that a user names, which must not be larger than `limit` bytes; an Error says why it cannot be read. */
+export async function readSmallText(path: string, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > limit) throw new Error(`it is larger than ${limit >> 20} MiB`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw systemCode(error) === 'ENOENT' ? new Error('there is no such file', { cause: error }) : error;
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** A name beside `path` that no other writer uses. */

@@ -36,7 +36,7 @@ import { holdRun, holdTraining } from './hold.ts';
 import { changesOfResults } from './configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
-import { prepareFromHome, type RunHost, type Start } from './openFleet.ts';
+import { planFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
 import { listRuns, RunFolder, type RunList } from './runFolder.ts';
 import { Trials } from './trials.ts';
@@ -100,6 +100,8 @@ class Lab {
   private readonly datasets: Datasets;
   private readonly trials: Trials;
   private readonly imports: Imports;
+  /** Aborted when the app closes: what it plans for a start is given up then. */
+  private readonly closing = new AbortController();
 
   constructor(private readonly host: RunHost) {
     this.imports = new Imports(host.home, this.events);
@@ -152,7 +154,7 @@ class Lab {
         if (offer === null) this.events.emit('dataFolderChosen', { dataFolder: await dataFolderOf(home) });
         return { offer };
       },
-      planRun: ({ config }) => this.plan(parseRunConfig(config)),
+      planRun: ({ config }, { signal }) => this.plan(parseRunConfig(config), signal),
       startRun: async ({ config }) => ({ runId: await this.start(parseRunConfig(config)) }),
       startSample: async ({ sampleId }) => ({ runId: await this.start(findSample(sampleId).config) }),
       stopRun: ({ runId }) => this.stop(runId),
@@ -243,13 +245,14 @@ class Lab {
   }
 
   async close(): Promise<void> {
+    this.closing.abort();
     const active = [...this.runs.values()].filter((run) => isActive(run.summary.state));
     await Promise.all([this.imports.close(), this.trials.close(), ...active.map((run) => run.stop())]);
   }
 
-  async plan(config: RunConfig): Promise<Plan> {
+  async plan(config: RunConfig, signal = this.closing.signal): Promise<Plan> {
     await this.importSample(config.data.dataset);
-    return (await prepareFromHome(this.host, config)).plan;
+    return await planFromHome(this.host, config, signal);
   }
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
@@ -433,7 +436,7 @@ async function acceptedChanges(
   const latest = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, from.step);
   if (changes.length === 0 && latest <= training.steps) return '';
   // Newer ones may be damaged, and then it goes on from an earlier one.
-  const { step } = from.kind === 'fresh' ? { step: 0 } : await wholeCheckpoint(folder, from.step);
+  const { step } = from.kind === 'fresh' ? { step: 0 } : await wholeCheckpoint(folder, from.step, true);
   if (training.steps < step) changes.push(`training.steps, ${training.steps}, below the checkpoint of step ${step}`);
   if (changes.length === 0) return '';
   if (accept) return `from step ${step} on the run has another configuration: ${changes.join('; ')}`;

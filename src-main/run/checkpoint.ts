@@ -69,6 +69,12 @@ export interface FoundCheckpoint {
   problems: string[];
 }
 
+/** What the user should know of a checkpoint that is not the newest; undefined where there is nothing to say. */
+export function olderCheckpoint(found: Pick<FoundCheckpoint, 'step' | 'problems'> | undefined): string | undefined {
+  if (!found || found.problems.length === 0) return undefined;
+  return `this is of step ${found.step}, since ${found.problems.join('; ')}`;
+}
+
 /** Fills the store from the checkpoint of a step, or from the newest whole one; with the optimizer's state where the run is to go on. */
 export async function readCheckpoint(
   folder: RunFolder,
@@ -82,10 +88,14 @@ export async function readCheckpoint(
   });
 }
 
-/** The checkpoint that a run would go on from, by the digests alone: that of a step, or the newest whole one. */
-export async function wholeCheckpoint(folder: RunFolder, step: number | undefined): Promise<FoundCheckpoint> {
+/** The same by the digests alone, without a store. */
+export async function wholeCheckpoint(
+  folder: RunFolder,
+  step: number | undefined,
+  optimizer: boolean,
+): Promise<FoundCheckpoint> {
   return await firstWhole(folder, step, async (path, files) => {
-    for (const name of [valuesFile, optimizerFile] as const) {
+    for (const name of optimizer ? ([valuesFile, optimizerFile] as const) : ([valuesFile] as const)) {
       const file = join(path, name);
       const found = await native().fileDigest(file);
       if (files && found !== files[name])

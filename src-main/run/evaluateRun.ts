@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
-import { findCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
+import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
 import { exportStore } from './exportRun.ts';
 import type { Fleet } from './fleet.ts';
@@ -52,10 +52,11 @@ async function withCheckpoint<T extends object>(
   const from = { kind: 'checkpoint', folder, step, optimizer: false } as const;
   const fleet = await openFleet(host, prepared, from, { onCheckpoint: (read) => (found = read) });
   try {
-    const { step: at, problems } = found;
-    const [result, otherSamples] = await Promise.all([work(fleet, prepared, at), datasetWarning(host.home, folder)]);
-    const olderOne = problems.length === 0 ? undefined : `this is of step ${at}, since ${problems.join('; ')}`;
-    const warnings = [olderOne, otherSamples].filter((sentence) => sentence !== undefined);
+    const [result, otherSamples] = await Promise.all([
+      work(fleet, prepared, found.step),
+      datasetWarning(host.home, folder),
+    ]);
+    const warnings = [olderCheckpoint(found), otherSamples].filter((sentence) => sentence !== undefined);
     return warnings.length === 0 ? result : { ...result, warning: warnings.join('; ') };
   } finally {
     await fleet.close();

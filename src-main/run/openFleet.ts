@@ -1,5 +1,6 @@
 // Opens the device processes of a prepared run, with fresh parameters or those of a checkpoint.
 
+import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine } from '../device/discover.ts';
@@ -9,8 +10,8 @@ import { readCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
 import type { SpawnDevice } from './deviceProcess.ts';
 import { usualPatience, type Patience } from './silence.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
-import { readPlanFile } from './planFile.ts';
-import { prepareRun, type PreparedRun } from './prepare.ts';
+import { planApart, prepareApart, type PlanSources } from './planner.ts';
+import type { PreparedRun } from './prepare.ts';
 import type { RunFolder } from './runFolder.ts';
 
 /** What an app host provides. */
@@ -21,20 +22,23 @@ export interface RunHost {
   patience?: Patience;
 }
 
-/** Reads the dataset of the catalogue and prepares the run on the devices of this machine. */
-export async function prepareFromHome({ home, spawnDevice }: RunHost, config: RunConfig): Promise<PreparedRun> {
+/** Prepares the run with the dataset of the catalogue on the devices of this machine. */
+export async function prepareFromHome(host: RunHost, config: RunConfig, signal?: AbortSignal): Promise<PreparedRun> {
+  return await prepareApart(await planSources(host, config), signal);
+}
+
+/** The plan of the same. */
+export async function planFromHome(host: RunHost, config: RunConfig, signal?: AbortSignal): Promise<Plan> {
+  return await planApart(await planSources(host, config), signal);
+}
+
+async function planSources({ home, spawnDevice }: RunHost, config: RunConfig): Promise<PlanSources> {
   const dataset = await getDataset(home, config.data.dataset);
   const sources = {
     train: await datasetSource(home, dataset.name, 'train'),
     test: await datasetSource(home, dataset.name, 'test'),
   };
-  return prepareRun(
-    config,
-    dataset,
-    sources,
-    await thisMachine(config, spawnDevice),
-    await readPlanFile(config.subnetworks.plan),
-  );
+  return [config, dataset, sources, await thisMachine(config, spawnDevice)];
 }
 
 export type Start =

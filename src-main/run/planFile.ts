@@ -1,9 +1,9 @@
 // Reads the file of an explicit plan: YAML or JSON with the list `units`, as plan.json has it.
 
-import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { parse } from 'yaml';
 import { UserError } from '../contract/errors.ts';
+import { readSmallText } from '../data/files.ts';
 import { unitsFile } from '../contract/plan.ts';
 import type { ExplicitPlan } from '../masks/explicit.ts';
 
@@ -22,10 +22,9 @@ export async function readPlanFile(file: string | undefined): Promise<ExplicitPl
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return await readSmallText(file, 64 << 20);
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    const why = missing ? 'there is no such file' : (error as Error).message;
+    const why = (error as Error).message;
     throw new UserError('configuration', `cannot read the plan ${file}: ${why}`, { key, cause: error });
   }
 }

@@ -31,6 +31,9 @@ export interface PreparedRun {
   plan: Plan;
 }
 
+/** Units that a plan may have, each counted once for every worker that holds it. */
+const mostHeld = 2 ** 22;
+
 /** Values of optimizer state for each parameter. */
 export function optimizerSlots({ training }: Pick<RunConfig, 'training'>): 0 | 1 | 2 {
   if (training.optimizer === 'adamw') return 2;
@@ -57,6 +60,7 @@ export function prepareRun(
       { key: 'training.batch' },
     );
   }
+  checkHeld(model, config);
   const masks = runMasks(model, config, microBatch * training.accumulation, explicit);
   const coverage = coverageOf(model, masks);
   const masked = subnetworks.masking === 'forward' && coverage.least < subnetworks.workers;
@@ -137,6 +141,15 @@ export function prepareRun(
   });
   const { name, fingerprint } = dataset;
   return { model, masks, devices, layout, setup, scales, evaluationSamples, plan, dataset: name, fingerprint };
+}
+
+/** Plan and layout name every unit for each of its holders. */
+function checkHeld({ blocks, groups }: ModelDefinition, { subnetworks }: RunConfig): void {
+  const { granularity, coverage } = subnetworks;
+  const units = granularity === 'block' ? blocks.length : groups.reduce((sum, { size }) => sum + size, 0);
+  if (units * coverage <= mostHeld) return;
+  const sentence = `subnetworks.granularity ${granularity} makes ${units} units, which with ${coverage} holders each are more than the ${mostHeld} that can be planned; choose block granularity, fewer units or lower coverage`;
+  throw new UserError('configuration', sentence, { key: 'subnetworks.granularity' });
 }
 
 /** Absent where the loader hands on what the dataset has. */

@@ -1,17 +1,21 @@
 // What is asked of a run while it trains: pause, checkpoint now, stop. The run looks here between two segments of steps.
 
 export class Requests {
-  stop = false;
   pause = false;
+  readonly #stop = new AbortController();
+  /** Aborted when a stop is asked for. */
+  readonly stopping = this.#stop.signal;
   #saves: (() => void)[] = [];
   #wake: () => void = () => undefined;
   #waitsForPause: (() => void)[] = [];
-  #announceStop!: () => void;
-  readonly stopped = new Promise<void>((resolve) => (this.#announceStop = resolve));
+  readonly stopped = new Promise<void>((resolve) => this.stopping.addEventListener('abort', () => resolve()));
+
+  get stop(): boolean {
+    return this.stopping.aborted;
+  }
 
   requestStop(): void {
-    this.stop = true;
-    this.#announceStop();
+    this.#stop.abort();
     this.#wake();
   }
 

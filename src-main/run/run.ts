@@ -132,9 +132,10 @@ export class Run {
       const prepared = await this.prepare(from);
       await this.train(prepared);
     } catch (error) {
+      if (this.requests.stop && error instanceof UserError && error.code === 'cancelled')
+        return await this.endStopped();
       const isSaved = await this.rescue();
-      if (isSaved && this.fleet?.hasGivenUp)
-        await this.changeAtLast('stopped', `${stoppedOnRequest}; ${(error as Error).message}`);
+      if (isSaved && this.fleet?.hasGivenUp) await this.endStopped((error as Error).message);
       else await this.fail(error);
     } finally {
       this.over.abort();
@@ -145,7 +146,7 @@ export class Run {
 
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
-    const prepared = await prepareFromHome(this.host, this.config);
+    const prepared = await prepareFromHome(this.host, this.config, this.requests.stopping);
     await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
@@ -225,7 +226,7 @@ export class Run {
       await this.save(lastTriesMs);
       if (!this.requests.stop) await this.evaluate(prepared, log);
       await this.closeLog(log);
-      await this.changeAtLast(this.requests.stop ? 'stopped' : 'done', this.requests.stop ? stoppedOnRequest : '');
+      await (this.requests.stop ? this.endStopped() : this.changeAtLast('done', ''));
     } finally {
       timers.forEach(clearInterval);
       clearTimeout(this.checkpointDue);
@@ -366,6 +367,10 @@ export class Run {
     } finally {
       this.tell();
     }
+  }
+
+  private endStopped(...how: string[]): Promise<void> {
+    return this.changeAtLast('stopped', [stoppedOnRequest, ...how].join('; '));
   }
 
   /** To a state that the run ends with; told in any case. */

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
@@ -79,4 +79,20 @@ it('checkpoints that are opened and asked at the same time answer each for itsel
   const answers = await Promise.all(order.map(asked));
   expect(answers.map(({ classes }) => classes)).toEqual(order.map((at) => alone[at]));
   await again.close();
+});
+
+it('where the newest checkpoint is damaged, the newest whole one is tried, and that is said', async () => {
+  const third = await openLab(home);
+  const runId = await third.app.start(smallConfig({ training: { steps: 4 }, checkpoint: { every: 2 } }));
+  await third.app.whenEnded(runId);
+  const checkpoint = (name: string) => join(home, 'runs', runId, 'checkpoints/step-00000004', name);
+  await truncate(checkpoint('optimizer.safetensors'), 100);
+  expect(await third.app.handlers.openTrial({ runId }, call)).not.toHaveProperty('warning');
+  await truncate(checkpoint('values.safetensors'), 100);
+  const { step, warning } = await third.app.handlers.openTrial({ runId }, call);
+  expect([step, warning]).toEqual([
+    2,
+    `this is of step 2, since ${checkpoint('values.safetensors')} is damaged: its bytes are not those that were written`,
+  ]);
+  await third.close();
 });

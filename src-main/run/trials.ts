@@ -12,7 +12,7 @@ import type { TrialCommands } from '../contract/trialMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { connect, type Client } from '../transport/client.ts';
-import { findCheckpoint } from './checkpoint.ts';
+import { findCheckpoint, olderCheckpoint, wholeCheckpoint } from './checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
 import { howItEnded, within, type DeviceProcess } from './deviceProcess.ts';
 import { readMemoryKills, type MemoryKills } from './memoryKills.ts';
@@ -67,9 +67,11 @@ export class Trials {
     return {
       openTrial: async ({ runId, step }) => {
         const folder = this.folder(runId);
-        const { model } = await this.load(runId, await findCheckpoint(folder, step));
-        const warning = await datasetWarning(this.host.home, folder);
-        return warning === undefined ? model : { ...model, warning };
+        const found = step === undefined ? await wholeCheckpoint(folder, undefined, false) : undefined;
+        const { model } = await this.load(runId, found?.step ?? (await findCheckpoint(folder, step)));
+        const warnings = [olderCheckpoint(found), await datasetWarning(this.host.home, folder)];
+        const told = warnings.filter((sentence) => sentence !== undefined);
+        return told.length === 0 ? model : { ...model, warning: told.join('; ') };
       },
       tryImage: async ({ runId, step, pixels }) => {
         const loaded = await this.load(runId, step);
