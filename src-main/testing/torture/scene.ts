@@ -1,0 +1,154 @@
+// Where one event happens: a data folder and a folder for temporary files of its own, one configuration, and the commands that work on them.
+
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isActive, type RunSummary } from '../../contract/run.ts';
+import type { Chance } from './chance.ts';
+import { Command, must, processesOf, send } from './command.ts';
+import type { Ground, Reference } from './subjects.ts';
+
+export const phases = ['planning', 'starting devices', 'preparing', 'training', 'evaluating', 'saving'] as const;
+export type Phase = (typeof phases)[number];
+
+export class Scene {
+  readonly home: string;
+  readonly temporary: string;
+  /** What was done to it, in words. */
+  readonly told: string[] = [];
+  readonly commands: Command[] = [];
+  /** Runs whose results may differ: what they were trained on was damaged. */
+  readonly spoiled = new Set<string>();
+  /** Whether something may have been lost of the log: the disk was full, the log damaged. */
+  logMayLack = false;
+
+  constructor(
+    readonly folder: string,
+    readonly ground: Ground,
+    readonly reference: Reference,
+  ) {
+    this.home = join(folder, 'home');
+    this.temporary = join(folder, 'tmp');
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.temporary, { recursive: true });
+    await this.ground.copyDatasets(this.home);
+    await writeFile(this.config, JSON.stringify(this.reference.config));
+  }
+
+  get config(): string {
+    return join(this.folder, 'config.yaml');
+  }
+
+  say(what: string): void {
+    this.told.push(what);
+  }
+
+  start(...args: string[]): Command {
+    const command = new Command(args, { SDP_HOME: this.home, TMPDIR: this.temporary });
+    this.commands.push(command);
+    return command;
+  }
+
+  /** Goes on with the run that has not ended yet, or starts one. */
+  async go(): Promise<Command> {
+    const unfinished = (await this.states()).find(({ state }) => state !== 'done');
+    return unfinished ? this.start('resume', unfinished.id, '--json') : this.train();
+  }
+
+  train(): Command {
+    return this.start('train', this.config, '--json');
+  }
+
+  /** A run that nobody has disturbed, finished. */
+  async finishedRun(): Promise<string> {
+    const id = basename(this.reference.folder);
+    const folder = join(this.home, 'runs', id);
+    if (!existsSync(folder)) await cp(this.reference.folder, folder, { recursive: true });
+    return id;
+  }
+
+  /** A run with checkpoints that has not ended: stopped in the middle, where there was none yet. */
+  async stoppedRun(chance: Chance): Promise<string> {
+    for (;;) {
+      const command = await this.go();
+      const written = 1 + chance.below(3);
+      await command.until(() => command.count('checkpointWritten') >= written);
+      command.signal('SIGINT');
+      must((await command.ended()) === 0, `a stop ended with ${command.code}: ${command.stderr}`);
+      if (command.summary!.state === 'stopped') return command.summary!.id;
+    }
+  }
+
+  /** Waits until a command that trains is about to be in a phase, and some moments more; whether it got there. */
+  async reach(command: Command, phase: Phase, chance: Chance): Promise<boolean> {
+    const [times, moments] = [1 + chance.below(3), chance.below(1000)];
+    const reached = await this.begins(command, phase, times);
+    const share = { planning: 0.7, 'starting devices': 0.5, training: 0.3 }[phase as string] ?? 0.03;
+    await sleep(share * moments);
+    return reached;
+  }
+
+  private async begins(command: Command, phase: Phase, times: number): Promise<boolean> {
+    switch (phase) {
+      case 'planning':
+        return true;
+      case 'starting devices':
+        return await command.until(() => command.children().length > 0);
+      case 'training':
+        return await command.until(() => command.count('stepsAppended') >= times);
+      case 'preparing':
+        return await command.until(() => command.count('runChanged', phase) > 0);
+      default: {
+        // A state is told more than once.
+        const begun = () =>
+          command.lines.filter(
+            ({ summary }, index) => summary?.state === phase && command.lines[index - 1]?.summary?.state !== phase,
+          ).length;
+        return await command.until(() => begun() >= times);
+      }
+    }
+  }
+
+  /** The states of all runs as they are stored, the newest first; damaged ones are left out. */
+  async states(): Promise<RunSummary[]> {
+    const ids = (await readdir(join(this.home, 'runs')).catch(() => [])).sort().reverse();
+    const read = await Promise.all(ids.map((id) => this.stored(id)));
+    return read.filter((summary) => summary !== undefined);
+  }
+
+  async stored(id: string): Promise<RunSummary | undefined> {
+    try {
+      const text = await readFile(join(this.home, 'runs', id, 'state.json'), 'utf8');
+      return (JSON.parse(text) as { summary: RunSummary }).summary;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** As `sdp runs` tells them. */
+  async runs(): Promise<{ runs: RunSummary[]; damaged: string }> {
+    const command = this.start('runs', '--json');
+    must((await command.ended()) === 0, `"sdp runs" ended with ${command.code}: ${command.stderr}`);
+    return { runs: (command.lines[0] as unknown as { runs: RunSummary[] }).runs, damaged: command.stderr };
+  }
+
+  /** Trains what has not ended to its end, undisturbed. */
+  async finish(): Promise<void> {
+    const { runs } = await this.runs();
+    for (const { id, state } of runs) {
+      if (state === 'done') continue;
+      must(!isActive(state), `run ${id} is told to be ${state} while nobody works on it`);
+      const command = this.start('resume', id, '--json');
+      must((await command.ended()) === 0, `the resume of run ${id} ended with ${command.code}: ${command.stderr}`);
+      must(command.summary!.state === 'done', `run ${id} ended as ${command.summary!.state} where nobody disturbed it`);
+    }
+  }
+
+  /** Ends what is left of it, for good. */
+  close(): void {
+    for (const pid of processesOf(this.home)) send(pid, 'SIGKILL');
+  }
+}
