@@ -67,13 +67,19 @@ export class Command {
     return this.code;
   }
 
-  /** Waits for something to happen; false where the command ends before. */
-  async until(happened: () => boolean): Promise<boolean> {
+  /** Waits for something to happen; false where the command, or what is asked for instead, ends before. */
+  async until(happened: () => boolean, isOver = () => this.isOver): Promise<boolean> {
     for (const end = Date.now() + limitMs; !happened(); await sleep(1)) {
-      if (this.isOver) return false;
+      if (isOver()) return false;
       must(Date.now() < end, `"sdp ${this.args.join(' ')}" stands still for ${limitMs / 1000} s`);
     }
     return true;
+  }
+
+  /** Takes what it told, by whatever way. */
+  tell(line: Line): void {
+    this.lines.push(line);
+    this.summary = line.summary ?? this.summary;
   }
 
   count(event: string, state?: string): number {
@@ -109,8 +115,7 @@ export class Command {
       // Cut off where the process was ended, or of a command without --json.
       return;
     }
-    this.lines.push(line);
-    this.summary = line.summary ?? this.summary;
+    this.tell(line);
   }
 }
 
@@ -129,6 +134,11 @@ export function processesOf(home: string): number[] {
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => environmentOf(pid).includes(`SDP_HOME=${home}`))
     .map(Number);
+}
+
+/** Ends them for good. */
+export async function endProcessesOf(home: string): Promise<void> {
+  for (let left; (left = processesOf(home)).length > 0; await sleep(20)) for (const pid of left) send(pid, 'SIGKILL');
 }
 
 function environmentOf(pid: string): string[] {

@@ -3,15 +3,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Chance } from './chance.ts';
 import { must, send, type Command } from './command.ts';
+import { damages } from './damage.ts';
+import { fullDisks } from './disk.ts';
 import { phases, type Scene } from './scene.ts';
+import { servedDisturbances } from './served.ts';
+import { twice } from './twice.ts';
+import { disturbedWork } from './work.ts';
 
 export interface Disturbance {
   weight: number;
+  /** Whether it wants the data folder on a file system of a few megabytes. */
+  onSmallDisk?: true;
   act(scene: Scene, chance: Chance): Promise<void>;
 }
 
 /** Name -> what it does. */
-export const disturbances: Record<string, Disturbance> = {
+export type Disturbances = Record<string, Disturbance>;
+
+const ofRuns: Disturbances = {
   signal: {
     weight: 6,
     async act(scene, chance) {
@@ -69,6 +78,15 @@ export const disturbances: Record<string, Disturbance> = {
       must((await command.ended()) === 0, `ended with ${command.code}: ${command.stderr}`);
     },
   },
+};
+
+export const disturbances: Disturbances = {
+  ...ofRuns,
+  ...disturbedWork,
+  ...twice,
+  ...servedDisturbances,
+  ...damages,
+  ...fullDisks,
 };
 
 /** Stopped with a checkpoint, or done; where the run had not begun, there is nothing to end in order. */

@@ -4,12 +4,12 @@
 // time vary. What is done is in disturbances.ts, what must hold in invariants.ts. The folder of an event with a violation is kept.
 
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { withSmallDisk } from '../smallDisk.ts';
 import { Chance } from './chance.ts';
-import { Command, Violation } from './command.ts';
 import { disturbances, type Disturbance } from './disturbances.ts';
 import { afterEach, atLast } from './invariants.ts';
 import { Scene } from './scene.ts';
@@ -58,81 +58,97 @@ function parsed(args: string[]): Options | undefined {
 
 class Torture {
   private readonly counts = new Map<string, { times: number; violations: number }>();
-  private readonly list: Named[];
   private ending = false;
   private scene: Scene | undefined;
-  private folder = '';
+  private ground!: Ground;
+  private list: Named[] = [];
+  /** Of the events with a violation, a folder each. */
+  private kept = '';
 
-  constructor(private readonly options: Options) {
-    const { only } = options;
-    const all = Object.entries(disturbances).map(([name, disturbance]) => ({ name, ...disturbance }));
-    this.list = all.filter(({ name }) => only === undefined || name === only);
-  }
+  constructor(private readonly options: Options) {}
 
   async run(): Promise<number> {
-    const { minutes, seed, event } = this.options;
+    const { minutes, seed, event, only } = this.options;
     console.log(`torture of ${minutes} minutes, seed ${seed}`);
-    const stop = () => {
-      this.ending = true;
-      this.scene?.close();
-    };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-    process.once('exit', () => this.scene?.close());
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.end());
     const end = Date.now() + minutes * 60_000;
-    this.folder = await mkdtemp(join(tmpdir(), 'sdp-torture-'));
-    const ground = await Ground.open((home) => (args) => new Command(args, { SDP_HOME: home }));
+    const canMount = await withSmallDisk('size=1m', async () => {});
+    if (!canMount) console.log('without full disks: a small file system may not be mounted here');
+    const all = Object.entries(disturbances).map(([name, disturbance]) => ({ name, ...disturbance }));
+    this.list = all.filter(({ name, onSmallDisk }) => (canMount || !onSmallDisk) && name === (only ?? name));
+    this.kept = await mkdtemp(join(tmpdir(), 'sdp-torture-'));
     let violations = 0;
+    this.ground = await Ground.open();
     try {
       for (let index = event ?? 0; !this.ending && Date.now() < end; index++) {
-        if (!(await this.event(ground, index))) violations++;
+        if (!(await this.event(index))) violations++;
         if (event !== undefined) break;
       }
     } finally {
-      await rm(ground.home, { recursive: true });
-      if (violations === 0) await rm(this.folder, { recursive: true });
+      await this.ground.close();
+      if (violations === 0) await rm(this.kept, { recursive: true });
     }
     this.printTable(violations);
-    return this.ending ? 130 : violations > 0 ? 1 : 0;
+    return violations > 0 ? 1 : this.ending ? 130 : 0;
+  }
+
+  private end(): void {
+    this.ending = true;
+    void this.scene?.close();
+    void this.ground?.stop();
   }
 
   /** Some disturbances of one configuration, one after another. False where something did not hold. */
-  private async event(ground: Ground, index: number): Promise<boolean> {
+  private async event(index: number): Promise<boolean> {
     const chance = new Chance(this.options.seed * 9973 + index * 101);
-    const subject = chance.of(ground.subjects);
+    const subject = chance.of(this.ground.subjects);
     const picked = Array.from({ length: 1 + chance.below(3) }, () => chance.weighted(this.list));
-    const folder = join(this.folder, String(index));
-    await mkdir(folder);
+    const kept = join(this.kept, String(index));
     const startedAt = Date.now();
-    let at: Named | undefined;
-    let violation: Violation | undefined;
-    const scene = new Scene(folder, ground, await ground.reference(subject));
-    this.scene = scene;
+    let played: Played | undefined;
+    const play = async (folder: string) => {
+      played = await this.play(folder, subject, picked, chance);
+      if (played.violation && folder !== kept) await cp(folder, kept, { recursive: true });
+    };
+    if (picked.some(({ onSmallDisk }) => onSmallDisk)) await withSmallDisk('size=128m', play);
+    else await play(kept);
+    const { violation, at, told } = played!;
+    const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
+    const outcome = this.ending ? 'given up' : violation ? 'VIOLATION' : 'held';
+    console.log(`${String(index).padStart(4)} ${subject}: ${told.join('; ')}: ${outcome} (${seconds} s)`);
+    if (!violation || this.ending) {
+      await rm(kept, { recursive: true, force: true });
+      return true;
+    }
+    this.count(at ?? 'undisturbed').violations++;
+    console.log(`     ${violation.message.trimEnd()}`);
+    console.log(`     kept in ${kept}; again: npm run torture -- --seed ${this.options.seed} --event ${index}`);
+    return false;
+  }
+
+  private async play(folder: string, subject: string, picked: Named[], chance: Chance): Promise<Played> {
+    let at: string | undefined;
+    const told: string[] = [];
     try {
+      const scene = new Scene(folder, this.ground, await this.ground.reference(subject), told);
+      this.scene = scene;
       await scene.open();
-      for (at of picked) {
-        this.count(at.name).times++;
-        await at.act(scene, chance.fork());
+      for (const { name, act } of picked) {
+        at = name;
+        this.count(name).times++;
+        await act(scene, chance.fork());
         for (const check of Object.values(afterEach)) await check(scene);
       }
       await scene.finish();
       for (const check of Object.values({ ...afterEach, ...atLast })) await check(scene);
+      return { at, told };
     } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      violation = error;
+      if (error instanceof Error) return { at, told, violation: error };
+      throw error;
     } finally {
-      scene.close();
+      await this.scene?.close();
       this.scene = undefined;
     }
-    if (this.ending) violation = undefined;
-    const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
-    const outcome = this.ending ? 'left' : violation ? 'VIOLATION' : 'held';
-    console.log(`${String(index).padStart(4)} ${subject}: ${scene.told.join('; ')}: ${outcome} (${seconds} s)`);
-    if (violation) {
-      this.count(at!.name).violations++;
-      console.log(`     ${violation.message.trimEnd()}`);
-      console.log(`     in ${folder}; again: npm run torture -- --seed ${this.options.seed} --event ${index}`);
-    } else await rm(folder, { recursive: true });
-    return !violation;
   }
 
   private count(name: string): { times: number; violations: number } {
@@ -143,10 +159,23 @@ class Torture {
 
   private printTable(violations: number): void {
     const rows = [...this.counts].sort(([a], [b]) => a.localeCompare(b));
-    console.log('\nevents violations kind');
-    for (const [name, { times, violations: bad }] of rows)
+    const line = (times: string | number, bad: string | number, name: string) =>
       console.log(`${String(times).padStart(6)} ${String(bad).padStart(10)} ${name}`);
-    const total = rows.reduce((sum, [, { times }]) => sum + times, 0);
-    console.log(`${String(total).padStart(6)} ${String(violations).padStart(10)} in all`);
+    console.log('');
+    line('events', 'violations', 'kind');
+    for (const [name, { times, violations: bad }] of rows) line(times, bad, name);
+    line(
+      rows.reduce((sum, [, { times }]) => sum + times, 0),
+      violations,
+      'in all',
+    );
   }
+}
+
+interface Played {
+  /** The last disturbance, and all of them in words. */
+  at: string | undefined;
+  told: string[];
+  /** What did not hold. */
+  violation?: Error;
 }

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isActive, type RunSummary } from '../../contract/run.ts';
 import type { Chance } from './chance.ts';
-import { Command, must, processesOf, send } from './command.ts';
+import { Command, endProcessesOf, must } from './command.ts';
 import type { Ground, Reference } from './subjects.ts';
 
 export const phases = ['planning', 'starting devices', 'preparing', 'training', 'evaluating', 'saving'] as const;
@@ -15,18 +15,21 @@ export type Phase = (typeof phases)[number];
 export class Scene {
   readonly home: string;
   readonly temporary: string;
-  /** What was done to it, in words. */
-  readonly told: string[] = [];
   readonly commands: Command[] = [];
   /** Runs whose results may differ: what they were trained on was damaged. */
   readonly spoiled = new Set<string>();
-  /** Whether something may have been lost of the log: the disk was full, the log damaged. */
+  /** Whether something may have been lost of the logs: the disk was full, a log damaged. */
   logMayLack = false;
+  /** Runs whose last state could not be stored. */
+  readonly notStored = new Set<string>();
+  private isClosed = false;
 
   constructor(
     readonly folder: string,
     readonly ground: Ground,
     readonly reference: Reference,
+    /** What was done to it, in words. */
+    private readonly told: string[],
   ) {
     this.home = join(folder, 'home');
     this.temporary = join(folder, 'tmp');
@@ -47,6 +50,7 @@ export class Scene {
   }
 
   start(...args: string[]): Command {
+    must(!this.isClosed, 'the torture was ended');
     const command = new Command(args, { SDP_HOME: this.home, TMPDIR: this.temporary });
     this.commands.push(command);
     return command;
@@ -73,8 +77,8 @@ export class Scene {
   /** A run with checkpoints that has not ended: stopped in the middle, where there was none yet. */
   async stoppedRun(chance: Chance): Promise<string> {
     for (;;) {
-      const command = await this.go();
       const written = 1 + chance.below(3);
+      const command = await this.go();
       await command.until(() => command.count('checkpointWritten') >= written);
       command.signal('SIGINT');
       must((await command.ended()) === 0, `a stop ended with ${command.code}: ${command.stderr}`);
@@ -82,34 +86,12 @@ export class Scene {
     }
   }
 
-  /** Waits until a command that trains is about to be in a phase, and some moments more; whether it got there. */
-  async reach(command: Command, phase: Phase, chance: Chance): Promise<boolean> {
+  /** Waits until a command that trains is about to be in a phase, and some moments more. */
+  async reach(command: Command, phase: Phase, chance: Chance, isOver?: () => boolean): Promise<void> {
     const [times, moments] = [1 + chance.below(3), chance.below(1000)];
-    const reached = await this.begins(command, phase, times);
+    await command.until(() => begins(command, phase, times), isOver);
     const share = { planning: 0.7, 'starting devices': 0.5, training: 0.3 }[phase as string] ?? 0.03;
     await sleep(share * moments);
-    return reached;
-  }
-
-  private async begins(command: Command, phase: Phase, times: number): Promise<boolean> {
-    switch (phase) {
-      case 'planning':
-        return true;
-      case 'starting devices':
-        return await command.until(() => command.children().length > 0);
-      case 'training':
-        return await command.until(() => command.count('stepsAppended') >= times);
-      case 'preparing':
-        return await command.until(() => command.count('runChanged', phase) > 0);
-      default: {
-        // A state is told more than once.
-        const begun = () =>
-          command.lines.filter(
-            ({ summary }, index) => summary?.state === phase && command.lines[index - 1]?.summary?.state !== phase,
-          ).length;
-        return await command.until(() => begun() >= times);
-      }
-    }
   }
 
   /** The states of all runs as they are stored, the newest first; damaged ones are left out. */
@@ -122,7 +104,7 @@ export class Scene {
   async stored(id: string): Promise<RunSummary | undefined> {
     try {
       const text = await readFile(join(this.home, 'runs', id, 'state.json'), 'utf8');
-      return (JSON.parse(text) as { summary: RunSummary }).summary;
+      return { ...(JSON.parse(text) as { summary: RunSummary }).summary, id };
     } catch {
       return undefined;
     }
@@ -147,8 +129,27 @@ export class Scene {
     }
   }
 
-  /** Ends what is left of it, for good. */
-  close(): void {
-    for (const pid of processesOf(this.home)) send(pid, 'SIGKILL');
+  /** Ends what is at work in it, for good. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await endProcessesOf(this.home);
+  }
+}
+
+function begins(command: Command, phase: Phase, times: number): boolean {
+  switch (phase) {
+    case 'planning':
+      return true;
+    case 'starting devices':
+      return command.children().length > 0;
+    case 'training':
+      return command.count('stepsAppended') >= times;
+    case 'preparing':
+      return command.count('runChanged', phase) > 0;
+    default: {
+      // A state is told more than once.
+      const states = command.lines.flatMap(({ summary }) => summary?.state ?? []);
+      return states.filter((state, index) => state === phase && states[index - 1] !== phase).length >= times;
+    }
   }
 }

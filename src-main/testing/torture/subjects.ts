@@ -1,17 +1,17 @@
 // The configurations that are disturbed, and what each gives when nobody disturbs it: the same bytes are expected of every run of it.
 
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExportFormat } from '../../contract/run.ts';
 import type { RunConfig } from '../../contract/runConfig.ts';
+import { samplePath } from '../../data/samples.ts';
 import { isStep, linesOf, type StepLine } from '../../run/metricLines.ts';
 import { cpuDevices, familyConfig, importText, newHome } from '../lab.ts';
-import type { Command} from './command.ts';
-import { must } from './command.ts';
+import { Command, endProcessesOf, must } from './command.ts';
 
-const often = { evaluation: { every: 50 }, checkpoint: { every: 30, keep: 3 } };
-const steps = 240;
+const often = { evaluation: { every: 40 }, checkpoint: { every: 25, keep: 3 } };
+const steps = 160;
 const adamw = { steps, optimizer: 'adamw', learningRate: 0.002 };
 
 /** Name, as an event tells it -> configuration. Every family, way of masking and optimizer, on 1 to 3 CPU devices. */
@@ -53,26 +53,40 @@ export interface Reference {
 
 /** What two runs of a configuration have in common. */
 export interface Outcome {
-  /** Digests of the last checkpoint's values and optimizer state. */
+  /** Digests of the last checkpoint's files. */
   checkpoint: Record<string, string>;
   /** Losses of the workers, by step. */
   losses: string[];
 }
+
+/** Images that take some moments to import. */
+export const importedFiles = samplePath('mnist');
+
+export const fingerprintIn = ({ lines }: Command): string => (lines[0] as { fingerprint: string }).fingerprint;
 
 /** The datasets, and the undisturbed runs, made when they are first asked for. */
 export class Ground {
   readonly #references = new Map<string, Reference>();
   readonly #exports = new Map<string, Record<string, string>>();
 
-  private constructor(
-    readonly home: string,
-    private readonly start: (args: string[]) => Command,
-  ) {}
+  #fingerprint: string | undefined;
 
-  static async open(start: (home: string) => (args: string[]) => Command): Promise<Ground> {
+  private constructor(readonly home: string) {}
+
+  static async open(): Promise<Ground> {
     const home = await newHome();
     await importText(home);
-    return new Ground(home, start(home));
+    return new Ground(home);
+  }
+
+  /** Ends what is at work in it. */
+  stop(): Promise<void> {
+    return endProcessesOf(this.home);
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    await rm(this.home, { recursive: true });
   }
 
   get subjects(): string[] {
@@ -111,13 +125,21 @@ export class Ground {
     return digests;
   }
 
+  /** Fingerprint of `importedFiles` when they are imported. */
+  async importedFingerprint(): Promise<string> {
+    return (this.#fingerprint ??= fingerprintIn(
+      await this.run('import', importedFiles, '--name', 'imported', '--json'),
+    ));
+  }
+
   async copyDatasets(home: string): Promise<void> {
     await mkdir(home, { recursive: true });
-    await cp(join(this.home, 'datasets'), join(home, 'datasets'), { recursive: true });
+    for (const name of ['digits', 'text'])
+      await cp(join(this.home, 'datasets', name), join(home, 'datasets', name), { recursive: true });
   }
 
   private async run(...args: string[]): Promise<Command> {
-    const command = this.start(args);
+    const command = new Command(args, { SDP_HOME: this.home });
     const code = await command.ended();
     must(code === 0, `undisturbed, "sdp ${args.join(' ')}" ended with ${code}: ${command.stderr}`);
     return command;
@@ -127,7 +149,7 @@ export class Ground {
 /** Of the newest checkpoint of a run, by its bytes. */
 export async function outcomeOf(folder: string): Promise<Outcome> {
   const newest = (await readdir(join(folder, 'checkpoints'))).sort().at(-1)!;
-  const { manifest, ...checkpoint } = await digestsOf(join(folder, 'checkpoints', newest));
+  const checkpoint = await digestsOf(join(folder, 'checkpoints', newest));
   const losses: string[] = [];
   for await (const line of linesOf(join(folder, 'metrics.jsonl'))) {
     if (!isStep(line)) continue;
@@ -137,14 +159,12 @@ export async function outcomeOf(folder: string): Promise<Outcome> {
   return { checkpoint, losses };
 }
 
-/** Digests of the files in a folder, by their names without what says the format. */
+/** Digests of the files in a folder, by their names. */
 export async function digestsOf(folder: string): Promise<Record<string, string>> {
   const names = (await readdir(folder)).sort();
   const digest = async (name: string) =>
     createHash('sha256')
       .update(await readFile(join(folder, name)))
       .digest('hex');
-  return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name.replace(/\.json$/, ''), await digest(name)] as const)),
-  );
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await digest(name)] as const)));
 }
