@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Dataset } from '../../contract/commands.ts';
 import { isActive, type RunSummary } from '../../contract/run.ts';
 import type { Chance } from './chance.ts';
 import { Command, endProcessesOf, must } from './command.ts';
@@ -115,6 +116,13 @@ export class Scene {
     const command = this.start('runs', '--json');
     must((await command.ended()) === 0, `"sdp runs" ended with ${command.code}: ${command.stderr}`);
     return { runs: (command.lines[0] as unknown as { runs: RunSummary[] }).runs, damaged: command.stderr };
+  }
+
+  /** As `sdp datasets` tells them. */
+  async datasets(): Promise<{ datasets: Dataset[] }> {
+    const command = this.start('datasets', '--json');
+    must((await command.ended()) === 0, `"sdp datasets" ended with ${command.code}: ${command.stderr}`);
+    return command.lines[0] as unknown as { datasets: Dataset[] };
   }
 
   /** Trains what has not ended to its end, undisturbed. */

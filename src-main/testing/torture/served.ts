@@ -7,6 +7,7 @@ import { must, send } from './command.ts';
 import type { Disturbances } from './disturbances.ts';
 import { openPage, type Page } from './page.ts';
 import { phases, type Scene } from './scene.ts';
+import { importedFiles } from './subjects.ts';
 
 const buttons = ['pauseRun', 'resumeRun', 'checkpointRun', 'getRun', 'runLog', 'stopRun'] as const;
 
@@ -72,6 +73,40 @@ export const servedDisturbances: Disturbances = {
       must(code === (how === 'SIGKILL' ? how : 0), `"sdp serve" ended with ${code}: ${page.server.stderr}`);
       const state = (await scene.stored(runId))?.state;
       if (how !== 'SIGKILL') must(state === 'stopped' || state === 'done', `run ${runId} is ${state}`);
+    },
+  },
+  'import of a page': {
+    weight: 1,
+    async act(scene, chance) {
+      const [how, moment] = [
+        chance.of(['cancelled', 'page goes away', 'server ended', 'let be'] as const),
+        chance.below(600),
+      ];
+      scene.say(`import of a page, ${how}`);
+      const expected = await scene.ground.importedFingerprint();
+      const page = await openPage(scene);
+      const name = `sent-${scene.commands.length}`;
+      const { importId } = await page.client.call.startImport({ paths: [importedFiles], name, options: {} });
+      const stateOf = async ({ client }: Page) =>
+        (await client.call.snapshot({})).imports.find(({ id }) => id === importId);
+      await sleep(moment);
+      let last = page;
+      if (how === 'cancelled') await page.client.call.cancelImport({ importId });
+      if (how === 'page goes away') {
+        page.leave();
+        last = await page.another();
+      }
+      if (how !== 'server ended') while ((await stateOf(last))!.state === 'running') await sleep(100);
+      const told = how === 'server ended' ? undefined : (await stateOf(last))!.state;
+      await last.end('SIGTERM');
+      const { datasets } = await scene.datasets();
+      const found = datasets.find((dataset) => dataset.name === name);
+      must(!found || found.fingerprint === expected, `${name} has other bytes than undisturbed`);
+      must(
+        !told || (told === 'done') === (found !== undefined),
+        `the import is ${told}, and ${name} is ${found ? '' : 'not '}there`,
+      );
+      if (how === 'page goes away' || how === 'let be') must(told === 'done', `the import is ${told}`);
     },
   },
   'kill of a device of a server': {
