@@ -15,7 +15,7 @@ export function must(holds: boolean, what: string): asserts holds {
 }
 
 /** Longest time for a command to end that was told to, or has a small run to train, on a machine that others use. */
-const limitMs = 120_000;
+export const limitMs = 120_000;
 
 export interface Line {
   event?: string;
@@ -33,6 +33,8 @@ export class Command {
   /** Exit code, or the signal that ended it; undefined while it runs. */
   code: number | NodeJS.Signals | undefined;
   wasKilled = false;
+  /** Whether it may have told more than was read. */
+  isUnread = false;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
 
@@ -94,6 +96,7 @@ export class Command {
 
   /** Goes away as `head` does. */
   stopReading(): void {
+    this.isUnread = true;
     this.#child.stdout!.destroy();
   }
 

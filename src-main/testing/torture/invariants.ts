@@ -36,7 +36,7 @@ export const afterEach: Record<string, Invariant> = {
     for (const run of runs) {
       must(!isActive(run.state), `run ${run.id} is told to be ${run.state} while nobody works on it`);
       const last = scene.commands.findLast(({ summary }) => summary?.id === run.id);
-      if (!last || last.wasKilled || scene.notStored.has(run.id)) continue;
+      if (!last || last.wasKilled || last.isUnread || scene.notStored.has(run.id)) continue;
       const pick = ({ state, step, reason }: typeof run) => ({ state, step, reason });
       must(
         isDeepStrictEqual(pick(run), pick(last.summary!)),

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../contract/errors.ts';
 import { isActive } from '../../contract/run.ts';
-import { must, send } from './command.ts';
+import { limitMs, must, send } from './command.ts';
 import type { Disturbances } from './disturbances.ts';
 import { openPage, type Page } from './page.ts';
 import { phases, type Scene } from './scene.ts';
@@ -51,7 +51,9 @@ export const servedDisturbances: Disturbances = {
         calls.push(page.client.call[button]({ runId }).catch(mustBeRefusal));
       }
       // What was pressed last may have been to pause it.
-      const going = setInterval(() => void page.client.call.resumeRun({ runId }).catch(() => undefined), 500);
+      const going = setInterval(() => {
+        if (page.server.summary?.state === 'paused') page.client.call.resumeRun({ runId }).catch(() => undefined);
+      }, 500);
       await Promise.all(calls);
       await endOf(page, runId);
       clearInterval(going);
@@ -120,7 +122,6 @@ export const servedDisturbances: Disturbances = {
       else await scene.reach(page.server, phase, chance, () => !isActive(page.server.summary?.state ?? 'preparing'));
       const device = page.server.children()[0];
       if (device !== undefined) send(device, 'SIGKILL');
-      await page.client.call.resumeRun({ runId }).catch(mustBeRefusal);
       await endOf(page, runId);
       await page.end('SIGTERM');
     },
@@ -137,10 +138,9 @@ async function begin(scene: Scene, { client }: Page): Promise<string> {
 
 /** Waits until a run is no longer active. */
 async function endOf({ client, server }: Page, runId: string): Promise<void> {
-  const isOver = await server.until(() => server.summary?.id === runId && !isActive(server.summary.state));
-  must(isOver, `"sdp serve" ended with ${server.code}: ${server.stderr}`);
-  const { summary } = await client.call.getRun({ runId });
-  must(!isActive(summary.state), `run ${runId} is told to be ${server.summary!.state}, then ${summary.state}`);
+  const isOver = async () => !isActive((await client.call.getRun({ runId })).summary.state);
+  for (const end = Date.now() + limitMs; !(await isOver()); await sleep(200))
+    must(Date.now() < end, `run ${runId} of a server stands still, ${server.summary?.state}`);
 }
 
 /** A button that does not fit the state says so. */
