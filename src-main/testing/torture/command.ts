@@ -100,14 +100,10 @@ export class Command {
     this.#child.stdout!.destroy();
   }
 
-  /** Its device processes. */
-  children(): number[] {
-    try {
-      const text = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
-      return text.trim().split(' ').filter(Boolean).map(Number);
-    } catch {
-      return [];
-    }
+  /** Its device processes, each from the moment on that it runs the worker: until then, starting it holds the command. */
+  devices(): number[] {
+    const children = readIfThere(`/proc/${this.pid}/task/${this.pid}/children`).trim().split(' ').filter(Boolean);
+    return children.filter((pid) => readIfThere(`/proc/${pid}/cmdline`).includes('worker.js')).map(Number);
   }
 
   #read(text: string): void {
@@ -135,7 +131,7 @@ export function send(pid: number, signal: NodeJS.Signals): void {
 export function processesOf(home: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => environmentOf(pid).includes(`SDP_HOME=${home}`))
+    .filter((pid) => readIfThere(`/proc/${pid}/environ`).split('\0').includes(`SDP_HOME=${home}`))
     .map(Number);
 }
 
@@ -144,10 +140,10 @@ export async function endProcessesOf(home: string): Promise<void> {
   for (let left; (left = processesOf(home)).length > 0; await sleep(20)) for (const pid of left) send(pid, 'SIGKILL');
 }
 
-function environmentOf(pid: string): string[] {
+function readIfThere(path: string): string {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return readFileSync(path, 'utf8');
   } catch {
-    return [];
+    return '';
   }
 }

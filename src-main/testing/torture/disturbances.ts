@@ -40,7 +40,7 @@ const ofRuns: Disturbances = {
       scene.say(`device killed, ${phase}`);
       const command = await scene.go();
       await scene.reach(command, phase, chance);
-      const devices = command.children();
+      const devices = command.devices();
       const killed = devices[which % devices.length];
       if (killed !== undefined) send(killed, 'SIGKILL');
       await command.ended();
@@ -69,7 +69,7 @@ const ofRuns: Disturbances = {
       scene.say(`${who} stopped for ${seconds} s, ${phase}`);
       const command = await scene.go();
       await scene.reach(command, phase, chance);
-      const pid = { main: command.pid, all: -command.pid }[who] ?? command.children()[0];
+      const pid = { main: command.pid, all: -command.pid }[who] ?? command.devices()[0];
       if (pid !== undefined && !command.isOver) {
         send(pid, 'SIGSTOP');
         await sleep(seconds * 1000);

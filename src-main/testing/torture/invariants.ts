@@ -54,8 +54,10 @@ export const afterEach: Record<string, Invariant> = {
 };
 
 export const atLast: Record<string, Invariant> = {
-  'every resumed run is bit-equal': async ({ home, reference, spoiled, logMayLack }) => {
-    for (const id of await readdir(join(home, 'runs')).catch(() => [])) {
+  'every resumed run is bit-equal': async (scene) => {
+    const { home, reference, spoiled, logMayLack } = scene;
+    const { runs } = await scene.runs();
+    for (const { id } of runs) {
       if (spoiled.has(id)) continue;
       const { checkpoint, losses } = await outcomeOf(join(home, 'runs', id));
       must(isDeepStrictEqual(checkpoint, reference.outcome.checkpoint), `run ${id} has other values than undisturbed`);
@@ -68,8 +70,12 @@ export const atLast: Record<string, Invariant> = {
       );
     }
   },
-  'nothing is left': async ({ home, commands }) => {
-    const left = [...(await partialFiles(home)), ...(await storesOf(commands))];
+  'nothing is left': async (scene) => {
+    const { home, commands } = scene;
+    const { runs } = await scene.runs();
+    const folders = await readdir(join(home, 'runs')).catch(() => []);
+    const noRuns = folders.filter((name) => !runs.some(({ id }) => id === name)).map((name) => `runs/${name}`);
+    const left = [...noRuns, ...(await partialFiles(home)), ...(await storesOf(commands))];
     must(left.length === 0, `these are left: ${left.join(', ')}`);
   },
 };

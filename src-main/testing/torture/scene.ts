@@ -1,7 +1,7 @@
 // Where one event happens: a data folder and a folder for temporary files of its own, one configuration, and the commands that work on them.
 
-import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dataset } from '../../contract/commands.ts';
@@ -10,7 +10,15 @@ import type { Chance } from './chance.ts';
 import { Command, endProcessesOf, must } from './command.ts';
 import type { Ground, Reference } from './subjects.ts';
 
-export const phases = ['planning', 'starting devices', 'preparing', 'training', 'evaluating', 'saving'] as const;
+export const phases = [
+  'planning',
+  'beginning',
+  'starting devices',
+  'preparing',
+  'training',
+  'evaluating',
+  'saving',
+] as const;
 export type Phase = (typeof phases)[number];
 
 export class Scene {
@@ -90,14 +98,21 @@ export class Scene {
   /** Waits until a command that trains is about to be in a phase, and some moments more. */
   async reach(command: Command, phase: Phase, chance: Chance, isOver?: () => boolean): Promise<void> {
     const [times, moments] = [1 + chance.below(3), chance.below(1000)];
-    await command.until(() => begins(command, phase, times), isOver);
-    const share = { planning: 0.7, 'starting devices': 0.5, training: 0.3 }[phase as string] ?? 0.03;
+    const numRuns = this.runFolders().length;
+    const hasFolder = () => this.runFolders().length > numRuns || command.count('runChanged') > 0;
+    await command.until(phase === 'beginning' ? hasFolder : () => begins(command, phase, times), isOver);
+    const share = { planning: 0.7, beginning: 0.02, 'starting devices': 0.5, training: 0.3 }[phase as string] ?? 0.03;
     await sleep(share * moments);
+  }
+
+  private runFolders(): string[] {
+    const runs = join(this.home, 'runs');
+    return existsSync(runs) ? readdirSync(runs) : [];
   }
 
   /** The states of all runs as they are stored, the newest first; damaged ones are left out. */
   async states(): Promise<RunSummary[]> {
-    const ids = (await readdir(join(this.home, 'runs')).catch(() => [])).sort().reverse();
+    const ids = this.runFolders().sort().reverse();
     const read = await Promise.all(ids.map((id) => this.stored(id)));
     return read.filter((summary) => summary !== undefined);
   }
@@ -149,7 +164,7 @@ function begins(command: Command, phase: Phase, times: number): boolean {
     case 'planning':
       return true;
     case 'starting devices':
-      return command.children().length > 0;
+      return command.devices().length > 0;
     case 'training':
       return command.count('stepsAppended') >= times;
     case 'preparing':

@@ -120,7 +120,7 @@ export const servedDisturbances: Disturbances = {
       const runId = await begin(scene, page);
       if (paused) await page.client.call.pauseRun({ runId }).catch(mustBeRefusal);
       else await scene.reach(page.server, phase, chance, () => !isActive(page.server.summary?.state ?? 'preparing'));
-      const device = page.server.children()[0];
+      const device = page.server.devices()[0];
       if (device !== undefined) send(device, 'SIGKILL');
       await endOf(page, runId);
       await page.end('SIGTERM');

@@ -101,7 +101,7 @@ async function disturb(scene: Scene, chance: Chance, start: () => Command, end: 
   const [early, toGroup, moment] = [chance.below(3) === 0, chance.below(2) === 0, chance.below(2000)];
   const commands = [start()];
   const [command] = commands as [Command];
-  const begins = command.args[0] === 'import' ? () => hasPartial(scene) : () => command.children().length > 0;
+  const begins = command.args[0] === 'import' ? () => hasPartial(scene) : () => command.devices().length > 0;
   if (!early) await command.until(begins);
   await sleep(moment * (early ? 0.2 : 1));
   let empty: (() => Promise<void>) | undefined;
@@ -113,7 +113,7 @@ async function disturb(scene: Scene, chance: Chance, start: () => Command, end: 
     await sleep(moment / 2);
     command.signal('SIGCONT');
   } else if (end === 'kill of a device') {
-    const [device] = command.children();
+    const [device] = command.devices();
     if (device !== undefined) send(device, 'SIGKILL');
   } else command.signal(end, toGroup);
   const codes = await Promise.all(commands.map((one) => one.ended()));
