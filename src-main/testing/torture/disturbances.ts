@@ -62,6 +62,25 @@ const ofRuns: Disturbances = {
       await command.ended();
     },
   },
+  'device that hangs': {
+    weight: 1,
+    async act(scene, chance) {
+      const signal = chance.of(['SIGINT', 'SIGTERM'] as const);
+      const [phase, toGroup, moments] = [chance.of(phases.slice(2)), chance.below(2) === 0, chance.below(1000)];
+      scene.say(`a device hangs, ${phase}; ${signal} to the ${toGroup ? 'group' : 'process'}`);
+      const command = await scene.go();
+      await scene.reach(command, phase, chance);
+      const [device] = command.devices();
+      if (device !== undefined) send(device, 'SIGSTOP');
+      await sleep(moments);
+      command.signal(signal, toGroup);
+      const code = await command.ended();
+      const { state, reason } = command.summary!;
+      // A step that was being updated cannot be left off.
+      const isFailed = state === 'failed' && code === 1 && reason.includes(`(process ${device})`);
+      must(isFailed || (state !== 'failed' && code === 0), `the run is ${state} (${reason}), exit code ${code}`);
+    },
+  },
   pause: {
     weight: 3,
     async act(scene, chance) {
