@@ -34,7 +34,7 @@ const allowed = {
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
   cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml', 'zod'],
   kit: [...engine, 'worker', 'transport', 'run', node],
-  testing: [...engine, 'transport', 'run', node, 'onnxruntime-node'],
+  testing: [...engine, 'transport', 'run', node, 'onnxruntime-node', 'ws'],
   'src-renderer': [
     'contract',
     'transport/client.ts',

@@ -1,4 +1,4 @@
-// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, check, rust, unit, e2e. The last line has the totals.
+// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, check, rust, unit, torture, e2e. The last line has the totals.
 
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,14 @@ const reports = join(root, 'out/test');
 const none = { passed: 0, failed: 0, skipped: 0 };
 
 /** Stage -> totals; `note` says why something was skipped. */
-const stages = { setup: testSetup, check: testCheck, rust: testRust, unit: testUnit, e2e: testPages };
+const stages = {
+  setup: testSetup,
+  check: testCheck,
+  rust: testRust,
+  unit: testUnit,
+  torture: testTorture,
+  e2e: testPages,
+};
 
 async function testSetup() {
   try {
@@ -59,6 +66,17 @@ async function testUnit() {
   const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = readReport(report);
   const result = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
   return failedAnyway(code, result);
+}
+
+/** Two minutes of it. Disturbances count as tests. */
+async function testTorture() {
+  let output = '';
+  const onStdout = (text) => (process.stdout.write(text), (output += text));
+  const { code } = await nodeScript('scripts/torture.mjs', ['--minutes', '2'], { onStdout });
+  const [, events, violations] = /^ *(\d+) +(\d+) in all$/m.exec(output) ?? [];
+  if (events === undefined) return failedAnyway(code, { ...none, skipped: 1, note: output.trim() });
+  const failed = Number(violations);
+  return failedAnyway(code, { ...none, passed: Number(events) - failed, failed });
 }
 
 async function testPages() {

@@ -52,6 +52,10 @@ export function temporaryName(path: string): string {
   return `${path}.partial-${randomBytes(6).toString('hex')}`;
 }
 
+export function isTemporaryName(name: string): boolean {
+  return /\.partial-[0-9a-f]{12}$/.test(name);
+}
+
 /** Writes `path` through a temporary file in the same folder, synced and renamed; on failure neither is left or touched. */
 export async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);

@@ -421,6 +421,7 @@ class Lab {
 async function taken(folder: RunFolder): Promise<NativeHold> {
   const hold = await holdRun(folder.path);
   if (!hold) throw new UserError('conflict', `run ${folder.id} is active in another process`);
+  await folder.removePartialFiles();
   return hold;
 }
 

@@ -18,7 +18,7 @@ import {
   type GradientRecord,
   type RunSummary,
 } from '../contract/run.ts';
-import { replaceFile, storageError, systemCode } from '../data/files.ts';
+import { isTemporaryName, replaceFile, storageError, systemCode } from '../data/files.ts';
 import { isRunHeld } from './hold.ts';
 import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { Trained } from './configChanges.ts';
@@ -178,6 +178,13 @@ export class RunFolder {
     await this.replace('config.yaml', stringify(change(config)));
     const trained = await this.trained();
     if (trained) await this.replace('trained.json', JSON.stringify({ ...trained, config: change(trained.config) }));
+  }
+
+  /** Removes what a process has left that was killed while it replaced a file. By the holder of the run. */
+  async removePartialFiles(): Promise<void> {
+    const names = await readdir(this.path).catch(() => []);
+    const partial = names.filter((name) => isTemporaryName(name));
+    await Promise.all(partial.map((name) => rm(this.file(name), { force: true }).catch(() => undefined)));
   }
 
   /** Out of the list at once, then file by file. */

@@ -49,6 +49,17 @@ it('a run is deleted with all that is in its folder, once it has ended and is no
   await expect(deleteRun({ runId }, call)).rejects.toThrow(`there is no run "${runId}"`);
 });
 
+it('what a process left that was killed while it replaced a file of the run goes when the run goes on', async () => {
+  const runId = await lab.app.start(smallConfig({ training: { steps: 100_000 } }));
+  await nextEvent(lab, 'stepsAppended');
+  await lab.app.stop(runId);
+  const folder = join(home, 'runs', runId);
+  await writeFile(join(folder, 'state.json.partial-0123456789ab'), '{"summ');
+  await lab.app.resume(runId);
+  await lab.app.stop(runId);
+  expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+});
+
 it('a damaged run is told of and can be deleted, and a folder that is no run is left alone', async () => {
   const { deleteRun, getRun, resumeRun, snapshot } = lab.app.handlers;
   const runs = join(home, 'runs');
