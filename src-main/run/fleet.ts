@@ -68,6 +68,8 @@ export class Fleet {
   private readonly removeStore = (): void => this.store.close();
   private readonly silence: Silence;
   private isTraining = false;
+  /** Those that are done with what was last asked. */
+  private answered: ReadonlySet<number> = new Set();
   /** Of the training that was begun last: its first step, and the updates before it. */
   private begun: { from: number; updates: number } | undefined;
 
@@ -138,7 +140,9 @@ export class Fleet {
     while (this.isTraining && this.store.updates() === null && Date.now() < until) await delay(20);
     if (!this.isTraining || this.closing || this.lost) return;
     const progress = this.store.progress();
-    const late = this.members.filter((_, index) => !progress[index]!.waiting);
+    const asked = this.members.filter((_, index) => !this.answered.has(index));
+    const busy = asked.filter((member) => !progress[this.members.indexOf(member)]!.waiting);
+    const late = busy.length > 0 ? busy : asked;
     const names = late.map(({ device, process }) => named(device, process)).join(', ');
     const sentence = `the step in progress was given up, as ${names} had not done it after ${afterMs / 1000} s`;
     this.hasGivenUp = true;
@@ -193,6 +197,7 @@ export class Fleet {
     members = this.members,
   ): Promise<T[]> {
     const answered = new Set<number>();
+    this.answered = answered;
     const answers = members.map(async ({ client, device }, index) => {
       const answer = await ask(client!, device, index);
       answered.add(index);
