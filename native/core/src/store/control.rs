@@ -326,31 +326,29 @@ mod tests {
     #[test]
     fn all_participants_see_the_same_reports_after_a_barrier() {
         let (control, never) = (control(), AtomicBool::new(false));
+        let rounds = 3000;
         for n in [1, 2, 4] {
-            std::thread::scope(|scope| {
-                for me in 0..n {
-                    let (control, never) = (&control, &never);
-                    scope.spawn(move || {
-                        for round in 0..3000u32 {
-                            // In every third round two report, in turn.
-                            let reporting = [round as usize % n, (round as usize + 1) % n];
-                            if round % 3 == 0 && reporting.contains(&me) {
-                                control.reports.fault(1000 + u64::from(round) + me as u64);
-                                control.reports.magnitude(round + me as u32);
-                            }
-                            control.meet(me, n, round % 2 == 0, never).unwrap();
-                            for _ in 0..me {
-                                std::thread::yield_now();
-                            }
-                            let expected = (round % 3 == 0).then(|| {
-                                let [low, high] = [reporting[0].min(reporting[1]), reporting[0].max(reporting[1])];
-                                (1000 + u64::from(round) + low as u64, round + high as u32)
-                            });
-                            assert_eq!(control.reports.lowest_fault(), expected.map(|(code, _)| code));
-                            assert_eq!(control.reports.largest(), f64::from(f32::from_bits(expected.map_or(0, |(_, bits)| bits))));
-                        }
-                    });
+            // In every third round two report, in turn.
+            let reports = |round: usize, who: usize| round.is_multiple_of(3) && [round % n, (round + 1) % n].contains(&who);
+            let see = |me: usize, round: usize| {
+                if reports(round, me) {
+                    control.reports.fault((1000 * round + me) as u64);
+                    control.reports.magnitude((1000 * round + me) as u32);
                 }
+                control.meet(me, n, round.is_multiple_of(2), &never).unwrap();
+                (0..me).for_each(|_| std::thread::yield_now());
+                (control.reports.lowest_fault(), control.reports.largest())
+            };
+            let expected = |round: usize| {
+                let mut reported = (0..n).filter(|&who| reports(round, who)).map(|who| 1000 * round + who);
+                let (lowest, highest) = (reported.clone().next(), reported.next_back());
+                (lowest.map(|code| code as u64), f64::from(f32::from_bits(highest.unwrap_or(0) as u32)))
+            };
+            std::thread::scope(|scope| {
+                let see = &see;
+                let seen: Vec<_> = (0..n).map(|me| scope.spawn(move || (0..rounds).map(|round| see(me, round)).collect())).collect();
+                let expected: Vec<_> = (0..rounds).map(expected).collect();
+                assert!(seen.into_iter().all(|thread| -> bool { thread.join().map(|seen: Vec<_>| seen == expected).unwrap() }));
             });
         }
     }
