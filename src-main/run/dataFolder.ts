@@ -1,12 +1,13 @@
 // The choice of the data folder: what is chosen is checked and made ready, then kept (home.ts reads it) for the next start. Nothing is moved, and
 // what this process does goes on in the folder that it has.
 
-import { mkdir, mkdtemp, readdir, realpath, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { mkdir, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { DataFolder } from '../contract/dataFolder.ts';
 import { UserError } from '../contract/errors.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { replaceFile, storageError, systemCode } from '../data/files.ts';
+import { isBelow, realPath } from '../data/paths.ts';
 import { choiceFile, defaultHome, fixedHome, readChoice, type Choice } from './home.ts';
 import { listRuns } from './runFolder.ts';
 
@@ -39,21 +40,6 @@ export async function chooseDataFolder(inUse: string, folder: string | null): Pr
   await makeReady(path);
   await keep(path);
   return null;
-}
-
-/** Of a path whose last parts need not exist. */
-async function realPath(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch {
-    const parent = dirname(path);
-    return parent === path ? path : join(await realPath(parent), basename(path));
-  }
-}
-
-function isBelow(path: string, folder: string): boolean {
-  const below = relative(folder, path);
-  return below !== '' && below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below);
 }
 
 /** Neither empty (or not there yet), nor a data folder. */
