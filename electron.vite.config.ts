@@ -15,7 +15,7 @@ export default defineConfig({
         input: {
           app: resolve(here, 'src-main/app/main.ts'),
           worker: resolve(here, 'src-main/worker/main.ts'),
-          cli: resolve(here, 'src-main/cli/main.ts'),
+          cli: resolve(here, 'src-main/cli/entry.ts'),
           planner: resolve(here, 'src-main/run/plannerThread.ts'),
           gpu: resolve(here, 'src-main/kit/main.ts'),
         },

@@ -30,7 +30,7 @@ const allowed = {
     node,
     'onnxruntime-node',
   ],
-  serve: ['contract', 'transport', 'data/files.ts', 'run/isAlive.ts', node, 'ws'],
+  serve: ['contract', 'transport', 'data/files.ts', 'data/paths.ts', 'run/isAlive.ts', node, 'ws'],
   app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
   cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml', 'zod'],
   kit: [...engine, 'worker', 'transport', 'run', node],

@@ -480,7 +480,7 @@ export function native(): NativeAddon {
   // Whoever loads the addon may load the runtime through it.
   Object.assign(process.env, quietEnvironment);
   const path = addonPath();
-  const loaded = createRequire(import.meta.url)(path) as NativeAddon;
+  const loaded = load(path);
   if (loaded.interfaceVersion() !== nativeVersion)
     throw new UserError(
       'device',
@@ -488,6 +488,22 @@ export function native(): NativeAddon {
     );
   addon = translated(loaded);
   return addon;
+}
+
+function load(path: string): NativeAddon {
+  try {
+    return createRequire(import.meta.url)(path) as NativeAddon;
+  } catch (error) {
+    const { message } = error as Error;
+    // Building it again does not help against a limit.
+    const isLimited = /cannot allocate memory|failed to map|cannot open shared object file: Too many open files/i.test(
+      message,
+    );
+    const remedy = isLimited
+      ? 'raise the limit of memory or of open files (ulimit -v, -d, -n)'
+      : 'run "npm run setup" to build it for this machine';
+    throw new UserError('device', `the Rust addon ${path} cannot be loaded (${message}); ${remedy}`, { cause: error });
+  }
 }
 
 /** `native/binding/sdp.node`, seen from the sources (src-main/) and from the built app (out/main/ or its chunks). */

@@ -1,20 +1,14 @@
 // The data folder chosen through the served app, on a machine whose platform folder is a temporary one: what the next start takes, and what
 // a start says where the choice cannot be used.
 
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { WebSocket } from 'ws';
-import { appContract } from '../contract/contracts.ts';
 import { machineOf } from '../testing/defaultHome.ts';
 import { cliPath } from '../testing/lab.ts';
-import { connect } from '../transport/client.ts';
-import { socketPath, socketProtocol, keyProtocolPrefix } from '../transport/page.ts';
-import { webSocketTransport } from '../transport/webSocket.ts';
+import { withServedPage, type PageClient } from '../testing/servedPage.ts';
 
 let machine: string;
 let chosen: string;
@@ -26,30 +20,7 @@ afterEach(() => rmSync(machine, { recursive: true }));
 
 const environment = () => ({ ...process.env, ...machineOf(machine) });
 
-/** `sdp serve` and a page of it, until `use` returns. */
-async function withPage(use: (client: Awaited<ReturnType<typeof openPage>>) => Promise<void>): Promise<void> {
-  const server = spawn(process.execPath, [cliPath, 'serve', '--json'], {
-    env: environment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(server, 'exit');
-  try {
-    const [line] = (await once(createInterface(server.stdout), 'line')) as [string];
-    const client = await openPage(new URL((JSON.parse(line) as { url: string }).url));
-    await use(client);
-    client.close();
-  } finally {
-    server.kill('SIGTERM');
-    await ended;
-  }
-}
-
-async function openPage({ host, hash, origin }: URL) {
-  const protocols = [socketProtocol, keyProtocolPrefix + hash.slice('#key='.length)];
-  const socket = new WebSocket(`ws://${host}${socketPath}`, protocols, { origin });
-  await once(socket, 'open');
-  return await connect(webSocketTransport(socket), appContract);
-}
+const withPage = (use: (client: PageClient) => Promise<void>) => withServedPage(environment(), [], use);
 
 function listRuns(more: Record<string, string> = {}): Promise<{ failed: boolean; stdout: string; stderr: string }> {
   return new Promise((resolve) => {

@@ -197,6 +197,10 @@ function addHostCommands(program: Command): void {
     .command('serve')
     .description('the app as a page on loopback')
     .option('--port <port>', 'port; default: a free one', integer(0), 0)
+    .option(
+      '--root <folder>',
+      'folder that the files which a page names must lie in; without it the page may read every file that you may',
+    )
     .option('--demo', 'start the sample run')
     .addOption(jsonOption())
     .action(serveApp);

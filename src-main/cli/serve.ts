@@ -1,6 +1,6 @@
 // `sdp serve`: the app as a page on loopback, until Ctrl-C, which ends an active run with a checkpoint.
 
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { App } from '../run/app.ts';
 import { sdpHome } from '../run/home.ts';
 import { samples } from '../run/samples.ts';
@@ -9,19 +9,32 @@ import { openApp } from './home.ts';
 import { onInterrupt } from './interrupt.ts';
 import { printJson, printLine, printNote } from './output.ts';
 
-export async function serveApp({ port, demo, json }: { port: number; demo?: boolean; json?: boolean }): Promise<void> {
+interface ServeFlags {
+  port: number;
+  root?: string;
+  demo?: boolean;
+  json?: boolean;
+}
+
+export async function serveApp({ port, root, demo, json }: ServeFlags): Promise<void> {
   const home = await sdpHome();
   const app = await openApp(home);
   const server = await startServer({
     app,
     home,
     port,
+    root,
     rendererDir: join(import.meta.dirname, '../renderer'),
   });
   const interrupted = new Promise<void>((resolve) => onInterrupt(resolve));
   if (json) printJson({ url: server.url });
   else {
     printLine(`SDP Lab is at ${server.url}`);
+    printLine(
+      root === undefined
+        ? 'Who has this address may read any file that you may, by importing it; --root FOLDER keeps the page to one folder.'
+        : `The page may name files in ${resolve(root)} only.`,
+    );
     printLine('Ctrl-C ends it; an active run is saved first.');
   }
   if (demo) startDemo(app).catch((error: unknown) => printNote(`sdp: ${(error as Error).message}`));

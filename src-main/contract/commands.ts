@@ -9,6 +9,7 @@ import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
 import { trialCommands } from './trial.ts';
+import { checkedLater } from './userPath.ts';
 import { importState, verdict, whatToImport } from './verdict.ts';
 
 export const device = z.object({
@@ -79,7 +80,7 @@ export type Sample = z.infer<typeof sample>;
 const runId = z.strictObject({ runId: z.string().regex(/^[\w.-]{1,100}$/) });
 const nothing = z.strictObject({});
 /** Checked by parseRunConfig at the receiving side, for one good sentence. */
-const rawConfig = z.strictObject({ config: z.unknown() });
+const rawConfig = z.strictObject({ config: checkedLater(runConfig) });
 
 /** How often a page asks by `catchUp` while it is used: seldom enough to slow training on all of two cores by less than one percent (bench/results.md). */
 export const catchUpMs = 5000;

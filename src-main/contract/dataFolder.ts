@@ -1,6 +1,7 @@
 // Where datasets, runs, checkpoints and exports are stored, and the choice of another folder for them.
 
 import { z } from 'zod';
+import { userPath } from './userPath.ts';
 
 export const dataFolder = z.object({
   inUse: z.string(),
@@ -17,13 +18,7 @@ export const dataFolderCommands = {
   /** Holds from the next start on, and moves nothing; `dataFolderChosen` tells of it. */
   chooseDataFolder: {
     params: z.strictObject({
-      folder: z
-        .string()
-        .min(1)
-        .max(4096)
-        .regex(/^[^\0]*$/, 'must not contain a NUL character')
-        .nullable()
-        .describe('absolute; null: the default'),
+      folder: userPath().nullable().describe('absolute; null: the default'),
     }),
     result: z.object({
       offer: z

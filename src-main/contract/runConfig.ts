@@ -8,6 +8,7 @@ import { parseBytes } from './bytes.ts';
 import { UserError } from './errors.ts';
 import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
 import { plainDataProblem, shown } from './plainData.ts';
+import { userPath } from './userPath.ts';
 
 const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
@@ -35,10 +36,7 @@ export const subnetworksConfig = z.strictObject({
       'How units are shared out: count evens out their number, cost the FLOPs and memory of the workers, cyclic goes round',
     ),
   seed: z.int().min(0).default(0).describe('Seed of the mask assignment'),
-  plan: z
-    .string()
-    .min(1)
-    .max(4096)
+  plan: userPath()
     .optional()
     .describe('File that says who holds what, such as the plan.json of a run; in the place of coverage and assignment'),
 });

@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import { token } from './datasets.ts';
+import { userPath } from './userPath.ts';
 
 const positiveInt = z.int().min(1);
 
@@ -58,9 +59,7 @@ export const importOptions = z.strictObject({
   imageColumn: z.string().max(1000).optional().describe('Column with image files or bytes'),
   labelColumn: z.string().max(1000).optional().describe('Column with labels'),
   textColumn: z.string().max(1000).optional().describe('Column or field with text'),
-  tokenizer: z
-    .string()
-    .max(4096)
+  tokenizer: userPath(['bytes', 'bpe'])
     .optional()
     .describe(
       'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text, else bytes',
@@ -200,6 +199,6 @@ export type ImportState = z.infer<typeof importState>;
 
 /** Files and choices, as the commands take them. */
 export const whatToImport = {
-  paths: z.array(z.string().min(1).max(4096)).min(1).max(10_000),
+  paths: z.array(userPath()).min(1).max(10_000),
   options: importOptions.default({}),
 };

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import type { BatchSource } from '../native.ts';
-import { systemCode } from './files.ts';
+import { isMissing, readError } from './files.ts';
 import { datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
 
 export interface Catalogue {
@@ -22,7 +22,7 @@ export async function listDatasets(home: string): Promise<Catalogue> {
       catalogue.datasets.push(dataset.parse(await readManifest(home, name)));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      catalogue.damaged.push(error);
+      catalogue.damaged.push(new UserError(error.code, error.message, { key: name, cause: error }));
     }
   }
   return catalogue;
@@ -65,8 +65,8 @@ async function datasetNames(home: string): Promise<string[]> {
     const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
     return names.filter((name) => datasetName.test(name)).sort();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
-    throw new UserError('storage', `${datasetsFolder(home)} cannot be read (${systemCode(error)})`, { cause: error });
+    if (isMissing(error)) return [];
+    throw readError(error, datasetsFolder(home));
   }
 }
 
@@ -89,16 +89,19 @@ async function readJson(folder: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
   } catch (error) {
-    const problem = error instanceof SyntaxError ? 'is not JSON' : `cannot be read (${systemCode(error)})`;
+    if (!(error instanceof SyntaxError) && !isMissing(error)) throw readError(error, join(folder, 'manifest.json'));
+    const problem = error instanceof SyntaxError ? 'is not JSON' : 'cannot be read (ENOENT)';
     throw damaged(folder, `manifest.json ${problem}`, error);
   }
 }
 
 async function sizeOf(path: string): Promise<number> {
-  return await stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw readError(error, path);
+  }
 }
 
 function damaged(folder: string, problem: string, cause?: unknown): UserError {

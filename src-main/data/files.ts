@@ -2,18 +2,30 @@
 
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { link, mkdir, mkdtemp, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, mkdir, mkdtemp, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 
-const refusals: Record<string, (path: string) => string> = {
+const noSpace: Record<string, (path: string) => string> = {
   ENOSPC: (path) => `no space is left on the disk while writing ${path}; free some and try again`,
   EDQUOT: (path) => `the disk quota is used up while writing ${path}; free some space and try again`,
-  EROFS: (path) => `${path} cannot be written: its file system is read-only`,
-  EACCES: (path) => `${path} cannot be written: permission denied`,
-  EPERM: (path) => `${path} cannot be written: permission denied`,
-  ENOTDIR: (path) => `${path} cannot be written: a part of the path is a file, not a folder`,
-  ENOENT: (path) => `${path} cannot be written: its folder does not exist`,
+};
+
+/** Why, and what to do about it. */
+const reasons: Record<string, string> = {
+  ENOENT: 'it is not there',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'its file system is read-only; mount it for writing, or choose another folder',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EISDIR: 'a folder is in its place; move it away',
+  ELOOP: 'its symbolic links lead round in a circle',
+  ENAMETOOLONG: 'its name is too long',
+  EMFILE: 'this process has as many files open as it may (ulimit -n); raise that limit',
+  ENFILE: 'the machine has as many files open as it may',
+  ENOMEM: 'the system gives no memory for it',
+  EFBIG: 'it would be larger than a file may be there (ulimit -f)',
+  EIO: 'its disk fails (EIO)',
 };
 
 /** Code of a system error (`ENOENT`), or undefined for anything else. */
@@ -24,10 +36,13 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /** A failed write as a `storage` error with one sentence; whatever is no system error is returned as it is. */
-export function storageError(error: unknown, path: string): unknown {
-  const code = systemCode(error);
+export function storageError(error: unknown, path: string, code = systemCode(error)): unknown {
   if (code === undefined) return error;
-  const sentence = refusals[code]?.(path) ?? `${path} cannot be written (${code})`;
+  const isDenied = code === 'EACCES' || code === 'EPERM';
+  const reason = code === 'ENOENT' ? 'its folder does not exist' : reasons[code];
+  const remedy = isDenied ? '; make it writable for this user, or choose another folder' : '';
+  const sentence =
+    noSpace[code]?.(path) ?? `${path} cannot be written${reason ? `: ${reason}${remedy}` : ` (${code})`}`;
   return new UserError('storage', sentence, { key: path, cause: error });
 }
 
@@ -42,9 +57,43 @@ export async function readSmallText(path: string, limit: number): Promise<string
       chunks.push(chunk);
     }
   } catch (error) {
-    throw systemCode(error) === 'ENOENT' ? new Error('there is no such file', { cause: error }) : error;
+    const code = systemCode(error) ?? '';
+    throw code in reasons
+      ? new Error(isMissing(error) ? 'there is no such file' : reasons[code], { cause: error })
+      : error;
   }
   return Buffer.concat(chunks).toString();
+}
+
+/** The same for a failed read. */
+export function readError(error: unknown, path: string): unknown {
+  if (systemCode(error) === undefined) return error;
+  return new UserError('storage', `${path} cannot be read${whyUnread(error)}`, { key: path, cause: error });
+}
+
+/** What goes behind "cannot be read". */
+export function whyUnread(error: unknown): string {
+  const code = systemCode(error) ?? String(error);
+  return reasons[code] ? `: ${reasons[code]}` : ` (${code})`;
+}
+
+/** Whether it is not there, and no more than that. */
+export const isMissing = (error: unknown): boolean => systemCode(error) === 'ENOENT';
+
+/** Makes a folder, with those above it, where it is not there. Node's own `recursive` says ENOENT of a read-only disk, and EEXIST of a file. */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' && dirname(path) !== path) {
+      await makeFolder(dirname(path), mode);
+      return await makeFolder(path, mode);
+    }
+    const found = await stat(path).catch(() => null);
+    if (found?.isDirectory()) return;
+    throw storageError(error, path, found ? 'ENOTDIR' : code);
+  }
 }
 
 /** A name beside `path` that no other writer uses. */
@@ -82,7 +131,7 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
 export async function replaceFiles<T>(folder: string, write: (beside: string) => Promise<T>): Promise<T> {
   let beside: string | undefined;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     beside = await mkdtemp(join(folder, `.partial-${process.pid}-`));
     const result = await write(beside);
     await moveAll(beside, folder);

@@ -330,7 +330,7 @@ describe('an import onto a read-only disk', () => {
       const paths = [await tinyFiles(join(folder, 'tiny'))];
       expect(await caught(importDataset({ paths, home: disk }))).toMatchObject({
         code: 'storage',
-        message: `${disk}/datasets/tiny cannot be written: its file system is read-only`,
+        message: `${disk}/datasets/tiny cannot be written: its file system is read-only; mount it for writing, or choose another folder`,
       });
     });
     if (!mounted) context.skip('a small file system cannot be mounted here (needs root)');

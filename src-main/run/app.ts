@@ -2,6 +2,7 @@
 //
 // One run is active at a time in a data folder, whichever process it is of: its device processes take the machine (hold.ts). Everything about runs that are not active is read from disk.
 
+import { rm } from 'node:fs/promises';
 import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
@@ -258,10 +259,9 @@ class Lab {
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
   async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
     return await this.beginning(async (holds) => {
-      await this.planWithRoom(config, force);
+      const plan = await this.planWithRoom(config, force);
       const now = new Date();
       const folder = await RunFolder.reserve(this.host.home, config.name, now);
-      holds.push(await taken(folder));
       const summary: RunSummary = {
         id: folder.id,
         name: config.name,
@@ -277,7 +277,15 @@ class Lab {
         fingerprint: '',
         warning: '',
       };
-      await folder.create(config);
+      try {
+        holds.push(await taken(folder));
+        await folder.create(config, plan, summary);
+      } catch (error) {
+        // Nothing is left of a run that could not begin; where a file of it is open, systems do not remove it.
+        holds.splice(1).forEach((hold) => hold.close());
+        await rm(folder.path, { recursive: true, force: true }).catch(() => undefined);
+        throw error;
+      }
       const from: Start = { kind: 'fresh', seed: config.training.seed };
       this.launch(folder, await folder.readConfig(), summary, from, holds);
       return folder.id;
@@ -302,8 +310,9 @@ class Lab {
           : { kind: 'checkpoint', folder, step: checkpoint, optimizer: true };
       const step = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, checkpoint);
       const changed = await acceptedChanges(folder, config, from, acceptChanges);
-      await this.planWithRoom(config, force);
+      const plan = await this.planWithRoom(config, force);
       await folder.keepTrained();
+      await folder.writePlan(plan);
       const restarted = hasNone ? 'it had no checkpoint, and started again from step 0' : '';
       const told = [restarted, changed].filter((sentence) => sentence !== '');
       for (const sentence of told) await folder.log(`warning: ${sentence}`);
@@ -312,7 +321,9 @@ class Lab {
       const warning = [before.warning, ...told].filter((sentence) => sentence !== '').join('; ');
       const { name, training } = config;
       const begun: RunSummary = { ...summary, name, step, steps: training.steps, state: 'preparing', reason: '' };
-      return this.launch(folder, config, { ...begun, fingerprint: before.fingerprint, warning }, from, holds).summary;
+      const next = { ...begun, fingerprint: before.fingerprint, warning };
+      await folder.writeState(next);
+      return this.launch(folder, config, next, from, holds).summary;
     });
   }
 
@@ -357,9 +368,11 @@ class Lab {
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */
-  private async planWithRoom(config: RunConfig, force: boolean): Promise<void> {
-    const misfit = misfitOf(await this.plan(config), formatBytes);
+  private async planWithRoom(config: RunConfig, force: boolean): Promise<Plan> {
+    const plan = await this.plan(config);
+    const misfit = misfitOf(plan, formatBytes);
     if (misfit && !force) throw new UserError('configuration', misfit, { key: 'devices' });
+    return plan;
   }
 
   /** Imports a dataset that comes with the app, on first use. */

@@ -2,12 +2,12 @@
 // and, written last, manifest.json: the step and the digest of each file. Written into a hidden folder, synced and renamed, so that a folder
 // with a checkpoint's name was whole once; whether it still is, the digests tell when it is read.
 
-import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { readFile, readdir, rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { replaceFile, storageError, syncFolder } from '../data/files.ts';
+import { isMissing, makeFolder, readError, replaceFile, storageError, syncFolder, systemCode } from '../data/files.ts';
 import { native, type NativeStore } from '../native.ts';
 import type { RunFolder } from './runFolder.ts';
 
@@ -39,7 +39,7 @@ export async function writeCheckpoint(
   const replaced = hidden(folder, `replaced-${step}`);
   try {
     await removeHidden(folder);
-    await mkdir(partial, { recursive: true });
+    await makeFolder(partial);
     const plain = { scales: {}, statistics: false, int64: [], metadata: { step: String(step) } };
     const files = {
       [valuesFile]: await store.writeValues(join(partial, valuesFile), plain),
@@ -120,6 +120,8 @@ async function firstWhole(
       await read(path, files);
       return { step: candidate, isNewest: candidate === steps[0], problems };
     } catch (error) {
+      // Of a file that is there and may not be read now, nobody knows whether it is whole.
+      if (systemCode(error) !== undefined && !isMissing(error)) throw readError(error, path);
       const problem =
         error instanceof UserError
           ? error

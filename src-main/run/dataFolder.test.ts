@@ -92,7 +92,9 @@ test('a file where the chosen folder was is told', async () => {
   await choose(chosen);
   rmSync(chosen, { recursive: true });
   writeFileSync(chosen, '');
-  await expect(sdpHome()).rejects.toMatchObject(startError('cannot be read and written (ENOTDIR)'));
+  await expect(sdpHome()).rejects.toMatchObject(
+    startError('cannot be read and written: a part of the path is a file, not a folder'),
+  );
 });
 
 test('a disk that has become read-only is told at the start, and not chosen', async (context) => {
@@ -100,12 +102,16 @@ test('a disk that has become read-only is told at the start, and not chosen', as
     chosen = join(disk, 'lab');
     await choose(chosen);
     execFileSync('mount', ['-o', 'remount,ro', disk]);
-    await expect(sdpHome()).rejects.toMatchObject(startError('cannot be read and written (EROFS)'));
+    await expect(sdpHome()).rejects.toMatchObject(
+      startError(
+        'cannot be read and written: its file system is read-only; mount it for writing, or choose another folder',
+      ),
+    );
     await choose(null);
     for (const path of [chosen, join(disk, 'other')])
       await expect(choose(path)).rejects.toMatchObject({
         code: 'storage',
-        message: `${path} cannot be written: its file system is read-only`,
+        message: `${path} cannot be written: its file system is read-only; mount it for writing, or choose another folder`,
       });
     expect(kept()).toBe(false);
   });

@@ -1,12 +1,13 @@
 // The choice of the data folder: what is chosen is checked and made ready, then kept (home.ts reads it) for the next start. Nothing is moved, and
 // what this process does goes on in the folder that it has.
 
-import { mkdir, mkdtemp, readdir, realpath, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { DataFolder } from '../contract/dataFolder.ts';
 import { UserError } from '../contract/errors.ts';
 import { listDatasets } from '../data/catalogue.ts';
-import { replaceFile, storageError, systemCode } from '../data/files.ts';
+import { makeFolder, replaceFile, storageError, systemCode } from '../data/files.ts';
+import { isBelow, realPath } from '../data/paths.ts';
 import { choiceFile, defaultHome, fixedHome, readChoice, type Choice } from './home.ts';
 import { listRuns } from './runFolder.ts';
 
@@ -41,21 +42,6 @@ export async function chooseDataFolder(inUse: string, folder: string | null): Pr
   return null;
 }
 
-/** Of a path whose last parts need not exist. */
-async function realPath(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch {
-    const parent = dirname(path);
-    return parent === path ? path : join(await realPath(parent), basename(path));
-  }
-}
-
-function isBelow(path: string, folder: string): boolean {
-  const below = relative(folder, path);
-  return below !== '' && below !== '..' && !below.startsWith(`..${sep}`) && !isAbsolute(below);
-}
-
 /** Neither empty (or not there yet), nor a data folder. */
 async function holdsOther(folder: string): Promise<boolean> {
   const names = await readdir(folder).catch((error: unknown) => {
@@ -70,6 +56,7 @@ async function holdsOther(folder: string): Promise<boolean> {
 /** Makes it a data folder that can be written. */
 async function makeReady(folder: string): Promise<void> {
   try {
+    await makeFolder(folder);
     await makeFolder(join(folder, 'runs'));
     await rmdir(await mkdtemp(join(folder, '.writable-')));
   } catch (error) {
@@ -77,23 +64,8 @@ async function makeReady(folder: string): Promise<void> {
   }
 }
 
-/** With those above it. Node's own `recursive` says ENOENT of a read-only disk. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeFolder(dirname(path));
-    await mkdir(path);
-  }
-}
-
 async function keep(folder: string): Promise<void> {
-  await mkdir(defaultHome(), { recursive: true }).catch((error: unknown) => {
-    throw storageError(error, defaultHome());
-  });
+  await makeFolder(defaultHome());
   await replaceFile(choiceFile(), (file) => file.writeFile(JSON.stringify({ folder } satisfies Choice)));
 }
 

@@ -2,6 +2,7 @@
 
 import { formatBytes } from '../contract/bytes.ts';
 import type { Transport } from '../transport/transport.ts';
+import { limitBehind } from './processLimits.ts';
 import { killsSince, readMemoryKills, type MemoryKills } from './memoryKills.ts';
 
 export interface ProcessExit {
@@ -11,14 +12,14 @@ export interface ProcessExit {
   lastOutput: string;
 }
 
-/** Words for a sentence. `before`: as the system counted when the process started; `bytes`: what it had in memory when last asked. */
+/** Words for a sentence; of a process that could not be started, why. `before`: as the system counted when the process started; `bytes`: what it had in memory when last asked. */
 export function howItEnded(
   { code, signal, lastOutput }: ProcessExit,
   before?: MemoryKills,
   now = readMemoryKills(),
   bytes?: number,
 ): string {
-  const how = signal ? `signal ${signal}` : `exit code ${code}`;
+  const how = signal ? `signal ${signal}` : code === null ? '' : `exit code ${code}`;
   const kills = before && signal === 'SIGKILL' ? killsSince(before, now) : null;
   if (kills) {
     const evidence = [
@@ -28,9 +29,16 @@ export function howItEnded(
     ];
     return `${how}, most likely for lack of memory: ${evidence.join(', ')}`;
   }
-  const words = lastOutput.trim().split('\n').at(-1)?.trim();
-  return words ? `${how}: ${words}` : how;
+  const limit = limitBehind(lastOutput, signal === 'SIGABRT');
+  if (limit) return joined(', ', how, `most likely ${limit}`);
+  const words = lastOutput.split('\n').findLast((line) => /[a-z]/i.test(line) && !isFrame.test(line));
+  return joined(': ', how, words?.trim() ?? '');
 }
+
+const joined = (separator: string, ...parts: string[]): string => parts.filter(Boolean).join(separator);
+
+/** A line of a stack, as engines write it when they abort. */
+const isFrame = /^ *\d+: 0x/;
 
 export interface DeviceProcess {
   transport: Transport;

@@ -1,7 +1,7 @@
 // The diagnosis of this machine for the runs of a home: with the room that the last run's parameter store takes, or the sample's.
 
 import type { Diagnosis, Purpose } from '../contract/doctor.ts';
-import type { UserError } from '../contract/errors.ts';
+import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { diagnose } from '../device/doctor.ts';
@@ -14,12 +14,18 @@ export const sampleStoreBytes = 11.4e6;
 
 /** `home`: where state lives, or why that cannot be told. */
 export async function diagnoseHome(home: string | UserError, purpose?: Purpose): Promise<Diagnosis> {
-  const store = typeof home === 'string' ? await lastStore(home) : null;
+  const store = typeof home === 'string' ? await lastStore(home).catch(userError) : null;
+  if (store instanceof UserError) return await diagnoseHome(store, purpose);
   return diagnose({
     ...(purpose === undefined ? {} : { purpose }),
     dataFolder: home,
     store: store ?? { bytes: sampleStoreBytes, of: 'the store of the sample' },
   });
+}
+
+function userError(error: unknown): UserError {
+  if (error instanceof UserError) return error;
+  throw error;
 }
 
 /** Of the newest run that got as far as a plan. */

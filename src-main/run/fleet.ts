@@ -5,13 +5,14 @@
 // store is of use where it has the parameters of a whole step, and close().
 
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, statfs } from 'node:fs/promises';
+import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { deviceContract } from '../contract/contracts.ts';
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
+import { whyUnread } from '../data/files.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords, type TrainResult } from '../native.ts';
@@ -257,7 +258,11 @@ export class Fleet {
     const how = howItEnded(exit, this.memoryKills, readMemoryKills(), bytes);
     const files = exit.signal === 'SIGBUS' ? await checkFiles?.() : null;
     if (this.closing || this.lost) return;
-    this.lose(device, `${named(device, process)} ended with ${how}${files ? `: ${files}` : ''}`);
+    const fate =
+      process.pid === undefined
+        ? `device ${device.id} could not be started: ${how}`
+        : `${named(device, process)} ended with ${how}${files ? `: ${files}` : ''}`;
+    this.lose(device, fate);
   }
 }
 
@@ -271,11 +276,20 @@ export async function placeOfStore(layout: StoreLayout): Promise<string> {
 
 /** The memory file system where there is one with room (containers often have a small one), else the folder for temporary files. */
 async function storeFolder(bytes: number): Promise<string> {
-  const room = await statfs(memoryFolder).then(
-    ({ bavail, bsize }) => bavail * bsize,
-    () => 0,
-  );
-  return room > bytes ? memoryFolder : tmpdir();
+  if ((await roomIn(memoryFolder).catch(() => 0)) > bytes) return memoryFolder;
+  const temporary = tmpdir();
+  await roomIn(temporary).catch((error: unknown) => {
+    const sentence = `the folder for temporary files, ${temporary}, cannot be used${whyUnread(error)}; name another in TMPDIR`;
+    throw new UserError('storage', sentence, { key: temporary, cause: error });
+  });
+  return temporary;
+}
+
+/** Bytes that can be written in a folder; fails where it cannot be written. */
+async function roomIn(folder: string): Promise<number> {
+  await access(folder, constants.W_OK | constants.X_OK);
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
 }
 
 const named = ({ id }: RunDevice, { pid }: DeviceProcess) => `device ${id} (process ${pid ?? 'not started'})`;

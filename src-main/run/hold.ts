@@ -3,9 +3,8 @@
 // container counts its own.
 
 import { join } from 'node:path';
-import { mkdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { storageError } from '../data/files.ts';
+import { makeFolder } from '../data/files.ts';
 import { native, type NativeHold } from '../native.ts';
 
 /** Others hold a file for moments only to look at it, or while they close. */
@@ -14,9 +13,7 @@ const betweenTriesMs = 20;
 
 /** Takes the right to train in a data folder; undefined where a run has it. */
 export async function holdTraining(home: string): Promise<NativeHold | undefined> {
-  await mkdir(home, { recursive: true }).catch((error: unknown) => {
-    throw storageError(error, home);
-  });
+  await makeFolder(home);
   return await take(join(home, 'lock'));
 }
 

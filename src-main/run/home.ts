@@ -9,7 +9,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { systemCode } from '../data/files.ts';
+import { systemCode, whyUnread } from '../data/files.ts';
 
 const choice = z.strictObject({ folder: z.string().refine(isAbsolute) });
 export type Choice = z.infer<typeof choice>;
@@ -68,6 +68,6 @@ async function problemOf(folder: string): Promise<string | null> {
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    return code === 'ENOENT' ? 'is not there' : `cannot be read and written (${code})`;
+    return code === 'ENOENT' ? 'is not there' : `cannot be read and written${whyUnread(error)}`;
   }
 }

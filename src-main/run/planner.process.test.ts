@@ -95,7 +95,6 @@ test('a start that is being planned ends when the app closes, and leaves no run'
 
 test('a run that is stopped while it is planned is stopped at once', async () => {
   const folder = await RunFolder.reserve(lab.home, 'vast', new Date());
-  await folder.create(vast);
   const summary: RunSummary = {
     id: folder.id,
     name: 'vast',
@@ -111,6 +110,7 @@ test('a run that is stopped while it is planned is stopped at once', async () =>
     fingerprint: '',
     warning: '',
   };
+  await folder.create(vast, await lab.app.plan(smallConfig()), summary);
   const host = { home: lab.home, spawnDevice: builtWorker() };
   const run = new Run(host, new EventHub(), folder, vast, summary, { kind: 'fresh', seed: 0 });
   await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -3,12 +3,12 @@
 // Writes grad0.safetensors, final.safetensors and result.json. Device processes run with one thread each, so that the files are the same
 // byte for byte for any number of them.
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
 import { shareOf, type RunDevice } from '../device/discover.ts';
-import { storageError } from '../data/files.ts';
+import { makeFolder, storageError } from '../data/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../models/index.ts';
 import type { StepRecords } from '../native.ts';
@@ -52,7 +52,7 @@ export async function replayCase({
   const devices = replayDevices(read.workers, numDevices, kind, index);
   const fleet = await openCase(read, caseFolder, devices, spawnDevice, (of) => records.add(of));
   try {
-    await mkdir(out, { recursive: true }).catch((error: unknown) => Promise.reject(storageError(error, out) as Error));
+    await makeFolder(out);
     const rates = new Array<number>(read.steps).fill(read.optimizer.lr);
     const train = async (from: number, to: number) => {
       const { step, fault } = await fleet.train(from, rates.slice(from, to));

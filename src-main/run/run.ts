@@ -66,7 +66,6 @@ export class Run {
   private savedStep: number | undefined;
   /** Whether the parameters are those of the current step: nobody trains. */
   private isAtRest = false;
-  private isStored = false;
   private checkpointDue: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -147,7 +146,6 @@ export class Run {
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
     const prepared = await prepareFromHome(this.host, this.config, this.requests.stopping);
-    await this.folder.writePlan(prepared.plan);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
@@ -344,7 +342,7 @@ export class Run {
   private async fail(error: unknown): Promise<void> {
     const sentence = error instanceof Error ? error.message : String(error);
     const code = error instanceof UserError ? error.code : undefined;
-    const checkpoints = await this.folder.checkpoints();
+    const checkpoints = await this.folder.checkpoints().catch(() => []);
     const ended = this.current.state === 'training' ? ` at step ${this.current.step}` : ` while ${this.current.state}`;
     const at = code === 'divergence' ? '' : ended;
     const saved =
@@ -361,8 +359,8 @@ export class Run {
     try {
       await this.store();
     } catch (error) {
-      // A run that has begun does not end for that: the next change is stored as well.
-      if (!this.isStored || !isRefusal(error)) throw error;
+      // The run does not end for that: the next change is stored as well.
+      if (!isRefusal(error)) throw error;
       await this.folder.log(`the state could not be stored: ${error.message}`);
     } finally {
       this.tell();
@@ -385,7 +383,6 @@ export class Run {
     await this.folder.writeState(this.current);
     if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
     this.storedGradients = this.gradients;
-    this.isStored = true;
   }
 
   private tell(): void {

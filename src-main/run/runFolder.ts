@@ -2,7 +2,7 @@
 //
 // state.json is replaced as a whole by the process that holds the lock (hold.ts); a run that nobody holds while its state says that it works is interrupted.
 
-import { existsSync } from 'node:fs';
+import { existsSync, type Dirent } from 'node:fs';
 import { appendFile, copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -18,7 +18,15 @@ import {
   type GradientRecord,
   type RunSummary,
 } from '../contract/run.ts';
-import { isTemporaryName, replaceFile, storageError, systemCode } from '../data/files.ts';
+import {
+  isMissing,
+  isTemporaryName,
+  makeFolder,
+  readError,
+  replaceFile,
+  storageError,
+  systemCode,
+} from '../data/files.ts';
 import { isRunHeld } from './hold.ts';
 import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { Trained } from './configChanges.ts';
@@ -51,21 +59,24 @@ export class RunFolder {
     const runs = join(home, 'runs');
     const base = newRunId(name, now);
     try {
-      await mkdir(runs, { recursive: true });
+      await makeFolder(runs);
       for (let count = 1; ; count += 1) {
         const folder = new RunFolder(home, count === 1 ? base : `${base}-${count}`);
-        if (await makeFolder(folder.path)) return folder;
+        if (await isMade(folder.path)) return folder;
       }
     } catch (error) {
       throw storageError(error, runs);
     }
   }
 
-  async create(config: RunConfig): Promise<void> {
+  /** All that a run has on the disk before its first step. */
+  async create(config: RunConfig, plan: Plan, summary: RunSummary): Promise<void> {
     try {
       await mkdir(join(this.path, 'checkpoints'));
       await writeFile(this.file('config.yaml'), stringify(await this.keepPlanFile(config)));
       await this.keepTrained();
+      await this.writePlan(plan);
+      await this.writeState(summary);
     } catch (error) {
       throw storageError(error, this.path);
     }
@@ -150,7 +161,7 @@ export class RunFolder {
 
   /** Steps of the complete checkpoints, ascending. */
   async checkpoints(): Promise<number[]> {
-    const names = await readdir(this.file('checkpoints')).catch(() => []);
+    const names = await namesIn(this.file('checkpoints'));
     return names.flatMap((name) => (/^step-\d{8,}$/.test(name) ? [Number(name.slice(5))] : [])).sort((a, b) => a - b);
   }
 
@@ -237,7 +248,8 @@ export class RunFolder {
     try {
       return await readFile(this.file(name), 'utf8');
     } catch (error) {
-      if (this.holdsRun()) throw this.damaged(`${name} cannot be read (${systemCode(error)})`, error);
+      if (!isMissing(error)) throw readError(error, this.file(name));
+      if (this.holdsRun()) throw this.damaged(`${name} cannot be read (ENOENT)`, error);
       throw this.unknown(error);
     }
   }
@@ -289,9 +301,19 @@ export async function listRuns(home: string): Promise<RunList> {
 }
 
 async function folderNames(home: string): Promise<string[]> {
-  const entries = await readdir(join(home, 'runs'), { withFileTypes: true }).catch(() => []);
-  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const names = await namesIn(join(home, 'runs'), (entry) => entry.isDirectory());
   return names.filter((name) => runId.test(name)).sort();
+}
+
+/** Names in a folder; none where it is not there. */
+async function namesIn(folder: string, when: (entry: Dirent) => boolean = () => true): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter(when).map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw readError(error, folder);
+  }
 }
 
 /** Undefined where it is no run, or is being deleted meanwhile. */
@@ -300,7 +322,8 @@ async function readRun(home: string, id: string): Promise<RunSummary | UserError
     return await new RunFolder(home, id).readState();
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return error.code === 'checkpoint' ? error : undefined;
+    if (error.code === 'checkpoint') return error;
+    return error.code === 'storage' ? new UserError('storage', error.message, { key: id, cause: error }) : undefined;
   }
 }
 
@@ -316,7 +339,7 @@ function newRunId(name: string, now: Date): string {
 }
 
 /** False where it is there already. */
-async function makeFolder(path: string): Promise<boolean> {
+async function isMade(path: string): Promise<boolean> {
   try {
     await mkdir(path);
     return true;

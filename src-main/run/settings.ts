@@ -1,9 +1,9 @@
 // The settings of the app, HOME/settings.json, replaced as a whole. A file that cannot be read counts as none.
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settings, type Settings } from '../contract/settings.ts';
-import { replaceFile, storageError } from '../data/files.ts';
+import { makeFolder, replaceFile } from '../data/files.ts';
 
 export async function readSettings(home: string): Promise<Settings> {
   const text = await readFile(join(home, 'settings.json'), 'utf8').catch(() => '{}');
@@ -11,9 +11,7 @@ export async function readSettings(home: string): Promise<Settings> {
 }
 
 export async function writeSettings(home: string, next: Settings): Promise<void> {
-  await mkdir(home, { recursive: true }).catch((error: unknown) => {
-    throw storageError(error, home);
-  });
+  await makeFolder(home);
   await replaceFile(join(home, 'settings.json'), (file) => file.writeFile(JSON.stringify(next)));
 }
 

@@ -12,6 +12,7 @@ import { socketProtocol, uploadPath } from '../transport/page.ts';
 import { readStaticFiles, securityHeaders, type StaticFile } from './staticFiles.ts';
 import { webSocketTransport } from '../transport/webSocket.ts';
 import { Access, newKey } from './access.ts';
+import { confined } from './confine.ts';
 import { Uploads } from './uploads.ts';
 
 export interface ServerOptions {
@@ -24,6 +25,8 @@ export interface ServerOptions {
   rendererDir: string;
   /** Default: a new random one. */
   key?: string;
+  /** Folder that paths of the page must lie in; default: any may be named. */
+  root?: string | undefined;
 }
 
 export interface PageServer {
@@ -40,10 +43,12 @@ export async function startServer({
   port,
   rendererDir,
   key = newKey(),
+  root,
 }: ServerOptions): Promise<PageServer> {
   if (!(port >= 0 && port < 65536))
     throw new UserError('usage', `port must be from 0 to 65535, got ${port}`, { key: 'port' });
   const files = readStaticFiles(rendererDir);
+  const host = root === undefined ? app : await confined(app, root, home);
   // A large file takes as long as it takes.
   const server = createServer({ requestTimeout: 0, headersTimeout: 60_000 });
   await listen(server, port);
@@ -58,7 +63,7 @@ export async function startServer({
     perMessageDeflate: false,
     handleProtocols: () => socketProtocol,
   });
-  sockets.on('connection', (socket) => servePage(webSocketTransport(socket), app));
+  sockets.on('connection', (socket) => servePage(webSocketTransport(socket), host));
   server.on('request', (request, response) => answer(request, response, { access, uploads, files, headers }));
   server.on('upgrade', (request, socket, head) => {
     if (!access.allowsSocket(request)) return refuse(socket);

@@ -6,12 +6,12 @@
 // A name can lead nowhere but into its folder, only regular files and folders are made, and nothing is overwritten. The one limit of size is
 // the free space of the disk. Whatever fails takes its whole upload with it. Uploads of servers that are gone are removed at the next start.
 
-import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises';
+import { open, readdir, rm, statfs } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { dirname, join, resolve, sep } from 'node:path';
 import { formatBytes } from '../contract/bytes.ts';
 import { UserError } from '../contract/errors.ts';
-import { storageError, systemCode } from '../data/files.ts';
+import { makeFolder, storageError, systemCode } from '../data/files.ts';
 import { isAlive } from '../run/isAlive.ts';
 import type { AppHost } from '../transport/appHost.ts';
 import { uploadPath } from '../transport/page.ts';
@@ -42,7 +42,7 @@ export class Uploads {
       if (event.name !== 'importChanged' || event.payload.import.state === 'running') return;
       const paths = event.payload.import.paths.map((path) => resolve(path));
       for (const id of this.#uploads.keys())
-        if (paths.some((path) => path.startsWith(join(this.#folder, id) + sep))) this.#drop(id);
+        if (paths.some((path) => path.startsWith(join(this.#folder, id) + sep))) void this.#remove(id);
     });
   }
 
@@ -51,13 +51,13 @@ export class Uploads {
     const uploads = join(this.home, 'uploads');
     const servers = await readdir(uploads).catch(() => []);
     const stale = servers.filter((pid) => Number(pid) === process.pid || !isAlive(Number(pid)));
-    await Promise.all(stale.map((pid) => rm(join(uploads, pid), { recursive: true, force: true })));
+    await Promise.all(stale.map((pid) => removed(join(uploads, pid))));
   }
 
   async close(): Promise<void> {
     this.#unsubscribe();
     await Promise.all([...this.#uploads.keys()].map((id) => this.#remove(id)));
-    await rm(this.#folder, { recursive: true, force: true });
+    await removed(this.#folder);
   }
 
   /** Of a request that may: method and address are still to be checked. */
@@ -100,7 +100,7 @@ export class Uploads {
     const bytes = Number(request.headers['content-length'] ?? NaN);
     if (!Number.isSafeInteger(bytes)) throw new UserError('usage', 'a file is sent with its Content-Length');
     try {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await makeFolder(dirname(path), 0o700);
       const { bavail, bsize } = await statfs(dirname(path));
       if (bytes > bavail * bsize) throw noRoom(bytes, bavail * bsize, this.#folder);
       await writeAll(path, request);
@@ -111,11 +111,6 @@ export class Uploads {
     }
   }
 
-  /** Without waiting: nobody does. What cannot be removed goes at the next start. */
-  #drop(id: string): void {
-    this.#remove(id).catch(() => {});
-  }
-
   async #remove(id: string): Promise<void> {
     const upload: Upload = this.#uploads.get(id) ?? { writing: new Map(), gone: true };
     // A file of it that is still on its way must not bring it back.
@@ -123,9 +118,12 @@ export class Uploads {
     upload.gone = true;
     for (const request of upload.writing.keys()) request.destroy(new Error('the upload was put away'));
     await Promise.all(upload.writing.values());
-    await rm(join(this.#folder, id), { recursive: true, force: true });
+    await removed(join(this.#folder, id));
   }
 }
+
+/** What cannot be removed goes at the next start. */
+const removed = (path: string): Promise<void> => rm(path, { recursive: true, force: true }).catch(() => undefined);
 
 /** Leaves the request as it is on a failure, so that it can still be answered. */
 async function writeAll(path: string, request: IncomingMessage): Promise<void> {

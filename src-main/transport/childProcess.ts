@@ -4,10 +4,12 @@
 // to whatever started it, Node or Electron, and ends the process when the parent is gone, so that no worker outlives the app.
 
 import { fork, type ChildProcess } from 'node:child_process';
+import { UserError } from '../contract/errors.ts';
 import { quietEnvironment } from '../contract/quiet.ts';
 import {
   endWithUs,
   engineArguments,
+  howItEnded,
   within,
   type DeviceProcess,
   type ProcessExit,
@@ -28,16 +30,30 @@ export interface SpawnOptions {
 /** `workerPath`: absolute path of the built worker. */
 export function spawnDevice(workerPath: string, { log }: SpawnOptions = {}): SpawnDevice {
   return (name) => {
-    const child = fork(workerPath, [name], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: deviceEnvironment(process.env),
-      execArgv: [...engineArguments],
-    });
+    const child = started(name, () =>
+      fork(workerPath, [name], {
+        serialization: 'advanced',
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        env: deviceEnvironment(process.env),
+        execArgv: [...engineArguments],
+      }),
+    );
     const output = new LastLines((line) => log?.(name, line));
-    const written = Promise.all([output.collect(child.stdout!), output.collect(child.stderr!)]);
+    // Without pipes where none could be opened.
+    const pipes = [child.stdout, child.stderr].filter((pipe) => pipe != null);
+    const written = Promise.all(pipes.map((pipe) => output.collect(pipe)));
     return endWithUs(new Child(child, output, written));
   };
+}
+
+/** Some refusals of the system come as an event of the child, others are thrown. */
+function started(name: string, start: () => ChildProcess): ChildProcess {
+  try {
+    return start();
+  } catch (error) {
+    const how = howItEnded({ code: null, signal: null, lastOutput: (error as Error).message });
+    throw new UserError('device', `device ${name} could not be started: ${how}`, { key: name, cause: error });
+  }
 }
 
 class Child implements DeviceProcess {

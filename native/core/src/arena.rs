@@ -48,7 +48,12 @@ unsafe impl Sync for Arena {}
 impl Arena {
     /// Makes the arena and registers it; it lives as long as the process.
     pub fn register(environment: &Environment) -> Result<&'static Self> {
-        let failed = |e: String| Error::Device(format!("the memory of the sessions cannot be reserved: {e}"));
+        let failed = |e: String| {
+            Error::Device(format!(
+                "addresses for the memory of the sessions, as many as the machine has memory, cannot be reserved: {e}{}",
+                process::memory_limit()
+            ))
+        };
         let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default);
         let interface = ort::sys::OrtAllocator {
             version: ort::sys::ORT_API_VERSION,

@@ -205,7 +205,7 @@ fn start(mut engine: Engine) -> Result<(Sender<Call>, JoinHandle<()>)> {
         engine.store.control().leave(engine.participant);
     };
     let thread = std::thread::Builder::new().name("device".into()).spawn(body);
-    Ok((sender, thread.map_err(|e| Error::Device(format!("starting the device's thread failed: {e}")))?))
+    Ok((sender, thread.map_err(|_| no_thread())?))
 }
 
 impl Engine {
@@ -313,12 +313,21 @@ impl Engine {
     }
 }
 
+fn no_thread() -> Error {
+    Error::Device(
+        "no more threads can be started: this user, or its control group, has as many as it may (ulimit -u); raise that limit".into(),
+    )
+}
+
 /// The result of `work`; a panic in it is a bug reported as such.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(Error::Internal(format!("panic in the engine: {}", text.unwrap_or_default())))
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        if text.contains("failed to spawn thread") {
+            return Err(no_thread());
+        }
+        Err(Error::Internal(format!("panic in the engine: {text}")))
     })
 }
 

@@ -49,8 +49,26 @@ impl Error {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Self::Storage(format!("{doing} failed because the disk is full"))
             }
-            _ => Self::Storage(format!("{doing} failed: {error}")),
+            _ => Self::Storage(format!("{doing} failed: {}", reason(error))),
         }
+    }
+}
+
+/// A system's refusal in words, with the limit behind it where there is one.
+pub fn reason(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) {
+        return "this process has as many files open as it may (ulimit -n); raise that limit".into();
+    }
+    match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => "its file system is read-only; mount it for writing, or choose another folder".into(),
+        ErrorKind::PermissionDenied => "permission denied; make it writable for this user, or choose another folder".into(),
+        ErrorKind::NotADirectory => "a part of the path is a file, not a folder".into(),
+        ErrorKind::IsADirectory => "a folder is in its place; move it away".into(),
+        ErrorKind::NotFound => "its folder does not exist".into(),
+        ErrorKind::OutOfMemory => format!("the system gives no memory for it{}", crate::process::memory_limit()),
+        _ => error.to_string(),
     }
 }
 

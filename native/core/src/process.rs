@@ -24,6 +24,21 @@ pub fn describe_cpu() -> CpuDescription {
     }
 }
 
+/// What this process's memory is limited to, to be added to a sentence about memory that it did not get; empty where it has no limit.
+pub fn memory_limit() -> String {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        let kinds = [(Resource::As, "address space (ulimit -v)"), (Resource::Data, "data (ulimit -d)")];
+        let set = kinds.map(|(kind, name)| getrlimit(kind).current.map(|most| format!("{} MiB of {name}", most >> 20)));
+        let set: Vec<String> = set.into_iter().flatten().collect();
+        if !set.is_empty() {
+            return format!("; this process may take {}: raise that limit", set.join(" and "));
+        }
+    }
+    String::new()
+}
+
 /// Bytes of this process.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ProcessMemory {

@@ -34,6 +34,7 @@ use crate::error::{Error, Result, ensure};
 use crate::large::{LargeBuffers, Port};
 use crate::layout::{Tensor, TensorKind};
 use crate::loader::{Batch, Samples};
+use crate::process;
 use crate::provider::{DeviceBuffers, Provider, Role, TensorValue};
 use crate::publish::Publisher;
 use crate::spec::{DrawSpec, InputSource, OutputTarget, SessionInput, SessionOutput, SessionSpec};
@@ -57,13 +58,21 @@ pub fn environment(path: &Path) -> Result<Environment> {
     if let Some(environment) = &*slot {
         return Ok(environment.clone());
     }
-    let missing = |e: String| Error::Device(format!("the ONNX Runtime library cannot be loaded ({e}); run \"npm run setup\""));
+    let missing = |e: String| unloadable(path, &e);
     let builder = ort::init_from(path).map_err(|e| missing(e.to_string()))?;
     let environment = builder.with_name("sdp").with_telemetry(false).build().map_err(|e| missing(e.to_string()))?;
     environment.set_log_level(LogLevel::Error);
     #[cfg(unix)]
     let _ = ARENA.set(Arena::register(&environment)?);
     Ok(slot.insert(environment).clone())
+}
+
+/// Why the library cannot be loaded, and what to do: where it is there and memory is limited, setting up again does not help.
+fn unloadable(path: &Path, why: &str) -> Error {
+    let limit = process::memory_limit();
+    let limited = path.is_file() && !limit.is_empty();
+    let remedy = if limited { limit } else { "; run \"npm run setup\"".into() };
+    Error::Device(format!("the ONNX Runtime library cannot be loaded ({why}){remedy}"))
 }
 
 /// Largest memory that intermediates have taken since the last `trim`, in bytes; 0 where the sessions have arenas of the runtime's own.
@@ -584,7 +593,9 @@ pub(crate) fn builder(environment: &Environment, threads: usize, profile: Option
 }
 
 pub(crate) fn runtime_error(error: ort::Error) -> Error {
-    Error::Device(format!("ONNX Runtime failed: {error}"))
+    let sentence = format!("ONNX Runtime failed: {error}");
+    let lacks_memory = ["bad_alloc", "allocate memory", "bad allocation"].iter().any(|words| sentence.contains(words));
+    Error::Device(if lacks_memory { sentence + &process::memory_limit() } else { sentence })
 }
 
 /// In scalars: that of tensors in the store.

@@ -127,9 +127,14 @@ pub fn storage(path: &std::path::Path, error: &std::io::Error) -> Error {
     Error::Storage(match error.kind() {
         std::io::ErrorKind::StorageFull => format!("no space is left on the disk while writing {path}; free some and try again"),
         std::io::ErrorKind::QuotaExceeded => format!("the disk quota is used up while writing {path}; free some space and try again"),
-        std::io::ErrorKind::ReadOnlyFilesystem => format!("{path} cannot be written: its file system is read-only"),
-        std::io::ErrorKind::PermissionDenied => format!("{path} cannot be written: permission denied"),
+        std::io::ErrorKind::ReadOnlyFilesystem => {
+            format!("{path} cannot be written: its file system is read-only; mount it for writing, or choose another folder")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("{path} cannot be written: permission denied; make it writable for this user, or choose another folder")
+        }
         std::io::ErrorKind::NotADirectory => format!("{path} cannot be written: a part of the path is a file, not a folder"),
+        std::io::ErrorKind::IsADirectory => format!("{path} cannot be written: a folder is in its place; move it away"),
         _ => format!("{path} cannot be written ({error})"),
     })
 }
