@@ -2,7 +2,6 @@
 //
 // One run is active at a time in a data folder, whichever process it is of: its device processes take the machine (hold.ts). Everything about runs that are not active is read from disk.
 
-import { rm } from 'node:fs/promises';
 import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
@@ -260,16 +259,13 @@ class Lab {
   async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
     return await this.beginning(async (holds) => {
       const plan = await this.planWithRoom(config, force);
-      const now = new Date();
-      const folder = await RunFolder.reserve(this.host.home, config.name, now);
-      const summary: RunSummary = {
-        id: folder.id,
+      const begun = {
         name: config.name,
-        state: 'preparing',
+        state: 'preparing' as const,
         reason: '',
         step: 0,
         steps: config.training.steps,
-        createdAt: now.toISOString(),
+        createdAt: new Date().toISOString(),
         accuracy: null,
         perplexity: null,
         curve: noLoss,
@@ -277,17 +273,15 @@ class Lab {
         fingerprint: '',
         warning: '',
       };
+      const folder = await RunFolder.create(this.host.home, config, plan, begun);
       try {
         holds.push(await taken(folder));
-        await folder.create(config, plan, summary);
       } catch (error) {
-        // Nothing is left of a run that could not begin; where a file of it is open, systems do not remove it.
-        holds.splice(1).forEach((hold) => hold.close());
-        await rm(folder.path, { recursive: true, force: true }).catch(() => undefined);
+        await folder.delete().catch(() => undefined);
         throw error;
       }
       const from: Start = { kind: 'fresh', seed: config.training.seed };
-      this.launch(folder, await folder.readConfig(), summary, from, holds);
+      this.launch(folder, await folder.readConfig(), { ...begun, id: folder.id }, from, holds);
       return folder.id;
     });
   }

@@ -7,7 +7,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { datasetSource, getDataset } from '../data/catalogue.ts';
-import { noLoss, type RunSummary } from '../contract/run.ts';
+import { noLoss } from '../contract/run.ts';
 import { EventHub } from '../transport/events.ts';
 import { Run } from './run.ts';
 import { RunFolder } from './runFolder.ts';
@@ -94,11 +94,9 @@ test('a start that is being planned ends when the app closes, and leaves no run'
 });
 
 test('a run that is stopped while it is planned is stopped at once', async () => {
-  const folder = await RunFolder.reserve(lab.home, 'vast', new Date());
-  const summary: RunSummary = {
-    id: folder.id,
+  const begun = {
     name: 'vast',
-    state: 'preparing',
+    state: 'preparing' as const,
     reason: '',
     step: 0,
     steps: 6,
@@ -110,9 +108,9 @@ test('a run that is stopped while it is planned is stopped at once', async () =>
     fingerprint: '',
     warning: '',
   };
-  await folder.create(vast, await lab.app.plan(smallConfig()), summary);
+  const folder = await RunFolder.create(lab.home, vast, await lab.app.plan(smallConfig({})), begun);
   const host = { home: lab.home, spawnDevice: builtWorker() };
-  const run = new Run(host, new EventHub(), folder, vast, summary, { kind: 'fresh', seed: 0 });
+  const run = new Run(host, new EventHub(), folder, vast, { ...begun, id: folder.id }, { kind: 'fresh', seed: 0 });
   await new Promise((resolve) => setTimeout(resolve, 1000));
   expect(run.summary.state).toBe('preparing');
   await run.stop();

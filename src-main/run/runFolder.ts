@@ -18,21 +18,15 @@ import {
   type GradientRecord,
   type RunSummary,
 } from '../contract/run.ts';
-import {
-  isMissing,
-  isTemporaryName,
-  makeFolder,
-  readError,
-  replaceFile,
-  storageError,
-  systemCode,
-} from '../data/files.ts';
+import { isMissing, isTemporaryName, makeFolder, readError, replaceFile, storageError } from '../data/files.ts';
 import { isRunHeld } from './hold.ts';
 import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { Trained } from './configChanges.ts';
 import { visibleLines } from '../contract/visible.ts';
 
 const runId = /^[\w-][\w.-]{0,99}$/;
+/** Beginnings of the names of runs that are being made, and deleted. */
+const hidden = { making: '.new-', leaving: '.deleted-' };
 const storedState = z.object({ summary: runSummary });
 
 export class RunFolder {
@@ -41,9 +35,10 @@ export class RunFolder {
   constructor(
     home: string,
     readonly id: string,
+    path?: string,
   ) {
     if (!runId.test(id)) throw new UserError('usage', `"${id}" is not the id of a run; "sdp runs" lists them`);
-    this.path = join(home, 'runs', id);
+    this.path = path ?? join(home, 'runs', id);
   }
 
   file(name: string): string {
@@ -54,32 +49,37 @@ export class RunFolder {
     return this.file(join('checkpoints', `step-${String(step).padStart(8, '0')}`));
   }
 
-  /** Makes the folder of a new run: `20261121-053412-mnist`, with a number behind it where that is taken. */
-  static async reserve(home: string, name: string, now: Date): Promise<RunFolder> {
+  /**
+   * Makes a run: `20261121-053412-mnist`, with a number behind it where that is taken. All that it has on the disk before its first step is
+   * there at once, or nothing. By who may train in the data folder.
+   */
+  static async create(
+    home: string,
+    config: RunConfig,
+    plan: Plan,
+    summary: Omit<RunSummary, 'id'>,
+  ): Promise<RunFolder> {
     const runs = join(home, 'runs');
-    const base = newRunId(name, now);
     try {
       await makeFolder(runs);
-      for (let count = 1; ; count += 1) {
-        const folder = new RunFolder(home, count === 1 ? base : `${base}-${count}`);
-        if (await isMade(folder.path)) return folder;
-      }
+      await removeUnfinished(runs);
+      const folder = new RunFolder(home, freeRunId(runs, config.name, new Date(summary.createdAt)));
+      const making = new RunFolder(home, folder.id, join(runs, `${hidden.making}${folder.id}`));
+      await making.fill(config, plan, { ...summary, id: folder.id });
+      await rename(making.path, folder.path);
+      return folder;
     } catch (error) {
+      await removeUnfinished(runs);
       throw storageError(error, runs);
     }
   }
 
-  /** All that a run has on the disk before its first step. */
-  async create(config: RunConfig, plan: Plan, summary: RunSummary): Promise<void> {
-    try {
-      await mkdir(join(this.path, 'checkpoints'));
-      await writeFile(this.file('config.yaml'), stringify(await this.keepPlanFile(config)));
-      await this.keepTrained();
-      await this.writePlan(plan);
-      await this.writeState(summary);
-    } catch (error) {
-      throw storageError(error, this.path);
-    }
+  private async fill(config: RunConfig, plan: Plan, summary: RunSummary): Promise<void> {
+    await mkdir(join(this.path, 'checkpoints'), { recursive: true });
+    await writeFile(this.file('config.yaml'), stringify(await this.keepPlanFile(config)));
+    await this.keepTrained();
+    await this.writePlan(plan);
+    await this.writeState(summary);
   }
 
   async readConfig(): Promise<RunConfig> {
@@ -200,10 +200,10 @@ export class RunFolder {
 
   /** Out of the list at once, then file by file. */
   async delete(): Promise<void> {
-    const leaving = join(dirname(this.path), `.deleted-${this.id}`);
+    const leaving = join(dirname(this.path), `${hidden.leaving}${this.id}`);
     try {
       await rename(this.path, leaving);
-      await rm(leaving, { recursive: true });
+      await rm(leaving, { recursive: true, force: true });
     } catch (error) {
       throw storageError(error, this.path);
     }
@@ -230,7 +230,8 @@ export class RunFolder {
 
   private async readStored(): Promise<RunSummary> {
     const parsed = storedState.safeParse(await this.parseFile('state.json', 'JSON', parseJson));
-    if (parsed.success) return parsed.data.summary;
+    if (parsed.success && parsed.data.summary.id === this.id) return parsed.data.summary;
+    if (parsed.success) throw this.damaged(`state.json: summary.id: must be ${this.id}`);
     const { path, message } = parsed.error.issues[0]!;
     throw this.damaged(`state.json: ${path.join('.') || 'content'}: ${message}`);
   }
@@ -327,7 +328,7 @@ async function readRun(home: string, id: string): Promise<RunSummary | UserError
   }
 }
 
-function newRunId(name: string, now: Date): string {
+function freeRunId(runs: string, name: string, now: Date): string {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   const slug =
     name
@@ -335,18 +336,18 @@ function newRunId(name: string, now: Date): string {
       .replace(/[^a-z0-9]+/g, '-')
       .replace(/^-|-$/g, '')
       .slice(0, 40) || 'run';
-  return `${stamp}-${slug}`;
+  let id = `${stamp}-${slug}`;
+  for (let count = 2; existsSync(join(runs, id)); count += 1) id = `${stamp}-${slug}-${count}`;
+  return id;
 }
 
-/** False where it is there already. */
-async function isMade(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
-    throw error;
-  }
+/** Removes runs that were being made or deleted by a process that was killed. */
+async function removeUnfinished(runs: string): Promise<void> {
+  const names = await namesIn(runs).catch(() => []);
+  const unfinished = names.filter((name) => Object.values(hidden).some((prefix) => name.startsWith(prefix)));
+  await Promise.all(
+    unfinished.map((name) => rm(join(runs, name), { recursive: true, force: true }).catch(() => undefined)),
+  );
 }
 
 const parseJson = (text: string): unknown => JSON.parse(text);

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
@@ -58,6 +58,26 @@ it('what a process left that was killed while it replaced a file of the run goes
   await lab.app.resume(runId);
   await lab.app.stop(runId);
   expect((await readdir(folder)).filter((name) => name.includes('partial'))).toEqual([]);
+});
+
+it('what a process left that was killed while it made or deleted a run goes at the next start', async () => {
+  const runs = join(home, 'runs');
+  for (const name of ['.new-20261128-101010-a', '.deleted-20261128-101010-b'])
+    await mkdir(join(runs, name, 'checkpoints'), { recursive: true });
+  const runId = await lab.app.start(smallConfig({}));
+  expect((await readdir(runs)).filter((name) => name.startsWith('.'))).toEqual([]);
+  await lab.app.whenEnded(runId);
+});
+
+it('the state of another run is not believed', async () => {
+  const runId = await lab.app.start(smallConfig({}));
+  await lab.app.whenEnded(runId);
+  const path = join(home, 'runs', runId, 'state.json');
+  await writeFile(path, (await readFile(path, 'utf8')).replace(runId, 'another'));
+  await expect(lab.app.handlers.getRun({ runId }, call)).rejects.toThrow(
+    `run ${runId} is damaged: state.json: summary.id: must be ${runId}`,
+  );
+  await lab.app.handlers.deleteRun({ runId }, call);
 });
 
 it('a damaged run is told of and can be deleted, and a folder that is no run is left alone', async () => {
