@@ -24,7 +24,9 @@ export async function withServedPage(
   });
   const ended = once(server, 'exit');
   try {
-    const [line] = (await once(createInterface(server.stdout), 'line')) as [string];
+    const early = ended.then(() => Promise.reject(new Error('sdp serve ended before it served')));
+    const [line] = (await Promise.race([once(createInterface(server.stdout), 'line'), early])) as [string];
+    early.catch(() => undefined);
     const url = new URL((JSON.parse(line) as { url: string }).url);
     const client = await openPage(url);
     await use(client, url);

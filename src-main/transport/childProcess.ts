@@ -39,8 +39,8 @@ export function spawnDevice(workerPath: string, { log }: SpawnOptions = {}): Spa
       }),
     );
     const output = new LastLines((line) => log?.(name, line));
-    // Without pipes where none could be opened.
-    const pipes = [child.stdout, child.stderr].filter((pipe) => pipe != null);
+    // There are none where none could be opened.
+    const pipes = [child.stdout, child.stderr].filter((pipe) => !!pipe);
     const written = Promise.all(pipes.map((pipe) => output.collect(pipe)));
     return endWithUs(new Child(child, output, written));
   };
