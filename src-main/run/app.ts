@@ -38,7 +38,7 @@ import { Imports } from './imports.ts';
 import { readMetrics } from './readMetrics.ts';
 import { planFromHome, type RunHost, type Start } from './openFleet.ts';
 import { Run } from './run.ts';
-import { listRuns, RunFolder, type RunList } from './runFolder.ts';
+import { listRuns, removeUnfinishedRuns, RunFolder, type RunList } from './runFolder.ts';
 import { Trials } from './trials.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
@@ -328,6 +328,7 @@ class Lab {
     if (!training) throw await this.otherActive();
     const holds = [training];
     try {
+      await removeUnfinishedRuns(this.host.home);
       return await begin(holds);
     } catch (error) {
       holds.forEach((hold) => hold.close());

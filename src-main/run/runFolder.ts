@@ -62,14 +62,13 @@ export class RunFolder {
     const runs = join(home, 'runs');
     try {
       await makeFolder(runs);
-      await removeUnfinished(runs);
       const folder = new RunFolder(home, freeRunId(runs, config.name, new Date(summary.createdAt)));
       const making = new RunFolder(home, folder.id, join(runs, `${hidden.making}${folder.id}`));
       await making.fill(config, plan, { ...summary, id: folder.id });
       await rename(making.path, folder.path);
       return folder;
     } catch (error) {
-      await removeUnfinished(runs);
+      await removeUnfinishedRuns(home);
       throw storageError(error, runs);
     }
   }
@@ -341,8 +340,9 @@ function freeRunId(runs: string, name: string, now: Date): string {
   return id;
 }
 
-/** Removes runs that were being made or deleted by a process that was killed. */
-async function removeUnfinished(runs: string): Promise<void> {
+/** Removes runs that were being made or deleted by a process that was killed. By who may train in the data folder. */
+export async function removeUnfinishedRuns(home: string): Promise<void> {
+  const runs = join(home, 'runs');
   const names = await namesIn(runs).catch(() => []);
   const unfinished = names.filter((name) => Object.values(hidden).some((prefix) => name.startsWith(prefix)));
   await Promise.all(

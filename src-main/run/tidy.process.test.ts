@@ -74,10 +74,13 @@ it('the state of another run is not believed', async () => {
   await lab.app.whenEnded(runId);
   const path = join(home, 'runs', runId, 'state.json');
   await writeFile(path, (await readFile(path, 'utf8')).replace(runId, 'another'));
-  await expect(lab.app.handlers.getRun({ runId }, call)).rejects.toThrow(
-    `run ${runId} is damaged: state.json: summary.id: must be ${runId}`,
-  );
-  await lab.app.handlers.deleteRun({ runId }, call);
+  const later = await openLab(home);
+  const { damagedRuns } = await later.app.handlers.snapshot({}, call);
+  expect(damagedRuns).toMatchObject([
+    { id: runId, problem: expect.stringContaining(`state.json: summary.id: must be ${runId}`) as string },
+  ]);
+  await later.app.handlers.deleteRun({ runId }, call);
+  await later.close();
 });
 
 it('a damaged run is told of and can be deleted, and a folder that is no run is left alone', async () => {

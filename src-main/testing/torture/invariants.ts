@@ -44,7 +44,8 @@ export const afterEach: Record<string, Invariant> = {
       );
       if (run.state !== 'stopped' && run.state !== 'done') continue;
       const checkpoints = await readdir(join(scene.home, 'runs', run.id, 'checkpoints'));
-      const newest = Number(checkpoints.sort().at(-1)?.slice('step-'.length));
+      // One that was stopped while it was planned has none, and begins at 0 again.
+      const newest = Number(checkpoints.sort().at(-1)?.slice('step-'.length) ?? 0);
       must(
         newest === run.step,
         `run ${run.id} ${run.state} at step ${run.step}, its newest checkpoint is of ${newest}`,

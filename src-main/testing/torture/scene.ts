@@ -112,7 +112,7 @@ export class Scene {
 
   /** The states of all runs as they are stored, the newest first; damaged ones are left out. */
   async states(): Promise<RunSummary[]> {
-    const ids = this.runFolders().sort().reverse();
+    const ids = this.runFolders().filter(isSeen).sort().reverse();
     const read = await Promise.all(ids.map((id) => this.stored(id)));
     return read.filter((summary) => summary !== undefined);
   }
@@ -150,6 +150,8 @@ export class Scene {
       must((await command.ended()) === 0, `the resume of run ${id} ended with ${command.code}: ${command.stderr}`);
       must(command.summary!.state === 'done', `run ${id} ended as ${command.summary!.state} where nobody disturbed it`);
     }
+    // What was left of a run that a killed process was making goes at the next start.
+    if (!this.runFolders().every(isSeen)) await mustEnd(this.train(), 0);
   }
 
   /** Ends what is at work in it, for good. */
@@ -157,6 +159,15 @@ export class Scene {
     this.isClosed = true;
     await endProcessesOf(this.home);
   }
+}
+
+const isSeen = (name: string): boolean => !name.startsWith('.');
+
+export async function mustEnd(command: Command, code: number): Promise<void> {
+  must(
+    (await command.ended()) === code,
+    `"sdp ${command.args.join(' ')}" ended with ${command.code}: ${command.stderr}`,
+  );
 }
 
 function begins(command: Command, phase: Phase, times: number): boolean {

@@ -9,7 +9,7 @@ import type { Chance } from './chance.ts';
 import { must, send, type Command } from './command.ts';
 import { fill } from './disk.ts';
 import type { Disturbances } from './disturbances.ts';
-import type { Scene } from './scene.ts';
+import { mustEnd, type Scene } from './scene.ts';
 import { digestsOf, fingerprintIn, importedFiles } from './subjects.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -130,10 +130,3 @@ async function disturb(scene: Scene, chance: Chance, start: () => Command, end: 
 
 const hasPartial = ({ home }: Scene): boolean =>
   readdirSync(join(home, 'datasets')).some((name) => name.startsWith('.partial-'));
-
-async function mustEnd(command: Command, code: number): Promise<void> {
-  must(
-    (await command.ended()) === code,
-    `"sdp ${command.args.join(' ')}" ended with ${command.code}: ${command.stderr}`,
-  );
-}
