@@ -76,10 +76,16 @@ fn code(kind: Kind, worker: usize, tensor: u32) -> u64 {
     ((kind as u64) << KIND) | ((worker as u64) << WORKER) | u64::from(tensor)
 }
 
-/// Bits of the largest magnitude; as integers they are in the order of the numbers.
+/// Bits of a magnitude; as integers they are in the order of the numbers.
+#[inline(always)]
+pub fn magnitude_bits(x: f32) -> u32 {
+    x.to_bits() & 0x7fff_ffff
+}
+
+/// Bits of the largest magnitude.
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
 pub fn magnitude(values: &[f32]) -> u32 {
-    values.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
+    values.iter().fold(0, |largest, &x| largest.max(magnitude_bits(x)))
 }
 
 #[cfg(test)]

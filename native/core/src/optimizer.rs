@@ -5,6 +5,8 @@
 
 use multiversion::multiversion;
 
+use crate::finite::magnitude_bits;
+
 /// Optimizer with PyTorch's semantics; see OptimizerSpec in src-main/native.ts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimizerSpec {
@@ -88,8 +90,9 @@ impl Update {
         }
     }
 
-    /// Updates `values` and the state in `slots` with a gradient of the same length.
-    pub fn apply(&self, values: &mut [f32], slots: &mut [&mut [f32]], gradient: &[f32], decays: bool) {
+    /// Updates `values` and the state in `slots` with a gradient of the same length. Returns the bits of the largest magnitude that it
+    /// leaves in them (finite.rs).
+    pub fn apply(&self, values: &mut [f32], slots: &mut [&mut [f32]], gradient: &[f32], decays: bool) -> u32 {
         match (*self, slots) {
             (Self::Sgd { step_size, momentum, nesterov, weight_decay }, slots) => {
                 let decay = if decays { weight_decay } else { 0.0 };
@@ -100,7 +103,7 @@ impl Update {
             }
             (Self::AdamW { keep, step_size, rate1, beta2, rate2, correction, eps }, [first, second]) => {
                 let keep = if decays { keep } else { 1.0 };
-                adamw(values, first, second, gradient, [keep, step_size, rate1, beta2, rate2, correction, eps]);
+                adamw(values, first, second, gradient, [keep, step_size, rate1, beta2, rate2, correction, eps])
             }
             (Self::AdamW { .. }, slots) => unreachable!("AdamW with {} slots", slots.len()),
         }
@@ -113,27 +116,34 @@ fn flushed(x: f32) -> f32 {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
-fn sgd(values: &mut [f32], gradient: &[f32], step_size: f32, decay: f32) {
+fn sgd(values: &mut [f32], gradient: &[f32], step_size: f32, decay: f32) -> u32 {
+    let mut largest = 0;
     for (value, &g) in values.iter_mut().zip(gradient) {
         *value += step_size * (g + decay * *value);
+        largest = largest.max(magnitude_bits(*value));
     }
+    largest
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
-fn sgd_momentum(values: &mut [f32], buffer: &mut [f32], gradient: &[f32], scalars: [f32; 3], nesterov: bool) {
+fn sgd_momentum(values: &mut [f32], buffer: &mut [f32], gradient: &[f32], scalars: [f32; 3], nesterov: bool) -> u32 {
     let [step_size, decay, momentum] = scalars;
     let ahead = if nesterov { momentum } else { 0.0 };
+    let mut largest = 0;
     for ((value, b), &g) in values.iter_mut().zip(buffer).zip(gradient) {
         let g = g + decay * *value;
         let velocity = *b * momentum + g;
         *b = flushed(velocity);
         *value += step_size * if nesterov { g + ahead * velocity } else { velocity };
+        largest = largest.max(magnitude_bits(*value)).max(magnitude_bits(velocity));
     }
+    largest
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
-fn adamw(values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], scalars: [f32; 7]) {
+fn adamw(values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], scalars: [f32; 7]) -> u32 {
     let [keep, step_size, rate1, beta2, rate2, correction, eps] = scalars;
+    let mut largest = 0;
     for (((value, m), v), &g) in values.iter_mut().zip(first).zip(second).zip(gradient) {
         let mean = *m + rate1 * (g - *m);
         let square = *v * beta2 + rate2 * g * g;
@@ -141,5 +151,7 @@ fn adamw(values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
         *value = *value * keep + step_size * mean / denominator;
         *m = flushed(mean);
         *v = flushed(square);
+        largest = largest.max(magnitude_bits(*value)).max(magnitude_bits(mean)).max(magnitude_bits(square));
     }
+    largest
 }

@@ -63,9 +63,7 @@ pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Updat
             Some(factor) => scratch.iter_mut().for_each(|g| *g *= factor),
         }
         let decays = store.layout().tensors[chunk.tensor as usize].decays;
-        apply(store, chunk, update, scratch, decays);
-        let left = areas(store).map(|area| magnitude(store.read(area, chunk.offset..chunk.offset + chunk.len))).fold(0, u32::max);
-        largest.fetch_max(left, Ordering::Relaxed);
+        largest.fetch_max(apply(store, chunk, update, scratch, decays), Ordering::Relaxed);
     });
     largest.into_inner()
 }
@@ -77,21 +75,16 @@ pub fn foresee(store: &Store, share: Range<usize>, threads: usize, update: &Upda
         let mut largest = magnitude(scratch);
         if index < store.chunks().parameters {
             scratch.iter_mut().for_each(|g| *g *= clip.unwrap_or(1.0));
+            let areas = std::iter::once(Area::Values).chain((0..store.layout().optimizer_slots).map(Area::Slot));
             let copy = |area| store.read(area, chunk.offset..chunk.offset + chunk.len).to_vec();
-            let mut copies: Vec<Vec<f32>> = areas(store).map(copy).collect();
+            let mut copies: Vec<Vec<f32>> = areas.map(copy).collect();
             let mut parts: Vec<&mut [f32]> = copies.iter_mut().map(Vec::as_mut_slice).collect();
             if let Some((values, slots)) = parts.split_first_mut() {
-                update.apply(values, slots, scratch, store.layout().tensors[chunk.tensor as usize].decays);
+                largest = largest.max(update.apply(values, slots, scratch, store.layout().tensors[chunk.tensor as usize].decays));
             }
-            largest = copies.iter().map(|copy| magnitude(copy)).fold(largest, u32::max);
         }
         look_at_update(store, chunk.tensor, largest);
     });
-}
-
-/// What an update changes of a parameter: values, then optimizer state.
-fn areas(store: &Store) -> impl Iterator<Item = Area> {
-    std::iter::once(Area::Values).chain((0..store.layout().optimizer_slots).map(Area::Slot))
 }
 
 /// Averaged gradient of one tensor in the store's order, from the slabs of the last step.
@@ -102,7 +95,7 @@ pub fn averaged_gradient(store: &Store, tensor: usize, target: &mut [f32]) {
     }
 }
 
-fn apply(store: &Store, chunk: &Chunk, update: &Update, gradient: &[f32], decays: bool) {
+fn apply(store: &Store, chunk: &Chunk, update: &Update, gradient: &[f32], decays: bool) -> u32 {
     let range = || chunk.offset..chunk.offset + chunk.len;
     let values = store.write(Area::Values, range());
     match store.layout().optimizer_slots {
@@ -110,7 +103,7 @@ fn apply(store: &Store, chunk: &Chunk, update: &Update, gradient: &[f32], decays
         1 => update.apply(values, &mut [store.write(Area::Slot(0), range())], gradient, decays),
         _ => {
             let slots = &mut [store.write(Area::Slot(0), range()), store.write(Area::Slot(1), range())];
-            update.apply(values, slots, gradient, decays);
+            update.apply(values, slots, gradient, decays)
         }
     }
 }
