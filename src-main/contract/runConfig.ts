@@ -58,6 +58,9 @@ export type DeviceEntry = z.infer<typeof deviceConfig>;
 /** Micro-batches of a worker and step, at most. */
 export const mostMicroBatches = 4096;
 
+/** What float32 holds: larger values are infinite where they are used. */
+const largestFloat = 3.4e38;
+
 export const trainingConfig = z.strictObject({
   steps: positiveInt.max(1e7).default(300).describe('Optimizer steps'),
   batch: positiveInt
@@ -85,17 +88,22 @@ export const trainingConfig = z.strictObject({
       "Probability of dropping the last block's residual branch, sample by sample; block l of L is dropped with l/L of it",
     ),
   optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('With the semantics of torch.optim'),
-  learningRate: z.number().min(0).max(1e6).default(0.05).describe('Peak learning rate'),
+  learningRate: z.number().min(0).max(largestFloat).default(0.05).describe('Peak learning rate'),
   momentum: fraction.default(0.9).describe('sgd: share of the last update in the next'),
   nesterov: z.boolean().default(false).describe('sgd: Nesterov momentum'),
-  weightDecay: z.number().min(0).max(1e6).default(0.0005).describe('On parameters with two or more dimensions'),
+  weightDecay: z
+    .number()
+    .min(0)
+    .max(largestFloat)
+    .default(0.0005)
+    .describe('On parameters with two or more dimensions'),
   beta1: fraction.default(0.9).describe('adamw: decay of the mean of gradients'),
   beta2: fraction.default(0.999).describe('adamw: decay of the mean of squared gradients'),
-  eps: z.number().min(0).max(1e6).default(1e-8).describe('adamw: added to the root of the second moment'),
+  eps: z.number().min(0).max(largestFloat).default(1e-8).describe('adamw: added to the root of the second moment'),
   clipGlobalNorm: z
     .number()
     .min(0)
-    .max(1e9)
+    .max(largestFloat)
     .default(0)
     .describe('Largest global L2 norm of the averaged gradient; 0: no clipping'),
   schedule: z
