@@ -55,9 +55,18 @@ export const importOptions = z.strictObject({
     .union([z.literal(1), z.literal(3)])
     .optional()
     .describe('1: grey, 3: colour; default: colour where any image has it'),
-  imageColumn: z.string().optional().describe('Column with image files or bytes'),
-  labelColumn: z.string().optional().describe('Column with labels'),
-  textColumn: z.string().optional().describe('Column or field with text'),
+  range: z
+    .string()
+    .regex(/^\s*-?[\d.]+(e[+-]?\d+)?\s*:\s*-?[\d.]+(e[+-]?\d+)?\s*$/i, 'expected two numbers, such as 0:4095')
+    .optional()
+    .describe('Values of arrays that become black and white, such as 0:4095; default: from the range of the data'),
+  order: z
+    .enum(['pixels', 'planes'])
+    .optional()
+    .describe('How the values of a colour image that is a row follow one another: pixel by pixel, or plane by plane'),
+  imageColumn: z.string().optional().describe('Column or array with images'),
+  labelColumn: z.string().optional().describe('Column or array with labels'),
+  textColumn: z.string().optional().describe('Column, field or array with text or tokens'),
   tokenizer: z
     .string()
     .optional()
@@ -65,7 +74,10 @@ export const importOptions = z.strictObject({
       'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text, else bytes',
     ),
   vocabulary: positiveInt.max(1_000_000).optional().describe('Size of the vocabulary that bpe trains; default: 4096'),
-  dtype: z.enum(['uint16', 'uint32']).optional().describe('Type of the tokens in .bin files; default: uint16'),
+  dtype: z
+    .enum(['uint8', 'uint16', 'uint32', 'int32', 'int64'])
+    .optional()
+    .describe('Type of tokens without a header; default: what their bytes look like'),
 });
 export type ImportOptions = z.infer<typeof importOptions>;
 
@@ -142,7 +154,7 @@ export const textFound = z.object({
   kind: z.literal('tokens'),
   documents: z.number(),
   characters: z.number(),
-  /** bytes, the name of a tokenizer.json, or `bpe`; `tokens` where the files are tokens already. */
+  /** bytes, the name of a tokenizer.json, or `bpe`; `tokens` where the files are tokens already and no tokenizer of theirs is known. */
   tokenizer: z.string(),
   vocabulary: z.number(),
 });
@@ -165,7 +177,7 @@ export const verdict = z.object({
   /** Bytes that the import will take on the disk, estimated. */
   bytes: z.number(),
   content: z.discriminatedUnion('kind', [imagesFound, textFound]).nullable(),
-  /** Columns of a table, to choose from. */
+  /** Columns of a table, or arrays, to choose from. */
   columns: z.array(z.string()),
   problems: z.array(problem),
   previews: z.array(preview),

@@ -22,6 +22,8 @@ const labels: Record<OptionKey, string> = {
   size: 'Image size',
   resize: 'Other sizes are',
   channels: 'Channels',
+  range: 'Black and white',
+  order: 'Order of a row',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
   textColumn: 'Column of text',
@@ -38,11 +40,11 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   idx: ofImages,
   cifar: ofImages,
   'image-folder': ofImages,
-  'image-arrays': ofImages,
+  'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofImages, ...columns],
   'image-parquet': [...ofImages, ...columns],
   text: ['textColumn', 'tokenizer', 'vocabulary'],
-  tokens: ['dtype'],
+  tokens: ['dtype', 'textColumn'],
 };
 
 /** Those that change something for this format; where none was recognised, the choice of one. */

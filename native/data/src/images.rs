@@ -16,6 +16,8 @@ pub enum Raw {
     /// Content of an image file.
     Encoded(Vec<u8>),
     Pixels(Pixels),
+    /// What cannot be read, and why: the end of a sentence.
+    Bad(String),
 }
 
 /// Takes samples; fails when no more are wanted.
@@ -29,6 +31,10 @@ pub trait Content: Send + Sync {
     /// Entry of a sample that is a file of its own.
     fn entry(&self, _sample: usize) -> Option<usize> {
         None
+    }
+    /// Samples that are known to be unreadable, and why.
+    fn unreadable(&self) -> Vec<(usize, String)> {
+        Vec::new()
     }
     /// Size of all images, where the files say it once for all.
     fn shape(&self) -> Option<[usize; 3]> {

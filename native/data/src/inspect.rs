@@ -357,19 +357,33 @@ fn preview_text(tokenizer: &Tokenizer, piece: &crate::text::Piece) -> Result<Pre
 fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
     let mut largest = 0;
     let mut seen = 0;
-    let mut previews = Vec::new();
+    let mut shown: Vec<(String, Vec<u32>)> = Vec::new();
     until_enough(set.chunks(tree, &mut |tokens, _, place| {
-        let shown = tokens.chunks(PREVIEW_TOKENS).take(PREVIEWS - previews.len());
-        for part in shown {
-            let tokens = part.iter().map(|&id| Token { id, text: String::new() }).collect();
-            previews.push(Preview::Text { source: place.file.clone(), tokens });
-        }
+        let parts = tokens.chunks(PREVIEW_TOKENS).take(PREVIEWS - shown.len());
+        shown.extend(parts.map(|part| (place.file.clone(), part.to_vec())));
         seen += tokens.len();
         largest = tokens.iter().copied().fold(largest, u32::max);
         if seen < TEXT { Ok(()) } else { Err(Error::Cancelled) }
     }))?;
+    let mut problems = base.problems;
+    let fitting = set.tokenizer(u64::from(largest) + 1)?.unwrap_or_else(|unfit| {
+        problems.push(unfit);
+        None
+    });
+    let text = |id: u32| fitting.as_ref().and_then(|(_, tokenizer)| tokenizer.decode(&[id]).ok()).unwrap_or_default();
+    let preview = |(source, tokens): (String, Vec<u32>)| {
+        let tokens = tokens.into_iter().map(|id| Token { id, text: text(id) }).collect();
+        Preview::Text { source, tokens }
+    };
+    let previews = shown.into_iter().map(preview).collect();
     let whole = seen as u64 == set.train + set.test;
-    let content = Looked::Tokens { documents: 0, characters: 0, tokenizer: "tokens".into(), vocabulary: largest as usize + 1 };
+    let (tokenizer, vocabulary) = match &fitting {
+        Some((name, tokenizer)) => (name.clone(), tokenizer.vocabulary()),
+        None => ("tokens".into(), largest as usize + 1),
+    };
+    let content = Looked::Tokens { documents: 0, characters: 0, tokenizer, vocabulary };
     let bytes = (set.train + set.test) * set.kind.bytes() as u64;
-    Ok(Verdict { exact: base.exact && whole, train: set.train, test: set.test, bytes, content: Some(content), previews, ..base })
+    let columns = set.columns.clone();
+    let (train, test) = (set.train, set.test);
+    Ok(Verdict { exact: base.exact && whole, train, test, bytes, content: Some(content), columns, problems, previews, ..base })
 }

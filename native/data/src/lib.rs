@@ -1,6 +1,8 @@
 //! Recognition, inspection, import and decoding of datasets. See src-main/contract/verdict.ts for what a verdict says.
 
 mod archive;
+mod array_labels;
+mod array_name;
 mod arrays;
 pub mod augment;
 mod cifar;
@@ -20,6 +22,7 @@ pub mod options;
 mod parquet_file;
 pub mod pickle;
 mod pipeline;
+mod pixel_range;
 pub mod pixels;
 mod recognise;
 pub mod sampling;
@@ -27,5 +30,6 @@ mod sniff;
 pub mod store;
 mod table;
 mod text;
+pub mod token_files;
 mod tokens;
 pub mod tree;

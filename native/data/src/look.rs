@@ -107,9 +107,12 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     let storage = options.storage.unwrap_or(Storage::Array);
     let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
     let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
-    // What an array holds can be read.
-    let (sizes, looked) = (vec![(header, set.count())], set.count());
-    Ok(Look { plan, sizes, problems: Vec::new(), exact: true, looked, unreadable: Vec::new(), moments, encoded: (0, 0) })
+    let bad: Vec<Seen> = set.content.unreadable().into_iter().map(|(sample, why)| Seen { sample, result: Err(why) }).collect();
+    let mut problems = Vec::new();
+    report_bad(tree, set, &bad, &mut problems);
+    let unreadable: Vec<usize> = bad.iter().map(|seen| seen.sample).collect();
+    let sizes = vec![(header, set.count() - unreadable.len())];
+    Ok(Look { plan, sizes, problems, exact: true, looked: set.count(), unreadable, moments, encoded: (0, 0) })
 }
 
 fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {
@@ -299,6 +302,7 @@ fn suited_side(sizes: &[(Header, usize)]) -> usize {
 pub fn to_pixels(tree: &Tree, raw: Raw) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
     match raw {
         Raw::Pixels(pixels) => Ok((pixels, None)),
+        Raw::Bad(why) => Err(why),
         Raw::Encoded(bytes) => Ok((pixels::decode(&bytes)?, Some(bytes))),
         Raw::Entry(entry) => {
             let bytes = read_image(tree, entry)?;

@@ -30,7 +30,7 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         Format::Idx => idx::fits(tree, what),
         Format::ImageParquet => image_parquet::fits(tree, what, options),
         Format::Cifar => cifar::fits(tree, what),
-        Format::ImageArrays => arrays::fits(what),
+        Format::ImageArrays => arrays::fits(tree, what),
         Format::ImageTable => image_table::fits(tree, what, options),
         Format::ImageFolder => folder::fits(what),
         Format::Tokens => tokens::fits(tree, what),
@@ -91,7 +91,9 @@ pub fn settle(problems: &mut [Problem], options: &Options) {
 fn unknown(tree: &Tree, what: &[What]) -> Problem {
     let expected = Format::ALL.map(Format::title).join("; ");
     let count = tree.entries.len();
+    let other = what.iter().enumerate().find_map(|(at, what)| if let What::Other(kind) = what { Some((at, kind)) } else { None });
     let found = match tree.entries.first() {
+        Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),
         Some(first) => format!(

@@ -22,6 +22,8 @@ pub enum What {
     /// tokenizer.json and its like.
     Json,
     Empty,
+    /// Known, but nothing that is read: what it is, as a sentence names it.
+    Other(&'static str),
     Unknown,
 }
 
@@ -61,13 +63,47 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
             What::Idx(*kind, words.iter().take(usize::from(*axes)).map(|word| u32::from_be_bytes(*word)).collect())
         }
         [b'P', b'A', b'R', b'1', ..] => What::Parquet,
-        _ if head.starts_with(b"\x93NUMPY") => npy::parse(&head).map_or(What::Unknown, What::Npy),
-        [0x80, 2..=5, ..] => What::Pickle,
+        _ if head.starts_with(b"\x93NUMPY") => {
+            npy::parse(&head).map_or(What::Other("a NumPy file of records or with a damaged header"), What::Npy)
+        }
+        [0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, ..] => What::Other("a PyTorch file of weights or tensors"),
+        [0x80, 2..=5, ..] if is_of_torch(entry) => What::Other("the pickle of a PyTorch file of weights or tensors"),
+        [0x80, 2..=5, next, ..] if entry.extension() != "bin" || b"}](c)\x8a\x8c\x95X".contains(next) => What::Pickle,
         _ if pixels::is_image(&head) => What::Image,
         _ if is_text(&head) => text_kind(entry, &head),
         // An image that is none: whoever decodes it will say so.
-        _ => by_name(entry).unwrap_or(What::Unknown),
+        _ => by_name(entry).or_else(|| other(entry, &head).map(What::Other)).unwrap_or(What::Unknown),
     })
+}
+
+/// Files of other programs that lie beside data or are called like it.
+fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 8] = [
+        (b"GGUF", "a GGUF file of weights"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"%PDF-", "a PDF document"),
+        (b"\x7fELF", "a program"),
+        (b"ARROW1", "an Arrow file"),
+        (b"PK\x05\x06", "an empty zip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    ];
+    if let Some((_, kind)) = known.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(kind);
+    }
+    if head.starts_with(b"PK\x03\x04") {
+        let start = &head[..head.len().min(200)];
+        let is_torch = start.windows(8).any(|name| name == b"data.pkl");
+        return Some(if is_torch { "a PyTorch file of weights or tensors" } else { "a zip archive" });
+    }
+    let length = head.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+    let is_safetensors = head.get(8..10) == Some(b"{\"") && length < 1 << 30;
+    (is_safetensors || entry.extension() == "safetensors").then_some("a safetensors file of weights")
+}
+
+/// torch.save writes a zip with the pickle `NAME/data.pkl`.
+fn is_of_torch(entry: &Entry) -> bool {
+    entry.file_name() == "data.pkl"
 }
 
 /// UTF-8 without control characters; a character may be cut at the end.
