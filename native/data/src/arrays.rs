@@ -5,6 +5,7 @@
 
 use std::io::Read;
 
+use crate::account::Account;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, place_among, splits_of};
 use crate::npy::Header;
@@ -15,6 +16,7 @@ use crate::tree::{Entry, Tree, read_fully};
 
 struct Part {
     entry: usize,
+    labels: usize,
     header: Header,
     layout: Layout,
     /// What an element is multiplied with to run from 0 to 255.
@@ -55,7 +57,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
     let (mut parts, mut labels, mut named): (Vec<Part>, Vec<u32>, Vec<Option<Named>>) = Default::default();
     for &(at, header) in headers.iter().filter(|(_, header)| header.shape.len() >= 3) {
         let entry = &tree.entries[at];
-        let part = open_images(tree, entry, at, header)?;
+        let mut part = open_images(tree, entry, at, header)?;
         if let Some(first) = parts.first()
             && first.layout.shape != part.layout.shape
         {
@@ -67,6 +69,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
             );
         }
         let partner = partner(tree, entry, header.shape[0], &headers).ok_or_else(|| no_labels(tree, entry, header, &headers))?;
+        part.labels = partner.0;
         labels.extend(read_labels(tree, &tree.entries[partner.0], partner.1)?);
         named.resize(labels.len(), named_split(entry.stem()));
         parts.push(part);
@@ -103,7 +106,7 @@ fn open_images(tree: &Tree, entry: &Entry, at: usize, header: &Header) -> Result
         Some("u2" | "i2") => 1.0 / 257.0,
         _ => scale_of_range(tree, entry, header)?,
     };
-    Ok(Part { entry: at, header: header.clone(), layout, scale })
+    Ok(Part { entry: at, labels: at, header: header.clone(), layout, scale })
 }
 
 /// The elements must end the file.
@@ -176,6 +179,15 @@ fn read_labels(tree: &Tree, entry: &Entry, header: &Header) -> Result<Vec<u32>> 
 }
 
 impl Content for Arrays {
+    fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        for part in &self.parts {
+            account.use_as(tree, part.entry, "arrays of images");
+            account.use_as(tree, part.labels, "arrays of labels");
+        }
+        account
+    }
+
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let mut before = 0;
         for part in &self.parts {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use crate::account::Account;
 use crate::error::{Place, Problem, Result, refuse};
 use crate::image_parquet::split_of;
 use crate::images::Named;
@@ -104,6 +105,19 @@ fn open_part(tree: &Tree, what: &[What], at: usize, options: &Options) -> Result
 }
 
 impl TokenSet {
+    pub fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        for part in &self.parts {
+            let what = match part.split {
+                None => "tokens",
+                Some(Named::Train) => "training tokens",
+                Some(_) => "validation tokens",
+            };
+            account.use_as(tree, part.entry, what);
+        }
+        account
+    }
+
     /// Hands over all tokens in order, with whether they are kept for validation, and the position of the first in its file.
     pub fn chunks(&self, tree: &Tree, hand: &mut dyn FnMut(Vec<u32>, bool, Place) -> Result<()>) -> Result<()> {
         let mut before = 0;
