@@ -4,7 +4,13 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { z } from 'zod';
 import { formatBytes } from '../contract/bytes.ts';
 import type { Dataset } from '../contract/commands.ts';
-import { importOptions, type AccountLine, type ImportOptions, type Problem, type Verdict } from '../contract/verdict.ts';
+import {
+  importOptions,
+  type AccountLine,
+  type ImportOptions,
+  type Problem,
+  type Verdict,
+} from '../contract/verdict.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
 import { sdpHome } from '../run/home.ts';
