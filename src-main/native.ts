@@ -446,7 +446,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 7;
+export const nativeVersion = 8;
 
 let addon: NativeAddon | undefined;
 

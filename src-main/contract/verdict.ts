@@ -159,6 +159,18 @@ export const textFound = z.object({
   vocabulary: z.number(),
 });
 
+/** Files, or samples and columns in files that hold many, with what becomes of them. The lines of files count each file once. */
+export const accountLine = z.object({
+  unit: z.enum(['files', 'samples', 'columns']),
+  used: z.boolean(),
+  /** As what, or why not: "training images", "hidden". */
+  what: z.string(),
+  count: z.number(),
+  /** The first of them. */
+  examples: z.array(z.string()),
+});
+export type AccountLine = z.infer<typeof accountLine>;
+
 export const verdict = z.object({
   paths: z.array(z.string()),
   /** Name in the catalogue, unless another is given. */
@@ -181,6 +193,8 @@ export const verdict = z.object({
   columns: z.array(z.string()),
   problems: z.array(problem),
   previews: z.array(preview),
+  /** Empty where nothing could be opened. */
+  account: z.array(accountLine),
   /** The options with what was inferred filled in. */
   options: importOptions,
   seconds: z.number().describe('that the inspection took'),

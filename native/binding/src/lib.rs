@@ -23,7 +23,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 7;
+const INTERFACE_VERSION: u32 = 8;
 
 #[napi]
 pub fn interface_version() -> u32 {

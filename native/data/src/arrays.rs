@@ -7,6 +7,7 @@
 
 use std::io::Read;
 
+use crate::account::Account;
 use crate::array_labels::{self, Labels};
 use crate::array_name::{ArrayName, IMAGES, LABELS};
 use crate::error::{Error, Place, Problem, Result, refuse};
@@ -23,6 +24,7 @@ const LEAST_ROW: usize = 64;
 
 struct Part {
     entry: usize,
+    labels: usize,
     header: Header,
     layout: Layout,
     range: PixelRange,
@@ -108,7 +110,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let (mut parts, mut labels, mut named, mut used) = (Vec::new(), Vec::new(), Vec::<Option<Named>>::new(), Vec::new());
     let mut problems = Vec::new();
     for array in &images {
-        let part = open_images(tree, array, options)?;
+        let mut part = open_images(tree, array, options)?;
         if let Some(first) = parts.first().map(|part: &Part| part.layout)
             && first.shape != part.layout.shape
         {
@@ -120,6 +122,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             );
         }
         let partner = choose_labels(tree, array, &arrays, options)?;
+        part.labels = partner.at;
         check_length(tree, partner.entry, partner.header)?;
         labels.push(array_labels::read(tree, partner.entry, partner.header)?);
         named.resize(named.len() + array.header.shape[0], array.name.split);
@@ -297,7 +300,7 @@ fn open_images(tree: &Tree, array: &Array, options: &Options) -> Result<Part> {
         let problem = problem.with("choose", "Plane after plane, as CIFAR has them", order(Order::Planes));
         return Err(problem.with("choose", "Pixel after pixel", order(Order::Pixels)).into());
     }
-    Ok(Part { entry: *at, header: (*header).clone(), layout, range: PixelRange::default(), bad: Vec::new() })
+    Ok(Part { entry: *at, labels: *at, header: (*header).clone(), layout, range: PixelRange::default(), bad: Vec::new() })
 }
 
 /// One range for all arrays of a type: what is black in training is black in validation.
@@ -366,6 +369,15 @@ fn check_length(tree: &Tree, entry: &Entry, header: &Header) -> Result<()> {
 }
 
 impl Content for Arrays {
+    fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        for part in &self.parts {
+            account.use_as(tree, part.entry, "arrays of images");
+            account.use_as(tree, part.labels, "arrays of labels");
+        }
+        account
+    }
+
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let mut before = 0;
         for part in &self.parts {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, splits_of};
 use crate::options::Options;
@@ -13,9 +14,15 @@ use crate::tree::Tree;
 pub struct Files {
     /// Entry of each sample.
     pub entries: Vec<usize>,
+    /// What is to be said of them, and of other files.
+    pub account: Account,
 }
 
 impl Content for Files {
+    fn account(&self, _: &Tree) -> Account {
+        self.account.clone()
+    }
+
     fn stream(&self, _: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         self.entries.iter().skip(from).try_for_each(|&entry| hand(Raw::Entry(entry)))
     }
@@ -65,7 +72,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
     let label = |name: &Option<String>| name.as_deref().and_then(|name| numbers.get(name)).copied().unwrap_or(NO_LABEL);
     let labels = names.iter().map(label).collect();
     let splits = splits_of(&named, &mut problems);
-    let content: Box<dyn Content> = Box::new(Files { entries });
+    let content: Box<dyn Content> = Box::new(Files { entries, account: Account::default() });
     Ok(ImageSet { class_names, labels, splits, content, columns: Vec::new(), problems })
 }
 

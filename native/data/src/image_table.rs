@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::account::Account;
 use crate::error::{Problem, Result};
 use crate::folder::Files;
 use crate::images::{Content, ImageSet, Named, classes_of, named_split, splits_of};
@@ -114,8 +115,17 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     }
     let (class_names, labels) = classes_of(&texts);
     let splits = splits_of(&named, &mut problems);
-    let content: Box<dyn Content> = Box::new(Files { entries });
+    let mut account = Account::default();
+    account.use_as(tree, at, "tables of labels");
+    account.columns(&shape.columns, &used_columns(&shape.columns, image, label, split));
+    let content: Box<dyn Content> = Box::new(Files { entries, account });
     Ok(ImageSet { class_names, labels, splits, content, columns: shape.columns, problems })
+}
+
+fn used_columns(columns: &[String], image: usize, label: usize, split: Option<usize>) -> Vec<(&str, &'static str)> {
+    let mut used = vec![(columns[image].as_str(), "images"), (columns[label].as_str(), "labels")];
+    used.extend(split.map(|split| (columns[split].as_str(), "splits")));
+    used
 }
 
 fn of_rows(problem: Problem, file: &str, rows: &[usize]) -> Problem {

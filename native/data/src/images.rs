@@ -1,5 +1,6 @@
 //! A dataset of images as an importer found it: labels, splits and class names in memory, the images themselves as a stream.
 
+use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::options::Options;
 use crate::pixels::Pixels;
@@ -35,6 +36,10 @@ pub trait Content: Send + Sync {
     /// Samples that are known to be unreadable, and why.
     fn unreadable(&self) -> Vec<(usize, String)> {
         Vec::new()
+    }
+    /// Says what files are used as or left out for, other than those that are a sample each.
+    fn account(&self, _tree: &Tree) -> Account {
+        Account::default()
     }
     /// Size of all images, where the files say it once for all.
     fn shape(&self) -> Option<[usize; 3]> {
@@ -102,6 +107,26 @@ impl ImageSet {
         self.splits = sampling::stratified(&self.labels, self.class_names.len(), share, seed);
     }
 
+    /// What becomes of every file; `unreadable` are samples, in order.
+    pub fn account(&self, tree: &Tree, unreadable: &[usize]) -> Account {
+        let mut account = self.content.account(tree);
+        for sample in 0..self.count() {
+            let (used, what) = match self.splits[sample] {
+                _ if unreadable.binary_search(&sample).is_ok() => (false, "images that cannot be read"),
+                _ if self.labels[sample] == NO_LABEL => (false, "images without a label"),
+                Split::Train => (true, "training images"),
+                Split::Test => (true, "validation images"),
+                Split::Unused => (false, "images of a test split beside a validation split"),
+            };
+            match self.content.entry(sample) {
+                Some(entry) if used => account.use_as(tree, entry, what),
+                Some(entry) => account.leave_out(tree, entry, what),
+                None => account.samples(used, what, 1),
+            }
+        }
+        account
+    }
+
     /// Samples per class of a split.
     pub fn per_class(&self, split: Split) -> Vec<u64> {
         let mut counts = vec![0; self.class_names.len()];
@@ -133,17 +158,23 @@ pub enum Named {
     Test,
 }
 
+/// By the words of a name: `seg_train`, `train2017`, `x_test.npy`, `wiki.valid.tokens`; not `trains` or `latest`.
 pub fn named_split(name: &str) -> Option<Named> {
     let name = name.to_lowercase();
-    let word = |word: &str| name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
-    if name.starts_with("train") || word("train") || word("training") {
-        Some(Named::Train)
-    } else if word("val") || word("valid") || word("validation") || word("dev") {
-        Some(Named::Validation)
-    } else if word("test") || word("testing") || word("t10k") || word("eval") || name.starts_with("test") {
-        Some(Named::Test)
-    } else {
-        None
+    if name.contains("t10k") {
+        return Some(Named::Test);
+    }
+    name.split(|c: char| !c.is_alphabetic()).filter_map(split_word).min()
+}
+
+/// `train`, `testing`, `valset`, `trainlabels`.
+fn split_word(word: &str) -> Option<Named> {
+    let plain = ["sets", "set", "data", "images", "imgs", "labels", "x", "y"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+    match plain {
+        "train" | "training" | "trn" | "trainval" => Some(Named::Train),
+        "val" | "valid" | "validation" | "dev" => Some(Named::Validation),
+        "test" | "testing" | "tst" | "eval" => Some(Named::Test),
+        _ => None,
     }
 }
 

@@ -520,7 +520,7 @@ fn import_tokens(
         writer.next_batch(marker)
     })?;
     let largest = writer.largest();
-    let (tokenizer, vocabulary) = match set.tokenizer(u64::from(largest.token) + 1)? {
+    let (tokenizer, vocabulary) = match set.tokenizer(tree, u64::from(largest.token) + 1)? {
         Ok(Some((name, tokenizer))) => {
             let json = tokenizer.json().unwrap_or_default();
             fs::write(spec.target.folder.join("tokenizer.json"), json).map_err(|error| spec.target.failed(&error))?;

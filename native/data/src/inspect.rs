@@ -8,6 +8,7 @@ use base64::Engine;
 use sdp_tokenizer::Tokenizer;
 use serde::Serialize;
 
+use crate::account::Line;
 use crate::error::{Error, Problem, Result, Severity};
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
 use crate::import::{ImportSpec, bad_text, choose_tokenizer, too_few_tokens};
@@ -15,6 +16,7 @@ use crate::look::{Look, look, to_pixels};
 use crate::options::{Format, Options, Storage};
 use crate::pixels::Pixels;
 use crate::recognise::{self, Content, Found};
+use crate::sniff::What;
 use crate::store::Target;
 use crate::text::{TextSet, until_enough};
 use crate::tokens::TokenSet;
@@ -47,6 +49,8 @@ pub struct Verdict {
     pub columns: Vec<String>,
     pub problems: Vec<Problem>,
     pub previews: Vec<Preview>,
+    /// Every file, with what becomes of it.
+    pub account: Vec<Line>,
     pub options: Options,
     pub seconds: f64,
 }
@@ -165,13 +169,14 @@ fn refused(problem: Problem, options: &Options) -> Verdict {
         columns: Vec::new(),
         problems: vec![problem],
         previews: Vec::new(),
+        account: Vec::new(),
         options: options.clone(),
         seconds: 0.0,
     }
 }
 
 fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
-    let Found { tree, format, alternatives, content, problems } = found;
+    let Found { tree, format, alternatives, content, what, problems } = found;
     let empty = refused(Problem::note("", ""), &spec.options);
     let base = Verdict {
         format: Some(format.into()),
@@ -182,9 +187,9 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
         ..empty
     };
     let mut verdict = match content {
-        Content::Images(set) => judge_images(spec, &tree, &set, base)?,
-        Content::Text(set) => judge_text(spec, &tree, &set, base)?,
-        Content::Tokens(set) => judge_tokens(&tree, &set, base)?,
+        Content::Images(set) => judge_images(spec, &tree, &what, &set, base)?,
+        Content::Text(set) => Verdict { account: set.account(&tree).close(&tree, &what), ..judge_text(spec, &tree, &set, base)? },
+        Content::Tokens(set) => Verdict { account: set.account(&tree).close(&tree, &what), ..judge_tokens(&tree, &set, base)? },
     };
     recognise::settle(&mut verdict.problems, &spec.options);
     verdict.problems.sort_by_key(|problem| problem.severity as u8);
@@ -192,7 +197,7 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
     Ok(verdict)
 }
 
-fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -> Result<Verdict> {
+fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, base: Verdict) -> Result<Verdict> {
     let Look { plan, sizes, mut problems, exact, looked, unreadable, moments, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
     let (mean, std) = moments.statistics();
     let counts = [Split::Train, Split::Test].map(|split| set.per_class_without(split, &unreadable));
@@ -212,6 +217,7 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
         channels: header.channels,
         count: *count,
     });
+    let account = set.account(tree, &unreadable).close(tree, what);
     let (sizes, unreadable) = (sizes.collect(), unreadable.len());
     let content = Looked::Images { classes, looked, unreadable, sizes, sample, storage: plan.storage, mean, std };
     let mut all = base.problems;
@@ -226,6 +232,7 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
         columns: set.columns.clone(),
         problems: all,
         previews,
+        account,
         options,
         ..base
     })
@@ -366,7 +373,7 @@ fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
         if seen < TEXT { Ok(()) } else { Err(Error::Cancelled) }
     }))?;
     let mut problems = base.problems;
-    let fitting = set.tokenizer(u64::from(largest) + 1)?.unwrap_or_else(|unfit| {
+    let fitting = set.tokenizer(tree, u64::from(largest) + 1)?.unwrap_or_else(|unfit| {
         problems.push(unfit);
         None
     });

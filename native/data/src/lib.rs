@@ -1,5 +1,6 @@
 //! Recognition, inspection, import and decoding of datasets. See src-main/contract/verdict.ts for what a verdict says.
 
+pub mod account;
 mod archive;
 mod array_labels;
 mod array_name;

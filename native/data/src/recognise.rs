@@ -20,6 +20,8 @@ pub struct Found {
     pub format: Format,
     pub alternatives: Vec<Format>,
     pub content: Content,
+    /// Of each entry that was there before the content was opened.
+    pub what: Vec<What>,
     /// Of the tree, then of the content.
     pub problems: Vec<Problem>,
 }
@@ -74,7 +76,7 @@ pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
         Content::Tokens(set) => problems.append(&mut set.problems),
     }
     settle(&mut problems, options);
-    Ok(Found { tree, format, alternatives: formats, content, problems })
+    Ok(Found { tree, format, alternatives: formats, content, what, problems })
 }
 
 /// What may be left out is no longer in the way where that was chosen.

@@ -6,6 +6,7 @@ use std::io::Read;
 
 use sdp_tokenizer::Tokenizer;
 
+use crate::account::Account;
 use crate::array_name::ArrayName;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Named, Split, splits_of};
@@ -53,8 +54,10 @@ pub struct TokenSet {
     pub kind: TokenType,
     /// Whether the files know of splits; else the end is kept for validation.
     split: bool,
-    /// A tokenizer beside the tokens: its file, and its tokenizer.json.
-    pub tokenizer: Option<(String, Vec<u8>)>,
+    /// A tokenizer beside the tokens: its entry, and its tokenizer.json.
+    tokenizer: Option<(usize, Vec<u8>)>,
+    /// Entries that tell what the parts are.
+    indexes: Vec<usize>,
 }
 
 /// Where a token was found.
@@ -87,11 +90,12 @@ pub fn fits(tree: &Tree, what: &[What]) -> bool {
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
-    let mut found = Found { tree, options, parts: Vec::new(), named: Vec::new(), problems: Vec::new(), columns: Vec::new() };
+    let mut found =
+        Found { tree, options, parts: Vec::new(), named: Vec::new(), problems: Vec::new(), columns: Vec::new(), indexes: Vec::new() };
     found.add_indexed(what)?;
     found.add_arrays(what)?;
     found.add_raw(what)?;
-    let Found { mut parts, mut named, mut problems, columns, .. } = found;
+    let Found { mut parts, mut named, mut problems, columns, indexes, .. } = found;
     // In the order of their names, whatever told of them.
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|at| parts[*at].entry);
@@ -114,7 +118,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
         return Err(Problem::error("too-few-tokens", sentence).at(tree.place(&tree.entries[parts[0].entry])).into());
     }
     let tokenizer = vocabulary(tree, what, &mut problems)?;
-    Ok(TokenSet { parts, problems, columns, train: all, test, kind, split: is_split, tokenizer })
+    Ok(TokenSet { parts, problems, columns, train: all, test, kind, split: is_split, tokenizer, indexes })
 }
 
 fn missing(tree: &Tree, what: &[What]) -> Error {
@@ -158,6 +162,7 @@ struct Found<'a> {
     named: Vec<Option<Named>>,
     problems: Vec<Problem>,
     columns: Vec<String>,
+    indexes: Vec<usize>,
 }
 
 impl Found<'_> {
@@ -173,9 +178,11 @@ impl Found<'_> {
     /// Files that another tells of: index.json of litdata and Streaming, Megatron's .idx.
     fn add_indexed(&mut self, what: &[What]) -> Result<()> {
         let tree = self.tree;
-        for entry in tree.entries.iter().filter(|entry| entry.file_name() == "index.json") {
+        for (at, entry) in tree.entries.iter().enumerate().filter(|(_, entry)| entry.file_name() == "index.json") {
             let json = tree.read_all(entry, LARGEST_INDEX)?;
-            match token_files::index(&json) {
+            let index = token_files::index(&json);
+            self.indexes.extend(index.is_some().then_some(at));
+            match index {
                 None => {}
                 Some(Err(why)) => return refused(tree, entry, "bad-index", &why),
                 Some(Ok(Index::Litdata { element, chunks })) => {
@@ -203,6 +210,7 @@ impl Found<'_> {
                 Some(Err(why)) => return refused(tree, entry, "bad-index", &why),
                 Some(Ok(found)) => found,
             };
+            self.indexes.push(at);
             let beside = self.sibling(entry, &format!("{}.bin", entry.file_name().trim_end_matches(".idx")))?;
             let (file, bytes) = (&tree.entries[beside], tree.size(&tree.entries[beside]));
             let expected = tokens * element.bytes() as u64;
@@ -456,10 +464,10 @@ fn refused<T>(tree: &Tree, entry: &Entry, code: &'static str, why: &str) -> Resu
 }
 
 /// nanoGPT's meta.pkl, or a tokenizer.json.
-fn vocabulary(tree: &Tree, what: &[What], problems: &mut Vec<Problem>) -> Result<Option<(String, Vec<u8>)>> {
+fn vocabulary(tree: &Tree, what: &[What], problems: &mut Vec<Problem>) -> Result<Option<(usize, Vec<u8>)>> {
     for (at, entry) in tree.entries.iter().enumerate() {
         if entry.file_name() == "tokenizer.json" {
-            return Ok(Some((tree.display(entry), tree.read_all(entry, LARGEST_INDEX)?)));
+            return Ok(Some((at, tree.read_all(entry, LARGEST_INDEX)?)));
         }
         if entry.file_name() != "meta.pkl" || what[at] != What::Pickle {
             continue;
@@ -467,7 +475,7 @@ fn vocabulary(tree: &Tree, what: &[What], problems: &mut Vec<Problem>) -> Result
         let pickle = tree.read_all(entry, LARGEST_INDEX)?;
         let characters = pickle::load(&pickle).ok().and_then(|meta| characters(&meta, &pickle));
         match characters {
-            Some(characters) => return Ok(Some((tree.display(entry), of_characters(&characters)))),
+            Some(characters) => return Ok(Some((at, of_characters(&characters)))),
             None => {
                 let sentence = format!("{} is not used: it has no vocabulary (itos) of characters", tree.display(entry));
                 problems.push(Problem::note("no-vocabulary", sentence).at(tree.place(entry)));
@@ -506,16 +514,32 @@ fn of_characters(characters: &[String]) -> Vec<u8> {
 type Fitting = Option<(String, Tokenizer)>;
 
 impl TokenSet {
+    pub fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        for part in &self.parts {
+            match part.split {
+                _ if !self.split => account.use_as(tree, part.entry, "tokens"),
+                Split::Train => account.use_as(tree, part.entry, "training tokens"),
+                Split::Test => account.use_as(tree, part.entry, "validation tokens"),
+                Split::Unused => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
+            }
+        }
+        self.indexes.iter().for_each(|entry| account.use_as(tree, *entry, "indexes of tokens"));
+        self.tokenizer.iter().for_each(|(entry, _)| account.use_as(tree, *entry, "vocabulary"));
+        account
+    }
+
     /// The tokenizer beside the tokens; a problem where it has fewer tokens than are used.
-    pub fn tokenizer(&self, used: u64) -> Result<std::result::Result<Fitting, Problem>> {
-        let Some((file, json)) = &self.tokenizer else { return Ok(Ok(None)) };
+    pub fn tokenizer(&self, tree: &Tree, used: u64) -> Result<std::result::Result<Fitting, Problem>> {
+        let Some((entry, json)) = &self.tokenizer else { return Ok(Ok(None)) };
+        let file = tree.display(&tree.entries[*entry]);
         let tokenizer = match Tokenizer::load(json) {
             Ok(tokenizer) => tokenizer,
-            Err(why) => return refuse("bad-tokenizer", format!("{file} {why}"), Place::file(file)),
+            Err(why) => return refused(tree, &tree.entries[*entry], "bad-tokenizer", &why),
         };
         let known = tokenizer.vocabulary() as u64;
         if known >= used {
-            return Ok(Ok(Some((file.clone(), tokenizer))));
+            return Ok(Ok(Some((file, tokenizer))));
         }
         let sentence = format!("{file} has {known} tokens, but the files hold token {}; it is not theirs and is not used", used - 1);
         Ok(Err(Problem::warning("other-tokenizer", sentence).at(Place::file(file))))
