@@ -35,12 +35,16 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         Format::ImageArrays => arrays::fits(tree, what),
         Format::ImageTable => image_table::fits(tree, what, options),
         Format::ImageFolder => folder::fits(what),
-        Format::Tokens => tokens::fits(tree, what),
+        Format::Tokens => tokens::fits(tree, what, options),
         Format::Text => text::fits(what),
     };
     let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
     order.extend([Format::Tokens, Format::Text]);
     order.retain(|format| fits(*format));
+    // Arrays beside text that are not called tokens are rather of something else.
+    if order.contains(&Format::Tokens) && text::has_documents(tree, what) && !tokens::is_sure(tree, what, options) {
+        order.sort_by_key(|format| *format == Format::Tokens);
+    }
     // A pickle beside tokens describes them.
     if order.contains(&Format::Tokens) && !cifar::has_batches(tree, what) {
         order.sort_by_key(|format| *format == Format::Cifar);

@@ -118,6 +118,15 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
     Ok(set)
 }
 
+/// Text beside what describes it.
+pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
+    let is_document = |(what, entry): (&What, &Entry)| match what {
+        What::Text => !is_readme(entry),
+        other => matches!(other, What::JsonLines | What::Csv | What::Parquet),
+    };
+    what.iter().zip(&tree.entries).any(is_document)
+}
+
 fn is_readme(entry: &Entry) -> bool {
     let stem = entry.stem().to_lowercase();
     ["readme", "license", "licence", "notice", "changelog"].contains(&stem.as_str())

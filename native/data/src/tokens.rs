@@ -7,11 +7,12 @@ use std::io::Read;
 use sdp_tokenizer::Tokenizer;
 
 use crate::account::Account;
-use crate::array_name::ArrayName;
+use crate::array_name::{ArrayName, LABELS};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Named, Split, splits_of};
 use crate::npy::Header;
 use crate::options::{Element, Options, TokenType};
+use crate::parquet_file::ParquetFile;
 use crate::pickle::{self, Value};
 use crate::sniff::What;
 use crate::token_files::{self, Index, Looks, Span};
@@ -33,8 +34,10 @@ struct Part {
     entry: usize,
     element: Element,
     big_endian: bool,
-    /// In the order of the file.
+    /// In the order of the file; of a Parquet file one, in tokens.
     spans: Vec<Span>,
+    /// Of a Parquet file.
+    column: Option<String>,
     split: Split,
 }
 
@@ -85,8 +88,25 @@ fn is_index(tree: &Tree, at: usize) -> bool {
     entry.file_name() == "index.json" && tree.read_all(entry, LARGEST_INDEX).is_ok_and(|json| token_files::index(&json).is_some())
 }
 
-pub fn fits(tree: &Tree, what: &[What]) -> bool {
-    (0..what.len()).any(|at| is_array(&what[at]) || is_raw(tree, what, at) || is_index(tree, at))
+pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
+    what.iter().any(is_array) || is_sure(tree, what, options)
+}
+
+/// There is more than arrays that are called otherwise, which may be anything.
+pub fn is_sure(tree: &Tree, what: &[What], options: &Options) -> bool {
+    let is_called = |at: usize| is_array(&what[at]) && ArrayName::of(&tree.entries[at]).rank(&NAMES).is_some();
+    (0..what.len()).any(|at| is_called(at) || is_raw(tree, what, at) || is_index(tree, at))
+        || matches!(column_of(tree, what, options), Ok(Some(_)))
+}
+
+/// The column of the first Parquet file that is lists of tokens: as chosen, or by its name.
+fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<String>> {
+    let Some(first) = what.iter().position(|what| *what == What::Parquet) else { return Ok(None) };
+    let lists = ParquetFile::open(tree, &tree.entries[first])?.lists();
+    Ok(match &options.text_column {
+        Some(chosen) => lists.into_iter().find(|name| name == chosen),
+        None => NAMES.iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
+    })
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
@@ -95,6 +115,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
     found.add_indexed(what)?;
     found.add_arrays(what)?;
     found.add_raw(what)?;
+    found.add_parquet(what)?;
     let Found { mut parts, mut named, mut problems, columns, indexes, .. } = found;
     // In the order of their names, whatever told of them.
     let mut order: Vec<usize> = (0..parts.len()).collect();
@@ -168,7 +189,7 @@ struct Found<'a> {
 impl Found<'_> {
     fn add(&mut self, at: usize, element: Element, big_endian: bool, spans: Vec<Span>) {
         self.named.push(ArrayName::of(&self.tree.entries[at]).split);
-        self.parts.push(Part { entry: at, element, big_endian, spans, split: Split::Train });
+        self.parts.push(Part { entry: at, element, big_endian, spans, column: None, split: Split::Train });
     }
 
     fn has(&self, at: usize) -> bool {
@@ -339,7 +360,7 @@ impl Found<'_> {
         {
             Some(known) => {
                 known.count += 1;
-                known.places.push(Place::file(shown));
+                known.places.extend((known.places.len() < 20).then(|| Place::file(shown)));
             }
             None => {
                 let sentence = format!("{shown} has no header; its bytes are read as {name} tokens{why}");
@@ -382,14 +403,19 @@ impl Found<'_> {
             (None, Some(best)) => {
                 by_name.iter().filter(|(name, _)| rank(name) == Some(best)).flat_map(|(_, found)| found.clone()).collect()
             }
-            // Shards of one type, whatever they are called.
-            (None, None) if arrays.windows(2).all(|pair| pair[0].1.descr == pair[1].1.descr) => (0..arrays.len()).collect(),
             (None, None) => {
-                let sentence = format!("several arrays may be the tokens: {}; choose one", self.columns.join(", "));
-                let offer = |problem: Problem, name: &String| {
-                    problem.with("choose", format!("Take {name}"), Options { text_column: Some(name.clone()), ..Options::default() })
+                let may_be = |(_, header, name): &&(usize, &Header, ArrayName)| {
+                    Element::of_descr(&header.descr).is_some() && name.rank(&LABELS).is_none()
                 };
-                return Err(self.columns.iter().take(12).fold(Problem::error("which-tokens", sentence), offer).into());
+                // Shards of one type, whatever they are called.
+                let is_alike = arrays.windows(2).all(|pair| pair[0].1.descr == pair[1].1.descr);
+                if is_alike && (arrays.iter().all(|array| may_be(&array)) || arrays.iter().all(|(_, header, _)| !header.is_integer())) {
+                    (0..arrays.len()).collect()
+                } else {
+                    let mut names: Vec<&str> = arrays.iter().filter(may_be).map(|(.., name)| name.column.as_str()).collect();
+                    names.dedup();
+                    return Err(unclear(&self.columns, &names));
+                }
             }
         };
         let unused: Vec<&str> =
@@ -420,8 +446,7 @@ impl Found<'_> {
             return refused(tree, entry, "truncated-file", &format!("is truncated: it has {bytes} bytes of {name} tokens"));
         }
         if let [rows, width] = header.shape[..] {
-            let sentence = format!("{} has {rows} sequences of {width} tokens, which are read one after the other", tree.display(entry));
-            self.problems.push(Problem::note("token-rows", sentence));
+            self.note_rows(entry, &format!("has {rows} sequences of {width} tokens"));
         }
         let span = Span { start: header.start as u64, count: header.count() as u64 };
         self.add(at, element, header.descr.starts_with('>'), vec![span]);
@@ -456,6 +481,49 @@ impl Found<'_> {
         }
         Ok(())
     }
+}
+
+impl Found<'_> {
+    /// One note for all files.
+    fn note_rows(&mut self, entry: &Entry, has: &str) {
+        let place = self.tree.place(entry);
+        match self.problems.iter_mut().find(|problem| problem.code == "token-rows") {
+            Some(known) => {
+                known.count += 1;
+                known.places.extend((known.places.len() < 20).then_some(place));
+            }
+            None => {
+                let sentence = format!("{} {has}, which are read one after the other", place.file);
+                self.problems.push(Problem::note("token-rows", sentence).at(place));
+            }
+        }
+    }
+
+    /// Columns of lists, as Hugging Face's datasets keep what a tokenizer made.
+    fn add_parquet(&mut self, what: &[What]) -> Result<()> {
+        let Some(column) = column_of(self.tree, what, self.options)? else { return Ok(()) };
+        for at in (0..what.len()).filter(|at| what[*at] == What::Parquet) {
+            let file = ParquetFile::open(self.tree, &self.tree.entries[at])?;
+            if self.columns.is_empty() {
+                self.columns = file.lists();
+            }
+            let (count, rows) = (file.count_of_list(&column)?, file.rows);
+            self.note_rows(&self.tree.entries[at], &format!("has {rows} rows of tokens in {column}"));
+            self.add(at, Element::Int64, false, vec![Span { start: 0, count }]);
+            self.parts.iter_mut().filter(|part| part.entry == at).for_each(|part| part.column = Some(column.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// Arrays of which none is called tokens.
+fn unclear(columns: &[String], choices: &[&str]) -> Error {
+    let ends = if choices.is_empty() { "images and labels are not known by their names or shapes" } else { "choose which are tokens" };
+    let sentence = format!("there are the arrays {}; {ends}", columns.join(", "));
+    let offer = |problem: Problem, name: &&str| {
+        problem.with("choose", format!("Take {name} as tokens"), Options { text_column: Some((*name).to_owned()), ..Options::default() })
+    };
+    choices.iter().take(12).fold(Problem::error("which-tokens", sentence), offer).into()
 }
 
 fn refused<T>(tree: &Tree, entry: &Entry, code: &'static str, why: &str) -> Result<T> {
@@ -549,51 +617,88 @@ impl TokenSet {
     pub fn chunks(&self, tree: &Tree, hand: &mut dyn FnMut(Vec<u32>, bool, Place) -> Result<()>) -> Result<()> {
         let mut before = 0;
         for part in self.parts.iter().filter(|part| part.split != Split::Unused) {
-            let entry = &tree.entries[part.entry];
-            let file = tree.display(entry);
-            tree.read(entry, |stream| {
-                let failed = |error: std::io::Error| tree.unreadable(entry, &error);
-                let (mut position, mut at) = (0, 0);
-                for span in &part.spans {
-                    std::io::copy(&mut stream.take(span.start.saturating_sub(position)), &mut std::io::sink()).map_err(failed)?;
-                    let end = at + span.count;
-                    while at < end {
-                        // A chunk ends where validation begins.
-                        let to_mark = self.train.checked_sub(before + at).filter(|rest| *rest > 0 && !self.split).unwrap_or(u64::MAX);
-                        let count = (end - at).min(CHUNK as u64).min(to_mark) as usize;
-                        let mut bytes = vec![0; count * part.element.bytes()];
-                        if read_fully(stream, &mut bytes).map_err(failed)? < bytes.len() {
-                            return refuse("truncated-file", format!("{file} became shorter while it was read"), Place::file(file.clone()));
-                        }
-                        let test = if self.split { part.split == Split::Test } else { before + at >= self.train };
-                        let place = Place::row(file.clone(), at as usize);
-                        hand(values(part, &bytes, &place)?, test, place)?;
-                        at += count as u64;
+            let file = tree.display(&tree.entries[part.entry]);
+            let mut at = 0;
+            let mut deliver = |tokens: Vec<u32>| -> Result<()> {
+                let place = |at: u64| Place::row(file.clone(), at as usize);
+                let start = before + at;
+                let from = at;
+                at += tokens.len() as u64;
+                if self.split {
+                    return hand(tokens, part.split == Split::Test, place(from));
+                }
+                // Validation begins within a chunk, and a chunk ends there.
+                let mark = self.train.clamp(start, before + at) - start;
+                let (train, test) = tokens.split_at(mark as usize);
+                for (tokens, is_test, from) in [(train, false, from), (test, true, from + mark)] {
+                    if !tokens.is_empty() {
+                        hand(tokens.to_vec(), is_test, place(from))?;
                     }
-                    position = span.start + span.count * part.element.bytes() as u64;
                 }
                 Ok(())
-            })?;
+            };
+            match &part.column {
+                Some(column) => part.lists(tree, column, &mut deliver)?,
+                None => part.spans(tree, &mut deliver)?,
+            }
             before += part.count();
         }
         Ok(())
     }
 }
 
-/// Numbers below 0 or beyond 32 bits are no tokens.
+impl Part {
+    fn spans(&self, tree: &Tree, deliver: &mut dyn FnMut(Vec<u32>) -> Result<()>) -> Result<()> {
+        let entry = &tree.entries[self.entry];
+        tree.read(entry, |stream| {
+            let failed = |error: std::io::Error| tree.unreadable(entry, &error);
+            let (mut position, mut at) = (0, 0);
+            for span in &self.spans {
+                std::io::copy(&mut stream.take(span.start.saturating_sub(position)), &mut std::io::sink()).map_err(failed)?;
+                let end = at + span.count;
+                while at < end {
+                    let count = (end - at).min(CHUNK as u64);
+                    let mut bytes = vec![0; count as usize * self.element.bytes()];
+                    if read_fully(stream, &mut bytes).map_err(failed)? < bytes.len() {
+                        return refused(tree, entry, "truncated-file", "became shorter while it was read");
+                    }
+                    deliver(values(self, &bytes, &Place::row(tree.display(entry), at as usize))?)?;
+                    at += count;
+                }
+                position = span.start + span.count * self.element.bytes() as u64;
+            }
+            Ok(())
+        })
+    }
+
+    fn lists(&self, tree: &Tree, column: &str, deliver: &mut dyn FnMut(Vec<u32>) -> Result<()>) -> Result<()> {
+        let entry = &tree.entries[self.entry];
+        let mut at = 0;
+        ParquetFile::open(tree, entry)?.numbers_of_list(column, &mut |numbers| {
+            let place = Place::row(tree.display(entry), at);
+            at += numbers.len();
+            deliver(numbers.into_iter().enumerate().map(|(row, number)| token(number, row, &place)).collect::<Result<_>>()?)
+        })
+    }
+}
+
+/// A number below 0 or beyond 32 bits is no token. `row` counts from the place.
+fn token(number: i64, row: usize, place: &Place) -> Result<u32> {
+    u32::try_from(number).or_else(|_| {
+        let at = place.row.unwrap_or(0) as usize + row;
+        refuse(
+            "bad-token",
+            format!("{} holds {number} at position {at}, which is no token", place.file),
+            Place::row(place.file.clone(), at),
+        )
+    })
+}
+
 fn values(part: &Part, bytes: &[u8], place: &Place) -> Result<Vec<u32>> {
     let size = part.element.bytes();
     let number = |(row, element): (usize, &[u8])| {
-        let bits = (0..size).fold(0u64, |bits, at| bits << 8 | u64::from(element[if part.big_endian { at } else { size - 1 - at }]));
-        let number = if part.element == Element::Int32 { i64::from(bits as u32 as i32) } else { bits as i64 };
-        u32::try_from(number).or_else(|_| {
-            let at = place.row.unwrap_or(0) as usize + row;
-            refuse(
-                "bad-token",
-                format!("{} holds {number} at position {at}, which is no token", place.file),
-                Place::row(place.file.clone(), at),
-            )
-        })
+        let bits = (0..size).fold(0u64, |bits, at| (bits << 8) | u64::from(element[if part.big_endian { at } else { size - 1 - at }]));
+        token(if part.element == Element::Int32 { i64::from(bits as u32 as i32) } else { bits as i64 }, row, place)
     };
     match (part.element, part.big_endian) {
         // The usual types, without a check of each.

@@ -326,3 +326,62 @@ fn streaming_is_read_by_its_index() {
     let members = [("index.json", index("pkl", 4)), ("shard.00000.mds", shard(&longs))];
     assert_eq!(refused(&members).0, "bad-index");
 }
+
+/// A Parquet file with lists of numbers, empty ones among them, beside a column of other lists.
+fn parquet(name: &str, rows: &[&[i32]]) -> Vec<u8> {
+    use parquet::data_type::Int32Type;
+    let list = |name: &str| format!("optional group {name} (LIST) {{ repeated group list {{ optional int32 element; }} }}");
+    let schema = format!("message schema {{ {} {} }}", list("attention_mask"), list(name));
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(&schema).unwrap());
+    let mut bytes = Vec::new();
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(&mut bytes, schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    while let Some(mut column) = group.next_column().unwrap() {
+        let values: Vec<i32> = rows.concat();
+        // 1: an empty list, 3: an element; a row begins at depth 0.
+        let (mut levels, mut depths) = (Vec::new(), Vec::new());
+        for row in rows {
+            levels.extend(if row.is_empty() { vec![1] } else { vec![3; row.len()] });
+            depths.extend((0..row.len().max(1)).map(|at| i16::from(at > 0)));
+        }
+        column.typed::<Int32Type>().write_batch(&values, Some(&levels), Some(&depths)).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn columns_of_tokens_are_read_from_parquet() {
+    let all: Vec<i32> = (0..400).map(|at| at * 7 % 90).collect();
+    for name in ["input_ids", "tokens"] {
+        for rows in [&[&all[..100], &all[100..]][..], &[&all[..250], &[], &all[250..]]] {
+            let found = imported(&[("data/train-00000-of-00001.parquet", parquet(name, rows))], &Options::default());
+            assert_eq!(both(&found), all.iter().map(|token| *token as u32).collect::<Vec<_>>(), "{name}");
+            assert!(codes(&found).contains(&"token-rows"));
+        }
+    }
+    let chosen = Options { text_column: Some("attention_mask".into()), ..Options::default() };
+    assert_eq!(both(&imported(&[("x.parquet", parquet("input_ids", &[&all]))], &chosen)).len(), 400);
+    let members = [("train.parquet", parquet("input_ids", &[&all])), ("test.parquet", parquet("input_ids", &[&all[..40]]))];
+    let found = imported(&members, &Options::default());
+    assert_eq!((stored(&found, "train").len(), stored(&found, "test").len()), (400, 40));
+    let (code, sentence) = refused(&[("x.parquet", parquet("input_ids", &[&all[..90], &[-100]]))]);
+    assert!(code == "bad-token" && sentence.contains("holds -100 at position 90"), "{sentence}");
+}
+
+#[test]
+fn arrays_of_something_else_are_not_taken_for_tokens() {
+    let labels = [&write_header("<i8", &[400])[..], &longs(&tokens(400, 10))].concat();
+    let features = [&write_header("<f4", &[400, 10])[..], &[0; 16000]].concat();
+    let (code, sentence) = refused(&[("X.npy", features.clone()), ("y.npy", labels.clone())]);
+    assert!(code == "which-tokens" && sentence.contains("the arrays X, y"), "{sentence}");
+    assert_eq!(refused(&[("y_train.npy", labels.clone()), ("y_test.npy", labels.clone())]).0, "which-tokens");
+    // Beside text an array is not the dataset.
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("book.txt", b"a line of text\n".repeat(200)), ("lengths.npy", labels)]);
+    let verdict = verdict_of(folder.path(), &Options::default());
+    assert_eq!(verdict.format.unwrap().title, "text (plain, JSON lines, CSV or Parquet)");
+    assert!(verdict.account.iter().any(|line| line.what == "other arrays" && line.count == 1));
+}
