@@ -55,6 +55,23 @@ export const importOptions = z.strictObject({
     .union([z.literal(1), z.literal(3)])
     .optional()
     .describe('1: grey, 3: colour; default: colour where any image has it'),
+  folder: z
+    .string()
+    .optional()
+    .describe('Folder of those given of which images are taken, such as data/color; default: all'),
+  leaveOut: z.string().optional().describe('Folder whose images are left out'),
+  splitLevel: z
+    .int()
+    .min(0)
+    .max(32)
+    .optional()
+    .describe(
+      'Level of the folders that name the splits, from 1; 0: none; default: that of folders named train, test and so on',
+    ),
+  classLevel: positiveInt
+    .max(32)
+    .optional()
+    .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
   imageColumn: z.string().optional().describe('Column with image files or bytes'),
   labelColumn: z.string().optional().describe('Column with labels'),
   textColumn: z.string().optional().describe('Column or field with text'),

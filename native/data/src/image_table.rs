@@ -7,7 +7,7 @@ use crate::error::{Problem, Result};
 use crate::folder::Files;
 use crate::images::{Content, ImageSet, Named, classes_of, named_split, splits_of};
 use crate::options::Options;
-use crate::sniff::What;
+use crate::sniff::{What, is_image_extension};
 use crate::table::{self, Shape};
 use crate::tree::Tree;
 
@@ -42,8 +42,7 @@ fn find(tree: &Tree, what: &[What], options: &Options) -> Result<Option<Table>> 
 }
 
 fn is_image_name(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    [".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"].iter().any(|end| lower.ends_with(end))
+    text.rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()))
 }
 
 /// The chosen column, or the one whose first values are mostly names of image files.
@@ -118,7 +117,7 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     let mut account = Account::default();
     account.use_as(tree, at, "tables of labels");
     account.columns(&shape.columns, &used_columns(&shape.columns, image, label, split));
-    let content: Box<dyn Content> = Box::new(Files { entries, account });
+    let content: Box<dyn Content> = Box::new(Files { entries, account, levels: None });
     Ok(ImageSet { class_names, labels, splits, content, columns: shape.columns, problems })
 }
 

@@ -35,6 +35,10 @@ pub trait Content: Send + Sync {
     fn account(&self, _tree: &Tree) -> Account {
         Account::default()
     }
+    /// The options with what the files decided.
+    fn inferred(&self, options: Options) -> Options {
+        options
+    }
     /// Size of all images, where the files say it once for all.
     fn shape(&self) -> Option<[usize; 3]> {
         None

@@ -115,7 +115,7 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
 fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {
     let result = bytes.and_then(|bytes| {
         let header = pixels::header(&bytes)?;
-        let pixels = pixels::decode(&bytes)?;
+        let pixels = pixels::decode_whole(&bytes)?;
         let mut moments = Moments::new(pixels.channels);
         moments.add_planes(&pixels.planes());
         Ok((header, moments, bytes.len() as u64))
@@ -299,10 +299,10 @@ fn suited_side(sizes: &[(Header, usize)]) -> usize {
 pub fn to_pixels(tree: &Tree, raw: Raw) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
     match raw {
         Raw::Pixels(pixels) => Ok((pixels, None)),
-        Raw::Encoded(bytes) => Ok((pixels::decode(&bytes)?, Some(bytes))),
+        Raw::Encoded(bytes) => Ok((pixels::decode_whole(&bytes)?, Some(bytes))),
         Raw::Entry(entry) => {
             let bytes = read_image(tree, entry)?;
-            Ok((pixels::decode(&bytes)?, Some(bytes)))
+            Ok((pixels::decode_whole(&bytes)?, Some(bytes)))
         }
     }
 }

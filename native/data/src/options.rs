@@ -98,6 +98,14 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leave_out: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,

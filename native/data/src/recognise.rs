@@ -48,12 +48,24 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     order
 }
 
-/// Opens the files as the format that the options name, or the likeliest.
-pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
-    let what = sniff(&tree)?;
-    let mut formats = candidates(&tree, &what, options);
-    let Some(format) = options.format.or(formats.first().copied()) else { return Err(unknown(&tree, &what).into()) };
-    formats.retain(|other| *other != format);
+/// What the files are taken for.
+pub struct Chosen {
+    what: Vec<What>,
+    pub format: Format,
+    pub alternatives: Vec<Format>,
+}
+
+/// The format that the options name, or the likeliest.
+pub fn choose(tree: &Tree, options: &Options) -> Result<Chosen> {
+    let what = sniff(tree)?;
+    let mut alternatives = candidates(tree, &what, options);
+    let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
+    alternatives.retain(|other| *other != format);
+    Ok(Chosen { what, format, alternatives })
+}
+
+/// Opens the files as what was chosen.
+pub fn open(mut tree: Tree, Chosen { what, format, alternatives }: Chosen, options: &Options) -> Result<Found> {
     let mut content = match format {
         Format::Idx => Content::Images(idx::open(&tree, &what, options)?),
         Format::Cifar => Content::Images(cifar::open(&tree, &what, options)?),
@@ -76,7 +88,7 @@ pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
         Content::Tokens(set) => problems.append(&mut set.problems),
     }
     settle(&mut problems, options);
-    Ok(Found { tree, format, alternatives: formats, content, what, problems })
+    Ok(Found { tree, format, alternatives, content, what, problems })
 }
 
 /// What may be left out is no longer in the way where that was chosen.
