@@ -72,6 +72,7 @@ export const importOptions = z.strictObject({
     .max(32)
     .optional()
     .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
+  table: z.string().optional().describe('Table of images and labels, where there are several'),
   imageColumn: z.string().optional().describe('Column with image files or bytes'),
   labelColumn: z.string().optional().describe('Column with labels'),
   textColumn: z.string().optional().describe('Column or field with text'),

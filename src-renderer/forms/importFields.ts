@@ -26,6 +26,7 @@ const labels: Record<OptionKey, string> = {
   leaveOut: 'Without this folder',
   splitLevel: 'Folders of splits',
   classLevel: 'Folders of classes',
+  table: 'Table',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
   textColumn: 'Column of text',
@@ -37,13 +38,14 @@ const labels: Record<OptionKey, string> = {
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
 const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
+const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
 const relevant: Record<DatasetFormat, OptionKey[]> = {
   idx: ofImages,
   cifar: ofImages,
-  'image-folder': [...ofImages, 'folder', 'leaveOut', 'splitLevel', 'classLevel'],
+  'image-folder': [...ofImages, ...folders],
   'image-arrays': ofImages,
-  'image-table': [...ofImages, ...columns],
+  'image-table': [...ofImages, 'table', ...columns],
   'image-parquet': [...ofImages, ...columns],
   text: ['textColumn', 'tokenizer', 'vocabulary'],
   tokens: ['dtype'],

@@ -217,6 +217,18 @@ pub fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
     (names.into_iter().cloned().collect(), labels)
 }
 
+/// Values that are nearly all different are no classes.
+pub fn check_classes(class_names: &[String], samples: usize, column: &str) -> Result<()> {
+    if class_names.len() < 20 || 2 * class_names.len() <= samples {
+        return Ok(());
+    }
+    let sentence = format!(
+        "the column {column} has {} different values for {samples} images, too many to be classes; choose the column of labels",
+        class_names.len()
+    );
+    Err(Problem::error("no-classes", sentence).into())
+}
+
 /// A label beyond the classes of training, or one between them that no sample has, as problems.
 pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
     let unlabelled: Vec<usize> = (0..set.count()).filter(|&sample| set.labels[sample] == NO_LABEL).collect();

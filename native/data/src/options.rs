@@ -106,6 +106,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,

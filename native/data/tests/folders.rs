@@ -6,24 +6,9 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
-use common::{try_import, verdict_of};
-use sdp_data::error::Severity;
-use sdp_data::import::OutcomeContent;
-use sdp_data::inspect::{Looked, Verdict};
+use common::{agreed, found, png, verdict_of, write};
 use sdp_data::options::Options;
-use sdp_data::pixels::Pixels;
-
-fn png(value: u8) -> Vec<u8> {
-    Pixels { height: 2, width: 2, channels: 1, data: vec![value; 4] }.png()
-}
-
-fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
-    let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, content).unwrap();
-}
 
 /// Writes `NUMBER FOLDER` for each: so many images in it.
 fn tree(layout: &str) -> tempfile::TempDir {
@@ -38,36 +23,13 @@ fn tree(layout: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Class names with their training and validation samples, where it can be imported, else the codes of the errors.
-fn found(verdict: &Verdict) -> String {
-    if !verdict.importable {
-        let errors: Vec<&str> =
-            verdict.problems.iter().filter(|problem| problem.severity == Severity::Error).map(|problem| problem.code).collect();
-        return errors.join(" ");
-    }
-    let Some(Looked::Images { classes, .. }) = &verdict.content else { panic!("no images") };
-    classes.iter().map(|class| format!("{} {}+{}", class.name, class.train, class.test)).collect::<Vec<_>>().join(", ")
-}
-
 fn read(layout: &str, options: &Options) -> String {
     let folder = tree(layout);
     let verdict = verdict_of(folder.path(), options);
     let counted: u64 = verdict.account.iter().map(|line| line.count).sum();
     let files: u64 = layout.split(';').map(|part| part.trim().split(' ').next().unwrap().parse::<u64>().unwrap()).sum();
     assert!(verdict.content.is_none() || counted == files, "{layout}: {:?}", verdict.account);
-    let found = found(&verdict);
-    // Ready to import is ready; the import has what the verdict said.
-    match try_import(&[folder.path().to_owned()], options.clone()) {
-        Ok(imported) => {
-            let OutcomeContent::Images { class_names, samples_per_class, .. } = imported.outcome.content else { panic!("tokens") };
-            let counts = samples_per_class.train.iter().zip(&samples_per_class.test);
-            let written: Vec<String> =
-                class_names.iter().zip(counts).map(|(name, (train, test))| format!("{name} {train}+{test}")).collect();
-            assert_eq!(found, written.join(", "), "{layout}");
-        }
-        Err(error) => assert!(!verdict.importable, "{layout}: {error}"),
-    }
-    found
+    agreed(folder.path(), options)
 }
 
 #[test]
