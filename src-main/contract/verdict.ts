@@ -28,6 +28,12 @@ export const importOptions = z.strictObject({
     .boolean()
     .optional()
     .describe('Leave out what cannot be read or has no label, in place of refusing the whole'),
+  keepCut: z
+    .boolean()
+    .optional()
+    .describe(
+      'Keep the part that can be read of JPEG files that were cut off, the rest grey, in place of refusing them',
+    ),
   validation: z
     .number()
     .gt(0)

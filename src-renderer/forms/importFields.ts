@@ -16,6 +16,7 @@ export interface OptionField {
 const labels: Record<OptionKey, string> = {
   as: 'Read as',
   skip: 'Leave out what cannot be read',
+  keepCut: 'Keep images that were cut off',
   validation: 'Validation share',
   seed: 'Seed of the split',
   storage: 'Kept as',
@@ -37,16 +38,17 @@ const labels: Record<OptionKey, string> = {
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
 const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
 const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
 const relevant: Record<DatasetFormat, OptionKey[]> = {
   idx: ofImages,
   cifar: ofImages,
-  'image-folder': [...ofImages, ...folders],
+  'image-folder': [...ofFiles, ...folders],
   'image-arrays': ofImages,
-  'image-table': [...ofImages, 'table', ...columns],
-  'image-parquet': [...ofImages, ...columns],
+  'image-table': [...ofFiles, 'table', ...columns],
+  'image-parquet': [...ofFiles, ...columns],
   text: ['textColumn', 'tokenizer', 'vocabulary'],
   tokens: ['dtype'],
 };

@@ -350,7 +350,7 @@ fn store_image(
     bytes: &mut Vec<u8>,
     moments: Option<&mut Moments>,
 ) -> std::result::Result<usize, String> {
-    let (pixels, encoded) = to_pixels(tree, raw)?;
+    let (pixels, encoded) = to_pixels(tree, raw, options)?;
     let pixels = pixels.with_channels(plan.channels);
     let before = bytes.len();
     match plan.storage {

@@ -250,7 +250,7 @@ fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize
     let end = Instant::now() + LOOK;
     let enough = |shown: &[Preview]| shown.len() >= PREVIEWS || (!shown.is_empty() && Instant::now() > end);
     let show = |at: usize, raw: Raw| -> Option<Preview> {
-        let (pixels, _) = to_pixels(tree, raw).ok()?;
+        let (pixels, _) = to_pixels(tree, raw, &spec.options).ok()?;
         let original = Extent { height: pixels.height, width: pixels.width, channels: pixels.channels };
         let [channels, height, width] = sample;
         let pixels = pixels.with_channels(channels).resized(height, width, spec.options.resizing());

@@ -61,8 +61,8 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
     let wanted: Vec<usize> = (0..set.count()).filter(|&sample| set.splits[sample] != Split::Unused).collect();
     let are_files = set.content.entry(0).is_some();
     let seen = match time {
-        _ if !are_files => decode_first(tree, set)?,
-        Some(time) => spread_over(tree, set, &wanted, Some(time), decoded),
+        _ if !are_files => decode_first(tree, set, options)?,
+        Some(time) => spread_over(tree, set, &wanted, Some(time), |sample, bytes| decoded(sample, bytes, options)),
         None => Vec::new(),
     };
     let exact = seen.len() >= wanted.len();
@@ -112,10 +112,10 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     Ok(Look { plan, sizes, problems: Vec::new(), exact: true, looked, unreadable: Vec::new(), moments, encoded: (0, 0) })
 }
 
-fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {
+fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>, options: &Options) -> Seen {
     let result = bytes.and_then(|bytes| {
         let header = pixels::header(&bytes)?;
-        let pixels = pixels::decode_whole(&bytes)?;
+        let pixels = pixels::decode_whole(&bytes, options.keeps_cut())?;
         let mut moments = Moments::new(pixels.channels);
         moments.add_planes(&pixels.planes());
         Ok((header, moments, bytes.len() as u64))
@@ -177,11 +177,11 @@ fn spread(count: usize) -> Vec<usize> {
     (0..count).map(|step| (step as u128 * stride as u128 % count.max(1) as u128) as usize).collect()
 }
 
-fn decode_first(tree: &Tree, set: &ImageSet) -> Result<Vec<Seen>> {
+fn decode_first(tree: &Tree, set: &ImageSet, options: &Options) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
     until_enough(set.content.stream(tree, 0, &mut |raw| {
         if let Raw::Encoded(bytes) = raw {
-            seen.push(decoded(seen.len(), Ok(bytes)));
+            seen.push(decoded(seen.len(), Ok(bytes), options));
         }
         if seen.len() < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
     }))?;
@@ -198,7 +198,10 @@ fn report_bad(tree: &Tree, set: &ImageSet, seen: &[Seen], problems: &mut Vec<Pro
     };
     let problem = Problem::error("unreadable-image", sentence).counted(bad.len() as u64);
     let problem = bad.iter().take(20).fold(problem, |problem, (seen, _)| problem.at(set.content.place(tree, seen.sample)));
-    problems.push(problem.skippable("Leave these images out"));
+    let problem = problem.skippable("Leave these images out");
+    let keep = Options { keep_cut: Some(true), ..Options::default() };
+    let all_cut = bad.iter().all(|(_, why)| *why == pixels::CUT);
+    problems.push(if all_cut { problem.with("convert", "Keep the part that can be read", keep) } else { problem });
 }
 
 pub fn bad_image(place: &Place, why: &str) -> String {
@@ -296,13 +299,13 @@ fn suited_side(sizes: &[(Header, usize)]) -> usize {
 }
 
 /// A raw sample as pixels; the error is a sentence's end.
-pub fn to_pixels(tree: &Tree, raw: Raw) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
+pub fn to_pixels(tree: &Tree, raw: Raw, options: &Options) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
     match raw {
         Raw::Pixels(pixels) => Ok((pixels, None)),
-        Raw::Encoded(bytes) => Ok((pixels::decode_whole(&bytes)?, Some(bytes))),
+        Raw::Encoded(bytes) => Ok((pixels::decode_whole(&bytes, options.keeps_cut())?, Some(bytes))),
         Raw::Entry(entry) => {
             let bytes = read_image(tree, entry)?;
-            Ok((pixels::decode_whole(&bytes)?, Some(bytes)))
+            Ok((pixels::decode_whole(&bytes, options.keeps_cut())?, Some(bytes)))
         }
     }
 }

@@ -86,6 +86,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_cut: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -124,6 +126,10 @@ pub struct Options {
 impl Options {
     pub fn skips(&self) -> bool {
         self.skip.unwrap_or(false)
+    }
+
+    pub fn keeps_cut(&self) -> bool {
+        self.keep_cut.unwrap_or(false)
     }
 
     pub fn validation_share(&self) -> f64 {

@@ -100,12 +100,16 @@ pub fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     Ok(Pixels { height, width, channels, data })
 }
 
-/// As `decode`, but a JPEG that was cut off is refused, as Pillow does, where the decoder fills the rest with grey.
-pub fn decode_whole(bytes: &[u8]) -> Result<Pixels, String> {
-    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(bytes) {
-        return Err("it ends too early".into());
+/// What is said of a file that was cut off and of which the beginning can be decoded.
+pub const CUT: &str = "it ends too early; its first part can be read";
+
+/// As `decode`, but a JPEG that was cut off is refused, as Pillow does, unless it is to be kept: the decoder fills the rest with grey.
+pub fn decode_whole(bytes: &[u8], keep_cut: bool) -> Result<Pixels, String> {
+    let pixels = decode(bytes)?;
+    if !keep_cut && bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(bytes) {
+        return Err(CUT.into());
     }
-    decode(bytes)
+    Ok(pixels)
 }
 
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {

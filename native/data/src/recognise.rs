@@ -41,6 +41,10 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
     order.extend([Format::Tokens, Format::Text]);
     order.retain(|format| fits(*format));
+    // Images alone that cannot be decoded: opening says so.
+    if order.is_empty() && what.contains(&What::OtherImage) {
+        order.push(Format::ImageFolder);
+    }
     // A pickle beside tokens describes them.
     if order.contains(&Format::Tokens) && !cifar::has_batches(tree, what) {
         order.sort_by_key(|format| *format == Format::Cifar);
@@ -69,7 +73,7 @@ pub fn open(mut tree: Tree, Chosen { what, format, alternatives }: Chosen, optio
     let mut content = match format {
         Format::Idx => Content::Images(idx::open(&tree, &what, options)?),
         Format::Cifar => Content::Images(cifar::open(&tree, &what, options)?),
-        Format::ImageFolder if !folder::fits(&what) => return Err(unknown(&tree, &what).into()),
+        Format::ImageFolder if !folder::fits(&what) && !what.contains(&What::OtherImage) => return Err(unknown(&tree, &what).into()),
         Format::ImageFolder => Content::Images(folder::open(&tree, &what, options)?),
         Format::ImageTable => Content::Images(image_table::open(&mut tree, &what, options)?),
         Format::ImageArrays => Content::Images(arrays::open(&tree, &what, options)?),
