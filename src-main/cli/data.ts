@@ -130,8 +130,10 @@ function printVerdict(found: Verdict): void {
       const more = content.classes.length > 12 ? ', ...' : '';
       printLine(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);
       printLine(`  stored as ${content.sample.join(' x ')}, ${content.storage}`);
-    } else
-      printLine(`  ${content.documents} documents, tokenizer ${content.tokenizer}, vocabulary ${content.vocabulary}`);
+    } else {
+      const source = content.documents > 0 ? `${content.documents} documents, tokenizer ${content.tokenizer}, ` : '';
+      printLine(`  ${source}vocabulary ${content.vocabulary}`);
+    }
   }
   problems.forEach(printProblem);
   printAccount(found.account);

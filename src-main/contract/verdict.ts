@@ -28,6 +28,12 @@ export const importOptions = z.strictObject({
     .boolean()
     .optional()
     .describe('Leave out what cannot be read or has no label, in place of refusing the whole'),
+  keepCut: z
+    .boolean()
+    .optional()
+    .describe(
+      'Keep the part that can be read of JPEG files that were cut off, the rest grey, in place of refusing them',
+    ),
   validation: z
     .number()
     .gt(0)
@@ -64,6 +70,24 @@ export const importOptions = z.strictObject({
     .enum(['pixels', 'planes'])
     .optional()
     .describe('How the values of a colour image that is a row follow one another: pixel by pixel, or plane by plane'),
+  folder: z
+    .string()
+    .optional()
+    .describe('Folder of those given of which images are taken, such as data/color; default: all'),
+  leaveOut: z.string().optional().describe('Folder whose images are left out'),
+  splitLevel: z
+    .int()
+    .min(0)
+    .max(32)
+    .optional()
+    .describe(
+      'Level of the folders that name the splits, from 1; 0: none; default: that of folders named train, test and so on',
+    ),
+  classLevel: positiveInt
+    .max(32)
+    .optional()
+    .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
+  table: z.string().optional().describe('Table of images and labels, where there are several'),
   imageColumn: z.string().optional().describe('Column or array with images'),
   labelColumn: z.string().optional().describe('Column or array with labels'),
   textColumn: z.string().optional().describe('Column, field or array with text or tokens'),

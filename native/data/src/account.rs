@@ -110,6 +110,7 @@ fn kind_of(what: &What, entry: &Entry) -> String {
         What::Pickle => "other pickles".into(),
         What::Parquet => "other Parquet files".into(),
         What::Image => "other images".into(),
+        What::OtherImage => "images of a kind that cannot be read".into(),
         What::Csv | What::JsonLines => "other tables".into(),
         What::Text | What::Json => "other text".into(),
         What::Empty => "empty".into(),

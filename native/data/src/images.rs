@@ -41,6 +41,10 @@ pub trait Content: Send + Sync {
     fn account(&self, _tree: &Tree) -> Account {
         Account::default()
     }
+    /// The options with what the files decided.
+    fn inferred(&self, options: Options) -> Options {
+        options
+    }
     /// Size of all images, where the files say it once for all.
     fn shape(&self) -> Option<[usize; 3]> {
         None
@@ -217,6 +221,18 @@ pub fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
     let numbers: std::collections::HashMap<&String, u32> = names.iter().enumerate().map(|(number, name)| (*name, number as u32)).collect();
     let labels = texts.iter().map(|text| text.as_ref().map_or(NO_LABEL, |text| numbers[text])).collect();
     (names.into_iter().cloned().collect(), labels)
+}
+
+/// Values that are nearly all different are no classes.
+pub fn check_classes(class_names: &[String], samples: usize, column: &str) -> Result<()> {
+    if class_names.len() < 20 || 2 * class_names.len() <= samples {
+        return Ok(());
+    }
+    let sentence = format!(
+        "the column {column} has {} different values for {samples} images, too many to be classes; choose the column of labels",
+        class_names.len()
+    );
+    Err(Problem::error("no-classes", sentence).into())
 }
 
 /// A label beyond the classes of training, or one between them that no sample has, as problems.

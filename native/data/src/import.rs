@@ -96,7 +96,9 @@ pub struct PerClass {
 pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let _lock = store::lock(&spec.target)?;
     let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
-    let found = recognise::open(Tree::open(&spec.paths, scratch)?, &spec.options)?;
+    let tree = Tree::open(&spec.paths, scratch)?;
+    let chosen = recognise::choose(&tree, &spec.options)?;
+    let found = recognise::open(tree, chosen, &spec.options)?;
     if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {
         return Err(problem.clone().into());
     }
@@ -348,7 +350,7 @@ fn store_image(
     bytes: &mut Vec<u8>,
     moments: Option<&mut Moments>,
 ) -> std::result::Result<usize, String> {
-    let (pixels, encoded) = to_pixels(tree, raw)?;
+    let (pixels, encoded) = to_pixels(tree, raw, options)?;
     let pixels = pixels.with_channels(plan.channels);
     let before = bytes.len();
     match plan.storage {

@@ -147,9 +147,15 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
     let start = Instant::now();
     let target = Target { folder: scratch.clone(), shown: scratch.clone() };
     let spec = ImportSpec { paths: paths.to_vec(), options: options.clone(), target };
-    let found = Tree::open(paths, Scratch::new(scratch, UNPACKED)).and_then(|tree| recognise::open(tree, options));
-    let verdict = found.and_then(|found| judge(&spec, found)).or_else(|error| match error {
-        Error::Data(problem) => Ok(refused(*problem, options)),
+    let chosen = Tree::open(paths, Scratch::new(scratch, UNPACKED)).and_then(|tree| Ok((recognise::choose(&tree, options)?, tree)));
+    let (mut format, mut alternatives) = (options.format.map(Named::from), Vec::new());
+    let judged = chosen.and_then(|(chosen, tree)| {
+        format = Some(chosen.format.into());
+        alternatives = chosen.alternatives.iter().copied().map(Named::from).collect();
+        judge(&spec, recognise::open(tree, chosen, options)?)
+    });
+    let verdict = judged.or_else(|error| match error {
+        Error::Data(problem) => Ok(Verdict { format, alternatives, ..refused(*problem, options) }),
         other => Err(other),
     });
     verdict.map(|verdict| Verdict { seconds: start.elapsed().as_secs_f64(), ..verdict })
@@ -158,7 +164,7 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
 /// Files that cannot be opened at all.
 fn refused(problem: Problem, options: &Options) -> Verdict {
     Verdict {
-        format: options.format.map(Named::from),
+        format: None,
         alternatives: Vec::new(),
         importable: false,
         exact: false,
@@ -222,7 +228,7 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, b
     let content = Looked::Images { classes, looked, unreadable, sizes, sample, storage: plan.storage, mean, std };
     let mut all = base.problems;
     all.append(&mut problems);
-    let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..base.options };
+    let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..set.content.inferred(base.options) };
     Ok(Verdict {
         exact: base.exact && exact,
         train,
@@ -244,7 +250,7 @@ fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize
     let end = Instant::now() + LOOK;
     let enough = |shown: &[Preview]| shown.len() >= PREVIEWS || (!shown.is_empty() && Instant::now() > end);
     let show = |at: usize, raw: Raw| -> Option<Preview> {
-        let (pixels, _) = to_pixels(tree, raw).ok()?;
+        let (pixels, _) = to_pixels(tree, raw, &spec.options).ok()?;
         let original = Extent { height: pixels.height, width: pixels.width, channels: pixels.channels };
         let [channels, height, width] = sample;
         let pixels = pixels.with_channels(channels).resized(height, width, spec.options.resizing());

@@ -16,6 +16,7 @@ mod image_table;
 mod images;
 pub mod import;
 pub mod inspect;
+mod layout;
 mod look;
 mod moments;
 pub mod npy;

@@ -151,6 +151,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_cut: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -168,6 +170,16 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leave_out: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
@@ -184,6 +196,10 @@ pub struct Options {
 impl Options {
     pub fn skips(&self) -> bool {
         self.skip.unwrap_or(false)
+    }
+
+    pub fn keeps_cut(&self) -> bool {
+        self.keep_cut.unwrap_or(false)
     }
 
     pub fn validation_share(&self) -> f64 {

@@ -45,6 +45,10 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     if order.contains(&Format::Tokens) && text::has_documents(tree, what) && !tokens::is_sure(tree, what, options) {
         order.sort_by_key(|format| *format == Format::Tokens);
     }
+    // Images alone that cannot be decoded: opening says so.
+    if order.is_empty() && what.contains(&What::OtherImage) {
+        order.push(Format::ImageFolder);
+    }
     // A pickle beside tokens describes them.
     if order.contains(&Format::Tokens) && !cifar::has_batches(tree, what) {
         order.sort_by_key(|format| *format == Format::Cifar);
@@ -52,16 +56,28 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     order
 }
 
-/// Opens the files as the format that the options name, or the likeliest.
-pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
-    let what = sniff(&tree)?;
-    let mut formats = candidates(&tree, &what, options);
-    let Some(format) = options.format.or(formats.first().copied()) else { return Err(unknown(&tree, &what).into()) };
-    formats.retain(|other| *other != format);
+/// What the files are taken for.
+pub struct Chosen {
+    what: Vec<What>,
+    pub format: Format,
+    pub alternatives: Vec<Format>,
+}
+
+/// The format that the options name, or the likeliest.
+pub fn choose(tree: &Tree, options: &Options) -> Result<Chosen> {
+    let what = sniff(tree)?;
+    let mut alternatives = candidates(tree, &what, options);
+    let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
+    alternatives.retain(|other| *other != format);
+    Ok(Chosen { what, format, alternatives })
+}
+
+/// Opens the files as what was chosen.
+pub fn open(mut tree: Tree, Chosen { what, format, alternatives }: Chosen, options: &Options) -> Result<Found> {
     let mut content = match format {
         Format::Idx => Content::Images(idx::open(&tree, &what, options)?),
         Format::Cifar => Content::Images(cifar::open(&tree, &what, options)?),
-        Format::ImageFolder if !folder::fits(&what) => return Err(unknown(&tree, &what).into()),
+        Format::ImageFolder if !folder::fits(&what) && !what.contains(&What::OtherImage) => return Err(unknown(&tree, &what).into()),
         Format::ImageFolder => Content::Images(folder::open(&tree, &what, options)?),
         Format::ImageTable => Content::Images(image_table::open(&mut tree, &what, options)?),
         Format::ImageArrays => Content::Images(arrays::open(&tree, &what, options)?),
@@ -80,7 +96,7 @@ pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
         Content::Tokens(set) => problems.append(&mut set.problems),
     }
     settle(&mut problems, options);
-    Ok(Found { tree, format, alternatives: formats, content, what, problems })
+    Ok(Found { tree, format, alternatives, content, what, problems })
 }
 
 /// What may be left out is no longer in the way where that was chosen.

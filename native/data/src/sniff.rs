@@ -16,6 +16,8 @@ pub enum What {
     Pickle,
     Parquet,
     Image,
+    /// Of a kind that is not decoded.
+    OtherImage,
     Csv,
     JsonLines,
     Text,
@@ -40,9 +42,22 @@ pub fn sniff(tree: &Tree) -> Result<Vec<What>> {
     tree.entries.iter().enumerate().map(look).collect()
 }
 
+/// Extensions of images of kinds that are not decoded.
+const OTHER_IMAGES: [&str; 24] = [
+    "heic", "heif", "hif", "avif", "jp2", "j2k", "jpf", "jpx", "jxl", "svg", "ico", "tga", "dds", "exr", "hdr", "psd", "dng", "cr2", "cr3",
+    "nef", "arw", "orf", "raf", "dcm",
+];
+
+/// Of images that are decoded, in lower case.
+pub fn is_image_extension(extension: &str) -> bool {
+    let known = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "pgm", "ppm", "pbm", "pnm"];
+    known.contains(&extension)
+}
+
 fn by_name(entry: &Entry) -> Option<What> {
     match entry.extension().as_str() {
-        "jpg" | "jpeg" | "png" | "gif" | "bmp" | "webp" | "tif" | "tiff" => Some(What::Image),
+        extension if is_image_extension(extension) => Some(What::Image),
+        extension if OTHER_IMAGES.contains(&extension) => Some(What::OtherImage),
         "txt" | "md" => Some(What::Text),
         "csv" | "tsv" => Some(What::Csv),
         "jsonl" | "ndjson" => Some(What::JsonLines),
@@ -123,7 +138,8 @@ fn text_kind(entry: &Entry, head: &[u8]) -> What {
         "json" if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
         "json" | "yaml" | "yml" | "py" | "html" | "xml" => What::Json,
         _ if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
-        "jpg" | "jpeg" | "png" | "gif" | "bmp" | "webp" | "tif" | "tiff" => What::Image,
+        extension if is_image_extension(extension) => What::Image,
+        extension if OTHER_IMAGES.contains(&extension) => What::OtherImage,
         _ => What::Text,
     }
 }

@@ -4,23 +4,11 @@
 
 mod common;
 
-use std::fs;
 use std::path::Path;
 
-use common::{fixtures, try_import, verdict_of};
+use common::{fixtures, png, try_import, verdict_of, write};
 use sdp_data::account::{Line, Unit};
 use sdp_data::options::Options;
-use sdp_data::pixels::Pixels;
-
-fn png(value: u8) -> Vec<u8> {
-    Pixels { height: 4, width: 4, channels: 3, data: vec![value; 48] }.png()
-}
-
-fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
-    let path = folder.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, content).unwrap();
-}
 
 fn count(account: &[Line], what: &str) -> u64 {
     account.iter().filter(|line| line.what == what).map(|line| line.count).sum()

@@ -225,3 +225,21 @@ fn tokens_are_taken_as_they_are() {
         let OutcomeContent::Tokens { vocabulary: 90, .. } = imported.outcome.content else { panic!("not 90") };
     }
 }
+
+/// X-rays and microscopes give 12 bits in files of 16.
+#[test]
+fn images_of_16_bits_that_use_few_of_them_are_told_of() {
+    for (most, told) in [(4095u32, true), (60_000, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, name) in ["ant", "bee"].iter().enumerate() {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            for i in 0..4u32 {
+                let pixels: Vec<u16> = (0..64).map(|at| ((at * 97 + i + class as u32) * most / 6200) as u16).collect();
+                let image = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(8, 8, pixels).unwrap();
+                image.save(folder.path().join(name).join(format!("{i}.png"))).unwrap();
+            }
+        }
+        let verdict = verdict_of(folder.path(), &Options::default());
+        assert_eq!(verdict.problems.iter().any(|problem| problem.code == "few-levels" && problem.count == 8), told, "{most}");
+    }
+}
