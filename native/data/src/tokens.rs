@@ -75,12 +75,10 @@ fn is_array(what: &What) -> bool {
     matches!(what, What::Npy(header) if matches!(header.shape.len(), 1 | 2) && header.is_number())
 }
 
-/// OLMo calls raw tokens .npy; files of images or records may begin with the bytes of another kind.
+/// OLMo calls raw tokens .npy; tokens may begin with the bytes of an IDX file.
 fn is_raw(tree: &Tree, what: &[What], at: usize) -> bool {
-    match (tree.entries[at].extension().as_str(), &what[at]) {
-        ("bin", What::Unknown | What::Empty | What::Idx(..)) | ("npy", What::Unknown) => true,
-        _ => false,
-    }
+    let kind = (tree.entries[at].extension(), &what[at]);
+    matches!((kind.0.as_str(), kind.1), ("bin", What::Unknown | What::Empty | What::Idx(..)) | ("npy", What::Unknown))
 }
 
 fn is_index(tree: &Tree, at: usize) -> bool {
@@ -105,7 +103,7 @@ fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<Str
     let lists = ParquetFile::open(tree, &tree.entries[first])?.lists();
     Ok(match &options.text_column {
         Some(chosen) => lists.into_iter().find(|name| name == chosen),
-        None => NAMES.iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
+        None => NAMES[..3].iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
     })
 }
 
