@@ -331,3 +331,16 @@ fn values_that_are_no_numbers_are_told_of_and_their_images_left_out_on_request()
     assert_eq!(pairs(&found).len(), 18);
     assert!(pairs(&found).iter().all(|(pixel, _)| *pixel == 128));
 }
+
+#[test]
+fn images_of_every_layout_are_the_same() {
+    let y = integers((0..20).map(|i| i % 2));
+    let bytes: Vec<u8> = (0..20).flat_map(|i| [i as u8; 64]).collect();
+    for shape in [&[20, 8, 8][..], &[20, 8, 8, 1], &[20, 1, 8, 8]] {
+        let found = imported(&[("x.npy", npy("|u1", shape, &bytes)), ("y.npy", y.clone())], &Options::default());
+        assert_eq!((found.array("train/images.npy").0[1..].to_vec(), pairs(&found)), (vec![1, 8, 8], even()), "{shape:?}");
+    }
+    let booleans: Vec<u8> = (0..20).flat_map(|i| [i as u8 % 2; 64]).collect();
+    let found = imported(&[("x.npy", npy("|b1", &[20, 8, 8], &booleans)), ("y.npy", y)], &Options::default());
+    assert!(pairs(&found).iter().all(|&(pixel, label)| i64::from(pixel) == 255 * label));
+}

@@ -126,6 +126,9 @@ fn megatron_s_index_tells_the_type() {
         assert!(code == "truncated-file" && sentence.contains("its .idx tells of"), "{sentence}");
         assert_eq!(refused(&[("y.bin", bytes.clone()), ("x.idx", index)]).0, "missing-file");
     }
+    let bytes: Vec<u8> = (0..200).collect();
+    let found = imported(&[("x.bin", bytes.clone()), ("x.idx", megatron(1, 1, &[200]))], &Options::default());
+    assert_eq!(both(&found), bytes.into_iter().map(u32::from).collect::<Vec<_>>());
     assert_eq!(refused(&[("x.bin", shorts(&all)), ("x.idx", megatron(7, 4, &[10]))]).0, "bad-index");
     assert_eq!(refused(&[("x.bin", shorts(&all)), ("x.idx", b"TNTIDX\0\0\x01".to_vec())]).0, "bad-index");
 }
