@@ -340,12 +340,9 @@ impl Found<'_> {
         let element = match token_files::looks(head, size) {
             Looks::Tokens(element) => element,
             Looks::Else(other) => {
-                let offer = |problem: Problem, element: Element| {
-                    problem.with("choose", format!("Read as {}", element.name()), Options { dtype: Some(element), ..Options::default() })
-                };
-                let sentence = format!("{shown} has no header and looks like {other}, which are no tokens");
-                let problem = Problem::error("no-tokens", sentence).at(Place::file(shown));
-                return Err([Element::Uint16, Element::Uint32].into_iter().fold(problem, offer).into());
+                let sentence =
+                    format!("{shown} has no header and looks like {other}, which are no tokens; say the type (dtype) if they are");
+                return Err(Problem::error("no-tokens", sentence).at(Place::file(shown)).into());
             }
         };
         let why = match element {
