@@ -4,7 +4,13 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { z } from 'zod';
 import { formatBytes } from '../contract/bytes.ts';
 import type { Dataset } from '../contract/commands.ts';
-import { importOptions, type ImportOptions, type Problem, type Verdict } from '../contract/verdict.ts';
+import {
+  importOptions,
+  type AccountLine,
+  type ImportOptions,
+  type Problem,
+  type Verdict,
+} from '../contract/verdict.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
 import { sdpHome } from '../run/home.ts';
@@ -124,11 +130,27 @@ function printVerdict(found: Verdict): void {
       const more = content.classes.length > 12 ? ', ...' : '';
       printLine(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);
       printLine(`  stored as ${content.sample.join(' x ')}, ${content.storage}`);
-    } else
-      printLine(`  ${content.documents} documents, tokenizer ${content.tokenizer}, vocabulary ${content.vocabulary}`);
+    } else {
+      const source = content.documents > 0 ? `${content.documents} documents, tokenizer ${content.tokenizer}, ` : '';
+      printLine(`  ${source}vocabulary ${content.vocabulary}`);
+    }
   }
   problems.forEach(printProblem);
+  printAccount(found.account);
   printLine(importable ? '  ready to import' : '  cannot be imported as it is');
+}
+
+/** Every file: what is used as what, and what is not. */
+function printAccount(account: AccountLine[]): void {
+  for (const used of [true, false]) {
+    const lines = account.filter((line) => line.used === used);
+    if (lines.length > 0) printLine(used ? '  used:' : '  not used:');
+    for (const { count, unit, what, examples } of lines) {
+      const shown = examples.slice(0, 3).join(', ') + (count > Math.min(examples.length, 3) ? ', ...' : '');
+      const one = count === 1 ? unit.slice(0, -1) : unit;
+      printLine(`    ${count} ${one}: ${what}${examples.length > 0 ? ` (${shown})` : ''}`);
+    }
+  }
 }
 
 function printProblem({ severity, message, places, count, remedies }: Problem): void {

@@ -29,6 +29,12 @@ export const importOptions = z.strictObject({
     .boolean()
     .optional()
     .describe('Leave out what cannot be read or has no label, in place of refusing the whole'),
+  keepCut: z
+    .boolean()
+    .optional()
+    .describe(
+      'Keep the part that can be read of JPEG files that were cut off, the rest grey, in place of refusing them',
+    ),
   validation: z
     .number()
     .gt(0)
@@ -56,16 +62,48 @@ export const importOptions = z.strictObject({
     .union([z.literal(1), z.literal(3)])
     .optional()
     .describe('1: grey, 3: colour; default: colour where any image has it'),
-  imageColumn: z.string().max(1000).optional().describe('Column with image files or bytes'),
-  labelColumn: z.string().max(1000).optional().describe('Column with labels'),
-  textColumn: z.string().max(1000).optional().describe('Column or field with text'),
+  range: z
+    .string()
+    .max(100)
+    .regex(/^\s*-?[\d.]+(e[+-]?\d+)?\s*:\s*-?[\d.]+(e[+-]?\d+)?\s*$/i, 'expected two numbers, such as 0:4095')
+    .optional()
+    .describe('Values of arrays that become black and white, such as 0:4095; default: from the range of the data'),
+  order: z
+    .enum(['pixels', 'planes'])
+    .optional()
+    .describe('How the values of a colour image that is a row follow one another: pixel by pixel, or plane by plane'),
+  folder: z
+    .string()
+    .max(4096)
+    .optional()
+    .describe('Folder of those given of which images are taken, such as data/color; default: all'),
+  leaveOut: z.string().max(4096).optional().describe('Folder whose images are left out'),
+  splitLevel: z
+    .int()
+    .min(0)
+    .max(32)
+    .optional()
+    .describe(
+      'Level of the folders that name the splits, from 1; 0: none; default: that of folders named train, test and so on',
+    ),
+  classLevel: positiveInt
+    .max(32)
+    .optional()
+    .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
+  table: z.string().max(4096).optional().describe('Table of images and labels, where there are several'),
+  imageColumn: z.string().max(1000).optional().describe('Column or array with images'),
+  labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),
+  textColumn: z.string().max(1000).optional().describe('Column, field or array with text or tokens'),
   tokenizer: userPath(['bytes', 'bpe'])
     .optional()
     .describe(
       'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text, else bytes',
     ),
   vocabulary: positiveInt.max(1_000_000).optional().describe('Size of the vocabulary that bpe trains; default: 4096'),
-  dtype: z.enum(['uint16', 'uint32']).optional().describe('Type of the tokens in .bin files; default: uint16'),
+  dtype: z
+    .enum(['uint8', 'uint16', 'uint32', 'int32', 'int64'])
+    .optional()
+    .describe('Type of tokens without a header; default: what their bytes look like'),
 });
 export type ImportOptions = z.infer<typeof importOptions>;
 
@@ -142,10 +180,22 @@ export const textFound = z.object({
   kind: z.literal('tokens'),
   documents: z.number(),
   characters: z.number(),
-  /** bytes, the name of a tokenizer.json, or `bpe`; `tokens` where the files are tokens already. */
+  /** bytes, the name of a tokenizer.json, or `bpe`; `tokens` where the files are tokens already and no tokenizer of theirs is known. */
   tokenizer: z.string(),
   vocabulary: z.number(),
 });
+
+/** Files, or samples and columns in files that hold many, with what becomes of them. The lines of files count each file once. */
+export const accountLine = z.object({
+  unit: z.enum(['files', 'samples', 'columns']),
+  used: z.boolean(),
+  /** As what, or why not: "training images", "hidden". */
+  what: z.string(),
+  count: z.number(),
+  /** The first of them. */
+  examples: z.array(z.string()),
+});
+export type AccountLine = z.infer<typeof accountLine>;
 
 export const verdict = z.object({
   paths: z.array(z.string()),
@@ -165,10 +215,12 @@ export const verdict = z.object({
   /** Bytes that the import will take on the disk, estimated. */
   bytes: z.number(),
   content: z.discriminatedUnion('kind', [imagesFound, textFound]).nullable(),
-  /** Columns of a table, to choose from. */
+  /** Columns of a table, or arrays, to choose from. */
   columns: z.array(z.string()),
   problems: z.array(problem),
   previews: z.array(preview),
+  /** Empty where nothing could be opened. */
+  account: z.array(accountLine),
   /** The options with what was inferred filled in. */
   options: importOptions,
   seconds: z.number().describe('that the inspection took'),

@@ -75,8 +75,8 @@ describe('import of tokens', () => {
     ],
     [
       'another type',
-      { 'a.npy': npy('<i8', 1, new Uint8Array(8)) },
-      'FILES/a.npy holds <i8 of 1 axes, expected uint16 or uint32 tokens of one axis',
+      { 'a.npy': npy('<f8', 1, new Uint8Array(8)) },
+      'FILES/a.npy holds <f8 of 1 axes, expected whole numbers as tokens',
     ],
   ])('refuses %s and leaves nothing', async (_, files, message) => {
     for (const [name, content] of Object.entries(files)) await file(name, content);

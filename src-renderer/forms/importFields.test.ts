@@ -19,13 +19,15 @@ test('each option is offered for some format, with what the schema says of it', 
 test('what a control holds becomes the value of its option, or an error', () => {
   const valueOf = (key: string, text: string) =>
     optionValue(
-      [...optionFields('idx'), ...optionFields('text')].find((field) => field.key === key)!,
+      [...optionFields('image-arrays'), ...optionFields('text')].find((field) => field.key === key)!,
       text,
     );
   expect(valueOf('channels', '3')).toBe(3);
   expect(valueOf('size', ' 64 ')).toBe(64);
   expect(valueOf('size', '')).toBeUndefined();
   expect(valueOf('tokenizer', '12')).toBe('12');
+  expect(valueOf('range', '-1000:400')).toBe('-1000:400');
+  expect(valueOf('range', '4095')).toBeInstanceOf(Error);
   expect(valueOf('validation', '1.5')).toBeInstanceOf(Error);
   expect(valueOf('seed', 'many')).toBeInstanceOf(Error);
 });

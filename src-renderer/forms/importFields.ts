@@ -16,12 +16,20 @@ export interface OptionField {
 const labels: Record<OptionKey, string> = {
   as: 'Read as',
   skip: 'Leave out what cannot be read',
+  keepCut: 'Keep images that were cut off',
   validation: 'Validation share',
   seed: 'Seed of the split',
   storage: 'Kept as',
   size: 'Image size',
   resize: 'Other sizes are',
   channels: 'Channels',
+  range: 'Black and white',
+  order: 'Order of a row',
+  folder: 'Only this folder',
+  leaveOut: 'Without this folder',
+  splitLevel: 'Folders of splits',
+  classLevel: 'Folders of classes',
+  table: 'Table',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
   textColumn: 'Column of text',
@@ -32,17 +40,19 @@ const labels: Record<OptionKey, string> = {
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
 const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
+const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
 const relevant: Record<DatasetFormat, OptionKey[]> = {
   idx: ofImages,
   cifar: ofImages,
-  'image-folder': ofImages,
-  'image-arrays': ofImages,
-  'image-table': [...ofImages, ...columns],
-  'image-parquet': [...ofImages, ...columns],
+  'image-folder': [...ofFiles, ...folders],
+  'image-arrays': [...ofImages, 'range', 'order', ...columns],
+  'image-table': [...ofFiles, 'table', ...columns],
+  'image-parquet': [...ofFiles, ...columns],
   text: ['textColumn', 'tokenizer', 'vocabulary'],
-  tokens: ['dtype'],
+  tokens: ['dtype', 'textColumn'],
 };
 
 /** Those that change something for this format; where none was recognised, the choice of one. */

@@ -32,6 +32,7 @@ function verdictOf(paths: string[], changes: Partial<Verdict> = {}): Verdict {
     columns: [],
     problems: [],
     previews: [],
+    account: [],
     options: {},
     seconds: 0.01,
     ...changes,

@@ -53,6 +53,25 @@ def idx_files():
         yield f"{name}-labels-idx1-ubyte", idx(labels(samples))
 
 
+def arrays_of_kinds(images):
+    names = np.array(CLASSES)[labels(TRAIN)]
+    kinds = {"text": names, "bytes": names.astype("S"), "object": names.astype(object), "half": labels(TRAIN).astype(np.float16), "one_hot": np.eye(3)[labels(TRAIN)]}
+    np.savez_compressed(here / "arrays-kinds.npz", images=(images / 255).astype(np.float16), **{f"{kind}_labels": array for kind, array in kinds.items()})
+
+
+def nanogpt(text):
+    # As data/shakespeare_char/prepare.py of nanoGPT writes it.
+    chars = sorted(set(text))
+    stoi, itos = {ch: i for i, ch in enumerate(chars)}, {i: ch for i, ch in enumerate(chars)}
+    folder = here / "nanogpt"
+    folder.mkdir()
+    cut = int(len(text) * 0.9)
+    for name, part in (("train", text[:cut]), ("val", text[cut:])):
+        np.array([stoi[ch] for ch in part], dtype=np.uint16).tofile(folder / f"{name}.bin")
+    with open(folder / "meta.pkl", "wb") as out:
+        pickle.dump({"vocab_size": len(chars), "itos": itos, "stoi": stoi}, out)
+
+
 def write_zip(name, files):
     with zipfile.ZipFile(here / name, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files:
@@ -138,6 +157,7 @@ def main():
     (here / "arrays-float").mkdir()
     np.save(here / "arrays-float" / "train_images.npy", (stack(TRAIN).transpose(0, 3, 1, 2) / 255).astype(np.float32))
     np.save(here / "arrays-float" / "train_labels.npy", labels(TRAIN).astype(np.int32)[:, None])
+    arrays_of_kinds(stack(TRAIN))
     (here / "hugging-face").mkdir()
     hugging_face("train-00000-of-00002.parquet", half[0], row_group_size=4)
     hugging_face("train-00001-of-00002.parquet", half[1], compression="zstd")
@@ -173,6 +193,7 @@ def main():
     tokens = np.arange(200, dtype=np.uint16) * 7 % 90
     np.save(here / "tokens.npy", tokens)
     tokens.tofile(here / "tokens.bin")
+    nanogpt("a bad cafe, a cab\n" * 12)
 
 
 main()

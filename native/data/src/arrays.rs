@@ -1,24 +1,35 @@
-//! Images and labels as NumPy arrays: .npy files, or the members of an .npz, named for their split (`x_train`, `y_test`, `train_images`).
+//! Images and labels as NumPy arrays: .npy files, or the members of an .npz, which lie in a folder of its name. What belongs together, and
+//! which split it is of, the names tell (`x_train`, `test/labels`); of several arrays that may be the images or the labels the usual names
+//! come first, and where none is usual it is asked.
 //!
-//! Images: [n,H,W], [n,H,W,C] or [n,C,H,W] with C of 1 or 3; bytes, 16-bit integers (scaled down), or floats from 0 to 1 or 0 to 255.
-//! Labels: integers [n] or [n,1].
+//! Images: [n,H,W], [n,H,W,C] or [n,C,H,W] with C of 1 or 3, or rows of a square image each; of any numbers, brought to bytes by their
+//! range. Labels: [n], [n,1], or one-hot [n,classes].
 
 use std::io::Read;
 
+use crate::account::Account;
+use crate::array_labels::{self, Labels};
+use crate::array_name::{ArrayName, IMAGES, LABELS};
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, place_among, splits_of};
+use crate::images::{Content, Hand, ImageSet, Named, Raw, place_among, splits_of};
 use crate::npy::Header;
-use crate::options::Options;
+use crate::options::{Options, Order};
+use crate::pixel_range::{self, PixelRange};
 use crate::pixels::Pixels;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree, read_fully};
 
+/// Rows of fewer pixels are rather numbers of another kind.
+const LEAST_ROW: usize = 64;
+
 struct Part {
     entry: usize,
+    labels: usize,
     header: Header,
     layout: Layout,
-    /// What an element is multiplied with to run from 0 to 255.
-    scale: f64,
+    range: PixelRange,
+    /// Rows with values that are no numbers, and how many there are in each.
+    bad: Vec<(usize, usize)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,82 +43,320 @@ struct Arrays {
     parts: Vec<Part>,
 }
 
-fn layout(header: &Header) -> Option<Layout> {
+/// An array among the files.
+struct Array<'a> {
+    at: usize,
+    entry: &'a Entry,
+    header: &'a Header,
+    name: ArrayName,
+}
+
+fn layout(header: &Header, options: &Options) -> Option<Layout> {
+    let planes = |shape: [usize; 3]| Some(Layout { shape, planes: true });
     match header.shape[..] {
         [_, height, width] if height > 1 && width > 1 => Some(Layout { shape: [1, height, width], planes: false }),
         [_, height, width, channels @ (1 | 3)] => Some(Layout { shape: [channels, height, width], planes: false }),
-        [_, channels @ (1 | 3), height, width] => Some(Layout { shape: [channels, height, width], planes: true }),
+        [_, channels @ (1 | 3), height, width] => planes([channels, height, width]),
+        [_, pixels] => match row_of(pixels)? {
+            (1, side) => planes([1, side, side]),
+            (channels, side) => Some(Layout { shape: [channels, side, side], planes: options.order == Some(Order::Planes) }),
+        },
         _ => None,
     }
 }
 
-fn is_labels(header: &Header) -> bool {
-    matches!(header.shape[..], [_] | [_, 1]) && header.is_integer()
+/// Channels and side of a square image whose pixels are a row.
+fn row_of(pixels: usize) -> Option<(usize, usize)> {
+    let square = |channels: usize| {
+        let side = (pixels / channels).isqrt();
+        (side * side * channels == pixels).then_some((channels, side))
+    };
+    if pixels < LEAST_ROW { None } else { square(1).or_else(|| square(3)) }
 }
 
-pub fn fits(what: &[What]) -> bool {
-    what.iter().any(|what| matches!(what, What::Npy(header) if header.shape.len() >= 3))
+/// An array of rows is of images where it is called so or holds bytes, and labels lie beside it.
+fn is_images(array: &Array, arrays: &[Array]) -> bool {
+    match array.header.shape[..] {
+        [_, _, _, ..] => true,
+        [count, pixels] => {
+            let is_row = array.header.is_number() && row_of(pixels).is_some();
+            let is_called = array.name.rank(&IMAGES).is_some() || array.header.descr.ends_with("u1");
+            let has_labels = |other: &Array| array_labels::can_be(other.header, count) && other.name.rank(&LABELS).is_some();
+            is_row && is_called && arrays.iter().any(has_labels)
+        }
+        _ => false,
+    }
 }
 
-pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
-    let headers: Vec<(usize, &Header)> =
-        what.iter().enumerate().filter_map(|(at, what)| if let What::Npy(header) = what { Some((at, header)) } else { None }).collect();
-    let (mut parts, mut labels, mut named): (Vec<Part>, Vec<u32>, Vec<Option<Named>>) = Default::default();
-    for &(at, header) in headers.iter().filter(|(_, header)| header.shape.len() >= 3) {
-        let entry = &tree.entries[at];
-        let part = open_images(tree, entry, at, header)?;
-        if let Some(first) = parts.first()
-            && first.layout.shape != part.layout.shape
+fn arrays<'a>(tree: &'a Tree, what: &'a [What]) -> Vec<Array<'a>> {
+    let array = |(at, what): (usize, &'a What)| match what {
+        What::Npy(header) => {
+            let entry = &tree.entries[at];
+            Some(Array { at, entry, header, name: ArrayName::of(entry) })
+        }
+        _ => None,
+    };
+    what.iter().enumerate().filter_map(array).collect()
+}
+
+pub fn fits(tree: &Tree, what: &[What]) -> bool {
+    let arrays = arrays(tree, what);
+    arrays.iter().any(|array| is_images(array, &arrays))
+}
+
+pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
+    let arrays = arrays(tree, what);
+    let images = choose_images(tree, &arrays, options)?;
+    let (mut parts, mut labels, mut named, mut used) = (Vec::new(), Vec::new(), Vec::<Option<Named>>::new(), Vec::new());
+    let mut problems = Vec::new();
+    for array in &images {
+        let mut part = open_images(tree, array, options)?;
+        if let Some(first) = parts.first().map(|part: &Part| part.layout)
+            && first.shape != part.layout.shape
         {
-            let (file, [c, h, w], [c0, h0, w0]) = (tree.display(entry), part.layout.shape, first.layout.shape);
+            let (file, [c, h, w], [c0, h0, w0]) = (tree.display(array.entry), part.layout.shape, first.shape);
             return refuse(
                 "different-sizes",
                 format!("{file} has images of {c} x {h} x {w}, others are {c0} x {h0} x {w0}"),
                 Place::file(file),
             );
         }
-        let partner = partner(tree, entry, header.shape[0], &headers).ok_or_else(|| no_labels(tree, entry, header, &headers))?;
-        labels.extend(read_labels(tree, &tree.entries[partner.0], partner.1)?);
-        named.resize(labels.len(), named_split(entry.stem()));
+        let partner = choose_labels(tree, array, &arrays, options)?;
+        part.labels = partner.at;
+        check_length(tree, partner.entry, partner.header)?;
+        labels.push(array_labels::read(tree, partner.entry, partner.header)?);
+        named.resize(named.len() + array.header.shape[0], array.name.split);
+        used.extend([array.at, partner.at]);
         parts.push(part);
     }
-    let classes = labels.iter().filter(|label| **label != NO_LABEL).max().map_or(0, |label| *label as usize + 1);
-    let mut problems = Vec::new();
+    let rows: Vec<(usize, usize)> = parts.iter().map(|part| (part.entry, part.header.shape[0])).collect();
+    let (class_names, labels) = classes(tree, labels, &used, &rows)?;
+    ranges(tree, &mut parts, options, &mut problems)?;
+    report_rows(tree, &parts, &mut problems);
+    report_unused(tree, &arrays, &used, &mut problems);
     let splits = splits_of(&named, &mut problems);
+    let columns = columns(&arrays);
     let content: Box<dyn Content> = Box::new(Arrays { parts });
-    Ok(ImageSet { class_names: numbered(classes), labels, splits, content, columns: Vec::new(), problems })
+    Ok(ImageSet { class_names, labels, splits, content, columns, problems })
 }
 
-fn open_images(tree: &Tree, entry: &Entry, at: usize, header: &Header) -> Result<Part> {
+/// Names that may be chosen, each once.
+fn columns(arrays: &[Array]) -> Vec<String> {
+    let mut columns: Vec<String> = arrays.iter().map(|array| array.name.column.clone()).collect();
+    columns.sort();
+    columns.dedup();
+    columns
+}
+
+/// Labels lie at the rows of the second of each pair of arrays that are used.
+fn classes(tree: &Tree, labels: Vec<Labels>, used: &[usize], rows: &[(usize, usize)]) -> Result<(Vec<String>, Vec<u32>)> {
+    let partners = used.iter().skip(1).step_by(2).zip(rows).map(|(&at, (_, count))| (at, *count));
+    array_labels::classes(labels, &|row| place_among(tree, partners.clone(), row))
+}
+
+/// Those that are chosen, or of the likeliest name; of all splits.
+fn choose_images<'a, 'b>(tree: &Tree, arrays: &'b [Array<'a>], options: &Options) -> Result<Vec<&'b Array<'a>>> {
+    let mut images: Vec<&Array> = arrays.iter().filter(|array| is_images(array, arrays)).collect();
+    if let Some(chosen) = &options.image_column {
+        images.retain(|array| array.name.is_called(array.entry, chosen));
+        if images.is_empty() {
+            return Err(no_array(arrays, "images", chosen));
+        }
+        return Ok(images);
+    }
+    let best = images.iter().filter_map(|array| array.name.rank(&IMAGES)).min();
+    if let Some(best) = best {
+        // `x_train` and `images_test` are of one dataset: names of one split stand for each other only within it.
+        let splits: Vec<(Option<Named>, usize)> =
+            images.iter().filter_map(|array| Some((array.name.split, array.name.rank(&IMAGES)?))).collect();
+        let best_of = |split| splits.iter().filter(|(other, _)| *other == split).map(|(_, rank)| *rank).min().unwrap_or(best);
+        images.retain(|array| array.name.rank(&IMAGES) == Some(best_of(array.name.split)));
+    }
+    // Arrays that share labels are different views of the same images.
+    let several: Vec<&&Array> = images
+        .iter()
+        .filter(|array| {
+            images.iter().any(|other| {
+                other.at != array.at
+                    && other.name.split == array.name.split
+                    && other.entry.folder() == array.entry.folder()
+                    && other.name.column != array.name.column
+            })
+        })
+        .collect();
+    if several.is_empty() {
+        return Ok(images);
+    }
+    let mut names: Vec<&String> = several.iter().map(|array| &array.name.column).collect();
+    names.sort();
+    names.dedup();
+    let shown: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    let sentence = format!("several arrays may be the images: {}; choose one", shown.join(", "));
+    let problem =
+        several.iter().take(20).fold(Problem::error("which-images", sentence), |problem, array| problem.at(tree.place(array.entry)));
+    let offer = |problem: Problem, name: &String| {
+        problem.with("choose", format!("Take {name}"), Options { image_column: Some(name.clone()), ..Options::default() })
+    };
+    Err(shown.iter().take(12).fold(problem, offer).into())
+}
+
+fn no_array(arrays: &[Array], of: &str, chosen: &str) -> Error {
+    let sentence = format!("there is no array {chosen} of {of}; there are {}", columns(arrays).join(", "));
+    Problem::error("no-array", sentence).into()
+}
+
+/// Of the arrays with as many rows in the same split: that which is chosen, then by name, where only one has it.
+fn choose_labels<'a, 'b>(tree: &Tree, images: &Array, arrays: &'b [Array<'a>], options: &Options) -> Result<&'b Array<'a>> {
+    let count = images.header.shape[0];
+    let near = |array: &&Array| {
+        array.at != images.at
+            && array.name.split == images.name.split
+            && (array.entry.folder() == images.entry.folder() || array.name.belongs_to(&images.name))
+    };
+    let fits = |array: &&Array| array_labels::can_be(array.header, count) || array_labels::can_be_one_hot(array.header, count);
+    if let Some(chosen) = &options.label_column {
+        let found = arrays.iter().filter(near).find(|array| fits(array) && array.name.is_called(array.entry, chosen));
+        return found.ok_or_else(|| no_array(arrays, &format!("{count} labels"), chosen));
+    }
+    // An array of the best name and another length is a mistake of which the next best knows nothing.
+    let named = |array: &&Array| matches!(array.header.shape.len(), 1 | 2) && array.name.rank(&LABELS[..5]).is_some();
+    let exact: Vec<&Array> = arrays.iter().filter(near).filter(named).filter(|array| array.name.belongs_to(&images.name)).collect();
+    if let (Some(other), false) = (exact.iter().min_by_key(|array| array.name.rank(&LABELS)), exact.iter().any(fits)) {
+        return Err(mismatched(tree, images, other));
+    }
+    let rank = |array: &Array| (!array.name.belongs_to(&images.name), array.name.rank(&LABELS).unwrap_or(usize::MAX));
+    let mut found: Vec<&Array> = arrays.iter().filter(near).filter(|array| fits(array) && array.name.rank(&LABELS).is_some()).collect();
+    if found.is_empty() {
+        let is_plain = |array: &&Array| array_labels::can_be(array.header, count) && !array.header.descr.contains('f');
+        found = arrays.iter().filter(near).filter(is_plain).collect();
+    }
+    let Some(best) = found.iter().map(|array| rank(array)).min() else { return Err(no_labels(tree, images, arrays)) };
+    let several = found.iter().filter(|array| rank(array) == best).count() > 1;
+    if !several {
+        return found.into_iter().find(|array| rank(array) == best).ok_or_else(|| no_labels(tree, images, arrays));
+    }
+    found.sort_by_key(|array| rank(array));
+    let names: Vec<&str> = found.iter().map(|array| array.name.column.as_str()).collect();
+    let sentence = format!("several arrays may be the labels of {}: {}; choose one", tree.display(images.entry), names.join(", "));
+    let problem =
+        found.iter().take(20).fold(Problem::error("which-labels", sentence), |problem, array| problem.at(tree.place(array.entry)));
+    Err(names.iter().take(12).fold(problem, |problem, name| offer_labels(problem, name)).into())
+}
+
+fn offer_labels(problem: Problem, name: &str) -> Problem {
+    problem.with("choose", format!("Take {name} as the labels"), Options { label_column: Some(name.to_owned()), ..Options::default() })
+}
+
+fn mismatched(tree: &Tree, images: &Array, labels: &Array) -> Error {
+    let (file, other) = (tree.display(images.entry), tree.display(labels.entry));
+    let (count, rows) = (images.header.shape[0], labels.header.shape[0]);
+    let (code, sentence) = match rows == count {
+        false => ("mismatched-counts", format!("{file} has {count} images, but {other} has {rows} labels")),
+        true => {
+            let Header { shape, descr, .. } = labels.header;
+            ("bad-label", format!("{other} has the shape {shape:?} of {descr}; labels are one number or text per image, or one-hot rows"))
+        }
+    };
+    Problem::error(code, sentence).at(Place::file(file)).into()
+}
+
+fn no_labels(tree: &Tree, images: &Array, arrays: &[Array]) -> Error {
+    let is_labels =
+        |array: &&Array| array.entry.folder() == images.entry.folder() && array_labels::can_be(array.header, array.header.count());
+    if let Some(other) = arrays.iter().find(|array| is_labels(array) && array.name.split == images.name.split) {
+        return mismatched(tree, images, other);
+    }
+    let (file, count) = (tree.display(images.entry), images.header.shape[0]);
+    let sentence = format!("{file} has {count} images, but no array of as many labels lies beside it");
+    Problem::error("no-labels", sentence).at(Place::file(file)).into()
+}
+
+fn open_images(tree: &Tree, array: &Array, options: &Options) -> Result<Part> {
+    let Array { at, entry, header, .. } = array;
     let file = tree.display(entry);
     let refused = |code, sentence: String| refuse(code, sentence, Place::file(file.clone()));
-    let Some(layout) = layout(header) else {
-        return refused(
-            "bad-shape",
-            format!("{file} has the shape {:?}; images are [n,H,W], [n,H,W,C] or [n,C,H,W] with 1 or 3 channels", header.shape),
-        );
+    let Some(layout) = layout(header, options) else {
+        let sentence = format!("{file} has the shape {:?}; images are [n,H,W], [n,H,W,C] or [n,C,H,W] with 1 or 3 channels", header.shape);
+        return refused("bad-shape", sentence);
     };
     if header.fortran {
         return refused("fortran-order", format!("{file} is in Fortran order; save numpy.ascontiguousarray of it"));
     }
-    if header.element() == 0 {
+    if !header.is_number() {
         return refused("bad-type", format!("{file} holds elements of type {}, which are no numbers", header.descr));
     }
     check_length(tree, entry, header)?;
     if header.shape[0] == 0 {
         return refused("empty-file", format!("{file} holds no images"));
     }
-    let scale = match header.descr.get(1..) {
-        Some("u1" | "i1") => 1.0,
-        Some("b1") => 255.0,
-        Some("u2" | "i2") => 1.0 / 257.0,
-        _ => scale_of_range(tree, entry, header)?,
+    if header.shape.len() == 2 && layout.shape[0] == 3 && options.order.is_none() {
+        let side = layout.shape[1];
+        let sentence = format!(
+            "{file} has rows of {} values, colour images of {side} x {side}; say whether a row is one plane per channel or one pixel after the other",
+            header.shape[1]
+        );
+        let order = |order| Options { order: Some(order), ..Options::default() };
+        let problem = Problem::error("which-order", sentence).at(Place::file(file));
+        let problem = problem.with("choose", "Plane after plane, as CIFAR has them", order(Order::Planes));
+        return Err(problem.with("choose", "Pixel after pixel", order(Order::Pixels)).into());
+    }
+    Ok(Part { entry: *at, labels: *at, header: (*header).clone(), layout, range: PixelRange::default(), bad: Vec::new() })
+}
+
+/// One range for all arrays of a type: what is black in training is black in validation.
+fn ranges(tree: &Tree, parts: &mut [Part], options: &Options, problems: &mut Vec<Problem>) -> Result<()> {
+    let mut types: Vec<String> = parts.iter().map(|part| part.header.descr.clone()).collect();
+    types.sort();
+    types.dedup();
+    for descr in types.iter().filter(|descr| !descr.ends_with("u1")) {
+        let mut survey = pixel_range::Survey::default();
+        for part in parts.iter_mut().filter(|part| part.header.descr == *descr) {
+            let bad = survey.add(tree, &tree.entries[part.entry], &part.header)?;
+            part.bad = bad;
+        }
+        let first = parts.iter().find(|part| part.header.descr == *descr).map_or(0, |part| part.entry);
+        let range = survey.range(tree, &tree.entries[first], options, problems)?;
+        parts.iter_mut().filter(|part| part.header.descr == *descr).for_each(|part| part.range = range);
+    }
+    Ok(())
+}
+
+fn report_rows(tree: &Tree, parts: &[Part], problems: &mut Vec<Problem>) {
+    let rows = parts.iter().filter(|part| part.header.shape.len() == 2);
+    let mut rows = rows.peekable();
+    let Some(first) = rows.peek() else { return };
+    let [channels, height, width] = first.layout.shape;
+    let sentence = format!("rows of {} values are taken as images of {channels} x {height} x {width}", first.header.shape[1]);
+    problems.push(rows.fold(Problem::note("flat-rows", sentence), |problem, part| problem.at(tree.place(&tree.entries[part.entry]))));
+}
+
+fn report_unused(tree: &Tree, arrays: &[Array], used: &[usize], problems: &mut Vec<Problem>) {
+    let unused: Vec<&Array> = arrays.iter().filter(|array| !used.contains(&array.at)).collect();
+    if unused.is_empty() {
+        return;
+    }
+    let mut names: Vec<&str> = unused.iter().map(|array| array.name.column.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let sentence = format!("not used: {} ({})", names.join(", "), counted(unused.len(), "array"));
+    let problem = Problem::note("unused-arrays", sentence).counted(unused.len() as u64);
+    let problem = unused.iter().take(20).fold(problem, |problem, array| problem.at(tree.place(array.entry)));
+    let counts: Vec<usize> = arrays.iter().filter(|array| used.contains(&array.at)).map(|array| array.header.shape[0]).collect();
+    let may_be = |name: &&&str| {
+        unused.iter().any(|array| array.name.column == **name && counts.iter().any(|&count| array_labels::can_be(array.header, count)))
     };
-    Ok(Part { entry: at, header: header.clone(), layout, scale })
+    problems.push(names.iter().filter(may_be).take(6).fold(problem, |problem, name| offer_labels(problem, name)));
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The elements must end the file.
 fn check_length(tree: &Tree, entry: &Entry, header: &Header) -> Result<()> {
+    if header.is_objects() {
+        return Ok(());
+    }
     let expected = (header.start + header.bytes().unwrap_or(usize::MAX)) as u64;
     let found = tree.size(entry);
     // The size of a compressed file is that of its content only in archives.
@@ -119,63 +368,16 @@ fn check_length(tree: &Tree, entry: &Entry, header: &Header) -> Result<()> {
     refuse("truncated-file", sentence, Place { offset: Some(found.min(expected)), ..Place::file(file) })
 }
 
-/// Floats and wide integers, judged by the first thousand images.
-fn scale_of_range(tree: &Tree, entry: &Entry, header: &Header) -> Result<f64> {
-    let sample: usize = header.shape[1..].iter().product::<usize>() * header.element();
-    let head = tree.head(entry, header.start + sample.saturating_mul(header.shape[0].min(1000)).min(64 << 20))?;
-    let (least, most) =
-        header.numbers(&head[header.start.min(head.len())..]).fold((f64::MAX, f64::MIN), |(least, most), x| (least.min(x), most.max(x)));
-    if least >= 0.0 && most <= 1.0 && !header.is_integer() {
-        Ok(255.0)
-    } else if least >= 0.0 && most <= 255.0 {
-        Ok(1.0)
-    } else {
-        let file = tree.display(entry);
-        let sentence = format!("{file} has values from {least} to {most}; pixels are 0 to 1 or 0 to 255, so undo the normalisation first");
-        refuse("bad-range", sentence, Place::file(file))
-    }
-}
-
-/// Labels in the same folder and of the same split with as many elements.
-fn partner<'a>(tree: &Tree, images: &Entry, count: usize, headers: &[(usize, &'a Header)]) -> Option<(usize, &'a Header)> {
-    let split = named_split(images.stem());
-    let fits = |(at, header): &&(usize, &Header)| {
-        let entry = &tree.entries[*at];
-        is_labels(header) && header.shape[0] == count && entry.folder() == images.folder() && named_split(entry.stem()) == split
-    };
-    headers.iter().find(fits).copied()
-}
-
-fn no_labels(tree: &Tree, entry: &Entry, header: &Header, headers: &[(usize, &Header)]) -> Error {
-    let file = tree.display(entry);
-    let other = headers.iter().find(|(at, labels)| is_labels(labels) && tree.entries[*at].folder() == entry.folder());
-    let (code, sentence) = match other {
-        Some((at, labels)) => {
-            let other = tree.display(&tree.entries[*at]);
-            ("mismatched-counts", format!("{file} has {} images, but {other} has {} labels", header.shape[0], labels.shape[0]))
-        }
-        None => ("no-labels", format!("{file} has {} images, but no array of as many integer labels lies beside it", header.shape[0])),
-    };
-    Problem::error(code, sentence).at(Place::file(file)).into()
-}
-
-fn read_labels(tree: &Tree, entry: &Entry, header: &Header) -> Result<Vec<u32>> {
-    check_length(tree, entry, header)?;
-    let bytes = tree.read_all(entry, header.start + header.bytes().unwrap_or(0))?;
-    let label = |(row, x): (usize, f64)| {
-        if x == -1.0 {
-            Ok(NO_LABEL)
-        } else if (0.0..100_000.0).contains(&x) {
-            Ok(x as u32)
-        } else {
-            let file = tree.display(entry);
-            refuse("bad-label", format!("{file} has the label {x} at row {row}; labels are class numbers from 0"), Place::row(file, row))
-        }
-    };
-    header.numbers(bytes.get(header.start..).unwrap_or_default()).enumerate().map(label).collect()
-}
-
 impl Content for Arrays {
+    fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        for part in &self.parts {
+            account.use_as(tree, part.entry, "arrays of images");
+            account.use_as(tree, part.labels, "arrays of labels");
+        }
+        account
+    }
+
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let mut before = 0;
         for part in &self.parts {
@@ -196,7 +398,7 @@ impl Content for Arrays {
                         let file = tree.display(entry);
                         return refuse("truncated-file", format!("{file} ends within image {row}"), Place::row(file, row));
                     }
-                    hand(Raw::Pixels(part.image(&bytes)))?;
+                    hand(part.image(&bytes))?;
                 }
                 Ok(())
             })?;
@@ -211,15 +413,30 @@ impl Content for Arrays {
     fn shape(&self) -> Option<[usize; 3]> {
         self.parts.first().map(|part| part.layout.shape)
     }
+
+    fn unreadable(&self) -> Vec<(usize, String)> {
+        let mut before = 0;
+        let mut found = Vec::new();
+        for part in &self.parts {
+            found.extend(part.bad.iter().map(|(row, count)| (before + row, pixel_range::not_finite(*count))));
+            before += part.header.shape[0];
+        }
+        found
+    }
 }
 
 impl Part {
-    fn image(&self, bytes: &[u8]) -> Pixels {
+    fn image(&self, bytes: &[u8]) -> Raw {
         let [channels, height, width] = self.layout.shape;
-        let data: Vec<u8> = match self.header.descr.get(1..) {
+        let data = match self.header.descr.get(1..) {
             Some("u1") => bytes.to_vec(),
-            _ => self.header.numbers(bytes).map(|x| (x * self.scale).round() as u8).collect(),
+            _ => match self.range.bytes(self.header.numbers(bytes)) {
+                Ok(data) => data,
+                Err(why) => return Raw::Bad(why),
+            },
         };
-        if self.layout.planes { Pixels::from_planes(channels, height, width, &data) } else { Pixels { height, width, channels, data } }
+        let pixels =
+            if self.layout.planes { Pixels::from_planes(channels, height, width, &data) } else { Pixels { height, width, channels, data } };
+        Raw::Pixels(pixels)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Read;
 
+use crate::account::Account;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Content, Hand, ImageSet, Named, Raw, named_split, numbered, place_among, splits_of};
 use crate::options::Options;
@@ -27,6 +28,8 @@ struct Part {
 
 struct Cifar {
     parts: Vec<Part>,
+    /// Entry with the names of the classes.
+    named_in: Option<usize>,
 }
 
 pub fn fits(tree: &Tree, what: &[What]) -> bool {
@@ -49,6 +52,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
             found.add_binary(tree, entry, at, bytes)?;
         } else if ["batches.meta.txt", "fine_label_names.txt"].contains(&entry.file_name()) {
             let text = String::from_utf8_lossy(&tree.read_all(entry, 1 << 20)?).into_owned();
+            found.named_in = Some(at);
             found.names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect();
         }
     }
@@ -60,7 +64,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
     let splits = splits_of(&found.named, &mut problems);
     let classes = found.labels.iter().max().map_or(0, |label| *label as usize + 1);
     let class_names = if found.names.len() >= classes { found.names } else { numbered(classes) };
-    let content: Box<dyn Content> = Box::new(Cifar { parts: found.parts });
+    let content: Box<dyn Content> = Box::new(Cifar { parts: found.parts, named_in: found.named_in });
     Ok(ImageSet { class_names, labels: found.labels, splits, content, columns: Vec::new(), problems })
 }
 
@@ -70,6 +74,7 @@ struct Found {
     labels: Vec<u32>,
     named: Vec<Option<Named>>,
     names: Vec<String>,
+    named_in: Option<usize>,
 }
 
 impl Found {
@@ -100,6 +105,7 @@ impl Found {
         let value = load(tree, entry, &bytes)?;
         for key in ["label_names", "fine_label_names"] {
             if let Some(Value::List(names)) = value.get(key, &bytes) {
+                self.named_in = Some(at);
                 self.names = names.iter().filter_map(|name| name.text(&bytes)).collect();
             }
         }
@@ -174,6 +180,13 @@ fn image(data: &[u8]) -> Raw {
 }
 
 impl Content for Cifar {
+    fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        self.parts.iter().for_each(|part| account.use_as(tree, part.entry, "CIFAR batches"));
+        self.named_in.into_iter().for_each(|entry| account.use_as(tree, entry, "names of the classes"));
+        account
+    }
+
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let mut before = 0;
         for part in &self.parts {

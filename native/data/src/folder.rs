@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::account::Account;
 use crate::error::{Place, Problem, Result};
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, splits_of};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, splits_of};
+use crate::layout::{self, Fate, Folders, Layout, class_name};
 use crate::options::Options;
 use crate::sniff::What;
 use crate::tree::Tree;
@@ -13,15 +15,29 @@ use crate::tree::Tree;
 pub struct Files {
     /// Entry of each sample.
     pub entries: Vec<usize>,
+    /// What is to be said of them, and of other files.
+    pub account: Account,
+    /// Of folders: the levels of splits, where there is one, and of classes.
+    pub levels: Option<(Option<usize>, usize)>,
 }
 
 impl Content for Files {
+    fn account(&self, _: &Tree) -> Account {
+        self.account.clone()
+    }
+
     fn stream(&self, _: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         self.entries.iter().skip(from).try_for_each(|&entry| hand(Raw::Entry(entry)))
     }
 
     fn place(&self, tree: &Tree, sample: usize) -> Place {
         tree.place(&tree.entries[self.entries[sample]])
+    }
+
+    fn inferred(&self, options: Options) -> Options {
+        let Some((split, class)) = self.levels else { return options };
+        let number = |level: usize| level as u32 + 1;
+        Options { split_level: Some(split.map_or(0, number)), class_level: Some(number(class)), ..options }
     }
 
     fn entry(&self, sample: usize) -> Option<usize> {
@@ -33,56 +49,75 @@ pub fn fits(what: &[What]) -> bool {
     what.contains(&What::Image)
 }
 
-pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
-    let entries: Vec<usize> = (0..what.len()).filter(|&at| what[at] == What::Image).collect();
-    let paths: Vec<Vec<&str>> = entries.iter().map(|&at| tree.entries[at].name.split('/').collect()).collect();
-    let depth = common_folders(&paths);
-    // The last folder that all share may be the only class.
-    let level = |path: &[&str], at: usize| if at + 1 < path.len() { Some(path[at].to_owned()) } else { None };
-    let first: Vec<Option<String>> = paths.iter().map(|path| level(path, depth)).collect();
-    let has_splits = first.iter().flatten().any(|name| whole_split(name) == Some(Named::Train))
-        && first.iter().all(|name| name.as_deref().is_some_and(|name| whole_split(name).is_some()));
-    let named: Vec<Option<Named>> = match has_splits {
-        true => first.iter().map(|name| name.as_deref().and_then(whole_split)).collect(),
-        false => vec![None; entries.len()],
-    };
-    let class_level = depth + usize::from(has_splits);
-    let mut names: Vec<Option<String>> = paths.iter().map(|path| level(path, class_level)).collect();
-    if names.iter().all(Option::is_none) && depth > 0 && !has_splits && whole_split(paths[0][depth - 1]).is_none() {
-        names = paths.iter().map(|path| Some(path[depth - 1].to_owned())).collect();
+pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
+    let images: Vec<usize> = (0..what.len()).filter(|&at| matches!(what[at], What::Image | What::OtherImage)).collect();
+    let folders: Vec<Folders> = images.iter().map(|&at| folders_of(&tree.entries[at].name)).collect();
+    let Layout { split_level, class_level, fates, mut problems } =
+        layout::read(&folders, options, &|image| tree.place(&tree.entries[images[image]]))?;
+    let mut account = Account::default();
+    let (mut entries, mut classes, mut named, mut other) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (&at, fate) in images.iter().zip(fates) {
+        match fate {
+            Fate::Sample { class, .. } if what[at] == What::OtherImage => other.push((at, class)),
+            Fate::Sample { split, class } => {
+                entries.push(at);
+                classes.push(Some(class));
+                named.push(split);
+            }
+            Fate::Out(why) | Fate::Stray(why) => account.leave_out(tree, at, why),
+        }
     }
-    let mut problems = Vec::new();
-    let class_names = class_names(&names, &named, &mut problems);
-    if class_names.is_empty() {
-        let sentence = format!(
-            "there are {} images, but no folders that name their classes; make a folder per class, or a CSV with a column of file names and one of labels",
-            entries.len()
-        );
-        return Err(Problem::error("no-classes", sentence).at(tree.place(&tree.entries[entries[0]])).into());
-    }
+    let class_names = class_names(&classes, &named, &mut problems);
+    tell_other_images(tree, &other, &class_names, &mut account, &mut problems)?;
     note_empty_folders(tree, &class_names, class_level, &mut problems);
     let numbers: BTreeMap<&str, u32> = class_names.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
     let label = |name: &Option<String>| name.as_deref().and_then(|name| numbers.get(name)).copied().unwrap_or(NO_LABEL);
-    let labels = names.iter().map(label).collect();
+    let labels = classes.iter().map(label).collect();
     let splits = splits_of(&named, &mut problems);
-    let content: Box<dyn Content> = Box::new(Files { entries });
+    let content: Box<dyn Content> = Box::new(Files { entries, account, levels: Some((split_level, class_level)) });
     Ok(ImageSet { class_names, labels, splits, content, columns: Vec::new(), problems })
 }
 
-/// A folder that is called like a split and nothing else: `train`, not `trains`.
-fn whole_split(name: &str) -> Option<Named> {
-    let plain = name.to_lowercase();
-    let known = ["train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"];
-    let base = plain.split(['_', '-', ' ']).next().unwrap_or_default();
-    let rest_is_plain = plain.len() == base.len() || ["set", "images", "data"].iter().any(|word| plain.ends_with(word));
-    (known.contains(&base) && rest_is_plain).then(|| named_split(base)).flatten()
+/// The folders in a name, from the outermost.
+fn folders_of(name: &str) -> Folders<'_> {
+    let mut parts: Vec<&str> = name.split('/').collect();
+    parts.pop();
+    parts
 }
 
-/// Number of leading folders that all images share.
-fn common_folders(paths: &[Vec<&str>]) -> usize {
-    let Some(first) = paths.first() else { return 0 };
-    let shared = |at: usize| paths.iter().all(|path| at + 1 < path.len() && path[at] == first[at]);
-    (0..first.len()).take_while(|&at| shared(at)).count()
+/// Images of kinds that cannot be decoded: how many of which kind and class.
+fn tell_other_images(
+    tree: &Tree,
+    images: &[(usize, String)],
+    class_names: &[String],
+    account: &mut Account,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let (mut kinds, mut classes): (BTreeMap<String, usize>, BTreeMap<&str, usize>) = Default::default();
+    for (at, class) in images {
+        let kind = tree.entries[*at].extension().to_uppercase();
+        account.leave_out(tree, *at, &format!("images of a kind that cannot be read ({kind})"));
+        *kinds.entry(kind).or_default() += 1;
+        *classes.entry(class).or_default() += 1;
+    }
+    if images.is_empty() {
+        return Ok(());
+    }
+    let listed = |counts: Vec<String>| if counts.len() > 6 { format!("{}, ...", counts[..6].join(", ")) } else { counts.join(", ") };
+    let kinds = listed(kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect());
+    let of_class = |(class, count): (&&str, &usize)| {
+        let gone = if class_names.iter().any(|name| name == class) { "" } else { ", which has no others" };
+        format!("{count} of {class}{gone}")
+    };
+    let classes = listed(classes.iter().map(of_class).collect());
+    let sentence = format!("{} images are of kinds that cannot be read ({kinds}): {classes}; save them as PNG or JPEG", images.len());
+    let problem = Problem::error("unsupported-image", sentence).counted(images.len() as u64);
+    let problem = images.iter().take(20).fold(problem, |problem, (at, _)| problem.at(tree.place(&tree.entries[*at])));
+    if class_names.is_empty() {
+        return Err(problem.into());
+    }
+    problems.push(problem.skippable("Leave these images out"));
+    Ok(())
 }
 
 /// Classes of the training images, in order of name. One that only other splits have is reported.
@@ -107,7 +142,7 @@ fn note_empty_folders(tree: &Tree, classes: &[String], level: usize, problems: &
         .iter()
         .filter_map(|folder| {
             let parts: Vec<&str> = folder.split('/').collect();
-            (parts.len() == level + 1).then(|| parts[level]).filter(|name| !classes.iter().any(|class| class == name))
+            (parts.len() == level + 1).then(|| parts[level]).filter(|name| !classes.contains(&class_name(name)))
         })
         .collect();
     if let Some(first) = empty.first() {

@@ -4,6 +4,7 @@
 
 use std::io::Read;
 
+use crate::account::Account;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, place_among, splits_of};
 use crate::options::Options;
@@ -199,6 +200,15 @@ fn wrong_length(tree: &Tree, entry: &Entry, shape: String, expected: usize, foun
 }
 
 impl Content for Idx {
+    fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        for part in &self.parts {
+            account.use_as(tree, part.images, "IDX files of images");
+            account.use_as(tree, part.labels, "IDX files of labels");
+        }
+        account
+    }
+
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let [channels, height, width] = self.shape;
         let size = channels * height * width;

@@ -1,6 +1,7 @@
 //! Parquet files of images as Hugging Face's datasets write them: a column of encoded files (`image.bytes`, or bytes) and one of labels.
 //! Shards are read in the order of their names; `train-00000-of-00002.parquet` tells the split.
 
+use crate::account::Account;
 use crate::error::{Place, Problem, Result, refuse};
 use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, named_split, place_among, splits_of};
 use crate::options::Options;
@@ -15,6 +16,8 @@ struct Shards {
     /// Entry and rows.
     shards: Vec<(usize, usize)>,
     column: String,
+    label: String,
+    columns: Vec<String>,
 }
 
 /// The column whose first values are image files.
@@ -71,7 +74,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     }
     let mut problems = Vec::new();
     let splits = splits_of(&named, &mut problems);
-    let content: Box<dyn Content> = Box::new(Shards { shards, column });
+    let content: Box<dyn Content> = Box::new(Shards { shards, column, label, columns: columns.clone() });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
 }
 
@@ -90,12 +93,19 @@ fn label_column(tree: &Tree, entry: &Entry, columns: &[String], options: &Option
     Err(columns.iter().take(12).fold(Problem::error("no-column", sentence).at(Place::file(file)), offer).into())
 }
 
-/// By the file's name, or that of its folder.
+/// By the file's name, or that of the nearest of its folders.
 pub fn split_of(entry: &Entry) -> Option<Named> {
-    named_split(entry.file_name()).or_else(|| named_split(entry.folder().rsplit('/').next().unwrap_or_default()))
+    entry.name.rsplit('/').find_map(named_split)
 }
 
 impl Content for Shards {
+    fn account(&self, tree: &Tree) -> Account {
+        let mut account = Account::default();
+        self.shards.iter().for_each(|(entry, _)| account.use_as(tree, *entry, "Parquet files of images"));
+        account.columns(&self.columns, &[(&self.column, "images"), (&self.label, "labels")]);
+        account
+    }
+
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let mut before = 0;
         for &(at, rows) in &self.shards {

@@ -1,5 +1,6 @@
 //! A dataset of images as an importer found it: labels, splits and class names in memory, the images themselves as a stream.
 
+use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::options::Options;
 use crate::pixels::Pixels;
@@ -16,6 +17,8 @@ pub enum Raw {
     /// Content of an image file.
     Encoded(Vec<u8>),
     Pixels(Pixels),
+    /// What cannot be read, and why: the end of a sentence.
+    Bad(String),
 }
 
 /// Takes samples; fails when no more are wanted.
@@ -29,6 +32,18 @@ pub trait Content: Send + Sync {
     /// Entry of a sample that is a file of its own.
     fn entry(&self, _sample: usize) -> Option<usize> {
         None
+    }
+    /// Samples that are known to be unreadable, and why.
+    fn unreadable(&self) -> Vec<(usize, String)> {
+        Vec::new()
+    }
+    /// Says what files are used as or left out for, other than those that are a sample each.
+    fn account(&self, _tree: &Tree) -> Account {
+        Account::default()
+    }
+    /// The options with what the files decided.
+    fn inferred(&self, options: Options) -> Options {
+        options
     }
     /// Size of all images, where the files say it once for all.
     fn shape(&self) -> Option<[usize; 3]> {
@@ -96,6 +111,26 @@ impl ImageSet {
         self.splits = sampling::stratified(&self.labels, self.class_names.len(), share, seed);
     }
 
+    /// What becomes of every file; `unreadable` are samples, in order.
+    pub fn account(&self, tree: &Tree, unreadable: &[usize]) -> Account {
+        let mut account = self.content.account(tree);
+        for sample in 0..self.count() {
+            let (used, what) = match self.splits[sample] {
+                _ if unreadable.binary_search(&sample).is_ok() => (false, "images that cannot be read"),
+                _ if self.labels[sample] == NO_LABEL => (false, "images without a label"),
+                Split::Train => (true, "training images"),
+                Split::Test => (true, "validation images"),
+                Split::Unused => (false, "images of a test split beside a validation split"),
+            };
+            match self.content.entry(sample) {
+                Some(entry) if used => account.use_as(tree, entry, what),
+                Some(entry) => account.leave_out(tree, entry, what),
+                None => account.samples(used, what, 1),
+            }
+        }
+        account
+    }
+
     /// Samples per class of a split.
     pub fn per_class(&self, split: Split) -> Vec<u64> {
         let mut counts = vec![0; self.class_names.len()];
@@ -127,17 +162,23 @@ pub enum Named {
     Test,
 }
 
+/// By the words of a name: `seg_train`, `train2017`, `x_test.npy`, `wiki.valid.tokens`; not `trains` or `latest`.
 pub fn named_split(name: &str) -> Option<Named> {
     let name = name.to_lowercase();
-    let word = |word: &str| name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
-    if name.starts_with("train") || word("train") || word("training") {
-        Some(Named::Train)
-    } else if word("val") || word("valid") || word("validation") || word("dev") {
-        Some(Named::Validation)
-    } else if word("test") || word("testing") || word("t10k") || word("eval") || name.starts_with("test") {
-        Some(Named::Test)
-    } else {
-        None
+    if name.contains("t10k") {
+        return Some(Named::Test);
+    }
+    name.split(|c: char| !c.is_alphabetic()).filter_map(split_word).min()
+}
+
+/// `train`, `testing`, `valset`, `trainlabels`.
+fn split_word(word: &str) -> Option<Named> {
+    let plain = ["sets", "set", "data", "images", "imgs", "labels", "x", "y"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+    match plain {
+        "train" | "training" | "trn" | "trainval" => Some(Named::Train),
+        "val" | "valid" | "validation" | "dev" => Some(Named::Validation),
+        "test" | "testing" | "tst" | "eval" => Some(Named::Test),
+        _ => None,
     }
 }
 
@@ -180,6 +221,18 @@ pub fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
     let numbers: std::collections::HashMap<&String, u32> = names.iter().enumerate().map(|(number, name)| (*name, number as u32)).collect();
     let labels = texts.iter().map(|text| text.as_ref().map_or(NO_LABEL, |text| numbers[text])).collect();
     (names.into_iter().cloned().collect(), labels)
+}
+
+/// Values that are nearly all different are no classes.
+pub fn check_classes(class_names: &[String], samples: usize, column: &str) -> Result<()> {
+    if class_names.len() < 20 || 2 * class_names.len() <= samples {
+        return Ok(());
+    }
+    let sentence = format!(
+        "the column {column} has {} different values for {samples} images, too many to be classes; choose the column of labels",
+        class_names.len()
+    );
+    Err(Problem::error("no-classes", sentence).into())
 }
 
 /// A label beyond the classes of training, or one between them that no sample has, as problems.

@@ -96,7 +96,9 @@ pub struct PerClass {
 pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let _lock = store::lock(&spec.target)?;
     let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
-    let found = recognise::open(Tree::open(&spec.paths, scratch)?, &spec.options)?;
+    let tree = Tree::open(&spec.paths, scratch)?;
+    let chosen = recognise::choose(&tree, &spec.options)?;
+    let found = recognise::open(tree, chosen, &spec.options)?;
     if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {
         return Err(problem.clone().into());
     }
@@ -106,7 +108,7 @@ pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let Imported { train, test, content, fingerprint } = match content {
         Content::Images(set) => import_images(spec, &tree, &set, progress, &mut marker, &mut problems)?,
         Content::Text(set) => import_text(spec, &tree, &set, progress, &mut marker)?,
-        Content::Tokens(set) => import_tokens(spec, &tree, &set, progress, &mut marker)?,
+        Content::Tokens(set) => import_tokens(spec, &tree, &set, progress, &mut marker, &mut problems)?,
     };
     drop(tree);
     marker.wait()?;
@@ -348,7 +350,7 @@ fn store_image(
     bytes: &mut Vec<u8>,
     moments: Option<&mut Moments>,
 ) -> std::result::Result<usize, String> {
-    let (pixels, encoded) = to_pixels(tree, raw)?;
+    let (pixels, encoded) = to_pixels(tree, raw, options)?;
     let pixels = pixels.with_channels(plan.channels);
     let before = bytes.len();
     match plan.storage {
@@ -492,7 +494,14 @@ fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progres
     writer.finish(OutcomeContent::Tokens { vocabulary, largest, tokenizer: name })
 }
 
-fn import_tokens(spec: &ImportSpec, tree: &Tree, set: &TokenSet, progress: &Progress, marker: &mut Marker) -> Result<Imported> {
+fn import_tokens(
+    spec: &ImportSpec,
+    tree: &Tree,
+    set: &TokenSet,
+    progress: &Progress,
+    marker: &mut Marker,
+    problems: &mut Vec<Problem>,
+) -> Result<Imported> {
     progress.is_text.store(true, Ordering::Relaxed);
     let bytes = set.kind.bytes() as u64;
     progress.total.store((set.train + set.test) * bytes, Ordering::Relaxed);
@@ -513,7 +522,19 @@ fn import_tokens(spec: &ImportSpec, tree: &Tree, set: &TokenSet, progress: &Prog
         writer.next_batch(marker)
     })?;
     let largest = writer.largest();
-    writer.finish(OutcomeContent::Tokens { vocabulary: u64::from(largest.token) + 1, largest, tokenizer: "tokens".into() })
+    let (tokenizer, vocabulary) = match set.tokenizer(tree, u64::from(largest.token) + 1)? {
+        Ok(Some((name, tokenizer))) => {
+            let json = tokenizer.json().unwrap_or_default();
+            fs::write(spec.target.folder.join("tokenizer.json"), json).map_err(|error| spec.target.failed(&error))?;
+            (name, tokenizer.vocabulary() as u64)
+        }
+        Ok(None) => ("tokens".into(), u64::from(largest.token) + 1),
+        Err(unfit) => {
+            problems.push(unfit);
+            ("tokens".into(), u64::from(largest.token) + 1)
+        }
+    };
+    writer.finish(OutcomeContent::Tokens { vocabulary, largest, tokenizer })
 }
 
 /// Both token files, with the journal.

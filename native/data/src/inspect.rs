@@ -8,6 +8,7 @@ use base64::Engine;
 use sdp_tokenizer::Tokenizer;
 use serde::Serialize;
 
+use crate::account::Line;
 use crate::error::{Error, Problem, Result, Severity};
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
 use crate::import::{ImportSpec, bad_text, choose_tokenizer, too_few_tokens};
@@ -15,6 +16,7 @@ use crate::look::{Look, look, to_pixels};
 use crate::options::{Format, Options, Storage};
 use crate::pixels::Pixels;
 use crate::recognise::{self, Content, Found};
+use crate::sniff::What;
 use crate::store::Target;
 use crate::text::{TextSet, until_enough};
 use crate::tokens::TokenSet;
@@ -47,6 +49,8 @@ pub struct Verdict {
     pub columns: Vec<String>,
     pub problems: Vec<Problem>,
     pub previews: Vec<Preview>,
+    /// Every file, with what becomes of it.
+    pub account: Vec<Line>,
     pub options: Options,
     pub seconds: f64,
 }
@@ -143,9 +147,15 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
     let start = Instant::now();
     let target = Target { folder: scratch.clone(), shown: scratch.clone() };
     let spec = ImportSpec { paths: paths.to_vec(), options: options.clone(), target };
-    let found = Tree::open(paths, Scratch::new(scratch, UNPACKED)).and_then(|tree| recognise::open(tree, options));
-    let verdict = found.and_then(|found| judge(&spec, found)).or_else(|error| match error {
-        Error::Data(problem) => Ok(refused(*problem, options)),
+    let chosen = Tree::open(paths, Scratch::new(scratch, UNPACKED)).and_then(|tree| Ok((recognise::choose(&tree, options)?, tree)));
+    let (mut format, mut alternatives) = (options.format.map(Named::from), Vec::new());
+    let judged = chosen.and_then(|(chosen, tree)| {
+        format = Some(chosen.format.into());
+        alternatives = chosen.alternatives.iter().copied().map(Named::from).collect();
+        judge(&spec, recognise::open(tree, chosen, options)?)
+    });
+    let verdict = judged.or_else(|error| match error {
+        Error::Data(problem) => Ok(Verdict { format, alternatives, ..refused(*problem, options) }),
         other => Err(other),
     });
     verdict.map(|verdict| Verdict { seconds: start.elapsed().as_secs_f64(), ..verdict })
@@ -154,7 +164,7 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
 /// Files that cannot be opened at all.
 fn refused(problem: Problem, options: &Options) -> Verdict {
     Verdict {
-        format: options.format.map(Named::from),
+        format: None,
         alternatives: Vec::new(),
         importable: false,
         exact: false,
@@ -165,13 +175,14 @@ fn refused(problem: Problem, options: &Options) -> Verdict {
         columns: Vec::new(),
         problems: vec![problem],
         previews: Vec::new(),
+        account: Vec::new(),
         options: options.clone(),
         seconds: 0.0,
     }
 }
 
 fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
-    let Found { tree, format, alternatives, content, problems } = found;
+    let Found { tree, format, alternatives, content, what, problems } = found;
     let empty = refused(Problem::note("", ""), &spec.options);
     let base = Verdict {
         format: Some(format.into()),
@@ -182,9 +193,9 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
         ..empty
     };
     let mut verdict = match content {
-        Content::Images(set) => judge_images(spec, &tree, &set, base)?,
-        Content::Text(set) => judge_text(spec, &tree, &set, base)?,
-        Content::Tokens(set) => judge_tokens(&tree, &set, base)?,
+        Content::Images(set) => judge_images(spec, &tree, &what, &set, base)?,
+        Content::Text(set) => Verdict { account: set.account(&tree).close(&tree, &what), ..judge_text(spec, &tree, &set, base)? },
+        Content::Tokens(set) => Verdict { account: set.account(&tree).close(&tree, &what), ..judge_tokens(&tree, &set, base)? },
     };
     recognise::settle(&mut verdict.problems, &spec.options);
     verdict.problems.sort_by_key(|problem| problem.severity as u8);
@@ -192,7 +203,7 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
     Ok(verdict)
 }
 
-fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -> Result<Verdict> {
+fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, base: Verdict) -> Result<Verdict> {
     let Look { plan, sizes, mut problems, exact, looked, unreadable, moments, encoded } = look(tree, set, &spec.options, Some(LOOK))?;
     let (mean, std) = moments.statistics();
     let counts = [Split::Train, Split::Test].map(|split| set.per_class_without(split, &unreadable));
@@ -212,11 +223,12 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
         channels: header.channels,
         count: *count,
     });
+    let account = set.account(tree, &unreadable).close(tree, what);
     let (sizes, unreadable) = (sizes.collect(), unreadable.len());
     let content = Looked::Images { classes, looked, unreadable, sizes, sample, storage: plan.storage, mean, std };
     let mut all = base.problems;
     all.append(&mut problems);
-    let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..base.options };
+    let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..set.content.inferred(base.options) };
     Ok(Verdict {
         exact: base.exact && exact,
         train,
@@ -226,6 +238,7 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, base: Verdict) -
         columns: set.columns.clone(),
         problems: all,
         previews,
+        account,
         options,
         ..base
     })
@@ -237,7 +250,7 @@ fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize
     let end = Instant::now() + LOOK;
     let enough = |shown: &[Preview]| shown.len() >= PREVIEWS || (!shown.is_empty() && Instant::now() > end);
     let show = |at: usize, raw: Raw| -> Option<Preview> {
-        let (pixels, _) = to_pixels(tree, raw).ok()?;
+        let (pixels, _) = to_pixels(tree, raw, &spec.options).ok()?;
         let original = Extent { height: pixels.height, width: pixels.width, channels: pixels.channels };
         let [channels, height, width] = sample;
         let pixels = pixels.with_channels(channels).resized(height, width, spec.options.resizing());
@@ -357,19 +370,33 @@ fn preview_text(tokenizer: &Tokenizer, piece: &crate::text::Piece) -> Result<Pre
 fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
     let mut largest = 0;
     let mut seen = 0;
-    let mut previews = Vec::new();
+    let mut shown: Vec<(String, Vec<u32>)> = Vec::new();
     until_enough(set.chunks(tree, &mut |tokens, _, place| {
-        let shown = tokens.chunks(PREVIEW_TOKENS).take(PREVIEWS - previews.len());
-        for part in shown {
-            let tokens = part.iter().map(|&id| Token { id, text: String::new() }).collect();
-            previews.push(Preview::Text { source: place.file.clone(), tokens });
-        }
+        let parts = tokens.chunks(PREVIEW_TOKENS).take(PREVIEWS - shown.len());
+        shown.extend(parts.map(|part| (place.file.clone(), part.to_vec())));
         seen += tokens.len();
         largest = tokens.iter().copied().fold(largest, u32::max);
         if seen < TEXT { Ok(()) } else { Err(Error::Cancelled) }
     }))?;
+    let mut problems = base.problems;
+    let fitting = set.tokenizer(tree, u64::from(largest) + 1)?.unwrap_or_else(|unfit| {
+        problems.push(unfit);
+        None
+    });
+    let text = |id: u32| fitting.as_ref().and_then(|(_, tokenizer)| tokenizer.decode(&[id]).ok()).unwrap_or_default();
+    let preview = |(source, tokens): (String, Vec<u32>)| {
+        let tokens = tokens.into_iter().map(|id| Token { id, text: text(id) }).collect();
+        Preview::Text { source, tokens }
+    };
+    let previews = shown.into_iter().map(preview).collect();
     let whole = seen as u64 == set.train + set.test;
-    let content = Looked::Tokens { documents: 0, characters: 0, tokenizer: "tokens".into(), vocabulary: largest as usize + 1 };
+    let (tokenizer, vocabulary) = match &fitting {
+        Some((name, tokenizer)) => (name.clone(), tokenizer.vocabulary()),
+        None => ("tokens".into(), largest as usize + 1),
+    };
+    let content = Looked::Tokens { documents: 0, characters: 0, tokenizer, vocabulary };
     let bytes = (set.train + set.test) * set.kind.bytes() as u64;
-    Ok(Verdict { exact: base.exact && whole, train: set.train, test: set.test, bytes, content: Some(content), previews, ..base })
+    let columns = set.columns.clone();
+    let (train, test) = (set.train, set.test);
+    Ok(Verdict { exact: base.exact && whole, train, test, bytes, content: Some(content), columns, problems, previews, ..base })
 }

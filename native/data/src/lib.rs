@@ -1,6 +1,9 @@
 //! Recognition, inspection, import and decoding of datasets. See src-main/contract/verdict.ts for what a verdict says.
 
+pub mod account;
 mod archive;
+mod array_labels;
+mod array_name;
 mod arrays;
 pub mod augment;
 mod cifar;
@@ -13,6 +16,7 @@ mod image_table;
 mod images;
 pub mod import;
 pub mod inspect;
+mod layout;
 mod look;
 mod moments;
 pub mod npy;
@@ -20,6 +24,7 @@ pub mod options;
 mod parquet_file;
 pub mod pickle;
 mod pipeline;
+mod pixel_range;
 pub mod pixels;
 mod recognise;
 pub mod sampling;
@@ -27,5 +32,6 @@ mod sniff;
 pub mod store;
 mod table;
 mod text;
+pub mod token_files;
 mod tokens;
 pub mod tree;

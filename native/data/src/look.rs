@@ -49,6 +49,8 @@ pub struct Look {
 
 struct Seen {
     sample: usize,
+    /// Largest value of its pixels.
+    brightest: u8,
     result: std::result::Result<(Header, Moments, u64), String>,
 }
 
@@ -61,13 +63,14 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
     let wanted: Vec<usize> = (0..set.count()).filter(|&sample| set.splits[sample] != Split::Unused).collect();
     let are_files = set.content.entry(0).is_some();
     let seen = match time {
-        _ if !are_files => decode_first(tree, set)?,
-        Some(time) => spread_over(tree, set, &wanted, Some(time), decoded),
+        _ if !are_files => decode_first(tree, set, options)?,
+        Some(time) => spread_over(tree, set, &wanted, Some(time), |sample, bytes| decoded(sample, bytes, options)),
         None => Vec::new(),
     };
     let exact = seen.len() >= wanted.len();
     let mut problems = Vec::new();
     report_bad(tree, set, &seen, &mut problems);
+    report_dark(&seen, &mut problems);
     let looked = seen.len();
     let unreadable = seen.iter().filter(|seen| seen.result.is_err()).map(|seen| seen.sample).collect();
     let headers: Vec<Header> = if are_files {
@@ -107,20 +110,26 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     let storage = options.storage.unwrap_or(Storage::Array);
     let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
     let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
-    // What an array holds can be read.
-    let (sizes, looked) = (vec![(header, set.count())], set.count());
-    Ok(Look { plan, sizes, problems: Vec::new(), exact: true, looked, unreadable: Vec::new(), moments, encoded: (0, 0) })
+    let bad: Vec<Seen> =
+        set.content.unreadable().into_iter().map(|(sample, why)| Seen { sample, brightest: 0, result: Err(why) }).collect();
+    let mut problems = Vec::new();
+    report_bad(tree, set, &bad, &mut problems);
+    let unreadable: Vec<usize> = bad.iter().map(|seen| seen.sample).collect();
+    let sizes = vec![(header, set.count() - unreadable.len())];
+    Ok(Look { plan, sizes, problems, exact: true, looked: set.count(), unreadable, moments, encoded: (0, 0) })
 }
 
-fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>) -> Seen {
+fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>, options: &Options) -> Seen {
+    let mut brightest = 0;
     let result = bytes.and_then(|bytes| {
         let header = pixels::header(&bytes)?;
-        let pixels = pixels::decode(&bytes)?;
+        let pixels = pixels::decode_whole(&bytes, options.keeps_cut())?;
+        brightest = pixels.data.iter().copied().max().unwrap_or(0);
         let mut moments = Moments::new(pixels.channels);
         moments.add_planes(&pixels.planes());
         Ok((header, moments, bytes.len() as u64))
     });
-    Seen { sample, result }
+    Seen { sample, brightest, result }
 }
 
 /// Reads files in an order that is spread over all of them, until time is up, or without one the first of that order; sorted by sample.
@@ -177,11 +186,11 @@ fn spread(count: usize) -> Vec<usize> {
     (0..count).map(|step| (step as u128 * stride as u128 % count.max(1) as u128) as usize).collect()
 }
 
-fn decode_first(tree: &Tree, set: &ImageSet) -> Result<Vec<Seen>> {
+fn decode_first(tree: &Tree, set: &ImageSet, options: &Options) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
     until_enough(set.content.stream(tree, 0, &mut |raw| {
         if let Raw::Encoded(bytes) = raw {
-            seen.push(decoded(seen.len(), Ok(bytes)));
+            seen.push(decoded(seen.len(), Ok(bytes), options));
         }
         if seen.len() < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
     }))?;
@@ -198,12 +207,29 @@ fn report_bad(tree: &Tree, set: &ImageSet, seen: &[Seen], problems: &mut Vec<Pro
     };
     let problem = Problem::error("unreadable-image", sentence).counted(bad.len() as u64);
     let problem = bad.iter().take(20).fold(problem, |problem, (seen, _)| problem.at(set.content.place(tree, seen.sample)));
-    problems.push(problem.skippable("Leave these images out"));
+    let problem = problem.skippable("Leave these images out");
+    let keep = Options { keep_cut: Some(true), ..Options::default() };
+    let all_cut = bad.iter().all(|(_, why)| *why == pixels::CUT);
+    problems.push(if all_cut { problem.with("convert", "Keep the part that can be read", keep) } else { problem });
 }
 
 pub fn bad_image(place: &Place, why: &str) -> String {
     let row = place.row.map_or(String::new(), |row| format!(" row {row}"));
     format!("{}{row} cannot be read as an image: {why}", place.file)
+}
+
+/// Images of 10 or 12 bits in files of 16 lose most of their levels.
+fn report_dark(seen: &[Seen], problems: &mut Vec<Problem>) {
+    let is_sixteen = |seen: &&Seen| matches!(&seen.result, Ok((Header { change: Some(Change::Sixteen), .. }, ..)));
+    let sixteen: Vec<&Seen> = seen.iter().filter(is_sixteen).collect();
+    let Some(brightest) = sixteen.iter().map(|seen| seen.brightest).max().filter(|brightest| *brightest < 64) else { return };
+    let sentence = format!(
+        "{} images of 16 bits use the darkest part of their range only; brought to 8 bits they have {} levels, \
+         so spread their values over all 16 bits before the import",
+        sixteen.len(),
+        u16::from(brightest) + 1
+    );
+    problems.push(Problem::warning("few-levels", sentence).counted(sixteen.len() as u64));
 }
 
 fn report_changes(sizes: &[(Header, usize)], problems: &mut Vec<Problem>) {
@@ -296,13 +322,14 @@ fn suited_side(sizes: &[(Header, usize)]) -> usize {
 }
 
 /// A raw sample as pixels; the error is a sentence's end.
-pub fn to_pixels(tree: &Tree, raw: Raw) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
+pub fn to_pixels(tree: &Tree, raw: Raw, options: &Options) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
     match raw {
         Raw::Pixels(pixels) => Ok((pixels, None)),
-        Raw::Encoded(bytes) => Ok((pixels::decode(&bytes)?, Some(bytes))),
+        Raw::Bad(why) => Err(why),
+        Raw::Encoded(bytes) => Ok((pixels::decode_whole(&bytes, options.keeps_cut())?, Some(bytes))),
         Raw::Entry(entry) => {
             let bytes = read_image(tree, entry)?;
-            Ok((pixels::decode(&bytes)?, Some(bytes)))
+            Ok((pixels::decode_whole(&bytes, options.keeps_cut())?, Some(bytes)))
         }
     }
 }

@@ -1,7 +1,5 @@
 //! NumPy's .npy header, any version, and its element types as numbers. Format: numpy.lib.format.
 
-use crate::options::TokenType;
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// As NumPy writes it: `|u1`, `<f4`.
@@ -28,7 +26,9 @@ pub fn parse(head: &[u8]) -> Result<Header, String> {
     let descr = descr.ok_or("holds records or has no element type; save a plain array")?;
     let fortran = value("fortran_order").is_some_and(|rest| rest.starts_with("True"));
     let shape = value("shape").and_then(|rest| rest.strip_prefix('(')).and_then(|rest| rest.split(')').next());
-    let extents = shape.ok_or("has no shape")?.split(',').map(str::trim).filter(|extent| !extent.is_empty());
+    // Python 2 writes `3L`.
+    let extents =
+        shape.ok_or("has no shape")?.split(',').map(|extent| extent.trim().trim_end_matches('L')).filter(|extent| !extent.is_empty());
     let shape: Vec<usize> = extents.map(str::parse).collect::<Result<_, _>>().map_err(|_| "has a shape that is no list of numbers")?;
     let header = Header { descr: descr.to_owned(), shape, fortran, start: start + length };
     header.bytes().ok_or("has a shape beyond all memory")?;
@@ -42,30 +42,61 @@ impl Header {
         if self.number_kind().is_some() { digits.parse().unwrap_or(0) } else { 0 }
     }
 
+    /// Bytes of an element of text, and whether they are UTF-32 (`<U7`) rather than bytes (`|S7`).
+    pub fn text_element(&self) -> Option<(usize, bool)> {
+        let length: usize = self.descr.get(2..)?.parse().ok()?;
+        match self.descr.as_bytes()[1] {
+            b'U' => length.checked_mul(4).map(|bytes| (bytes, true)),
+            b'S' | b'a' => Some((length, false)),
+            _ => None,
+        }
+    }
+
+    /// Python objects, which a pickle holds.
+    pub fn is_objects(&self) -> bool {
+        self.descr.ends_with('O')
+    }
+
     /// Number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 
     pub fn bytes(&self) -> Option<usize> {
-        self.shape.iter().try_fold(self.element(), |size: usize, extent| size.checked_mul(*extent))
+        let element = self.text_element().map_or_else(|| self.element(), |(bytes, _)| bytes);
+        self.shape.iter().try_fold(element, |size: usize, extent| size.checked_mul(*extent))
     }
 
     fn number_kind(&self) -> Option<char> {
-        let known = ["b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f4", "f8"];
+        let known = ["b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"];
         known.contains(&self.descr.get(1..)?).then(|| self.descr.as_bytes()[1] as char)
+    }
+
+    pub fn is_number(&self) -> bool {
+        self.number_kind().is_some()
     }
 
     pub fn is_integer(&self) -> bool {
         matches!(self.number_kind(), Some('u' | 'i'))
     }
 
-    pub fn token_type(&self) -> Option<TokenType> {
-        match self.descr.as_str() {
-            "<u2" => Some(TokenType::Uint16),
-            "<u4" => Some(TokenType::Uint32),
-            _ => None,
-        }
+    pub fn is_boolean(&self) -> bool {
+        self.number_kind() == Some('b')
+    }
+
+    /// The elements of text in `bytes`; NumPy fills them up with zeros.
+    pub fn texts(&self, bytes: &[u8]) -> Vec<String> {
+        let Some((element, wide)) = self.text_element().filter(|(element, _)| *element > 0) else { return Vec::new() };
+        let big = self.descr.starts_with('>');
+        let letter = |word: &[u8; 4]| if big { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
+        let text = |element: &[u8]| {
+            let text: String = match wide {
+                true => element.as_chunks::<4>().0.iter().map(|word| char::from_u32(letter(word)).unwrap_or('\u{fffd}')).collect(),
+                false => String::from_utf8_lossy(element).into_owned(),
+            };
+            text.trim_end_matches('\0').to_owned()
+        };
+        bytes.chunks_exact(element).map(text).collect()
     }
 
     /// The elements in `bytes` as numbers.
@@ -86,6 +117,7 @@ impl Header {
 fn number(kind: char, size: usize, word: [u8; 8]) -> f64 {
     let [a, b, c, d, ..] = word;
     match (kind, size) {
+        ('f', 2) => half(u16::from_le_bytes([a, b])),
         ('f', 4) => f64::from(f32::from_le_bytes([a, b, c, d])),
         ('f', _) => f64::from_le_bytes(word),
         ('i', _) => {
@@ -93,6 +125,18 @@ fn number(kind: char, size: usize, word: [u8; 8]) -> f64 {
             ((i64::from_le_bytes(word) << shift) >> shift) as f64
         }
         _ => u64::from_le_bytes(word) as f64,
+    }
+}
+
+/// IEEE 754 binary16.
+fn half(bits: u16) -> f64 {
+    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from((bits >> 10) & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction) * 2f64.powi(exponent - 15),
     }
 }
 
@@ -131,6 +175,15 @@ mod tests {
         assert_eq!(of("<i8", &(-5i64).to_le_bytes()), [-5.0]);
         assert_eq!(of("<f4", &0.5f32.to_le_bytes()), [0.5]);
         assert_eq!(of(">f8", &2.5f64.to_be_bytes()), [2.5]);
+        assert_eq!(of("<f2", &[0, 0x3c, 0, 0xc1, 1, 0, 0, 0x7c]), [1.0, -2.5, 2f64.powi(-24), f64::INFINITY]);
+    }
+
+    #[test]
+    fn text_of_both_kinds_is_read_without_its_filling() {
+        let of = |descr: &str, bytes: &[u8]| Header { descr: descr.into(), shape: vec![2], fortran: false, start: 0 }.texts(bytes);
+        assert_eq!(of("|S3", b"cat\x00\x00\x00"), ["cat", ""]);
+        assert_eq!(of("<U2", b"a\0\0\0\0\0\0\0\xe9\0\0\0b\0\0\0"), ["a", "\u{e9}b"]);
+        assert_eq!(of(">U1", b"\0\0\0a\0\0\0b"), ["a", "b"]);
     }
 
     #[test]

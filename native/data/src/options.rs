@@ -54,11 +54,76 @@ pub enum Resize {
     Pad,
 }
 
+/// How the values of a colour image follow one another in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// [H,W,C]
+    Pixels,
+    /// [C,H,W]
+    Planes,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
     Uint16,
     Uint32,
+}
+
+/// Type of the tokens in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Element {
+    Uint8,
+    Uint16,
+    Uint32,
+    Int32,
+    Int64,
+}
+
+impl Element {
+    pub const ALL: [Self; 5] = [Self::Uint8, Self::Uint16, Self::Uint32, Self::Int32, Self::Int64];
+
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Uint8 => 1,
+            Self::Uint16 => 2,
+            Self::Uint32 | Self::Int32 => 4,
+            Self::Int64 => 8,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uint8 => "uint8",
+            Self::Uint16 => "uint16",
+            Self::Uint32 => "uint32",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|element| element.name() == name)
+    }
+
+    /// As NumPy writes it, of any byte order; 64 bits without a sign hold the same tokens.
+    pub fn of_descr(descr: &str) -> Option<Self> {
+        match descr.get(1..)? {
+            "u1" => Some(Self::Uint8),
+            "u2" => Some(Self::Uint16),
+            "u4" => Some(Self::Uint32),
+            "i4" => Some(Self::Int32),
+            "i8" | "u8" => Some(Self::Int64),
+            _ => None,
+        }
+    }
+
+    /// What holds all of its tokens.
+    pub fn stored(self) -> TokenType {
+        if self.bytes() <= 2 { TokenType::Uint16 } else { TokenType::Uint32 }
+    }
 }
 
 impl TokenType {
@@ -86,6 +151,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_cut: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -97,6 +164,21 @@ pub struct Options {
     pub resize: Option<Resize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<u8>,
+    /// Which values are black and white: `0:4095`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leave_out: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,12 +190,16 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dtype: Option<TokenType>,
+    pub dtype: Option<Element>,
 }
 
 impl Options {
     pub fn skips(&self) -> bool {
         self.skip.unwrap_or(false)
+    }
+
+    pub fn keeps_cut(&self) -> bool {
+        self.keep_cut.unwrap_or(false)
     }
 
     pub fn validation_share(&self) -> f64 {

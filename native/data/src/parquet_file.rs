@@ -1,4 +1,4 @@
-//! Parquet files column by column, page by page: bytes, text and whole numbers; nested lists are not read.
+//! Parquet files column by column, page by page: bytes, text, whole numbers, and lists of whole numbers; lists of anything else are not read.
 
 use std::fs::File;
 
@@ -6,6 +6,7 @@ use parquet::column::reader::ColumnReader;
 use parquet::data_type::{AsBytes, ByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::{Error, Place, Problem, Result};
 use crate::tree::{Entry, Tree};
@@ -18,6 +19,8 @@ pub struct ParquetFile {
     file: String,
     /// Leaf columns outside lists: path, and its index in the file.
     columns: Vec<(String, usize)>,
+    /// Columns that are lists of whole numbers: name, and index in the file.
+    lists: Vec<(String, usize)>,
     pub rows: usize,
 }
 
@@ -28,8 +31,12 @@ impl ParquetFile {
         let schema = reader.metadata().file_metadata().schema_descr();
         let leaves = schema.columns().iter().enumerate().filter(|(_, column)| column.max_rep_level() == 0);
         let columns = leaves.map(|(at, column)| (column.path().string(), at)).collect();
+        let is_whole = |kind| matches!(kind, parquet::basic::Type::INT32 | parquet::basic::Type::INT64);
+        let is_list = |column: &ColumnDescPtr| column.max_rep_level() == 1 && is_whole(column.physical_type());
+        let lists = schema.columns().iter().enumerate().filter(|(_, column)| is_list(column));
+        let lists = lists.filter_map(|(at, column)| Some((column.path().parts().first()?.clone(), at))).collect();
         let rows = usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
-        Ok(Self { reader, file, columns, rows })
+        Ok(Self { reader, file, columns, lists, rows })
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -108,6 +115,71 @@ impl ParquetFile {
             read.map_err(|error| self.damaged(&error))?;
         }
         Ok(texts)
+    }
+
+    /// Names of the columns that are lists of whole numbers.
+    pub fn lists(&self) -> Vec<String> {
+        self.lists.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Numbers in all lists of a column.
+    pub fn count_of_list(&self, column: &str) -> Result<u64> {
+        let at = self.list(column)?;
+        let metadata = self.reader.metadata();
+        let known = metadata.row_groups().iter().map(|group| {
+            let chunk = group.column(at);
+            let is_full = chunk.statistics().and_then(|statistics| statistics.null_count_opt()) == Some(0);
+            u64::try_from(chunk.num_values()).ok().filter(|_| is_full)
+        });
+        // An empty list counts as a value there.
+        if let Some(count) = known.sum::<Option<u64>>() {
+            return Ok(count);
+        }
+        let mut count = 0;
+        self.numbers_of_list(column, &mut |numbers| {
+            count += numbers.len() as u64;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    /// Hands over the numbers in all lists of a column, one list after the other.
+    pub fn numbers_of_list(&self, column: &str, hand: &mut dyn FnMut(Vec<i64>) -> Result<()>) -> Result<()> {
+        let at = self.list(column)?;
+        for group in 0..self.reader.num_row_groups() {
+            let row_group = self.reader.get_row_group(group).map_err(|error| self.damaged(&error))?;
+            match row_group.get_column_reader(at).map_err(|error| self.damaged(&error))? {
+                ColumnReader::Int32ColumnReader(mut reader) => self.numbers(&mut reader, i64::from, hand)?,
+                ColumnReader::Int64ColumnReader(mut reader) => self.numbers(&mut reader, |x| x, hand)?,
+                _ => return Err(self.wrong_type(column, "lists of whole numbers")),
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers<T: parquet::data_type::DataType>(
+        &self,
+        reader: &mut parquet::column::reader::ColumnReaderImpl<T>,
+        number: impl Fn(T::T) -> i64 + Copy,
+        hand: &mut dyn FnMut(Vec<i64>) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            let (mut levels, mut depths, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            let (rows, ..) =
+                reader.read_records(ROWS, Some(&mut levels), Some(&mut depths), &mut values).map_err(|error| self.damaged(&error))?;
+            if rows == 0 {
+                return Ok(());
+            }
+            hand(values.into_iter().map(number).collect())?;
+        }
+    }
+
+    fn list(&self, column: &str) -> Result<usize> {
+        let found = self.lists.iter().find(|(name, _)| name == column).map(|(_, at)| *at);
+        found.ok_or_else(|| {
+            let sentence = format!("{} has no column {column} of lists of whole numbers; there are {}", self.file, self.lists().join(", "));
+            Problem::error("no-column", sentence).at(Place::file(self.file.clone())).into()
+        })
     }
 
     fn index(&self, column: &str) -> Result<usize> {

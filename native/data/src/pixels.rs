@@ -44,10 +44,15 @@ pub enum Change {
 
 /// Whether the first bytes are those of an image file that can be decoded.
 pub fn is_image(head: &[u8]) -> bool {
-    matches!(
-        image::guess_format(head),
-        Ok(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::Gif | ImageFormat::Bmp | ImageFormat::WebP | ImageFormat::Tiff)
-    )
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
+    match image::guess_format(head) {
+        // Text may begin with P1 too.
+        Ok(Pnm) => {
+            head.get(2).is_some_and(u8::is_ascii_whitespace) && head.get(3).is_some_and(|next| next.is_ascii_digit() || *next == b'#')
+        }
+        Ok(format) => matches!(format, Jpeg | Png | Gif | Bmp | WebP | Tiff),
+        Err(_) => false,
+    }
 }
 
 /// Reads the header alone; `bytes` may be the beginning of a file.
@@ -95,10 +100,22 @@ pub fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     Ok(Pixels { height, width, channels, data })
 }
 
+/// What is said of a file that was cut off and of which the beginning can be decoded.
+pub const CUT: &str = "it ends too early; its first part can be read";
+
+/// As `decode`, but a JPEG that was cut off is refused, as Pillow does, unless it is to be kept: the decoder fills the rest with grey.
+pub fn decode_whole(bytes: &[u8], keep_cut: bool) -> Result<Pixels, String> {
+    let pixels = decode(bytes)?;
+    if !keep_cut && bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(bytes) {
+        return Err(CUT.into());
+    }
+    Ok(pixels)
+}
+
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
     match bytes {
         [] => Err("it is empty".into()),
-        _ => image::guess_format(bytes).map_err(|_| "it is no image that is known (JPEG, PNG, GIF, BMP, WebP, TIFF)".into()),
+        _ => image::guess_format(bytes).map_err(|_| "it is no image that is known (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM)".into()),
     }
 }
 
@@ -108,6 +125,27 @@ fn sentence(error: &image::ImageError) -> String {
         ImageError::Limits(_) => "it takes more memory than an image may".into(),
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => "it ends too early".into(),
         other => other.to_string().replace('\n', " "),
+    }
+}
+
+/// The end mark of a JPEG follows its last scan; a file that was cut off has none.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    loop {
+        // To the next marker, over entropy-coded data with its stuffed zeros and restart markers.
+        let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0xff)) else { return false };
+        at += found + 1;
+        match bytes.get(at) {
+            None => return false,
+            Some(0xd9) => return true,
+            // Fill bytes: the next 0xff is the one.
+            Some(0xff) => {}
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(_) => {
+                let Some(length) = bytes.get(at + 1..at + 3) else { return false };
+                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+            }
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Found {
     pub format: Format,
     pub alternatives: Vec<Format>,
     pub content: Content,
+    /// Of each entry that was there before the content was opened.
+    pub what: Vec<What>,
     /// Of the tree, then of the content.
     pub problems: Vec<Problem>,
 }
@@ -30,15 +32,23 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         Format::Idx => idx::fits(tree, what),
         Format::ImageParquet => image_parquet::fits(tree, what, options),
         Format::Cifar => cifar::fits(tree, what),
-        Format::ImageArrays => arrays::fits(what),
+        Format::ImageArrays => arrays::fits(tree, what),
         Format::ImageTable => image_table::fits(tree, what, options),
         Format::ImageFolder => folder::fits(what),
-        Format::Tokens => tokens::fits(tree, what),
+        Format::Tokens => tokens::fits(tree, what, options),
         Format::Text => text::fits(what),
     };
     let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
     order.extend([Format::Tokens, Format::Text]);
     order.retain(|format| fits(*format));
+    // Arrays beside text that are not called tokens are rather of something else.
+    if order.contains(&Format::Tokens) && text::has_documents(tree, what) && !tokens::is_sure(tree, what, options) {
+        order.sort_by_key(|format| *format == Format::Tokens);
+    }
+    // Images alone that cannot be decoded: opening says so.
+    if order.is_empty() && what.contains(&What::OtherImage) {
+        order.push(Format::ImageFolder);
+    }
     // A pickle beside tokens describes them.
     if order.contains(&Format::Tokens) && !cifar::has_batches(tree, what) {
         order.sort_by_key(|format| *format == Format::Cifar);
@@ -46,16 +56,28 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     order
 }
 
-/// Opens the files as the format that the options name, or the likeliest.
-pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
-    let what = sniff(&tree)?;
-    let mut formats = candidates(&tree, &what, options);
-    let Some(format) = options.format.or(formats.first().copied()) else { return Err(unknown(&tree, &what).into()) };
-    formats.retain(|other| *other != format);
+/// What the files are taken for.
+pub struct Chosen {
+    what: Vec<What>,
+    pub format: Format,
+    pub alternatives: Vec<Format>,
+}
+
+/// The format that the options name, or the likeliest.
+pub fn choose(tree: &Tree, options: &Options) -> Result<Chosen> {
+    let what = sniff(tree)?;
+    let mut alternatives = candidates(tree, &what, options);
+    let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
+    alternatives.retain(|other| *other != format);
+    Ok(Chosen { what, format, alternatives })
+}
+
+/// Opens the files as what was chosen.
+pub fn open(mut tree: Tree, Chosen { what, format, alternatives }: Chosen, options: &Options) -> Result<Found> {
     let mut content = match format {
         Format::Idx => Content::Images(idx::open(&tree, &what, options)?),
         Format::Cifar => Content::Images(cifar::open(&tree, &what, options)?),
-        Format::ImageFolder if !folder::fits(&what) => return Err(unknown(&tree, &what).into()),
+        Format::ImageFolder if !folder::fits(&what) && !what.contains(&What::OtherImage) => return Err(unknown(&tree, &what).into()),
         Format::ImageFolder => Content::Images(folder::open(&tree, &what, options)?),
         Format::ImageTable => Content::Images(image_table::open(&mut tree, &what, options)?),
         Format::ImageArrays => Content::Images(arrays::open(&tree, &what, options)?),
@@ -74,7 +96,7 @@ pub fn open(mut tree: Tree, options: &Options) -> Result<Found> {
         Content::Tokens(set) => problems.append(&mut set.problems),
     }
     settle(&mut problems, options);
-    Ok(Found { tree, format, alternatives: formats, content, problems })
+    Ok(Found { tree, format, alternatives, content, what, problems })
 }
 
 /// What may be left out is no longer in the way where that was chosen.
@@ -91,7 +113,9 @@ pub fn settle(problems: &mut [Problem], options: &Options) {
 fn unknown(tree: &Tree, what: &[What]) -> Problem {
     let expected = Format::ALL.map(Format::title).join("; ");
     let count = tree.entries.len();
+    let other = what.iter().enumerate().find_map(|(at, what)| if let What::Other(kind) = what { Some((at, kind)) } else { None });
     let found = match tree.entries.first() {
+        Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),
         Some(first) => format!(

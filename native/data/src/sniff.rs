@@ -16,12 +16,16 @@ pub enum What {
     Pickle,
     Parquet,
     Image,
+    /// Of a kind that is not decoded.
+    OtherImage,
     Csv,
     JsonLines,
     Text,
     /// tokenizer.json and its like.
     Json,
     Empty,
+    /// Known, but nothing that is read: what it is, as a sentence names it.
+    Other(&'static str),
     Unknown,
 }
 
@@ -38,9 +42,22 @@ pub fn sniff(tree: &Tree) -> Result<Vec<What>> {
     tree.entries.iter().enumerate().map(look).collect()
 }
 
+/// Extensions of images of kinds that are not decoded.
+const OTHER_IMAGES: [&str; 24] = [
+    "heic", "heif", "hif", "avif", "jp2", "j2k", "jpf", "jpx", "jxl", "svg", "ico", "tga", "dds", "exr", "hdr", "psd", "dng", "cr2", "cr3",
+    "nef", "arw", "orf", "raf", "dcm",
+];
+
+/// Of images that are decoded, in lower case.
+pub fn is_image_extension(extension: &str) -> bool {
+    let known = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp", "tif", "tiff", "pgm", "ppm", "pbm", "pnm"];
+    known.contains(&extension)
+}
+
 fn by_name(entry: &Entry) -> Option<What> {
     match entry.extension().as_str() {
-        "jpg" | "jpeg" | "png" | "gif" | "bmp" | "webp" | "tif" | "tiff" => Some(What::Image),
+        extension if is_image_extension(extension) => Some(What::Image),
+        extension if OTHER_IMAGES.contains(&extension) => Some(What::OtherImage),
         "txt" | "md" => Some(What::Text),
         "csv" | "tsv" => Some(What::Csv),
         "jsonl" | "ndjson" => Some(What::JsonLines),
@@ -61,13 +78,47 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
             What::Idx(*kind, words.iter().take(usize::from(*axes)).map(|word| u32::from_be_bytes(*word)).collect())
         }
         [b'P', b'A', b'R', b'1', ..] => What::Parquet,
-        _ if head.starts_with(b"\x93NUMPY") => npy::parse(&head).map_or(What::Unknown, What::Npy),
-        [0x80, 2..=5, ..] => What::Pickle,
+        _ if head.starts_with(b"\x93NUMPY") => {
+            npy::parse(&head).map_or(What::Other("a NumPy file of records or with a damaged header"), What::Npy)
+        }
+        [0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, ..] => What::Other("a PyTorch file of weights or tensors"),
+        [0x80, 2..=5, ..] if is_of_torch(entry) => What::Other("the pickle of a PyTorch file of weights or tensors"),
+        [0x80, 2..=5, next, ..] if entry.extension() != "bin" || b"}](c)\x8a\x8c\x95X".contains(next) => What::Pickle,
         _ if pixels::is_image(&head) => What::Image,
         _ if is_text(&head) => text_kind(entry, &head),
         // An image that is none: whoever decodes it will say so.
-        _ => by_name(entry).unwrap_or(What::Unknown),
+        _ => by_name(entry).or_else(|| other(entry, &head).map(What::Other)).unwrap_or(What::Unknown),
     })
+}
+
+/// Files of other programs that lie beside data or are called like it.
+fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 8] = [
+        (b"GGUF", "a GGUF file of weights"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"%PDF-", "a PDF document"),
+        (b"\x7fELF", "a program"),
+        (b"ARROW1", "an Arrow file"),
+        (b"PK\x05\x06", "an empty zip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    ];
+    if let Some((_, kind)) = known.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Some(kind);
+    }
+    if head.starts_with(b"PK\x03\x04") {
+        let start = &head[..head.len().min(200)];
+        let is_torch = start.windows(8).any(|name| name == b"data.pkl");
+        return Some(if is_torch { "a PyTorch file of weights or tensors" } else { "a zip archive" });
+    }
+    let length = head.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
+    let is_safetensors = head.get(8..10) == Some(b"{\"") && length < 1 << 30;
+    (is_safetensors || entry.extension() == "safetensors").then_some("a safetensors file of weights")
+}
+
+/// torch.save writes a zip with the pickle `NAME/data.pkl`.
+fn is_of_torch(entry: &Entry) -> bool {
+    entry.file_name() == "data.pkl"
 }
 
 /// UTF-8 without control characters; a character may be cut at the end.
@@ -87,7 +138,8 @@ fn text_kind(entry: &Entry, head: &[u8]) -> What {
         "json" if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
         "json" | "yaml" | "yml" | "py" | "html" | "xml" => What::Json,
         _ if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
-        "jpg" | "jpeg" | "png" | "gif" | "bmp" | "webp" | "tif" | "tiff" => What::Image,
+        extension if is_image_extension(extension) => What::Image,
+        extension if OTHER_IMAGES.contains(&extension) => What::OtherImage,
         _ => What::Text,
     }
 }

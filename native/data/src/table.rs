@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 
 use crate::error::{Place, Problem, Result, refuse};
+use crate::sniff::is_image_extension;
 use crate::tree::{Entry, Tree};
 
 /// A row longer than this is no row of a table; it is refused before more of it is in memory.
@@ -16,6 +17,8 @@ pub type Row = Vec<Option<String>>;
 pub struct Shape {
     pub columns: Vec<String>,
     delimiter: Option<u8>,
+    /// The first line holds names of columns.
+    pub has_header: bool,
 }
 
 pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
@@ -30,19 +33,34 @@ pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
             Ok(())
         };
         first_lines(tree, entry, 50, keys)?;
-        return Ok(Shape { columns, delimiter: None });
+        return Ok(Shape { columns, delimiter: None, has_header: true });
     }
     let head = tree.head(entry, 1 << 16)?;
+    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        let file = tree.display(entry);
+        return refuse("bad-utf8", format!("{file} is UTF-16; save it as UTF-8"), Place::file(file));
+    }
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
-    let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| count(*delimiter)).filter(|d| count(*d) > 0).unwrap_or(b',');
+    let delimiter =
+        [b',', b';', b'\t', b'|'].into_iter().max_by_key(|delimiter| count(*delimiter)).filter(|d| count(*d) > 0).unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&head[..]);
     let columns = reader.headers().map_err(|error| bad_row(tree, entry, 0, &error.to_string()))?;
-    let columns = columns.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
-    Ok(Shape { columns, delimiter: Some(delimiter) })
+    let columns: Vec<String> = columns.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+    // A first row that names an image file is no header.
+    let is_image = |name: &String| name.rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()));
+    let has_header = !columns.iter().any(is_image);
+    let shape = Shape { columns, delimiter: Some(delimiter), has_header };
+    Ok(if has_header { shape } else { shape.without_header() })
 }
 
 impl Shape {
+    /// The first line is a row like the others.
+    pub fn without_header(self) -> Self {
+        let columns = (1..=self.columns.len()).map(|number| format!("column {number}")).collect();
+        Self { columns, has_header: false, ..self }
+    }
+
     pub fn index(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|name| name == column)
     }
@@ -51,7 +69,9 @@ impl Shape {
     pub fn choose(&self, chosen: Option<&String>, usual: &[&str]) -> Option<usize> {
         match chosen {
             Some(name) => self.index(name),
-            None => usual.iter().find_map(|usual| self.columns.iter().position(|name| name.to_lowercase() == *usual)),
+            None => {
+                usual.iter().find_map(|usual| self.columns.iter().position(|name| name.to_lowercase().replace([' ', '-'], "_") == *usual))
+            }
         }
     }
 
@@ -73,8 +93,11 @@ impl Shape {
 
     fn csv_rows(&self, tree: &Tree, entry: &Entry, delimiter: u8, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
         tree.read(entry, |stream| {
-            let mut reader =
-                csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Rationed { stream, left: LONGEST_LINE });
+            let mut reader = csv::ReaderBuilder::new()
+                .delimiter(delimiter)
+                .has_headers(self.has_header)
+                .flexible(true)
+                .from_reader(Rationed { stream, left: LONGEST_LINE });
             let mut record = csv::ByteRecord::new();
             let mut row = 0;
             while reader.read_byte_record(&mut record).map_err(|error| bad_row(tree, entry, row, &error.to_string()))? {

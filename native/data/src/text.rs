@@ -1,6 +1,7 @@
 //! Text as documents, from plain files, JSON lines, CSV and Parquet, read as a stream of pieces. A plain file is one document, a row of a
 //! table is one. Long documents come in pieces that end at line ends, so that no tokenizer holds a whole book.
 
+use crate::account::Account;
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::Named;
@@ -34,6 +35,7 @@ pub struct TextSet {
     parts: Vec<Part>,
     pub columns: Vec<String>,
     pub problems: Vec<Problem>,
+    left_out: Account,
     /// A tokenizer.json among the files.
     pub tokenizer: Option<usize>,
     /// Bytes of all files, for progress.
@@ -74,7 +76,15 @@ pub fn fits(what: &[What]) -> bool {
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
-    let mut set = TextSet { parts: vec![], columns: vec![], problems: vec![], tokenizer: None, bytes: 0, plain: Some(0) };
+    let mut set = TextSet {
+        parts: vec![],
+        columns: vec![],
+        problems: vec![],
+        left_out: Account::default(),
+        tokenizer: None,
+        bytes: 0,
+        plain: Some(0),
+    };
     let only_readme = |at: usize| what[at] == What::Text && is_readme(&tree.entries[at]) && what.len() > 1;
     for (at, entry) in tree.entries.iter().enumerate() {
         if entry.file_name() == "tokenizer.json" {
@@ -82,6 +92,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
             continue;
         }
         if only_readme(at) {
+            set.left_out.leave_out(tree, at, "text about the dataset");
             continue;
         }
         let kind = match what[at] {
@@ -103,18 +114,17 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
         set.bytes += tree.size(entry);
         set.parts.push(Part { entry: at, kind, split: split_of(entry) });
     }
-    let has_both = set.parts.iter().any(|part| part.split == Some(Named::Train))
-        && set.parts.iter().any(|part| matches!(part.split, Some(Named::Validation | Named::Test)));
-    if !has_both || options.validation.is_some() {
-        set.parts.iter_mut().for_each(|part| part.split = None);
-        let percent = (options.validation_share() * 1000.0).round() / 10.0;
-        let what = if set.is_few() { "the end of the text" } else { "some of the documents" };
-        let sentence = format!("the files have no validation split; {what}, {percent} %, is kept for validation");
-        let remedy = Options { validation: Some(if percent < 15.0 { 0.2 } else { 0.1 }), ..Options::default() };
-        let title = if percent < 15.0 { "Keep 20 %" } else { "Keep 10 %" };
-        set.problems.push(Problem::note("no-validation", sentence).with("split", title, remedy));
-    }
+    set.settle_splits(tree, options);
     Ok(set)
+}
+
+/// Text beside what describes it.
+pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
+    let is_document = |(what, entry): (&What, &Entry)| match what {
+        What::Text => !is_readme(entry),
+        other => matches!(other, What::JsonLines | What::Csv | What::Parquet),
+    };
+    what.iter().zip(&tree.entries).any(is_document)
 }
 
 fn is_readme(entry: &Entry) -> bool {
@@ -148,6 +158,61 @@ fn parquet_column(tree: &Tree, entry: &Entry, file: &ParquetFile, options: &Opti
 }
 
 impl TextSet {
+    pub fn account(&self, tree: &Tree) -> Account {
+        let mut account = self.left_out.clone();
+        for part in &self.parts {
+            let what = match part.split {
+                None => "text",
+                Some(Named::Train) => "training text",
+                Some(_) => "validation text",
+            };
+            account.use_as(tree, part.entry, what);
+        }
+        self.tokenizer.into_iter().for_each(|entry| account.use_as(tree, entry, "tokenizers"));
+        account
+    }
+
+    /// Keeps the splits that the names tell, where some text is for training and some is not; else a share of all is for validation.
+    fn settle_splits(&mut self, tree: &Tree, options: &Options) {
+        let is_kept = |part: &Part| !matches!(part.split, None | Some(Named::Train));
+        let (kept, trained) = (self.parts.iter().any(is_kept), !self.parts.iter().all(is_kept));
+        if kept && trained && options.validation.is_none() {
+            return self.keep_splits(tree);
+        }
+        let percent = (options.validation_share() * 1000.0).round() / 10.0;
+        let what = if self.is_few() { "the end of the text" } else { "some of the documents" };
+        let found = match (kept, trained) {
+            (true, true) => "all files are taken together, as chosen",
+            (true, false) => "the files have no training split and are taken together",
+            _ => "the files have no validation split",
+        };
+        let sentence = format!("{found}; {what}, {percent} %, is kept for validation");
+        self.parts.iter_mut().for_each(|part| part.split = None);
+        let (other, title) = if percent < 15.0 { (0.2, "Keep 20 %") } else { (0.1, "Keep 10 %") };
+        let remedy = Options { validation: Some(other), ..Options::default() };
+        self.problems.push(Problem::note("no-validation", sentence).with("split", title, remedy));
+    }
+
+    /// A test split beside one for validation is left out.
+    fn keep_splits(&mut self, tree: &Tree) {
+        let has_validation = self.parts.iter().any(|part| part.split == Some(Named::Validation));
+        let unused: Vec<Part> = self.parts.extract_if(.., |part| has_validation && part.split == Some(Named::Test)).collect();
+        for part in &unused {
+            self.left_out.leave_out(tree, part.entry, "text of a test split beside a validation split");
+            self.bytes -= tree.size(&tree.entries[part.entry]);
+        }
+        if !unused.is_empty() {
+            let files = if unused.len() == 1 {
+                "the file of the test split is".to_owned()
+            } else {
+                format!("the {} files of the test split are", unused.len())
+            };
+            let sentence = format!("training is evaluated on the validation split; {files} left out");
+            self.problems.push(Problem::note("unused-split", sentence).counted(unused.len() as u64));
+        }
+        self.parts.iter_mut().filter(|part| part.split.is_none()).for_each(|part| part.split = Some(Named::Train));
+    }
+
     fn is_few(&self) -> bool {
         self.plain.is_some_and(|plain| plain < FEW)
     }

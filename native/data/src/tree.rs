@@ -12,11 +12,14 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
+use crate::account::{Account, Unit};
 use crate::archive::{self, Kind, SharedFile};
 use crate::error::{Error, Place, Problem, Result, refuse};
 
 /// A folder inside a folder inside ... ends here.
 const MAX_DEPTH: usize = 32;
+
+const HIDDEN: &str = "hidden";
 
 enum Location {
     File(PathBuf),
@@ -94,6 +97,8 @@ pub struct Tree {
     pub empty_folders: Vec<String>,
     /// Links that lead outside, names that cannot be used, and their like.
     pub problems: Vec<Problem>,
+    /// What became no entry.
+    pub left_out: Account,
     /// An archive was so large that only its first part was looked at.
     pub partial: bool,
     /// Real folders that were given, for links and for the files that a table names.
@@ -111,6 +116,7 @@ impl Tree {
             archives: vec![],
             empty_folders: vec![],
             problems: vec![],
+            left_out: Account::default(),
             partial: false,
             roots: vec![],
             waiting: vec![],
@@ -293,6 +299,7 @@ impl Tree {
                 continue;
             };
             if is_hidden(&name) {
+                self.left_out.add(Unit::Files, false, HIDDEN, &joined(prefix, &name));
                 continue;
             }
             let kind = item.file_type().map_err(|error| not_listed(&path, &error))?;
@@ -362,6 +369,9 @@ impl Tree {
         let kind = fs::metadata(&real).ok()?.file_type();
         // A folder that contains itself would never end.
         let fresh = !kind.is_dir() || (!link.starts_with(&real) && seen.insert(real.clone()));
+        if !fresh {
+            self.left_out.add(Unit::Files, false, "links to folders that are there already", &shown.to_string());
+        }
         fresh.then_some((kind, real))
     }
 
@@ -466,8 +476,9 @@ impl Tree {
             None => Problem::warning("unsafe-path", format!("{shown} has a member {name:?}, a path that leads outside; it is left out")),
             Some(_) if special => Problem::note("not-a-file", format!("{shown} has a link {name:?}; it is left out")),
             Some(safe) => {
-                if !safe.split('/').any(is_hidden) {
-                    self.add(joined(prefix, &safe), location);
+                match safe.split('/').any(is_hidden) {
+                    true => self.left_out.add(Unit::Files, false, HIDDEN, &joined(prefix, &safe)),
+                    false => self.add(joined(prefix, &safe), location),
                 }
                 return;
             }
@@ -479,8 +490,18 @@ impl Tree {
         self.entries.push(Entry { name, location });
     }
 
-    /// Keeps one problem of each kind, with the first places of all.
+    /// Keeps one problem of each kind, with the first places of all; what it speaks of is left out.
     fn report(&mut self, problem: Problem, path: &Path) {
+        let why = match problem.code {
+            "too-deep" => "folders that lie too deep",
+            "bad-name" => "with a name that is not UTF-8",
+            "broken-link" => "links to nothing",
+            "link-outside" => "links out of the folder",
+            "unsafe-path" => "members with a path that leads outside",
+            "archive-beside" => "archives beside unpacked files",
+            _ => "links and devices",
+        };
+        self.left_out.add(Unit::Files, false, why, &path.display().to_string());
         let place = Place::file(path.display().to_string());
         match self.problems.iter_mut().find(|known| known.code == problem.code) {
             Some(known) => {

@@ -331,7 +331,16 @@ const CASES: &[(&str, Make, End, &str, &str)] = &[
         "is no tokenizer.json",
     ),
     ("half a token", |at| file(at, "tokens.bin", [7; 41]), Refused, "truncated-file", "41 bytes of uint16"),
-    ("tokens of 64 bits", |at| file(at, "tokens.npy", npy("<i8", false, "4,", &[1; 32])), Refused, "bad-type", "expected uint16"),
+    ("tokens beyond 32 bits", |at| file(at, "tokens.npy", npy("<i8", false, "40,", &[1; 320])), Refused, "bad-token", "is no token"),
+    ("tokens below 0", |at| file(at, "tokens.npy", npy("<i4", false, "40,", &[255; 160])), Refused, "bad-token", "holds -1 at position 0"),
+    ("tokens with a fraction", |at| file(at, "tokens.npy", npy("<f4", false, "8,", &[1; 32])), Refused, "bad-type", "whole numbers"),
+    (
+        "records",
+        |at| file(at, "x.npy", b"\x93NUMPY\x01\x00\x76\x00{'descr': [('a', '<i4')], 'shape': (2,), }"),
+        Refused,
+        "unknown-format",
+        "a NumPy file of records",
+    ),
     ("too few tokens", |at| file(at, "tokens.bin", [7; 8]), Refused, "too-few-tokens", "2 are needed"),
     (
         "a pickle that would run code",

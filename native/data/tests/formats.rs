@@ -225,3 +225,51 @@ fn tokens_are_taken_as_they_are() {
         let OutcomeContent::Tokens { vocabulary: 90, .. } = imported.outcome.content else { panic!("not 90") };
     }
 }
+
+/// X-rays and microscopes give 12 bits in files of 16.
+#[test]
+fn images_of_16_bits_that_use_few_of_them_are_told_of() {
+    for (most, told) in [(4095u32, true), (60_000, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, name) in ["ant", "bee"].iter().enumerate() {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            for i in 0..4u32 {
+                let pixels: Vec<u16> = (0..64).map(|at| ((at * 97 + i + class as u32) * most / 6200) as u16).collect();
+                let image = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(8, 8, pixels).unwrap();
+                image.save(folder.path().join(name).join(format!("{i}.png"))).unwrap();
+            }
+        }
+        let verdict = verdict_of(folder.path(), &Options::default());
+        assert_eq!(verdict.problems.iter().any(|problem| problem.code == "few-levels" && problem.count == 8), told, "{most}");
+    }
+}
+
+#[test]
+fn labels_of_every_type_of_numpy_and_images_of_float16() {
+    let path = fixtures().join("arrays-kinds.npz");
+    let verdict = verdict_of(&path, &Options::default());
+    assert_eq!(verdict.problems[0].code, "which-labels");
+    assert_eq!(verdict.problems[0].remedies.len(), 5);
+    for remedy in &verdict.problems[0].remedies {
+        let options = Options { validation: Some(0.25), ..remedy.options.clone() };
+        let imported = try_import(std::slice::from_ref(&path), options).unwrap();
+        let OutcomeContent::Images { class_names, .. } = &imported.outcome.content else { panic!("tokens") };
+        let column = remedy.options.label_column.as_deref().unwrap();
+        let is_number = ["half_labels", "one_hot_labels"].contains(&column);
+        assert_eq!(*class_names, if is_number { ["0", "1", "2"] } else { ["ant", "bee", "cat"] }, "{column}");
+        let (_, pixels) = imported.array("train/images.npy");
+        for (found, label) in pixels.chunks(144).zip(imported.labels("train")) {
+            let i = TRAIN.iter().find(|&&i| image(i, 3, 8, 6) == found).unwrap_or_else(|| panic!("{column}: other pixels"));
+            assert_eq!((i % 3) as i64, label, "{column}");
+        }
+    }
+}
+
+#[test]
+fn nanogpt_s_characters_come_with_its_tokens() {
+    let imported = import_fixture("nanogpt", Options::default());
+    let json = std::fs::read(imported.folder.path().join("set/tokenizer.json")).unwrap();
+    let tokenizer = sdp_tokenizer::Tokenizer::load(&json).unwrap();
+    let text: String = ["train", "test"].map(|split| tokenizer.decode(&imported.tokens(split)).unwrap()).concat();
+    assert_eq!(text, "a bad cafe, a cab\n".repeat(12));
+}

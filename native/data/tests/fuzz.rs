@@ -1,4 +1,5 @@
-//! Mutated inputs through every parser of bytes that is ours: the pickle machine, the .npy header, the search in JPEG headers. A parser may
+//! Mutated inputs through every parser of bytes that is ours: the pickle machine, the .npy header and its text, the headers and indexes of
+//! files of tokens, the search in JPEG headers. A parser may
 //! refuse what it is given; it may not panic, hang or build without end. Seeds come from fixtures; mutations from a seeded generator.
 
 #![allow(clippy::unwrap_used)]
@@ -85,6 +86,73 @@ fn mutated_array_headers_are_read_or_refused() {
         header.is_ok_and(|header| header.numbers(bytes.get(header.start..).unwrap_or_default()).count() > 0)
     });
     assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_arrays_of_text_are_read_or_refused() {
+    let seeds: Vec<Vec<u8>> = ["<U2", "|S3", ">U1", "<f2"]
+        .map(|descr| [&sdp_data::npy::write_header(descr, &[2])[..], "a\0\0\0\u{e9}\0\0\0bcd\0\0".as_bytes()].concat())
+        .to_vec();
+    let read = through(&seeds, |bytes| {
+        let header = sdp_data::npy::parse(bytes);
+        header.is_ok_and(|header| !header.texts(bytes.get(header.start..).unwrap_or_default()).is_empty())
+    });
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_headers_of_tokens_are_read_or_refused() {
+    use sdp_data::token_files::{llm_c, looks};
+    let header = |magic: i32, version: i32, count: i32| -> Vec<u8> {
+        [magic, version, count].iter().flat_map(|word| word.to_le_bytes()).chain(std::iter::repeat_n(7, 1112)).collect()
+    };
+    let seeds = [header(20_240_520, 1, 50), header(20_240_801, 7, 25)];
+    let read = through(&seeds, |bytes| {
+        looks(bytes, bytes.len() as u64);
+        matches!(llm_c(bytes, bytes.len() as u64), Some(Ok(_)))
+    });
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_indexes_of_megatron_are_read_or_refused() {
+    let words = |numbers: &[u64]| -> Vec<u8> { numbers.iter().flat_map(|number| number.to_le_bytes()).collect() };
+    let seed = [b"MMIDIDX\0\0".to_vec(), words(&[1]), vec![4], words(&[2, 3, 400 | 600 << 32, 0, 1600, 0, 1, 2])].concat();
+    let read = through(&[seed], |bytes| matches!(sdp_data::token_files::megatron(bytes), Some(Ok(_))));
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_shards_and_their_indexes_are_read_or_refused() {
+    use sdp_data::token_files::{Index, index};
+    let json = |encoding: &str| {
+        format!(
+            r#"{{"shards":[{{"column_encodings":["str","{encoding}"],"column_names":["id","tokens"],"column_sizes":[null,null],"compression":null,"format":"mds","raw_data":{{"basename":"shard.00000.mds"}},"samples":2}}]}}"#
+        )
+        .into_bytes()
+    };
+    let litdata = br#"{"chunks":[{"chunk_size":2,"dim":600,"filename":"chunk-0-0.bin"}],"config":{"compression":null,"data_format":["no_header_tensor:16"]}}"#;
+    let seeds = [json("bytes"), json("ndarray:uint16"), litdata.to_vec()];
+    let shard: Vec<u8> = [2u32, 16, 30, 44, 1, 5, 0x0101_0561, 9, 1, 5, 7, 9].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let read = through(&seeds, |bytes| match index(bytes) {
+        Some(Ok(Index::Litdata { element, chunks })) => chunks.iter().all(|chunk| chunk.span(element, 2416).is_ok()),
+        Some(Ok(Index::Mds(shards))) => shards.iter().all(|found| places(found, &shard)),
+        _ => false,
+    });
+    assert!(read > 0 && read < INPUTS);
+    let Some(Ok(Index::Mds(shards))) = index(&seeds[0]) else { panic!("no index") };
+    let read = through(&[shard], |bytes| places(&shards[0], bytes));
+    assert!(read > 0 && read < INPUTS);
+}
+
+/// Whether the samples of a shard are found.
+fn places(shard: &sdp_data::token_files::MdsShard, file: &[u8]) -> bool {
+    let head = &file[..shard.head().min(file.len())];
+    let mut sample = |from: u64, length: usize| -> Result<Vec<u8>, ()> {
+        let rest = file.get(from as usize..).unwrap_or_default();
+        Ok(rest[..length.min(rest.len())].to_vec())
+    };
+    matches!(shard.places(head, file.len() as u64, &mut sample), Ok(Ok(_)))
 }
 
 #[test]

@@ -91,3 +91,43 @@ pub fn images(samples: impl IntoIterator<Item = usize>, channels: usize, height:
 pub fn labels(samples: impl IntoIterator<Item = usize>) -> Vec<i64> {
     samples.into_iter().map(|i| (i % 3) as i64).collect()
 }
+
+/// A small image, each value its own.
+pub fn png(value: u8) -> Vec<u8> {
+    sdp_data::pixels::Pixels { height: 2, width: 2, channels: 1, data: vec![value; 4] }.png()
+}
+
+pub fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// Class names with their training and validation samples, where it can be imported, else the codes of the errors.
+pub fn found(verdict: &Verdict) -> String {
+    if !verdict.importable {
+        let errors = verdict.problems.iter().filter(|problem| problem.severity == sdp_data::error::Severity::Error);
+        return errors.map(|problem| problem.code).collect::<Vec<_>>().join(" ");
+    }
+    let Some(sdp_data::inspect::Looked::Images { classes, .. }) = &verdict.content else { panic!("no images") };
+    classes.iter().map(|class| format!("{} {}+{}", class.name, class.train, class.test)).collect::<Vec<_>>().join(", ")
+}
+
+/// What a verdict says was found; an import must say the same or refuse with it.
+pub fn agreed(path: &Path, options: &Options) -> String {
+    let verdict = verdict_of(path, options);
+    let found = found(&verdict);
+    match try_import(&[path.to_owned()], options.clone()) {
+        Ok(imported) => {
+            let sdp_data::import::OutcomeContent::Images { class_names, samples_per_class, .. } = imported.outcome.content else {
+                panic!("tokens")
+            };
+            let counts = samples_per_class.train.iter().zip(&samples_per_class.test);
+            let written: Vec<String> =
+                class_names.iter().zip(counts).map(|(name, (train, test))| format!("{name} {train}+{test}")).collect();
+            assert_eq!(found, written.join(", "), "{}", path.display());
+        }
+        Err(error) => assert!(!verdict.importable, "{}: {error}", path.display()),
+    }
+    found
+}

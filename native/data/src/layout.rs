@@ -1,0 +1,645 @@
+//! Which level of folders names the splits of images and which their classes: `train/cat/1.png`, `cat/train/1.png`,
+//! `seg_train/seg_train/cat/1.png`. Levels count from 0 here and from 1 in the options and in sentences.
+//!
+//! A level names splits where its folders are named like a training split and one to evaluate on, or all like splits. Classes are the first
+//! folders below it that differ, or else those above it. What more than one reading fits is an error with a remedy for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::error::{Place, Problem, Result};
+use crate::images::{Named, named_split};
+use crate::options::Options;
+
+/// Names of folders around a sample, from the outermost, without the name of its file.
+pub type Folders<'a> = Vec<&'a str>;
+
+/// What becomes of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    Sample {
+        split: Option<Named>,
+        class: String,
+    },
+    /// The choice, or its place, leaves it out, and this is said.
+    Out(&'static str),
+    /// It has no place; an error unless what has none is to be left out.
+    Stray(&'static str),
+}
+
+pub struct Layout {
+    pub split_level: Option<usize>,
+    pub class_level: usize,
+    /// One per image.
+    pub fates: Vec<Fate>,
+    pub problems: Vec<Problem>,
+}
+
+const OUTSIDE: &str = "images outside the chosen folder";
+const UNLABELLED: &str = "images of a split without labels";
+const BESIDE_SPLITS: &str = "images beside the folders of the splits";
+const BESIDE_CLASSES: &str = "images beside the folders of the classes";
+const LIKE_SPLIT: &str = "images of folders that are named like a split";
+
+/// A folder's name as a class: composed, whatever the system that wrote it.
+pub fn class_name(folder: &str) -> String {
+    folder.nfc().collect()
+}
+
+/// A folder named for images without labels.
+fn is_unlabelled(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let known = ["unlabeled", "unlabelled", "unsup", "pred", "predict", "prediction", "predictions"];
+    lower.split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word))
+}
+
+fn speaks_of_split(name: &str) -> bool {
+    named_split(name).is_some() || is_unlabelled(name)
+}
+
+/// Words of a name that do not speak of splits.
+fn other_words(name: &str) -> Vec<String> {
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty() && !speaks_of_split(word) && !is_plain(word));
+    words.map(ToOwned::to_owned).collect()
+}
+
+/// Named like a split and nothing else: `train`, `1_test`, `val2017`; not `bullet_train`.
+fn is_split_name(name: &str) -> bool {
+    speaks_of_split(name) && other_words(name).is_empty()
+}
+
+/// A folder that says nothing of what is in it.
+fn is_plain(name: &str) -> bool {
+    let known =
+        ["images", "image", "imgs", "img", "data", "dataset", "set", "files", "folder", "split", "jpg", "jpeg", "png", "raw", "all"];
+    known.contains(&name.to_lowercase().as_str())
+}
+
+/// Folders of pictures and of what is drawn over them.
+fn are_masks(names: &BTreeSet<&str>) -> bool {
+    let known = ["mask", "masks", "segmentation", "segmentations", "annotation", "annotations", "groundtruth", "gt", "labels", "label"];
+    let is_mask = |name: &str| name.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word));
+    let (masks, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| is_mask(name));
+    !masks.is_empty() && others.len() == 1 && is_plain(others[0])
+}
+
+struct Tree<'a> {
+    images: &'a [Folders<'a>],
+    /// Those that the choice of folders leaves, by number.
+    kept: Vec<usize>,
+}
+
+impl<'a> Tree<'a> {
+    fn folder(&self, image: usize, level: usize) -> Option<&'a str> {
+        self.images[image].get(level).copied()
+    }
+
+    fn names(&self, level: usize) -> BTreeSet<&'a str> {
+        self.kept.iter().filter_map(|&image| self.folder(image, level)).collect()
+    }
+
+    fn of(&self, level: usize, name: &str) -> Tree<'a> {
+        let kept = self.kept.iter().copied().filter(|&image| self.folder(image, level) == Some(name)).collect();
+        Tree { images: self.images, kept }
+    }
+
+    /// The level at which folders first differ; images of none above it are strays.
+    fn base(&self) -> usize {
+        (0..).find(|&level| self.names(level).len() != 1).unwrap_or(0)
+    }
+
+    /// The folders of a level, each with the names of all below it.
+    fn with_inner(&self, level: usize) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+        let mut folders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for &image in &self.kept {
+            if let Some(name) = self.folder(image, level) {
+                folders.entry(name).or_default().extend(&self.images[image][level + 1..]);
+            }
+        }
+        folders
+    }
+
+    fn depth(&self) -> usize {
+        self.kept.iter().map(|&image| self.images[image].len()).max().unwrap_or(0)
+    }
+
+    /// The first level whose folders are named like splits.
+    fn split_level(&self, class_level: Option<usize>) -> Option<usize> {
+        let base = self.base();
+        let first = if self.names(base).is_empty() { base.saturating_sub(1) } else { base };
+        let names_splits = |level: &usize| {
+            let names = self.names(*level);
+            // Splits of one dataset are named alike: seg_train and seg_test, not bullet_train and test_tube.
+            let mut families: BTreeMap<Vec<String>, BTreeSet<Option<Named>>> = BTreeMap::new();
+            for name in names.iter().filter(|name| speaks_of_split(name)) {
+                families.entry(other_words(name)).or_default().insert(named_split(name));
+            }
+            let trains = |named: &BTreeSet<Option<Named>>| named.contains(&Some(Named::Train)) && named.len() > 1;
+            let all = names.iter().all(|name| speaks_of_split(name)) && names.iter().any(|name| named_split(name).is_some());
+            let together: BTreeSet<Option<Named>> = families.values().flatten().copied().collect();
+            let alike = families.len() == 1 || (families.contains_key(&Vec::new()) && trains(&together));
+            let both = families.values().any(trains);
+            let has_classes = *level > base || !self.names(level + 1).is_empty() || class_level.is_some();
+            (both || (all && alike)) && has_classes
+        };
+        let levels: Vec<usize> = (first..self.depth()).filter(|level| Some(*level) != class_level).filter(names_splits).collect();
+        // Classes may be called bullet_train and test_tube.
+        let plain = levels.iter().find(|level| self.names(**level).iter().all(|name| is_split_name(name)));
+        plain.or(levels.first()).copied()
+    }
+
+    /// The first level from `from` on that has several folders, behind wrappers such as `images` and names that repeat.
+    fn first_varied(&self, from: usize) -> Option<usize> {
+        let mut level = from;
+        loop {
+            let names = self.names(level);
+            let name = names.first()?;
+            let below = self.names(level + 1);
+            let wraps = is_plain(name) || speaks_of_split(name) || below.len() > 1;
+            if names.len() > 1 || below.is_empty() || !wraps {
+                return (!(names.len() == 1 && wraps && below.is_empty() && (is_plain(name) || speaks_of_split(name)))).then_some(level);
+            }
+            level += 1;
+        }
+    }
+}
+
+/// Reads the layout of images from their folders. `place` gives the place of an image, for messages.
+pub fn read(images: &[Folders<'_>], options: &Options, place: &dyn Fn(usize) -> Place) -> Result<Layout> {
+    let within = |image: &Folders, chosen: &Option<String>| {
+        chosen.as_ref().map(|chosen| {
+            let parts: Vec<&str> = chosen.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect();
+            image.starts_with(&parts)
+        })
+    };
+    let is_kept = |image: &Folders| within(image, &options.folder) != Some(false) && within(image, &options.leave_out) != Some(true);
+    let kept: Vec<usize> = (0..images.len()).filter(|&image| is_kept(&images[image])).collect();
+    if kept.is_empty() {
+        return Err(Problem::error("no-images", "no image lies in the folders that were chosen").into());
+    }
+    let tree = Tree { images, kept };
+    let class_level = options.class_level.map(|level| level as usize - 1);
+    let split_level = match options.split_level {
+        None => tree.split_level(class_level),
+        Some(level) => (level as usize).checked_sub(1),
+    };
+    let mut layout = Layout { split_level, class_level: 0, fates: vec![Fate::Out(OUTSIDE); images.len()], problems: Vec::new() };
+    match split_level {
+        Some(level) => layout.with_splits(&tree, level, class_level, options)?,
+        None => layout.without_splits(&tree, class_level, options, place)?,
+    }
+    layout.tell_strays(&tree, place);
+    layout.tell_levels(&tree);
+    Ok(layout)
+}
+
+impl Layout {
+    fn with_splits(&mut self, tree: &Tree, level: usize, chosen: Option<usize>, options: &Options) -> Result<()> {
+        let names = tree.names(level);
+        if options.split_level.is_none() {
+            one_folder_per_split(tree, level)?;
+        }
+        let labelled = |name: &&str| named_split(name).is_some();
+        let is_training = |name: &&str| named_split(name) == Some(Named::Train);
+        // The folder that says at which level classes are.
+        let Some(leading) = names.iter().copied().find(is_training).or_else(|| names.iter().copied().find(labelled)) else {
+            return Err(no_splits(level, &names).into());
+        };
+        let leading_tree = tree.of(level, leading);
+        let below = leading_tree.first_varied(level + 1);
+        let varied: Vec<usize> = (0..level).filter(|&above| tree.names(above).len() > 1).chain(below).collect();
+        let class_level = match (chosen, &varied[..]) {
+            (Some(chosen), _) => chosen,
+            (None, [one]) => *one,
+            (None, []) => return Err(no_classes(tree, level, &names).into()),
+            (None, several) => return Err(which_classes(tree, several, Some(level)).into()),
+        };
+        self.class_level = class_level;
+        let classes: BTreeSet<String> = leading_tree.names(class_level).into_iter().map(class_name).collect();
+        if chosen.is_none() {
+            let names = leading_tree.names(class_level);
+            no_masks(&names, class_level)?;
+            let is_plain_split = tree.names(level).iter().any(|name| is_split_name(name));
+            let like_split = |name: &&&str| if is_plain_split { is_split_name(name) } else { speaks_of_split(name) };
+            if 2 * names.iter().filter(like_split).count() >= names.len() {
+                return Err(splits_or_classes(tree, level, class_level).into());
+            }
+        }
+        for image in tree.kept.iter().copied().filter(|&image| tree.folder(image, level).is_none_or(|name| !speaks_of_split(name))) {
+            self.fates[image] = Fate::Stray(BESIDE_SPLITS);
+        }
+        for name in names.into_iter().filter(|name| speaks_of_split(name)) {
+            let part = tree.of(level, name);
+            let own =
+                if chosen.is_some() || class_level < level { class_level } else { matching_level(&part, level, class_level, &classes) };
+            let has_classes = part.kept.iter().any(|&image| part.folder(image, own).is_some()) && named_split(name).is_some();
+            for &image in &part.kept {
+                self.fates[image] = match part.folder(image, own) {
+                    Some(class) if has_classes => Fate::Sample { split: named_split(name), class: class_name(class) },
+                    _ if !has_classes && !is_training(&name) => Fate::Out(UNLABELLED),
+                    _ => Fate::Stray(BESIDE_CLASSES),
+                };
+            }
+            if !has_classes && !is_training(&name) {
+                let sentence =
+                    format!("{} images of {name} lie in no folder of a class; they have no label and are left out", part.kept.len());
+                self.problems.push(Problem::warning("unlabelled-split", sentence).counted(part.kept.len() as u64));
+            }
+        }
+        Ok(())
+    }
+
+    fn without_splits(&mut self, tree: &Tree, chosen: Option<usize>, options: &Options, place: &dyn Fn(usize) -> Place) -> Result<()> {
+        let base = tree.base();
+        let level = chosen.unwrap_or(if tree.names(base).is_empty() { base.saturating_sub(1) } else { base });
+        self.class_level = level;
+        let names = tree.names(level);
+        if names.is_empty() {
+            let count = tree.kept.len();
+            let sentence = format!(
+                "there are {count} images, but no folders that name their classes; make a folder per class, or a CSV with a column of file names and one of labels"
+            );
+            return Err(Problem::error("no-classes", sentence).at(place(tree.kept[0])).into());
+        }
+        let mut like_splits = BTreeSet::new();
+        if chosen.is_none() {
+            no_masks(&names, level)?;
+            one_dataset(tree, level, &names)?;
+            like_splits = classes_like_splits(&names, level, options.split_level.is_some(), &mut self.problems);
+        }
+        for &image in &tree.kept {
+            self.fates[image] = match tree.folder(image, level) {
+                Some(name) if like_splits.contains(name) => Fate::Stray(LIKE_SPLIT),
+                Some(name) => Fate::Sample { split: None, class: class_name(name) },
+                None => Fate::Stray(BESIDE_CLASSES),
+            };
+        }
+        Ok(())
+    }
+
+    /// Images without a place, by reason, with their folders.
+    fn tell_strays(&mut self, tree: &Tree, place: &dyn Fn(usize) -> Place) {
+        for why in [BESIDE_SPLITS, BESIDE_CLASSES] {
+            let strays: Vec<usize> = tree.kept.iter().copied().filter(|&image| self.fates[image] == Fate::Stray(why)).collect();
+            if strays.is_empty() {
+                continue;
+            }
+            let folders: BTreeSet<String> = strays.iter().map(|&image| tree.images[image].join("/")).collect();
+            let shown: Vec<String> = folders.iter().take(3).map(|folder| format!("{folder:?}")).collect();
+            let more = if folders.len() > 3 { ", ..." } else { "" };
+            let sentence = format!("{} {why} have no label; they lie in {}{more}", strays.len(), shown.join(", "));
+            let problem = strays.iter().take(20).fold(Problem::error("no-label", sentence), |problem, &image| problem.at(place(image)));
+            self.problems.push(problem.counted(strays.len() as u64).skippable("Leave these images out"));
+        }
+    }
+
+    /// Where classes and splits come from, and which folders say nothing.
+    fn tell_levels(&mut self, tree: &Tree) {
+        let level = self.class_level;
+        let splits = self.split_level.map_or(String::new(), |level| {
+            let names: Vec<&str> = tree.names(level).into_iter().filter(|name| speaks_of_split(name)).take(6).collect();
+            format!(", splits from level {} ({})", level + 1, names.join(", "))
+        });
+        let classes: BTreeSet<&String> =
+            self.fates.iter().filter_map(|fate| if let Fate::Sample { class, .. } = fate { Some(class) } else { None }).collect();
+        let shown: Vec<&str> = classes.iter().take(3).map(|name| name.as_str()).collect();
+        let more = if classes.len() > 3 { ", ..." } else { "" };
+        let sentence = format!("classes are made from the folders of level {} ({}{more}){splits}", level + 1, shown.join(", "));
+        self.problems.push(Problem::note("folder-levels", sentence));
+        let deeper: BTreeSet<&str> = tree.names(level + 1);
+        if self.split_level.is_none_or(|split| split < level) && deeper.len() > 1 {
+            let sentence = format!(
+                "{} folders below those of the classes, such as {:?}, make no difference",
+                deeper.len(),
+                deeper.first().unwrap_or(&"")
+            );
+            let mut problem = Problem::note("unused-level", sentence).counted(deeper.len() as u64);
+            if tree.kept.iter().all(|&image| tree.folder(image, level + 1).is_some()) {
+                problem =
+                    problem.with("choose", "Make classes of them", Options { class_level: Some(level as u32 + 2), ..Options::default() });
+            }
+            self.problems.push(problem);
+        }
+    }
+}
+
+/// The level at which the folders of a split are named like the classes of training: most often the same, else one near it.
+fn matching_level(part: &Tree, split_level: usize, class_level: usize, classes: &BTreeSet<String>) -> usize {
+    let matching = |level: usize| {
+        part.kept.iter().filter(|&&image| part.folder(image, level).is_some_and(|name| classes.contains(&class_name(name)))).count()
+    };
+    let levels = std::iter::once(class_level).chain(split_level + 1..split_level + 5);
+    let mut best = (class_level, matching(class_level));
+    for level in levels {
+        let count = matching(level);
+        if count > best.1 {
+            best = (level, count);
+        }
+    }
+    // Wrappers alone, such as test/images/1.png, are no classes.
+    if best.1 == 0 && part.first_varied(split_level + 1).is_none() { part.depth() } else { best.0 }
+}
+
+/// Two folders of labelled images for one split may be a copy of each other.
+fn one_folder_per_split(tree: &Tree, level: usize) -> Result<()> {
+    let mut folders: BTreeMap<Named, Vec<&str>> = BTreeMap::new();
+    for (name, inner) in tree.with_inner(level) {
+        if let Some(named) = named_split(name).filter(|_| !inner.is_empty()) {
+            folders.entry(named).or_default().push(name);
+        }
+    }
+    let Some((_, several)) = folders.iter().find(|(_, folders)| folders.len() > 1) else { return Ok(()) };
+    let sentence = format!("the folders {} are named like the same split; which of them count?", several.join(", "));
+    let all = Options { split_level: Some(level as u32 + 1), ..Options::default() };
+    let problem = Problem::error("same-split", sentence).counted(several.len() as u64).with("choose", "Take them together", all);
+    let without = |problem: Problem, name: &&str| match path_of(tree, level, name) {
+        Some(path) => problem.with("choose", format!("Leave {name} out"), Options { leave_out: Some(path), ..Options::default() }),
+        None => problem,
+    };
+    Err(several.iter().rev().take(6).fold(problem, without).into())
+}
+
+/// A folder with those above it, where all of its name have the same.
+fn path_of(tree: &Tree, level: usize, name: &str) -> Option<String> {
+    let part = tree.of(level, name);
+    let paths: BTreeSet<String> = part.kept.iter().map(|&image| part.images[image][..=level].join("/")).collect();
+    paths.first().filter(|_| paths.len() == 1).cloned()
+}
+
+fn which_classes(tree: &Tree, levels: &[usize], split: Option<usize>) -> Problem {
+    let shown = |level: usize| {
+        let names = tree.names(level);
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("{}{more}", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
+    };
+    let readings: Vec<String> = levels.iter().map(|&level| format!("those of level {} ({})", level + 1, shown(level))).collect();
+    let sentence = match &readings[..] {
+        [one] => format!("the folders that may be classes hold the same folders each: {one}"),
+        some => format!("several levels of folders may be the classes: {}", some.join(" or ")),
+    };
+    let mut problem = Problem::error("which-classes", sentence);
+    let upper = levels[0];
+    for name in tree.names(upper).into_iter().take(6) {
+        if let Some(path) = path_of(tree, upper, name) {
+            problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
+        }
+    }
+    for &level in levels {
+        let options =
+            Options { class_level: Some(level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
+        problem = problem.with("choose", format!("Take {} as the classes", shown(level)), options);
+    }
+    problem
+}
+
+fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Problem {
+    let shown: Vec<&str> = names.iter().copied().take(3).collect();
+    let sentence = format!(
+        "the {} images lie in {} and no folders below that name their classes; make a folder per class, or a CSV with a column of file names and one of labels",
+        tree.kept.len(),
+        shown.join(", ")
+    );
+    let problem = Problem::error("no-classes", sentence);
+    if names.len() < 2 {
+        return problem;
+    }
+    let options = Options { split_level: Some(0), class_level: Some(level as u32 + 1), ..Options::default() };
+    problem.with("choose", format!("Take {} as the classes", shown.join(", ")), options)
+}
+
+fn no_splits(level: usize, names: &BTreeSet<&str>) -> Problem {
+    let shown: Vec<&str> = names.iter().copied().take(3).collect();
+    let sentence = format!("no folder of level {} is named like a split (train, val, test): {}", level + 1, shown.join(", "));
+    Problem::error("no-split", sentence)
+}
+
+/// Folders that speak of splits within others that do.
+fn splits_or_classes(tree: &Tree, level: usize, class_level: usize) -> Problem {
+    let sentence = format!("the folders of level {} and those of level {} are both named like splits", level + 1, class_level + 1);
+    let reading = |split: usize, class: usize| Options {
+        split_level: Some(split as u32 + 1),
+        class_level: Some(class as u32 + 1),
+        ..Options::default()
+    };
+    let title = |level: usize| {
+        let names = tree.names(level);
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("Take {}{more} as the classes", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
+    };
+    let problem = Problem::error("class-like-split", sentence).with("choose", title(level), reading(class_level, level));
+    problem.with("choose", title(class_level), reading(level, class_level))
+}
+
+fn no_masks(names: &BTreeSet<&str>, level: usize) -> Result<()> {
+    if !are_masks(names) {
+        return Ok(());
+    }
+    let shown = names.iter().copied().collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "the folders {shown} hold images and masks or labels drawn over them, which name no classes; a classification needs a folder per class"
+    );
+    let options = Options { class_level: Some(level as u32 + 1), ..Options::default() };
+    Err(Problem::error("masks", sentence).with("choose", format!("Take {shown} as the classes"), options).into())
+}
+
+/// Refuses folders that hold a dataset each: one that holds folders named like those beside it, or several that hold the same.
+fn one_dataset(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Result<()> {
+    let below = tree.with_inner(level);
+    let nested = below.iter().find(|(name, inner)| {
+        let shared = inner.iter().filter(|inner| *inner != *name && names.contains(*inner)).count();
+        shared > 0 && 2 * shared >= names.len() - 1
+    });
+    if let Some((name, _)) = nested {
+        let sentence = format!("the folder {name} holds folders named like those beside it; which of them count?");
+        let mut problem = Problem::error("nested-copy", sentence);
+        if let Some(path) = path_of(tree, level, name) {
+            let leave = Options { leave_out: Some(path.clone()), ..Options::default() };
+            problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
+            problem = problem.with("choose", format!("Leave {name} out"), leave);
+        }
+        return Err(problem.into());
+    }
+    let branching: Vec<&str> = below.iter().filter(|(_, inner)| inner.len() > 1).map(|(name, _)| *name).collect();
+    if let [alone] = branching[..]
+        && below.len() > 1
+        && below.iter().all(|(name, inner)| *name == alone || inner.is_empty())
+    {
+        let sentence = format!("only {alone} of the folders of level {} has folders in it; do these name the classes?", level + 1);
+        let mut problem = Problem::error("which-classes", sentence);
+        if let Some(path) = path_of(tree, level, alone) {
+            problem = problem.with("choose", format!("Take {alone} alone"), Options { folder: Some(path), ..Options::default() });
+        }
+        let level = Options { class_level: Some(level as u32 + 1), ..Options::default() };
+        return Err(problem.with("choose", format!("No, {alone} is a class"), level).into());
+    }
+    let Some(first) = below.values().next().filter(|first| first.len() > 1 && names.len() > 1) else { return Ok(()) };
+    let alike = |inner: &BTreeSet<&str>| 2 * inner.intersection(first).count() >= inner.union(first).count();
+    if !below.values().all(alike) {
+        return Ok(());
+    }
+    // The classes may be those below, where they lie at one level.
+    let inner = (level + 1..tree.depth()).find(|&inner| tree.names(inner).len() > 1);
+    let lies_in_all = |inner: &usize| tree.kept.iter().all(|&image| tree.folder(image, *inner).is_some());
+    Err(which_classes(tree, &std::iter::once(level).chain(inner.filter(lies_in_all)).collect::<Vec<_>>(), None).into())
+}
+
+/// Classes that are named like splits, which an error tells of: `test` beside `cat` and `dog`. Where all folders speak of splits, they all are.
+fn classes_like_splits<'a>(names: &BTreeSet<&'a str>, level: usize, chosen: bool, problems: &mut Vec<Problem>) -> BTreeSet<&'a str> {
+    let speaking = names.iter().filter(|name| speaks_of_split(name)).count();
+    let like: BTreeSet<&str> =
+        names.iter().copied().filter(|name| is_split_name(name) || (2 * speaking >= names.len() && speaks_of_split(name))).collect();
+    if like.is_empty() || chosen {
+        return BTreeSet::new();
+    }
+    let shown = like.iter().copied().take(3).collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "of the folders of level {}, {shown} would be {} named like a split",
+        level + 1,
+        if like.len() == 1 { "a class" } else { "classes" }
+    );
+    let as_classes = Options { class_level: Some(level as u32 + 1), ..Options::default() };
+    let mut problem = Problem::error("class-like-split", sentence).counted(like.len() as u64);
+    if names.len() - like.len() > 1 {
+        problem = problem.skippable(&format!("Leave {shown} out"));
+    }
+    problems.push(problem.with("choose", format!("Take {shown} as classes"), as_classes));
+    like
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::{RngCore, SeedableRng};
+
+    use super::*;
+
+    struct Random(ChaCha8Rng);
+
+    impl Random {
+        fn below(&mut self, count: usize) -> usize {
+            (self.0.next_u64() % count as u64) as usize
+        }
+
+        fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+            choices[self.below(choices.len())]
+        }
+
+        fn chance(&mut self, percent: usize) -> bool {
+            self.below(100) < percent
+        }
+    }
+
+    type Counts = BTreeMap<(Option<Named>, String), usize>;
+
+    /// A tree of images as people lay them out, and how many there are of each split and class; `None` where it has no single reading.
+    struct Made {
+        images: Vec<String>,
+        truth: Option<Counts>,
+        /// With nothing that has no place.
+        clean: bool,
+    }
+
+    const NAMES: [(Named, [&str; 7]); 3] = [
+        (Named::Train, ["train", "Training", "seg_train", "1_train", "train2017", "TRAIN", "train_images"]),
+        (Named::Validation, ["val", "Validation", "seg_val", "2_valid", "val2017", "VAL", "val_images"]),
+        (Named::Test, ["test", "Test", "seg_test", "3_test", "test2017", "TEST", "test_images"]),
+    ];
+    const CLASSES: [&str; 12] =
+        ["cat", "dog", "bullet_train", "test_tube", "n01440764", "caf\u{e9}", "Elephant", "class 7", "0", "1", "trainer", "unknown"];
+
+    fn make(random: &mut Random) -> Made {
+        let mut classes: Vec<&str> = CLASSES.to_vec();
+        for at in 0..classes.len() {
+            let other = at + random.below(classes.len() - at);
+            classes.swap(at, other);
+        }
+        classes.truncate(2 + random.below(4));
+        let kinds = [&[][..], &[0], &[0, 1], &[0, 2], &[0, 1, 2], &[1, 2]];
+        let style = random.below(7);
+        let splits: Vec<(Option<Named>, &str)> = match kinds[random.below(kinds.len())] {
+            [] => vec![(None, "")],
+            some => some.iter().map(|&kind| (Some(NAMES[kind].0), NAMES[kind].1[style])).collect(),
+        };
+        let root = random.one_of(&["", "", "data", "archive/set", "images"]);
+        let class_first = random.chance(20) && splits[0].0.is_some();
+        let (repeats, wraps, inner) = (random.chance(20), random.chance(15), random.chance(15));
+        let decomposed = random.chance(50);
+        let (mut images, mut truth) = (Vec::new(), Counts::new());
+        for (at, (named, split)) in splits.iter().enumerate() {
+            for class in &classes {
+                let number = 1 + random.below(4);
+                *truth.entry((*named, (*class).to_owned())).or_default() += number;
+                // A system may have written one side decomposed.
+                let class: String = if decomposed && at == 0 { class.nfd().collect() } else { (*class).to_owned() };
+                let folders: Vec<&str> = match class_first {
+                    true => vec![root, &class, split, if inner { "images" } else { "" }],
+                    false => {
+                        let repeated = if repeats { split } else { "" };
+                        vec![root, split, repeated, if wraps { "images" } else { "" }, &class, if inner { "images" } else { "" }]
+                    }
+                };
+                let folder = folders.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+                images.extend((0..number).map(|_| folder.clone()));
+            }
+        }
+        let mut made = Made { images, truth: Some(truth), clean: false };
+        // Beside classes, a folder of pictures is a class.
+        spoil(&mut made, root, random, splits[0].0.is_some() || wraps);
+        made
+    }
+
+    /// Adds what has no place in the dataset, or a second dataset.
+    fn spoil(made: &mut Made, root: &str, random: &mut Random, above_classes: bool) {
+        let below = |folder: &str| [root, folder].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        match random.below(8) {
+            0 => made.images.push(below("")),
+            1 if above_classes => made.images.extend([below("docs"), below("docs")]),
+            2 => made.images.extend([below("unlabeled"), below("test_unlabelled")]),
+            3 => {
+                let images = &made.images;
+                let versions = ["color", "gray"].iter().flat_map(|version| images.iter().map(move |image| format!("{version}/{image}")));
+                made.images = versions.collect();
+                made.truth = None;
+            }
+            4 => {
+                let copy: Vec<String> = made.images.iter().map(|image| format!("copy/{image}")).collect();
+                made.images.extend(copy);
+                made.truth = None;
+            }
+            _ => made.clean = true,
+        }
+    }
+
+    #[test]
+    fn no_tree_is_silently_read_as_something_else() {
+        let (mut clean, mut read_as_meant) = (0, 0);
+        for seed in 0..10_000 {
+            let made = make(&mut Random(ChaCha8Rng::seed_from_u64(seed)));
+            let images: Vec<Folders> = made.images.iter().map(|image| image.split('/').filter(|part| !part.is_empty()).collect()).collect();
+            clean += usize::from(made.clean);
+            let Ok(layout) = read(&images, &Options::default(), &|_| Place::default()) else { continue };
+            if layout.problems.iter().any(|problem| problem.severity == crate::error::Severity::Error) && made.clean {
+                eprintln!("{seed} {:?} {:?}", layout.problems[0].message, made.images);
+            }
+            if layout.problems.iter().any(|problem| problem.severity == crate::error::Severity::Error) {
+                continue;
+            }
+            let mut found = Counts::new();
+            for fate in layout.fates {
+                if let Fate::Sample { split, class } = fate {
+                    *found.entry((split, class)).or_default() += 1;
+                }
+            }
+            // A single split, whose folder may be above all, is no split.
+            let merged = |counts: Counts| match counts.keys().map(|(split, _)| *split).collect::<BTreeSet<_>>().len() {
+                1 => counts.into_iter().map(|((_, class), count)| ((None, class), count)).collect(),
+                _ => counts,
+            };
+            assert_eq!(Some(merged(found)), made.truth.map(merged), "seed {seed}: {:?}", made.images);
+            read_as_meant += usize::from(made.clean);
+        }
+        assert!(10 * read_as_meant > 9 * clean, "{read_as_meant} of {clean} that ask for nothing were read");
+    }
+}
