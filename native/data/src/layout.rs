@@ -150,10 +150,7 @@ impl<'a> Tree<'a> {
             let has_classes = *level > base || !self.names(level + 1).is_empty() || class_level.is_some();
             (both || (all && alike)) && has_classes
         };
-        let levels: Vec<usize> = (first..self.depth()).filter(|level| Some(*level) != class_level).filter(names_splits).collect();
-        // Classes may be called bullet_train and test_tube.
-        let plain = levels.iter().find(|level| self.names(**level).iter().all(|name| is_split_name(name)));
-        plain.or(levels.first()).copied()
+        (first..self.depth()).filter(|level| Some(*level) != class_level).find(names_splits)
     }
 
     /// The first level from `from` on that has several folders, behind wrappers such as `images` and names that repeat.

@@ -56,6 +56,11 @@ fn of_several_tables_those_named_for_a_split_count() {
         &[("train.csv", &train), ("sample_submission.csv", &submission)],
         "0 9+1, 1 9+1",
     );
+    check(
+        &[("train/tr#.png", 0..20), ("test/te#.png", 0..6)],
+        &[("labels.csv", &train), ("sample_submission.csv", &submission)],
+        "0 9+1, 1 9+1",
+    );
     // A test table without labels, as in a competition.
     let unlabelled = rows("id", "te#.png", 0..6, &[""]);
     check(&[("train/tr#.png", 0..20), ("test/te#.png", 0..6)], &[("train.csv", &train), ("test.csv", &unlabelled)], "0 9+1, 1 9+1");
