@@ -312,7 +312,7 @@ impl Reading {
             let sentence = format!("{file} has {} rows without an image", nameless.len());
             self.problems.push(of_rows(Problem::error("missing-file", sentence), &file, &nameless).skippable("Leave these rows out"));
         }
-        let (mut missing, mut several): (Vec<(String, usize)>, Vec<(String, usize)>) = Default::default();
+        let (mut missing, mut several) = (Vec::new(), Vec::new());
         for (name, label, split, row) in rows {
             match index.find(tree, table.entry, &name, split, label.as_deref()) {
                 Found::One(entry) => self.samples.push(Sample { entry, label, named: split, table: table.entry, row }),

@@ -44,7 +44,7 @@ const LIKE_SPLIT: &str = "images of folders that are named like a split";
 
 /// A folder's name as a class: composed, whatever the system that wrote it.
 pub fn class_name(folder: &str) -> String {
-    folder.nfc().collect()
+    if folder.is_ascii() { folder.to_owned() } else { folder.nfc().collect() }
 }
 
 /// A folder named for images without labels.
@@ -96,8 +96,14 @@ impl<'a> Tree<'a> {
         self.images[image].get(level).copied()
     }
 
+    /// One image of each folder, nearly: neighbours in a listing lie in one.
+    fn folders(&self) -> impl Iterator<Item = usize> {
+        let mut before: Option<usize> = None;
+        self.kept.iter().copied().filter(move |&image| before.replace(image).is_none_or(|before| self.images[before] != self.images[image]))
+    }
+
     fn names(&self, level: usize) -> BTreeSet<&'a str> {
-        self.kept.iter().filter_map(|&image| self.folder(image, level)).collect()
+        self.folders().filter_map(|image| self.folder(image, level)).collect()
     }
 
     fn of(&self, level: usize, name: &str) -> Tree<'a> {
@@ -113,7 +119,7 @@ impl<'a> Tree<'a> {
     /// The folders of a level, each with the names of all below it.
     fn with_inner(&self, level: usize) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
         let mut folders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for &image in &self.kept {
+        for image in self.folders() {
             if let Some(name) = self.folder(image, level) {
                 folders.entry(name).or_default().extend(&self.images[image][level + 1..]);
             }
@@ -144,10 +150,7 @@ impl<'a> Tree<'a> {
             let has_classes = *level > base || !self.names(level + 1).is_empty() || class_level.is_some();
             (both || (all && alike)) && has_classes
         };
-        let levels: Vec<usize> = (first..self.depth()).filter(|level| Some(*level) != class_level).filter(names_splits).collect();
-        // Classes may be called bullet_train and test_tube.
-        let plain = levels.iter().find(|level| self.names(**level).iter().all(|name| is_split_name(name)));
-        plain.or(levels.first()).copied()
+        (first..self.depth()).filter(|level| Some(*level) != class_level).find(names_splits)
     }
 
     /// The first level from `from` on that has several folders, behind wrappers such as `images` and names that repeat.
@@ -328,7 +331,8 @@ impl Layout {
 /// The level at which the folders of a split are named like the classes of training: most often the same, else one near it.
 fn matching_level(part: &Tree, split_level: usize, class_level: usize, classes: &BTreeSet<String>) -> usize {
     let matching = |level: usize| {
-        part.kept.iter().filter(|&&image| part.folder(image, level).is_some_and(|name| classes.contains(&class_name(name)))).count()
+        let known: BTreeSet<&str> = part.names(level).into_iter().filter(|name| classes.contains(&class_name(name))).collect();
+        part.folders().filter(|&image| part.folder(image, level).is_some_and(|name| known.contains(name))).count()
     };
     let levels = std::iter::once(class_level).chain(split_level + 1..split_level + 5);
     let mut best = (class_level, matching(class_level));
@@ -364,7 +368,7 @@ fn one_folder_per_split(tree: &Tree, level: usize) -> Result<()> {
 /// A folder with those above it, where all of its name have the same.
 fn path_of(tree: &Tree, level: usize, name: &str) -> Option<String> {
     let part = tree.of(level, name);
-    let paths: BTreeSet<String> = part.kept.iter().map(|&image| part.images[image][..=level].join("/")).collect();
+    let paths: BTreeSet<String> = part.folders().map(|image| part.images[image][..=level].join("/")).collect();
     paths.first().filter(|_| paths.len() == 1).cloned()
 }
 

@@ -56,6 +56,11 @@ fn of_several_tables_those_named_for_a_split_count() {
         &[("train.csv", &train), ("sample_submission.csv", &submission)],
         "0 9+1, 1 9+1",
     );
+    check(
+        &[("train/tr#.png", 0..20), ("test/te#.png", 0..6)],
+        &[("labels.csv", &train), ("sample_submission.csv", &submission)],
+        "0 9+1, 1 9+1",
+    );
     // A test table without labels, as in a competition.
     let unlabelled = rows("id", "te#.png", 0..6, &[""]);
     check(&[("train/tr#.png", 0..20), ("test/te#.png", 0..6)], &[("train.csv", &train), ("test.csv", &unlabelled)], "0 9+1, 1 9+1");
@@ -112,7 +117,7 @@ fn a_row_means_the_file_that_its_path_says() {
     let table = "path,label\nold/0.png,a\nold/1.png,b\nold/2.png,a\nold/3.png,b\n";
     check(&[("new/#.png", 0..2), ("old/#.png", 2..4)], &[("labels.csv", table)], "missing-file");
     // One name in several folders: the label or the split tells which, else nothing does.
-    let labelled = rows("file,label", "#.png,a", 0..10, &[""]) + &rows("", "#.png,b", 0..10, &[""]).trim_start().to_owned();
+    let labelled = rows("file,label", "#.png,a", 0..10, &[""]) + rows("", "#.png,b", 0..10, &[""]).trim_start();
     check(&[("a/#.png", 0..10), ("b/#.png", 0..10)], &[("labels.csv", &labelled)], "a 9+1, b 9+1");
     let table = rows("file,label", "#.png,@", 0..10, &["a", "b"]);
     check(&[("x/#.png", 0..10), ("y/#.png", 0..10)], &[("labels.csv", &table)], "ambiguous-file");
