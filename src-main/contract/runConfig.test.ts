@@ -206,7 +206,9 @@ it('every list, text and number that a user gives has a limit, but for seeds and
     for (const option of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) visit(option, path);
     const limit = { string: 'maxLength', array: 'maxItems', integer: 'maximum', number: 'maximum' }[schema.type ?? ''];
     const fixed = schema.enum ?? schema.const ?? schema.pattern ?? schema.exclusiveMaximum;
-    const isLimited = Number(schema[limit ?? ''] ?? Infinity) < Number.MAX_SAFE_INTEGER;
+    // The schema of a whole number has that of the language in any case.
+    const isLimited =
+      Number(schema[limit ?? ''] ?? Infinity) < (schema.type === 'number' ? Infinity : Number.MAX_SAFE_INTEGER);
     if (limit && fixed === undefined && !isLimited) unlimited.push(`${path} (${schema.type})`);
     for (const [key, value] of Object.entries(schema.properties ?? {}))
       if (key !== 'seed' && key !== 'step') visit(value, `${path}.${key}`);

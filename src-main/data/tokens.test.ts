@@ -18,7 +18,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const bytes = (array: Uint16Array | Uint32Array) => new Uint8Array(array.buffer);
 /** A .npy array of one axis as NumPy writes it. */
-function npy(type: '<u2' | '<u4' | '<i8', length: number, data: Uint8Array): Buffer {
+function npy(type: '<u2' | '<u4' | '<i8' | '<f8', length: number, data: Uint8Array): Buffer {
   const dict = `{'descr': '${type}', 'fortran_order': False, 'shape': (${length},), }`.padEnd(117) + '\n';
   return Buffer.concat([Buffer.from('\x93NUMPY\x01\x00\x76\x00', 'latin1'), Buffer.from(dict, 'latin1'), data]);
 }
