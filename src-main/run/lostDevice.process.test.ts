@@ -33,6 +33,17 @@ async function checkpointBytes(runId: string, step: number): Promise<Buffer[]> {
   return await Promise.all(['values', 'optimizer'].map((name) => readFile(join(folder, `${name}.safetensors`))));
 }
 
+/** Every step has its metrics, or the run says that they are missing. */
+async function expectMetricsOrWarning({ id, step, warning }: RunSummary): Promise<void> {
+  const lines = (await readFile(join(home, 'runs', id, 'metrics.jsonl'), 'utf8')).split('\n');
+  const numSteps = lines.filter((line) => line.startsWith('{"step":')).length;
+  const missing = step - numSteps;
+  if (missing === 0) return expect(warning).toBe('');
+  expect(warning).toMatch(
+    missing === 1 ? /^the metrics of the last step before/ : `the metrics of the last ${missing} steps`,
+  );
+}
+
 it('a device that dies while devices start ends what was begun, and leaves no process', async () => {
   let victim = '';
   const meddle = (started: DeviceProcess, name: string) => name === victim && started.kill();
@@ -71,7 +82,9 @@ it('a device that hangs while it trains is ended and named, and not who waits fo
   await nextEvent(lab, 'stepsAppended');
   const { pid } = lab.processes[1]!;
   process.kill(pid!, 'SIGSTOP');
-  const { state, reason, step } = await lab.app.whenEnded(runId);
+  const summary = await lab.app.whenEnded(runId);
+  const { state, reason, step } = summary;
+  await expectMetricsOrWarning(summary);
   const saved = `(the last checkpoint is of step ${step}|there is no checkpoint yet)`;
   expect([state, reason]).toEqual([
     'failed',
@@ -98,7 +111,9 @@ async function stopWithHungDevice(tries = 3): Promise<RunSummary> {
 }
 
 it('a device that hangs when a run is to end does not keep it, and no step before is lost', async () => {
-  const { id, state, reason, step } = await stopWithHungDevice();
+  const summary = await stopWithHungDevice();
+  const { id, state, reason, step } = summary;
+  await expectMetricsOrWarning(summary);
   expect([state, reason]).toEqual(['stopped', expect.stringMatching(/^stopped on request; the step in progress/)]);
   const lab = await openLab(home);
   const whole = await lab.app.start(uneven({ every: step, keep: 1000 }));

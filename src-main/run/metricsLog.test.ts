@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { StepColumns } from '../contract/run.ts';
+import { withSmallDisk } from '../testing/smallDisk.ts';
 import { MetricsLog } from './metricsLog.ts';
 import { readMetrics } from './readMetrics.ts';
 
@@ -50,6 +51,19 @@ it('a resumed run drops the steps that it will do again, and a last line that wa
   const { columns, evaluations } = await readMetrics(path, 2, 100);
   expect([columns.step, columns.loss[0], evaluations]).toEqual([[0, 1, 2], [3, 2, 9], []]);
   expect([resumed.elapsedMs, columns.elapsedMs]).toEqual([14, [7, 14, 21]]);
+});
+
+it('where the disk is full a resumed run leaves what was there as it was', async ({ skip }) => {
+  const done = await withSmallDisk('size=256k', async (disk) => {
+    const log = await MetricsLog.open(disk, join(disk, 'metrics.jsonl'), 0);
+    log.appendSteps(steps(0, [3, 2, 1]));
+    await log.close();
+    const before = await readdir(disk);
+    await writeFile(join(disk, 'filler'), Buffer.alloc(1 << 20)).catch(() => undefined);
+    await expect(MetricsLog.open(disk, join(disk, 'metrics.jsonl'), 2)).rejects.toMatchObject({ code: 'storage' });
+    expect(await readdir(disk)).toEqual([...before, 'filler'].sort());
+  });
+  if (!done) skip('a small file system may not be mounted here');
 });
 
 it('thins long runs evenly but keeps the last step and every loss that is not finite', async () => {

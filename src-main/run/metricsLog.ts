@@ -4,9 +4,8 @@
 // {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}. Lines that the
 // disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
-import { open, rename } from 'node:fs/promises';
 import type { EvaluationRecord, MemoryRecord, StepColumns } from '../contract/run.ts';
-import { storageError } from '../data/files.ts';
+import { replaceFile, storageError } from '../data/files.ts';
 import { PatientAppend } from '../data/patientAppend.ts';
 import { ScalarLog } from '../export/tensorboard.ts';
 import { linesOf, stepMsOf, stepOf, stepSeries, workerSeries } from './metricLines.ts';
@@ -88,19 +87,14 @@ function lineOf(columns: StepColumns, row: number): object {
 
 /** Leaves out what follows step `from`, and returns the training time of what stays, in milliseconds. */
 async function dropFrom(path: string, from: number): Promise<number> {
-  const partial = `${path}.partial`;
-  const file = await open(partial, 'w');
   let elapsedMs = 0;
-  try {
+  await replaceFile(path, async (file) => {
     for await (const line of linesOf(path)) {
       const at = stepOf(line);
       if (at === undefined || at > from) continue;
       elapsedMs += stepMsOf(line);
       await file.write(`${line}\n`);
     }
-  } finally {
-    await file.close();
-  }
-  await rename(partial, path);
+  });
   return elapsedMs;
 }

@@ -93,7 +93,7 @@ test('a start that is being planned ends when the app closes, and leaves no run'
   expect(runs).toEqual([]);
 });
 
-test('a run that is stopped while it is planned is stopped at once', async () => {
+test('a run that is stopped while it is planned ends before its plan is made', async () => {
   const begun = {
     name: 'vast',
     state: 'preparing' as const,
@@ -114,7 +114,11 @@ test('a run that is stopped while it is planned is stopped at once', async () =>
   await new Promise((resolve) => setTimeout(resolve, 1000));
   expect(run.summary.state).toBe('preparing');
   await run.stop();
-  expect(await folder.readState()).toMatchObject({ state: 'stopped', reason: 'stopped on request', step: 0 });
+  expect(await folder.readState()).toMatchObject({
+    state: 'stopped',
+    reason: 'stopped on request; while it was planned',
+    step: 0,
+  });
 });
 
 test.skipIf(process.platform === 'win32').each(['plan', 'train'])(

@@ -2,21 +2,24 @@
 
 export class Requests {
   pause = false;
-  readonly #stop = new AbortController();
-  /** Aborted when a stop is asked for. */
-  readonly stopping = this.#stop.signal;
+  stop = false;
+  readonly #late = new AbortController();
+  /** Aborted when a stop that was asked for waits no longer for what is being planned. */
+  readonly late = this.#late.signal;
   #saves: (() => void)[] = [];
   #wake: () => void = () => undefined;
   #waitsForPause: (() => void)[] = [];
-  readonly stopped = new Promise<void>((resolve) => this.stopping.addEventListener('abort', () => resolve()));
-
-  get stop(): boolean {
-    return this.stopping.aborted;
-  }
+  #stopped: () => void = () => undefined;
+  readonly stopped = new Promise<void>((resolve) => (this.#stopped = resolve));
 
   requestStop(): void {
-    this.#stop.abort();
+    this.stop = true;
+    this.#stopped();
     this.#wake();
+  }
+
+  giveUp(): void {
+    this.#late.abort();
   }
 
   setPause(pause: boolean): void {

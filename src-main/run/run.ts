@@ -38,7 +38,7 @@ const gradientsEveryMs = 2000;
 const memoryLoggedEveryMs = 5000;
 /** Until a checkpoint that could not be written is tried again, and before each of the last tries at the end of a run. */
 const checkpointAgainMs = 30_000;
-/** Until the step in progress is given up, where the run is to end. */
+/** Until what is in progress is given up, a step or the plan, where the run is to end. */
 const giveUpAfterMs = 5000;
 const lastTriesMs = [500, 1000, 2000, 4000];
 
@@ -102,7 +102,10 @@ export class Run {
   async stop(): Promise<void> {
     this.requests.requestStop();
     this.fleet?.requestStop();
-    const givingUp = setTimeout(() => void this.fleet?.giveUp(giveUpAfterMs), giveUpAfterMs);
+    const givingUp = setTimeout(() => {
+      this.requests.giveUp();
+      void this.fleet?.giveUp(giveUpAfterMs);
+    }, giveUpAfterMs);
     await this.ended;
     clearTimeout(givingUp);
   }
@@ -132,7 +135,7 @@ export class Run {
       await this.train(prepared);
     } catch (error) {
       if (this.requests.stop && error instanceof UserError && error.code === 'cancelled')
-        return await this.endStopped();
+        return await this.endUnplanned();
       const isSaved = await this.rescue();
       if (isSaved && this.fleet?.hasGivenUp) await this.endStopped((error as Error).message);
       else await this.fail(error);
@@ -145,7 +148,7 @@ export class Run {
 
   private async prepare(from: Start): Promise<PreparedRun> {
     await this.change('preparing');
-    const prepared = await prepareFromHome(this.host, this.config, this.requests.stopping);
+    const prepared = await prepareFromHome(this.host, this.config, this.requests.late);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
@@ -332,8 +335,9 @@ export class Run {
     await this.fleet?.endDevices();
     const step = this.isAtRest ? this.current.step : (this.fleet?.wholeStep ?? null);
     if (step === null || (step === 0 && !this.requests.stop)) return false;
-    const { state } = this.current;
+    const { state, step: told } = this.current;
     this.current = { ...this.current, step };
+    if (step > told) this.warn('steps', lackOfSteps(step - told, step));
     await this.save().catch((error: unknown) => this.folder.log(`the parameters could not be saved: ${String(error)}`));
     this.current = { ...this.current, state };
     return this.savedStep === step;
@@ -365,6 +369,12 @@ export class Run {
     } finally {
       this.tell();
     }
+  }
+
+  /** Nothing has been done: its parameters are those of the newest checkpoint, also where it was to go on from an earlier one. */
+  private async endUnplanned(): Promise<void> {
+    this.current = { ...this.current, step: (await this.folder.checkpoints()).at(-1) ?? 0 };
+    await this.endStopped('while it was planned');
   }
 
   private endStopped(...how: string[]): Promise<void> {
@@ -445,3 +455,6 @@ async function patiently(work: () => Promise<void>, pauses: readonly number[]): 
 function nextDue(step: number, every: number): number {
   return every === 0 ? Infinity : (Math.floor(step / every) + 1) * every;
 }
+
+const lackOfSteps = (count: number, step: number): string =>
+  `${count === 1 ? 'the metrics of the last step' : `the metrics of the last ${count} steps`} before step ${step} are missing: a device ended before it had reported them`;

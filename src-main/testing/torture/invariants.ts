@@ -58,11 +58,16 @@ export const atLast: Record<string, Invariant> = {
   'every resumed run is bit-equal': async (scene) => {
     const { home, reference, spoiled, logMayLack } = scene;
     const { runs } = await scene.runs();
-    for (const { id } of runs) {
+    for (const { id, warning } of runs) {
       if (spoiled.has(id)) continue;
       const { checkpoint, losses } = await outcomeOf(join(home, 'runs', id));
       must(isDeepStrictEqual(checkpoint, reference.outcome.checkpoint), `run ${id} has other values than undisturbed`);
       if (logMayLack) continue;
+      if (warning.includes('are missing: a device ended')) {
+        const odd = losses.find((line) => !reference.outcome.losses.includes(line));
+        must(odd === undefined, `run ${id} logged "${odd}", undisturbed it never does`);
+        continue;
+      }
       const at = losses.findIndex((line, index) => line !== reference.outcome.losses[index]);
       must(at < 0, `run ${id} logged "${losses[at]}", undisturbed it is "${reference.outcome.losses[at]}"`);
       must(
