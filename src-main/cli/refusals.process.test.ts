@@ -216,7 +216,7 @@ describe.skipIf(!isRoot || !can('setpriv', '--version'))('another user (needs ro
 });
 
 describe.skipIf(!can('prlimit', '--version'))('a limit of the system (needs prlimit)', () => {
-  it.each(['1500000000', '8000000000'])('address space of %s bytes is named', async (bytes) => {
+  it.each(['1500000000', '2000000000', '8000000000'])('address space of %s bytes is named', async (bytes) => {
     const { code, said } = await sdp(freshHome(), train(), ['prlimit', `--as=${bytes}`]);
     expect([code, said]).toEqual([1, [expect.stringMatching(/address space \(ulimit -v\).*raise that limit/)]]);
     expect(said[0]).not.toContain('npm run setup');

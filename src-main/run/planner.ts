@@ -8,10 +8,12 @@ import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { formatBytes } from '../contract/bytes.ts';
 import { UserError, type ErrorCode } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import { createModel } from '../models/index.ts';
 import type { PreparedRun, prepareRun } from './prepare.ts';
+import { addressBytesLeft, readLimits } from './processLimits.ts';
 
 /** What a plan may take. */
 export interface PlanLimits {
@@ -22,6 +24,8 @@ export interface PlanLimits {
 const usual: PlanLimits = { minutes: 15, mebibytes: 2048 };
 const atOnce = 2;
 const idleMs = 60_000;
+/** Address space, with some to spare: Node.js 20 takes nearly 1 GiB. */
+const addressesOfThread = 1.25 * 2 ** 30;
 
 type Arguments = Parameters<typeof prepareRun>;
 
@@ -118,6 +122,14 @@ function keepThread(thread: Worker): void {
 }
 
 function startThread({ mebibytes }: PlanLimits): Worker {
+  // Where these cannot be had, the process would end in place of the thread.
+  if (addressBytesLeft() < addressesOfThread) {
+    const most = formatBytes(readLimits().addressBytes);
+    throw new UserError(
+      'device',
+      `a run cannot be planned: this process may take ${most} of address space (ulimit -v); raise that limit`,
+    );
+  }
   return new Worker(threadPath(), { resourceLimits: { maxOldGenerationSizeMb: mebibytes } });
 }
 

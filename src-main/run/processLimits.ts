@@ -24,6 +24,12 @@ export function readLimits(root = '/'): ProcessLimits {
   };
 }
 
+/** Addresses that this process may still take; Infinity where nothing limits them, or the system does not tell. */
+export function addressBytesLeft(root = '/'): number {
+  const taken = /^VmSize:\s+(\d+) kB/m.exec(readOptional(join(root, 'proc/self/status')))?.[1];
+  return taken === undefined ? Infinity : readLimits(root).addressBytes - 1024 * Number(taken);
+}
+
 /** What an end with these last words comes from, as a clause with what to do; null where nothing says so. */
 export function limitBehind(lastOutput: string, isAborted: boolean, limits = readLimits()): string | null {
   const { tasks, openFiles } = limits;
