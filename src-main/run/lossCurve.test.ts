@@ -18,6 +18,12 @@ it('a loss that is not finite leaves a gap', () => {
   expect(curveOf([3, null, 1]).means).toEqual([3, null, 1]);
 });
 
+it('steps that are missing leave a gap, also where the curve is thinned', () => {
+  const builder = new LossCurveBuilder({ every: 1, means: [3, 3] }, 2);
+  for (let step = 4; step < 60; step += 1) builder.add(step, [2]);
+  expect(builder.value).toEqual({ every: 2, means: [3, null, ...new Array<number>(28).fill(2)] });
+});
+
 it('goes on from a step in the middle', () => {
   const resumed = new LossCurveBuilder({ every: 2, means: [3, 2, 1] }, 4);
   resumed.add(4, [9, 7]);

@@ -38,8 +38,10 @@ export class LossCurveBuilder {
 
   #halve(): void {
     const pairs = Array.from({ length: Math.ceil(this.#stretches.length / 2) }, (_, pair) => pair);
+    // A lost device may have taken the records of steps along.
+    const at = (index: number) => this.#stretches[index] ?? { sum: 0, count: 0 };
     this.#stretches = pairs.map((pair) => {
-      const [first, second] = [this.#stretches[2 * pair]!, this.#stretches[2 * pair + 1] ?? { sum: 0, count: 0 }];
+      const [first, second] = [at(2 * pair), at(2 * pair + 1)];
       return { sum: first.sum + second.sum, count: first.count + second.count };
     });
     this.#every *= 2;

@@ -153,10 +153,19 @@ export async function outcomeOf(folder: string): Promise<Outcome> {
   const losses: string[] = [];
   for await (const line of linesOf(join(folder, 'metrics.jsonl'))) {
     if (!isStep(line)) continue;
-    const { step, loss } = JSON.parse(line) as StepLine;
-    losses.push(`${step}: ${loss.join(' ')}`);
+    losses.push(lossesIn(line));
   }
   return { checkpoint, losses };
+}
+
+/** Of a damaged line, the line. */
+function lossesIn(line: string): string {
+  try {
+    const { step, loss } = JSON.parse(line) as StepLine;
+    return `${step}: ${loss.join(' ')}`;
+  } catch {
+    return line;
+  }
 }
 
 /** Digests of the files in a folder, by their names. */
