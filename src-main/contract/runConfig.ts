@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { augmentationConfig, augmentationProblem, withAugmentationPreset } from './augmentation.ts';
 import { parseBytes } from './bytes.ts';
+import { families, modelConfig, modelProblem, withPresets } from '../families/configs.ts';
 import { UserError } from './errors.ts';
-import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
 import { plainDataProblem, shown } from './plainData.ts';
 import { userPath } from './userPath.ts';
 
@@ -235,8 +235,8 @@ function configurationError(issue: z.core.$ZodIssue): UserError {
   const section = issue.path.map(String).join('.');
   if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
     const found = (issue.input as Record<string, unknown> | undefined)?.[issue.discriminator];
-    const families = modelConfig.options.map((option) => option.shape.family.value).join(' or ');
-    return refused(`${section}`, found === undefined ? 'is missing' : `must be ${families}, got ${shown(found)}`);
+    const names = [...families.keys()].join(' or ');
+    return refused(`${section}`, found === undefined ? 'is missing' : `must be ${names}, got ${shown(found)}`);
   }
   if (issue.code === 'unrecognized_keys') {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');

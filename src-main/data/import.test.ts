@@ -143,7 +143,13 @@ describe('importDataset', () => {
 
   it('imports the speeches, one document each', async () => {
     const imported = await ensureSample(home, 'speeches');
-    expect(imported).toMatchObject({ name: 'speeches', kind: 'tokens', vocabulary: 257, train: 9709612, test: 1052034 });
+    expect(imported).toMatchObject({
+      name: 'speeches',
+      kind: 'tokens',
+      vocabulary: 257,
+      train: 9709612,
+      test: 1052034,
+    });
   });
 
   it('gives images normalised', async () => {

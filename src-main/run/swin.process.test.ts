@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { readSafetensors } from '../export/safetensors.ts';
-import { createSwin } from '../models/swin.ts';
+import { createSwin } from '../families/swin/model.ts';
 import { cpuDevices, newHome, openLab } from '../testing/lab.ts';
 import { RunFolder } from './runFolder.ts';
 
@@ -35,7 +35,7 @@ it.each([
     expect(check.maxRelativeError).toBeLessThan(1e-4);
     expect(files).toEqual([new RunFolder(lab.home, runId).file(`exports/step-00000004/model.${format}`)]);
     if (format === 'onnx') continue;
-    const square = (extent: number) => [extent, extent] as const;
+    const square = (extent: number): [number, number] => [extent, extent];
     const spec = { ...model, patch: square(4), window: square(3), image: square(28), channels: 1, classes: 10 };
     const { tensors, constants } = createSwin(spec);
     const exported = await readSafetensors(files[0]!);

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import type { ModelSpec } from '../families/configs.ts';
 import { readSafetensors, type SafeTensor } from '../export/safetensors.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { readCaseFile } from '../run/caseFile.ts';
 import type { TestTensor } from './runOnnx.ts';

@@ -6,6 +6,7 @@ import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
 import type { ImportState, Verdict } from '../../src-main/contract/verdict.ts';
+import { familyOf } from '../../src-main/families/configs.ts';
 import {
   contentName,
   formatBytes,
@@ -123,22 +124,11 @@ export function describeConfig(config: RunConfig, plan: Plan | null): string {
       ? `${workers} workers, data parallel`
       : `${workers} workers, each ${granularity} on ${coverage}, ${masking} masking`;
   return [
-    `${describeModel(model)}${parameters}`,
+    `${familyOf(model).describe(model)}${parameters}`,
     data.dataset,
     method,
     `${training.optimizer === 'sgd' ? 'SGD' : 'AdamW'}, batch ${formatInteger(training.batch)}`,
   ].join(' · ');
-}
-
-function describeModel(model: RunConfig['model']): string {
-  switch (model.family) {
-    case 'resnet':
-      return `ResNet ${model.layers.join('-')}, width ${model.width}`;
-    case 'swin':
-      return `Swin ${model.depths.join('-')}, width ${model.embed}, windows of ${model.window}`;
-    case 'llama':
-      return `LLaMA of ${model.layers} layers, width ${model.hidden}, sequences of ${model.seq}`;
-  }
 }
 
 /** A dataset in one line. */

@@ -3,24 +3,17 @@
 // Shape legend: B batch, T positions, D hidden, F hidden units of the MLP, K key-value heads, G query heads per key-value head, h head size.
 // Counts K and F are those that the graph has: fewer than the model's under forward masking.
 
-import type { GraphBuilder, Value } from '../graph/graph.ts';
-import { causalAttention } from '../graph/ops/attention.ts';
-import { add, mul } from '../graph/ops/elementwise.ts';
-import { swiGlu } from '../graph/ops/gating.ts';
-import { gather } from '../graph/ops/indexing.ts';
-import { gemm } from '../graph/ops/linalg.ts';
-import { reshape, transpose } from '../graph/ops/movement.ts';
-import { rmsNorm } from '../graph/ops/rmsNorm.ts';
-import { rotary } from '../graph/ops/rotary.ts';
-import {
-  embeddingName,
-  groupSize,
-  headSize,
-  llamaBlocks,
-  normEpsilon,
-  rotaryBase,
-  type LlamaSpec,
-} from './llamaTensors.ts';
+import type { GraphBuilder, Value } from '../../graph/graph.ts';
+import { causalAttention } from '../../graph/ops/attention.ts';
+import { add, mul } from '../../graph/ops/elementwise.ts';
+import { swiGlu } from '../../graph/ops/gating.ts';
+import { gather } from '../../graph/ops/indexing.ts';
+import { gemm } from '../../graph/ops/linalg.ts';
+import { reshape, transpose } from '../../graph/ops/movement.ts';
+import { rmsNorm } from '../../graph/ops/rmsNorm.ts';
+import { rotary } from '../../graph/ops/rotary.ts';
+import { embeddingName, groupSize, headSize, llamaBlocks, normEpsilon, rotaryBase } from './tensors.ts';
+import type { LlamaSpec } from './config.ts';
 
 export interface LlamaLayers {
   g: GraphBuilder;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mergedTokens, planWindows, relativePositions } from './swinWindows.ts';
+import { mergedTokens, planWindows, relativePositions } from './windows.ts';
 
 describe('planWindows', () => {
   it('cuts an image into windows, row by row', () => {

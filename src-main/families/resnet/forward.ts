@@ -1,13 +1,14 @@
 // The forward pass of a ResNet, from images to logits; how layers get their tensors and statistics is the caller's.
 
-import type { GraphBuilder, Value } from '../graph/graph.ts';
-import { add, relu } from '../graph/ops/elementwise.ts';
-import { conv } from '../graph/ops/conv.ts';
-import { gemm } from '../graph/ops/linalg.ts';
-import { expand } from '../graph/ops/movement.ts';
-import { maxPool } from '../graph/ops/pool.ts';
-import { reduceMean } from '../graph/ops/reduction.ts';
-import { resnetBlocks, type ResNetBlock, type ResNetSpec } from './resnetTensors.ts';
+import type { GraphBuilder, Value } from '../../graph/graph.ts';
+import { add, relu } from '../../graph/ops/elementwise.ts';
+import { conv } from '../../graph/ops/conv.ts';
+import { gemm } from '../../graph/ops/linalg.ts';
+import { expand } from '../../graph/ops/movement.ts';
+import { maxPool } from '../../graph/ops/pool.ts';
+import { reduceMean } from '../../graph/ops/reduction.ts';
+import type { ResNetSpec } from './config.ts';
+import { resnetBlocks, type ResNetBlock } from './tensors.ts';
 
 export interface Layers {
   g: GraphBuilder;

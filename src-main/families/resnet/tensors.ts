@@ -3,25 +3,8 @@
 // Stage l (from 0) has width * 2^l channels; its first block has stride 2 but in stage 0. A block whose input differs from its output
 // in shape has a downsample shortcut, which is shared. A block's unit is its residual branch: conv1, bn1, conv2, bn2.
 
-import type { TensorSpec } from './model.ts';
-
-export interface ResNetSpec {
-  /** Blocks per stage. */
-  layers: readonly number[];
-  /** Channels of the first stage. */
-  width: number;
-  /** `cifar`: 3x3 convolution, no pooling; `imagenet`: 7x7 of stride 2, max-pooling. */
-  stem: 'cifar' | 'imagenet';
-  /** Channels of the images. */
-  channels: number;
-  image: readonly [number, number] | number;
-  classes: number;
-}
-
-export const resnetPresets: Readonly<Record<'resnet18' | 'resnet34', readonly number[]>> = {
-  resnet18: [2, 2, 2, 2],
-  resnet34: [3, 4, 6, 3],
-};
+import type { TensorSpec } from '../../models/model.ts';
+import type { ResNetSpec } from './config.ts';
 
 export interface ResNetBlock {
   /** `layerL.B`, L from 1, B from 0. */

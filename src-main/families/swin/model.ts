@@ -3,12 +3,12 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network and computes gradients of what
 // is held. There are no statistics. Checked against the swin-* reference cases in swin.test.ts.
 
-import { GraphBuilder, sizeOf, type Value } from '../graph/graph.ts';
-import { mul } from '../graph/ops/elementwise.ts';
-import { gradientOutputs } from './backward.ts';
-import { Draws } from './draws.ts';
-import { finish } from './finish.ts';
-import { labelInput, maskedLoss, meanLoss } from './loss.ts';
+import { GraphBuilder, sizeOf, type Value } from '../../graph/graph.ts';
+import { mul } from '../../graph/ops/elementwise.ts';
+import { gradientOutputs } from '../../models/backward.ts';
+import { Draws } from '../../models/draws.ts';
+import { finish } from '../../models/finish.ts';
+import { labelInput, maskedLoss, meanLoss } from '../../models/loss.ts';
 import {
   heldRows,
   type FullNetworkOptions,
@@ -17,17 +17,17 @@ import {
   type NeuronGroup,
   type TensorSpec,
   type TrainingOptions,
-} from './model.ts';
-import { Ports } from './ports.ts';
-import { swinLogits, type SwinLayers } from './swinForward.ts';
-import { swinConstants, swinStages, swinTensors, type SwinSpec } from './swinTensors.ts';
-
-export { checkWindow, type SwinSpec } from './swinTensors.ts';
+} from '../../models/model.ts';
+import { Ports } from '../../models/ports.ts';
+import type { SwinSpec } from './config.ts';
+import { swinLogits, type SwinLayers } from './forward.ts';
+import { swinConstants, swinStages, swinTensors } from './tensors.ts';
 
 export function createSwin(spec: SwinSpec): ModelDefinition {
   const model = new Swin(spec);
   return {
     family: 'swin',
+    reads: 'images',
     tensors: model.tensors,
     blocks: model.blocks,
     groups: model.groups,

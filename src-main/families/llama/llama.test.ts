@@ -2,16 +2,17 @@
 // replayed in run/replay.process.test.ts.
 
 import { describe, expect, it } from 'vitest';
-import { graphFlops } from '../graph/flops.ts';
-import { sizeOf } from '../graph/graph.ts';
-import { toOnnx } from '../graph/onnx.ts';
-import { relativeError } from '../testing/arrays.ts';
-import { slopeError } from '../testing/finiteDifferences.ts';
-import { interpret } from '../testing/interpreter.ts';
-import { randomSource, randomTensor } from '../testing/random.ts';
-import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
-import { createLlama, type LlamaSpec } from './llama.ts';
-import type { Held, ModelDefinition, ModelGraph, TrainingOptions } from './model.ts';
+import { graphFlops } from '../../graph/flops.ts';
+import { sizeOf } from '../../graph/graph.ts';
+import { toOnnx } from '../../graph/onnx.ts';
+import { relativeError } from '../../testing/arrays.ts';
+import { slopeError } from '../../testing/finiteDifferences.ts';
+import { interpret } from '../../testing/interpreter.ts';
+import { randomSource, randomTensor } from '../../testing/random.ts';
+import { runOnnx, type TestTensor } from '../../testing/runOnnx.ts';
+import type { Held, ModelDefinition, ModelGraph, TrainingOptions } from '../../models/model.ts';
+import type { LlamaSpec } from './config.ts';
+import { createLlama } from './model.ts';
 
 const small: LlamaSpec = {
   vocab: 7,

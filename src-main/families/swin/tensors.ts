@@ -4,26 +4,9 @@
 // the channels. A block's unit is all of it. Its neuron groups are its heads (their rows of query, key and value, their columns of the
 // projection and of the bias table) and the hidden units of its MLP; norms and output biases are shared.
 
-import { UserError } from '../contract/errors.ts';
-import type { LibraryConstant, NeuronAxis, TensorSpec } from './model.ts';
-import { mergedExtents, relativePositions, type Extents } from './swinWindows.ts';
-
-export interface SwinSpec {
-  /** Extents of a patch and of a window in patches. */
-  patch: Extents;
-  window: Extents;
-  /** Channels of the first stage; every further stage has twice as many. */
-  embed: number;
-  /** Blocks, and heads of each, per stage. */
-  depths: readonly number[];
-  heads: readonly number[];
-  /** Hidden units of the MLP per channel. */
-  mlpRatio: number;
-  /** Channels of the images. */
-  channels: number;
-  image: Extents;
-  classes: number;
-}
+import type { LibraryConstant, NeuronAxis, TensorSpec } from '../../models/model.ts';
+import { checkSizes, type SwinSpec } from './config.ts';
+import { mergedExtents, relativePositions, type Extents } from './windows.ts';
 
 export interface SwinStage {
   /** `features.S`, S odd. */
@@ -60,32 +43,6 @@ export function swinStages(spec: SwinSpec): SwinStage[] {
     return made;
   });
 }
-
-function checkSizes({ depths, heads, embed, mlpRatio, patch, image }: SwinSpec): void {
-  if (heads.length !== depths.length)
-    throw refused('heads', `must have an entry for each of the ${depths.length} stages, got ${heads.length}`);
-  heads.forEach((count, stage) => {
-    const channels = embed * 2 ** stage;
-    if (channels % count !== 0)
-      throw refused(`heads.${stage}`, `must divide the ${channels} channels of its stage, got ${count}`);
-  });
-  if (Math.trunc(embed * mlpRatio) < 1)
-    throw refused('mlpRatio', `must give the MLP of ${embed} channels a hidden unit, got ${mlpRatio}`);
-  if (image.some((extent, i) => extent < patch[i]!))
-    throw refused('patch', `must be at most the image, ${image.join('x')}, got ${patch.join('x')}`);
-}
-
-/** Windows larger than the image work as in torchvision, by padding, but a configuration that asks for them is a mistake. */
-export function checkWindow(spec: SwinSpec): void {
-  checkSizes(spec);
-  const { window, image, patch } = spec;
-  const tokens = image.map((extent, i) => Math.floor(extent / patch[i]!));
-  if (window.some((extent, i) => extent > tokens[i]!))
-    throw refused('window', `must be at most the image of ${tokens.join('x')} patches, got ${window.join('x')}`);
-}
-
-const refused = (key: string, problem: string) =>
-  new UserError('configuration', `model.${key} ${problem}`, { key: `model.${key}` });
 
 /** In the order of the state dict. */
 export function swinTensors(spec: SwinSpec): TensorSpec[] {

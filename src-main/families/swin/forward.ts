@@ -4,18 +4,19 @@
 // Shape legend: B batch, H W image in tokens, L = H W tokens, C channels, N tokens of a window, w windows, h heads, d channels of a head.
 // Reshapes keep what belongs to the batch on axis 0, so that the graph holds for any batch size (graph/onnx.ts).
 
-import { sizeOf, type GraphBuilder, type Value } from '../graph/graph.ts';
-import { add, equal, mul, where } from '../graph/ops/elementwise.ts';
-import { conv } from '../graph/ops/conv.ts';
-import { gelu } from '../graph/ops/gelu.ts';
-import { layerNorm } from '../graph/ops/layerNorm.ts';
-import { gemm, matMul } from '../graph/ops/linalg.ts';
-import { reshape, split, transpose } from '../graph/ops/movement.ts';
-import { reduceMean } from '../graph/ops/reduction.ts';
-import { softmax } from '../graph/ops/softmax.ts';
-import { take } from '../graph/ops/take.ts';
-import { swinStages, type SwinSpec, type SwinStage } from './swinTensors.ts';
-import { mergedTokens, planWindows, relativePositions, type WindowPlan } from './swinWindows.ts';
+import { sizeOf, type GraphBuilder, type Value } from '../../graph/graph.ts';
+import { add, equal, mul, where } from '../../graph/ops/elementwise.ts';
+import { conv } from '../../graph/ops/conv.ts';
+import { gelu } from '../../graph/ops/gelu.ts';
+import { layerNorm } from '../../graph/ops/layerNorm.ts';
+import { gemm, matMul } from '../../graph/ops/linalg.ts';
+import { reshape, split, transpose } from '../../graph/ops/movement.ts';
+import { reduceMean } from '../../graph/ops/reduction.ts';
+import { softmax } from '../../graph/ops/softmax.ts';
+import { take } from '../../graph/ops/take.ts';
+import type { SwinSpec } from './config.ts';
+import { swinStages, type SwinStage } from './tensors.ts';
+import { mergedTokens, planWindows, relativePositions, type WindowPlan } from './windows.ts';
 
 export interface SwinLayers {
   g: GraphBuilder;

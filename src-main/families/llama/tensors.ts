@@ -4,22 +4,8 @@
 // A block is a decoder layer with everything in it. Its neuron groups: `<block>/mlp`, hidden units of the MLP (rows of gate and up, columns
 // of down), and `<block>/heads`, key-value heads with the query heads that read them (rows of q, k and v, columns of o).
 
-import type { NeuronGroup, TensorSpec } from './model.ts';
-
-export interface LlamaSpec {
-  vocab: number;
-  hidden: number;
-  /** Hidden units of each MLP. */
-  ff: number;
-  layers: number;
-  /** Query heads, and key-value heads; the former is a multiple of the latter. */
-  heads: number;
-  kvHeads: number;
-  /** Tokens of a training sequence. */
-  seq: number;
-  /** Whether the head shares the embedding's weight. */
-  tied: boolean;
-}
+import type { NeuronGroup, TensorSpec } from '../../models/model.ts';
+import type { LlamaSpec } from './config.ts';
 
 /** As in LLaMA 2 and in the reference cases; exports name both. */
 export const normEpsilon = 1e-5;

@@ -3,15 +3,21 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes gradients and
 // new statistics of what is held. Checked against the resnet-* reference cases in resnet.test.ts.
 
-import { GraphBuilder, sizeOf, type Graph, type Value } from '../graph/graph.ts';
-import { mul } from '../graph/ops/elementwise.ts';
-import { removeDeadCode } from '../graph/passes/deadCode.ts';
-import { verify } from '../graph/verify.ts';
-import { gradientOutputs } from './backward.ts';
-import { normalizeBatch, normalizeRunning, updateRunning, type Affine, type LayerStatistics } from './batchNorm.ts';
-import { Draws } from './draws.ts';
-import { finish, pickHeld } from './finish.ts';
-import { labelInput, maskedLoss, meanLoss } from './loss.ts';
+import { GraphBuilder, sizeOf, type Graph, type Value } from '../../graph/graph.ts';
+import { mul } from '../../graph/ops/elementwise.ts';
+import { removeDeadCode } from '../../graph/passes/deadCode.ts';
+import { verify } from '../../graph/verify.ts';
+import { gradientOutputs } from '../../models/backward.ts';
+import {
+  normalizeBatch,
+  normalizeRunning,
+  updateRunning,
+  type Affine,
+  type LayerStatistics,
+} from '../../models/batchNorm.ts';
+import { Draws } from '../../models/draws.ts';
+import { finish, pickHeld } from '../../models/finish.ts';
+import { labelInput, maskedLoss, meanLoss } from '../../models/loss.ts';
 import {
   heldRows,
   type FullNetworkOptions,
@@ -24,17 +30,17 @@ import {
   type TensorPort,
   type TensorSpec,
   type TrainingOptions,
-} from './model.ts';
-import { outputPort, Ports } from './ports.ts';
-import { resnetLogits, type Layers } from './resnetForward.ts';
-import { resnetBlocks, resnetTensors, type ResNetSpec } from './resnetTensors.ts';
-
-export { resnetPresets, type ResNetSpec } from './resnetTensors.ts';
+} from '../../models/model.ts';
+import { outputPort, Ports } from '../../models/ports.ts';
+import type { ResNetSpec } from './config.ts';
+import { resnetLogits, type Layers } from './forward.ts';
+import { resnetBlocks, resnetTensors } from './tensors.ts';
 
 export function createResNet(spec: ResNetSpec): ModelDefinition {
   const model = new ResNet(spec);
   return {
     family: 'resnet',
+    reads: 'images',
     tensors: model.tensors,
     blocks: model.blocks,
     groups: model.groups,
@@ -58,11 +64,10 @@ class ResNet {
 
   constructor(private readonly spec: ResNetSpec) {
     const blocks = resnetBlocks(spec);
-    const [height, width] = typeof spec.image === 'number' ? [spec.image, spec.image] : spec.image;
     this.tensors = resnetTensors(spec);
     this.blocks = blocks.map((block) => block.id);
     this.groups = blocks.map(({ id, channels }) => ({ id: `${id}/channels`, size: channels }));
-    this.sample = [spec.channels, height, width];
+    this.sample = [spec.channels, ...spec.image];
   }
 
   training(options: TrainingOptions): ModelGraph {

@@ -3,20 +3,22 @@
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes weight gradients of
 // what is held. Checked against the llama-* reference cases in run/replay.process.test.ts.
 
-import { differentiate } from '../graph/autodiff.ts';
-import { GraphBuilder, type Value } from '../graph/graph.ts';
-import { lower } from '../graph/lower/lower.ts';
-import { gemm, matMul } from '../graph/ops/linalg.ts';
-import { reshape, transpose } from '../graph/ops/movement.ts';
-import { reduceMean } from '../graph/ops/reduction.ts';
-import { linearCrossEntropy } from '../graph/ops/tokenLoss.ts';
-import { removeDeadCode } from '../graph/passes/deadCode.ts';
-import { verify } from '../graph/verify.ts';
-import { Draws } from './draws.ts';
-import { finish, pickHeld } from './finish.ts';
-import { llamaHidden, type LlamaLayers } from './llamaForward.ts';
-import { headName, llamaBlocks, llamaGroups, llamaTensors, type LlamaSpec } from './llamaTensors.ts';
-import { maskedLoss } from './loss.ts';
+import { differentiate } from '../../graph/autodiff.ts';
+import { GraphBuilder, type Value } from '../../graph/graph.ts';
+import { lower } from '../../graph/lower/lower.ts';
+import { gemm, matMul } from '../../graph/ops/linalg.ts';
+import { reshape, transpose } from '../../graph/ops/movement.ts';
+import { reduceMean } from '../../graph/ops/reduction.ts';
+import { linearCrossEntropy } from '../../graph/ops/tokenLoss.ts';
+import { removeDeadCode } from '../../graph/passes/deadCode.ts';
+import { verify } from '../../graph/verify.ts';
+import { Draws } from '../../models/draws.ts';
+import { finish, pickHeld } from '../../models/finish.ts';
+import { maskedLoss } from '../../models/loss.ts';
+import type { LlamaSpec } from './config.ts';
+import { llamaHidden, type LlamaLayers } from './forward.ts';
+import { pretrainedConfig } from './pretrained.ts';
+import { headName, llamaBlocks, llamaGroups, llamaTensors } from './tensors.ts';
 import {
   heldRows,
   storeAxis,
@@ -26,16 +28,15 @@ import {
   type ModelGraph,
   type TensorSpec,
   type TrainingOptions,
-} from './model.ts';
-import { outputPort, Ports } from './ports.ts';
-
-export type { LlamaSpec } from './llamaTensors.ts';
+} from '../../models/model.ts';
+import { outputPort, Ports } from '../../models/ports.ts';
 
 export function createLlama(spec: LlamaSpec): ModelDefinition {
   const tensors = llamaTensors(spec);
   const blocks = llamaBlocks(spec);
   return {
     family: 'llama',
+    reads: 'tokens',
     tensors,
     blocks,
     groups: llamaGroups(spec),
@@ -49,6 +50,7 @@ export function createLlama(spec: LlamaSpec): ModelDefinition {
     statistics: () => {
       throw new Error('a LLaMA model has no statistics');
     },
+    pretrained: (end) => pretrainedConfig(spec, end),
     inference: () => inference(spec, tensors),
   };
 }

@@ -1,33 +1,34 @@
 import { describe, expect, it } from 'vitest';
-import { graphFlops } from '../graph/flops.ts';
-import { relativeError } from '../testing/arrays.ts';
-import { slopeError } from '../testing/finiteDifferences.ts';
-import { interpret } from '../testing/interpreter.ts';
-import { randomSource } from '../testing/random.ts';
-import { randomFeeds } from '../testing/randomFeeds.ts';
-import { runOnnx } from '../testing/runOnnx.ts';
-import type { Held, ModelDefinition, TrainingOptions } from './model.ts';
-import { createResNet, resnetPresets, type ResNetSpec } from './resnet.ts';
+import { graphFlops } from '../../graph/flops.ts';
+import { relativeError } from '../../testing/arrays.ts';
+import { slopeError } from '../../testing/finiteDifferences.ts';
+import { interpret } from '../../testing/interpreter.ts';
+import { randomSource } from '../../testing/random.ts';
+import { randomFeeds } from '../../testing/randomFeeds.ts';
+import { runOnnx } from '../../testing/runOnnx.ts';
+import type { Held, ModelDefinition, TrainingOptions } from '../../models/model.ts';
+import type { ResNetSpec } from './config.ts';
+import { createResNet } from './model.ts';
 
 const tolerance = 1e-4;
 
 const everything = (model: ModelDefinition): Held => ({ blocks: model.blocks, neurons: {} });
 
 describe('other sizes', () => {
-  const stages = { layers: [1, 2], width: 3, classes: 4 } as const;
+  const stages = { layers: [1, 2], width: 3, classes: 4 };
 
   it.each<[string, ResNetSpec, Partial<TrainingOptions>]>([
     ['a CIFAR stem at odd extents', { ...stages, stem: 'cifar', channels: 1, image: [7, 5] }, {}],
     ['an ImageNet stem', { ...stages, stem: 'imagenet', channels: 2, image: [22, 19] }, {}],
     [
       'three stages and an odd batch',
-      { ...stages, layers: [1, 1, 1], stem: 'cifar', channels: 3, image: 10 },
+      { ...stages, layers: [1, 1, 1], stem: 'cifar', channels: 3, image: [10, 10] },
       { batch: 3 },
     ],
-    ['no block held', { ...stages, stem: 'cifar', channels: 1, image: 6 }, { held: { blocks: [], neurons: {} } }],
+    ['no block held', { ...stages, stem: 'cifar', channels: 1, image: [6, 6] }, { held: { blocks: [], neurons: {} } }],
     [
       'a group of which nothing is held',
-      { ...stages, stem: 'cifar', channels: 1, image: 6 },
+      { ...stages, stem: 'cifar', channels: 1, image: [6, 6] },
       {
         granularity: 'neuron',
         held: { blocks: [], neurons: { 'layer1.0/channels': [], 'layer2.0/channels': [0, 1, 5] } },
@@ -51,7 +52,7 @@ describe('other sizes', () => {
   });
 
   it('names no port of what is not held under forward masking', () => {
-    const model = createResNet({ ...stages, stem: 'cifar', channels: 1, image: 6 });
+    const model = createResNet({ ...stages, stem: 'cifar', channels: 1, image: [6, 6] });
     const held = { blocks: [], neurons: { 'layer1.0/channels': [], 'layer2.0/channels': [0, 1, 5] } };
     const built = model.training({ batch: 2, granularity: 'neuron', masking: 'forward', held });
     const ports = new Map([...built.inputs, ...built.outputs].map((port) => [port.port, port]));
@@ -63,7 +64,7 @@ describe('other sizes', () => {
   });
 
   it('computes weight gradients of held units only under backward masking', () => {
-    const model = createResNet({ ...stages, stem: 'cifar', channels: 1, image: 6 });
+    const model = createResNet({ ...stages, stem: 'cifar', channels: 1, image: [6, 6] });
     const half = { blocks: [], neurons: { 'layer2.0/channels': [0, 2, 5], 'layer2.1/channels': [3, 4, 5] } };
     const of = (options: Partial<TrainingOptions>) =>
       model.training({ batch: 2, granularity: 'neuron', masking: 'backward', held: everything(model), ...options });
@@ -74,7 +75,7 @@ describe('other sizes', () => {
   });
 
   it('refuses a batch with one value per channel', () => {
-    const model = createResNet({ ...stages, stem: 'cifar', channels: 1, image: 2 });
+    const model = createResNet({ ...stages, stem: 'cifar', channels: 1, image: [2, 2] });
     expect(() =>
       model.training({ batch: 1, granularity: 'block', masking: 'forward', held: everything(model) }),
     ).toThrow('batch normalisation needs more than one value per channel');
@@ -82,7 +83,7 @@ describe('other sizes', () => {
 });
 
 describe('statistics, evaluation and inference', () => {
-  const spec: ResNetSpec = { layers: [1, 1], width: 3, stem: 'cifar', channels: 1, image: 6, classes: 4 };
+  const spec: ResNetSpec = { layers: [1, 1], width: 3, stem: 'cifar', channels: 1, image: [6, 6], classes: 4 };
   const model = createResNet(spec);
   const full = { batch: 4, granularity: 'block', branchScale: 1 } as const;
 
@@ -128,11 +129,11 @@ describe('statistics, evaluation and inference', () => {
 describe('tensors', () => {
   it('are those of torchvision, with its initialisation', () => {
     const { tensors } = createResNet({
-      layers: resnetPresets.resnet18,
+      layers: [2, 2, 2, 2],
       width: 64,
       stem: 'imagenet',
       channels: 3,
-      image: 224,
+      image: [224, 224],
       classes: 1000,
     });
     const count = (kind: string) =>

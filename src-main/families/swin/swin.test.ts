@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { graphFlops } from '../graph/flops.ts';
-import { relativeError } from '../testing/arrays.ts';
-import { slopeError } from '../testing/finiteDifferences.ts';
-import { interpret } from '../testing/interpreter.ts';
-import { randomSource } from '../testing/random.ts';
-import { randomFeeds } from '../testing/randomFeeds.ts';
-import { runOnnx } from '../testing/runOnnx.ts';
-import { unitRows, type Held, type ModelDefinition } from './model.ts';
-import { checkWindow, createSwin, type SwinSpec } from './swin.ts';
+import { graphFlops } from '../../graph/flops.ts';
+import { relativeError } from '../../testing/arrays.ts';
+import { slopeError } from '../../testing/finiteDifferences.ts';
+import { interpret } from '../../testing/interpreter.ts';
+import { randomSource } from '../../testing/random.ts';
+import { randomFeeds } from '../../testing/randomFeeds.ts';
+import { runOnnx } from '../../testing/runOnnx.ts';
+import { unitRows, type Held, type ModelDefinition } from '../../models/model.ts';
+import { checkWindow, type SwinSpec } from './config.ts';
+import { createSwin } from './model.ts';
 
 const small: SwinSpec = {
   patch: [2, 2],
@@ -134,7 +135,7 @@ describe('a Swin Transformer', () => {
   });
 
   it('works with windows larger than the image, of which a configuration is warned', () => {
-    const wide = { ...small, window: [9, 9] as const };
+    const wide = { ...small, window: [9, 9] } satisfies SwinSpec;
     const model = createSwin(wide);
     expect(model.evaluation({ batch: 1, granularity: 'block', branchScale: 1 }).graph.nodes.length).toBeGreaterThan(0);
     expect(() => checkWindow(wide)).toThrow('model.window must be at most the image of 8x8 patches, got 9x9');
