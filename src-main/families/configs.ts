@@ -5,8 +5,9 @@ import type { ConfigProblem, Family } from './family.ts';
 import { llama } from './llama/config.ts';
 import { resnet } from './resnet/config.ts';
 import { swin } from './swin/config.ts';
+import { vit } from './vit/config.ts';
 
-const list = [resnet, swin, llama] as const;
+const list = [resnet, swin, vit, llama] as const;
 
 type Schemas<List extends readonly unknown[], Key extends string> = {
   [At in keyof List]: List[At] extends Record<Key, infer Schema> ? Schema : never;

@@ -8,10 +8,11 @@ import { trainingGraph } from '../models/training.ts';
 import { createLlama } from './llama/model.ts';
 import { createResNet } from './resnet/model.ts';
 import { createSwin } from './swin/model.ts';
+import { createViT } from './vit/model.ts';
 
 type Creators = { [Name in ModelSpec['family']]: (spec: Extract<ModelSpec, { family: Name }>) => ModelDefinition };
 
-const creators: Creators = { resnet: createResNet, swin: createSwin, llama: createLlama };
+const creators: Creators = { resnet: createResNet, swin: createSwin, vit: createViT, llama: createLlama };
 
 export function createModel(spec: ModelSpec): ModelDefinition {
   const create = creators[spec.family] as (spec: ModelSpec) => ModelDefinition;

@@ -4,47 +4,38 @@
 // Shape legend: B batch, H W image in tokens, L = H W tokens, C channels, N tokens of a window, w windows, h heads, d channels of a head.
 // Reshapes keep what belongs to the batch on axis 0, so that the graph holds for any batch size (graph/onnx.ts).
 
-import { sizeOf, type GraphBuilder, type Value } from '../../graph/graph.ts';
+import { sizeOf, type Value } from '../../graph/graph.ts';
 import { add, equal, mul, where } from '../../graph/ops/elementwise.ts';
 import { conv } from '../../graph/ops/conv.ts';
-import { gelu } from '../../graph/ops/gelu.ts';
-import { layerNorm } from '../../graph/ops/layerNorm.ts';
 import { gemm, matMul } from '../../graph/ops/linalg.ts';
 import { reshape, split, transpose } from '../../graph/ops/movement.ts';
 import { reduceMean } from '../../graph/ops/reduction.ts';
 import { softmax } from '../../graph/ops/softmax.ts';
 import { take } from '../../graph/ops/take.ts';
+import { linear, normalize, transformerBlock, type Layers } from '../../models/imageTransformer.ts';
 import type { SwinSpec } from './config.ts';
 import { swinStages, type SwinStage } from './tensors.ts';
 import { mergedTokens, planWindows, relativePositions, type WindowPlan } from './windows.ts';
 
-export interface SwinLayers {
-  g: GraphBuilder;
-  /** A parameter in library layout, cut down to what is held. */
-  parameter(name: string): Value;
-  /** Whether the graph has a block at all. */
-  hasBlock(block: string): boolean;
-  /** Units that the graph has of `<block>/heads` or `<block>/mlp`. */
-  units(group: string): number;
-  /** The output of residual branch 0 or 1 of a block as it is added to x, and the features as they are classified: places where training drops. */
-  branch(block: string, x: Value, output: Value, branch: number): Value;
-  features(x: Value): Value;
-}
-
+export const branchEnds = ['attn.proj', 'mlp.3'] as const;
+const norms = ['norm1', 'norm2'] as const;
 const epsilon = 1e-5;
 /** What torchvision adds to the score of two tokens that must not attend to each other. */
 const apart = -100;
 
-export function swinLogits(spec: SwinSpec, layers: SwinLayers, images: Value): Value {
+export function swinLogits(spec: SwinSpec, layers: Layers, images: Value): Value {
   const { g } = layers;
   let x = embedPatches(spec, layers, images);
   for (const stage of swinStages(spec)) {
     stage.blocks.forEach((block, index) => {
-      if (layers.hasBlock(block)) x = transformerBlock(spec, stage, block, index % 2 === 1, layers, x);
+      if (!layers.hasBlock(block)) return;
+      const shifted = index % 2 === 1;
+      const attended = (normal: Value) => attention(spec, stage, block, shifted, layers, normal);
+      x = transformerBlock(layers, block, { norms, ends: branchEnds, epsilon, attention: attended }, x);
     });
     if (stage.merging) x = mergePatches(stage, stage.merging, layers, x);
   }
-  x = normalize(layers, 'norm', x);
+  x = normalize(layers, 'norm', x, epsilon);
   g.scope = 'head';
   const logits = linear(layers, 'head', layers.features(reduceMean(g, x, [1], false)));
   g.scope = 'loss';
@@ -52,43 +43,13 @@ export function swinLogits(spec: SwinSpec, layers: SwinLayers, images: Value): V
 }
 
 /** [B,channels,...image] to [B,L,C]. */
-function embedPatches({ patch }: SwinSpec, layers: SwinLayers, images: Value): Value {
+function embedPatches({ patch }: SwinSpec, layers: Layers, images: Value): Value {
   const { g } = layers;
   g.scope = 'features.0.0';
   const embedded = conv(g, images, layers.parameter('features.0.0.weight'), { strides: patch, pads: [0, 0, 0, 0] });
   const [b, c, ...image] = embedded.shape as [number, number, number, number];
   const tokens = transpose(g, reshape(g, embedded, [b, c, sizeOf(image)]), [0, 2, 1]);
-  return normalize(layers, 'features.0.2', add(g, tokens, layers.parameter('features.0.0.bias')));
-}
-
-/** x + attention(norm1(x)), then the same with the MLP and norm2. A branch of which no unit is there is its output bias. */
-function transformerBlock(
-  spec: SwinSpec,
-  stage: SwinStage,
-  block: string,
-  shifted: boolean,
-  layers: SwinLayers,
-  x: Value,
-): Value {
-  const { g } = layers;
-  const attended =
-    layers.units(`${block}/heads`) === 0
-      ? layers.parameter(`${block}.attn.proj.bias`)
-      : attention(spec, stage, block, shifted, layers, normalize(layers, `${block}.norm1`, x));
-  const between = add(g, x, layers.branch(block, x, attended, 0));
-  const fed =
-    layers.units(`${block}/mlp`) === 0
-      ? layers.parameter(`${block}.mlp.3.bias`)
-      : mlp(block, layers, normalize(layers, `${block}.norm2`, between));
-  return add(g, between, layers.branch(block, between, fed, 1));
-}
-
-function mlp(block: string, layers: SwinLayers, x: Value): Value {
-  const { g } = layers;
-  g.scope = `${block}.mlp`;
-  const rows = reshape(g, x, [sizeOf(x.shape.slice(0, -1)), x.shape.at(-1)!]);
-  const hidden = gelu(g, linear(layers, `${block}.mlp.0`, rows));
-  return reshape(g, linear(layers, `${block}.mlp.3`, hidden), x.shape);
+  return normalize(layers, 'features.0.2', add(g, tokens, layers.parameter('features.0.0.bias')), epsilon);
 }
 
 /** Attention within windows. The scale is that of the whole head, however many heads there are. */
@@ -97,7 +58,7 @@ function attention(
   stage: SwinStage,
   block: string,
   shifted: boolean,
-  layers: SwinLayers,
+  layers: Layers,
   x_BLC: Value,
 ): Value {
   const { g } = layers;
@@ -121,7 +82,7 @@ function attention(
 }
 
 /** What is added to scores, for all images: the bias of each head by relative position [1,h,N,N], and where shifted the mask of each window [w,h,N,N]. */
-function scoreBias({ window }: SwinSpec, plan: WindowPlan, layers: SwinLayers, name: string): Value {
+function scoreBias({ window }: SwinSpec, plan: WindowPlan, layers: Layers, name: string): Value {
   const { g } = layers;
   const table = transpose(g, layers.parameter(`${name}.relative_position_bias_table`), [1, 0]);
   const bias = reshape(g, take(g, table, relativePositions(window), 1), [1, table.shape[0]!, plan.size, plan.size]);
@@ -132,29 +93,15 @@ function scoreBias({ window }: SwinSpec, plan: WindowPlan, layers: SwinLayers, n
 }
 
 /** Four neighbours become one token of twice the channels. */
-function mergePatches(stage: SwinStage, id: string, layers: SwinLayers, x: Value): Value {
+function mergePatches(stage: SwinStage, id: string, layers: Layers, x: Value): Value {
   const { g } = layers;
   g.scope = id;
   const [b, , c] = x.shape as [number, number, number];
   const order = mergedTokens(stage.image);
   const merged = reshape(g, take(g, x, order, 1), [b, order.length / 4, 4 * c]);
-  const normal = normalize(layers, `${id}.norm`, merged);
+  const normal = normalize(layers, `${id}.norm`, merged, epsilon);
   g.scope = `${id}.reduction`;
   const rows = reshape(g, normal, [(b * order.length) / 4, 4 * c]);
   const reduced = gemm(g, rows, layers.parameter(`${id}.reduction.weight`), { transA: 0, transB: 1 });
   return reshape(g, reduced, [b, order.length / 4, 2 * c]);
-}
-
-const linear = (layers: SwinLayers, layer: string, rows: Value): Value =>
-  gemm(
-    layers.g,
-    rows,
-    layers.parameter(`${layer}.weight`),
-    { transA: 0, transB: 1 },
-    layers.parameter(`${layer}.bias`),
-  );
-
-function normalize(layers: SwinLayers, layer: string, x: Value): Value {
-  layers.g.scope = layer;
-  return layerNorm(layers.g, x, layers.parameter(`${layer}.weight`), layers.parameter(`${layer}.bias`), epsilon);
 }

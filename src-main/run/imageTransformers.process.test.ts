@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { readSafetensors } from '../export/safetensors.ts';
 import { createSwin } from '../families/swin/model.ts';
+import { createViT } from '../families/vit/model.ts';
 import { cpuDevices, newHome, openLab } from '../testing/lab.ts';
 import { RunFolder } from './runFolder.ts';
 
@@ -12,12 +13,22 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 
-const model = { family: 'swin', patch: 4, window: 3, embed: 8, depths: [1, 2], heads: [2, 4], mlpRatio: 2 };
+const square = (extent: number): [number, number] => [extent, extent];
+const images = { image: square(28), channels: 1, classes: 10 };
+const swin = { family: 'swin', patch: 4, window: 3, embed: 8, depths: [1, 2], heads: [2, 4], mlpRatio: 2 };
+const vit = { family: 'vit', patch: 7, hidden: 16, mlp: 24, layers: 3, heads: 4 };
+const models = {
+  swin: { config: swin, model: createSwin({ ...swin, ...images, patch: square(4), window: square(3) }) },
+  vit: { config: vit, model: createViT({ ...vit, ...images }) },
+};
 
 it.each([
-  { granularity: 'block', masking: 'forward' },
-  { granularity: 'neuron', masking: 'backward' },
-] as const)('a Swin Transformer trains by $granularity-$masking and exports', async (regime) => {
+  { family: 'swin', granularity: 'block', masking: 'forward' },
+  { family: 'swin', granularity: 'neuron', masking: 'backward' },
+  { family: 'vit', granularity: 'block', masking: 'backward' },
+  { family: 'vit', granularity: 'neuron', masking: 'forward' },
+] as const)('$family trains by $granularity-$masking and exports', async ({ family, ...regime }) => {
+  const { config: model, model: definition } = models[family];
   const lab = await openLab(home);
   const config = parseRunConfig({
     model,
@@ -35,11 +46,10 @@ it.each([
     expect(check.maxRelativeError).toBeLessThan(1e-4);
     expect(files).toEqual([new RunFolder(lab.home, runId).file(`exports/step-00000004/model.${format}`)]);
     if (format === 'onnx') continue;
-    const square = (extent: number): [number, number] => [extent, extent];
-    const spec = { ...model, patch: square(4), window: square(3), image: square(28), channels: 1, classes: 10 };
-    const { tensors, constants } = createSwin(spec);
+    const { tensors, constants } = definition;
     const exported = await readSafetensors(files[0]!);
     expect([...exported.tensors.keys()].sort()).toEqual([...tensors, ...constants].map(({ name }) => name).sort());
+    if (family !== 'swin') continue;
     const index = exported.tensors.get('features.1.0.attn.relative_position_index')!;
     expect([index.dtype, index.shape]).toEqual(['I64', [81]]);
   }
