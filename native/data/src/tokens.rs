@@ -8,11 +8,11 @@ use sdp_tokenizer::Tokenizer;
 
 use crate::account::Account;
 use crate::array_name::{ArrayName, LABELS};
+use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Named, Split, splits_of};
 use crate::npy::Header;
 use crate::options::{Element, Options, TokenType};
-use crate::parquet_file::ParquetFile;
 use crate::pickle::{self, Value};
 use crate::sniff::What;
 use crate::token_files::{self, Index, Looks, Span};
@@ -34,9 +34,9 @@ struct Part {
     entry: usize,
     element: Element,
     big_endian: bool,
-    /// In the order of the file; of a Parquet file one, in tokens.
+    /// In the order of the file; of a file of columns one, in tokens.
     spans: Vec<Span>,
-    /// Of a Parquet file.
+    /// Of a file of columns.
     column: Option<String>,
     split: Split,
 }
@@ -97,10 +97,10 @@ pub fn is_sure(tree: &Tree, what: &[What], options: &Options) -> bool {
         || matches!(column_of(tree, what, options), Ok(Some(_)))
 }
 
-/// The column of the first Parquet file that is lists of tokens: as chosen, or by its name.
+/// The column of the first Parquet or Arrow file that is lists of tokens: as chosen, or by its name.
 fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<String>> {
-    let Some(first) = what.iter().position(|what| *what == What::Parquet) else { return Ok(None) };
-    let lists = ParquetFile::open(tree, &tree.entries[first])?.lists();
+    let Some(first) = what.iter().position(is_columnar) else { return Ok(None) };
+    let lists = Columnar::open(tree, &tree.entries[first])?.lists();
     Ok(match &options.text_column {
         Some(chosen) => lists.into_iter().find(|name| name == chosen),
         None => NAMES[..3].iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
@@ -497,12 +497,12 @@ impl Found<'_> {
     /// Columns of lists, as Hugging Face's datasets keep what a tokenizer made.
     fn add_parquet(&mut self, what: &[What]) -> Result<()> {
         let Some(column) = column_of(self.tree, what, self.options)? else { return Ok(()) };
-        for at in (0..what.len()).filter(|at| what[*at] == What::Parquet) {
-            let file = ParquetFile::open(self.tree, &self.tree.entries[at])?;
+        for at in (0..what.len()).filter(|at| is_columnar(&what[*at])) {
+            let file = Columnar::open(self.tree, &self.tree.entries[at])?;
             if self.columns.is_empty() {
                 self.columns = file.lists();
             }
-            let (count, rows) = (file.count_of_list(&column)?, file.rows);
+            let (count, rows) = (file.count_of_list(&column)?, file.rows());
             self.note_rows(&self.tree.entries[at], &format!("has {rows} rows of tokens in {column}"));
             self.add(at, Element::Int64, false, vec![Span { start: 0, count }]);
             self.parts.iter_mut().filter(|part| part.entry == at).for_each(|part| part.column = Some(column.clone()));
@@ -669,7 +669,7 @@ impl Part {
     fn lists(&self, tree: &Tree, column: &str, deliver: &mut dyn FnMut(Vec<u32>) -> Result<()>) -> Result<()> {
         let entry = &tree.entries[self.entry];
         let mut at = 0;
-        ParquetFile::open(tree, entry)?.numbers_of_list(column, &mut |numbers| {
+        Columnar::open(tree, entry)?.numbers_of_list(column, &mut |numbers| {
             let place = Place::row(tree.display(entry), at);
             at += numbers.len();
             deliver(numbers.into_iter().enumerate().map(|(row, number)| token(number, row, &place)).collect::<Result<_>>()?)
