@@ -4,7 +4,7 @@
 //! The messages are taken apart with arrow-ipc's generated code, which checks them; lengths and places are checked here against the file.
 //! A file (`ARROW1`) is read as the stream that it holds. Layout: arrow.apache.org/docs/format/Columnar.html.
 
-use std::fs::File;
+use std::cell::RefCell;
 use std::io::{Read, Seek, SeekFrom};
 
 use arrow_ipc::{Endianness, Field, MessageHeader, Precision, Type, root_as_message};
@@ -73,8 +73,13 @@ struct Buffers {
     views: Vec<u64>,
 }
 
+/// What can be read at any place.
+pub trait Source: Read + Seek {}
+
+impl<T: Read + Seek> Source for T {}
+
 pub struct ArrowFile {
-    reader: File,
+    reader: RefCell<Box<dyn Source>>,
     file: String,
     leaves: Vec<Leaf>,
     batches: Vec<Batch>,
@@ -195,14 +200,15 @@ fn kind_of(field: &Field<'_>) -> Kind {
 
 impl ArrowFile {
     /// Reads the schema and the heads of the batches; `file` is its name for messages.
-    pub fn open(reader: File, file: String) -> Result<Self> {
-        let mut this = Self { reader, file, leaves: Vec::new(), batches: Vec::new(), rows: 0, notes: None, is_whole: false };
+    pub fn open(reader: Box<dyn Source>, file: String) -> Result<Self> {
+        let mut this =
+            Self { reader: RefCell::new(reader), file, leaves: Vec::new(), batches: Vec::new(), rows: 0, notes: None, is_whole: false };
         this.scan().map_err(|why| this.damaged(&why))?;
         Ok(this)
     }
 
     fn scan(&mut self) -> std::result::Result<(), String> {
-        let size = self.reader.metadata().map_err(|error| error.to_string())?.len();
+        let size = self.reader.get_mut().seek(SeekFrom::End(0)).map_err(|error| error.to_string())?;
         let mut magic = [0; 6];
         let is_file = size >= 8 && self.read_exact(0, &mut magic).is_ok() && &magic == b"ARROW1";
         let mut at = if is_file { 8 } else { 0 };
@@ -510,7 +516,7 @@ impl ArrowFile {
     }
 
     fn read_exact(&self, at: u64, target: &mut [u8]) -> std::result::Result<(), String> {
-        let mut reader = &self.reader;
+        let mut reader = self.reader.borrow_mut();
         reader.seek(SeekFrom::Start(at)).and_then(|_| reader.read_exact(target)).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => "is cut off".to_owned(),
             _ => format!("cannot be read: {error}"),

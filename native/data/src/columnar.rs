@@ -41,7 +41,7 @@ impl Columnar {
         if tree.head(entry, 4)? == b"PAR1" {
             return ParquetFile::open(tree, entry).map(Self::Parquet);
         }
-        ArrowFile::open(tree.seekable(entry)?, tree.display(entry)).map(Self::Arrow)
+        ArrowFile::open(Box::new(tree.seekable(entry)?), tree.display(entry)).map(Self::Arrow)
     }
 
     pub fn rows(&self) -> usize {

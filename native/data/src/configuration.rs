@@ -34,12 +34,12 @@ pub fn settle(tree: &mut Tree, what: &mut [What], options: &Options) -> Result<(
     if !has_card {
         return Ok(());
     }
-    for at in 0..what.len() {
-        if what[at] == What::Arrow && is_result(&tree.entries[at]) {
-            what[at] = RESULT;
+    for (what, entry) in what.iter_mut().zip(&tree.entries) {
+        if *what == What::Arrow && is_result(entry) {
+            *what = RESULT;
         }
-        if is_columnar(&what[at]) && options.folder.as_ref().is_some_and(|folder| !lies_in(&tree.entries[at], folder)) {
-            what[at] = OUTSIDE;
+        if is_columnar(what) && options.folder.as_ref().is_some_and(|folder| !lies_in(entry, folder)) {
+            *what = OUTSIDE;
         }
     }
     let told = by_card(tree, what, options)?;

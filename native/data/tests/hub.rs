@@ -430,3 +430,106 @@ fn images_that_lie_beside_a_file_of_columns() {
     let verdict = verdict_of(&up.path().join("in"), &Options::default());
     assert!(!verdict.importable || verdict.format.is_some_and(|format| format.id == Format::Text), "no path leaves the folder");
 }
+
+#[test]
+fn json_lines_of_tokens() {
+    let lines = |rows: std::ops::Range<u32>| -> String {
+        rows.map(|row| format!("{{\"id\": {row}, \"input_ids\": [{row}, 7, 300], \"attention_mask\": [1, 1, 1]}}\n")).collect()
+    };
+    let folder = folder(&[("train.jsonl", lines(0..20).into_bytes()), ("validation.jsonl", lines(20..24).into_bytes())]);
+    let imported = try_import(&[folder.path().to_owned()], Options::default()).unwrap();
+    assert_eq!((imported.outcome.format, imported.outcome.train, imported.outcome.test), (Format::Tokens, 60, 12));
+    let verdict = verdict_of(folder.path(), &Options::default());
+    assert!(verdict.importable && (verdict.train, verdict.test) == (60, 12), "{:?}", verdict.problems);
+    // Another field of lists is chosen.
+    let chosen = Options { text_column: Some("attention_mask".into()), format: Some(Format::Tokens), ..Options::default() };
+    assert_eq!(try_import(&[folder.path().to_owned()], chosen).unwrap().outcome.train, 60);
+    write(folder.path(), "train.jsonl", lines(0..20) + "{\"input_ids\": [1, -2]}\n");
+    assert_eq!(refusal(folder.path(), Options::default()).code, "bad-token");
+    write(folder.path(), "train.jsonl", lines(0..20) + "{\"input_ids\": [1, 2\n");
+    assert_eq!(refusal(folder.path(), Options::default()).code, "bad-row");
+}
+
+#[test]
+fn captions_of_an_image_folder_are_no_labels() {
+    let image = |name: &str, i: u8| (format!("train/{name}"), png(i));
+    let captions = |names: &[String]| -> String {
+        "file_name,caption\n".to_owned() + &names.iter().map(|name| format!("{name},a photo of something in {name}\n")).collect::<String>()
+    };
+    let (flat, classed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names: Vec<String> = (0..12).map(|i| format!("{i}.png")).collect();
+    names.iter().zip(0..).map(|(name, i)| image(name, i)).for_each(|(name, bytes)| write(flat.path(), &name, bytes));
+    write(flat.path(), "train/metadata.csv", captions(&names));
+    assert!(!verdict_of(flat.path(), &Options::default()).importable);
+    let names: Vec<String> = (0..12).map(|i| format!("{}/{i}.png", ["cat", "dog"][i % 2])).collect();
+    names.iter().zip(0..).map(|(name, i)| image(name, i)).for_each(|(name, bytes)| write(classed.path(), &name, bytes));
+    write(classed.path(), "train/metadata.csv", captions(&names));
+    assert_eq!(of(classed.path()), "cat 5+1, dog 5+1");
+}
+
+/// A number below a bound, from a seed that goes on.
+fn below(seed: &mut u64, bound: u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed % bound
+}
+
+/// Shards of random splits, kinds of labels and configurations: what an import has is what was written, or it is asked for.
+#[test]
+fn random_layouts_of_shards_equal_what_was_written() {
+    const NAMES: [&str; 3] = ["zebra", "ant", "bee"];
+    for case in 0..400u64 {
+        let seed = &mut (0x9e37_79b9_7f4a_7c15 ^ (case + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let (kind, place, configurations) = (below(seed, 4), below(seed, 4), if below(seed, 4) == 0 { 2 } else { 1 });
+        let folder = tempfile::tempdir().unwrap();
+        let mut truths = Vec::new();
+        for configuration in 0..configurations {
+            let mut counts = [[0u64; 2]; 3];
+            let mut value = configuration as u8 * 100;
+            for (split, name) in ["train", ["test", "validation"][below(seed, 2) as usize]].into_iter().enumerate() {
+                let shards = 1 + below(seed, 3);
+                for shard in 0..shards {
+                    // Each class is there.
+                    let labels: Vec<usize> = (0..3).chain((0..below(seed, 4)).map(|_| below(seed, 3) as usize)).collect();
+                    let missing = kind == 0 && below(seed, 3) == 0;
+                    labels.iter().for_each(|label| counts[*label][split] += 1);
+                    let rows = labels.len() as u8 + u8::from(missing);
+                    let column = match kind {
+                        0 | 1 => ints(labels.iter().map(|label| *label as i64).chain(missing.then_some(-1))),
+                        2 => texts(labels.iter().map(|label| NAMES[*label])),
+                        _ => Column::Ints(labels.iter().map(|label| (0..3).map(|at| i64::from(at == *label as i64)).collect()).collect()),
+                    };
+                    let columns = [("image", made::images(value..value + rows)), ("label", column), ("id", ints(0..i64::from(rows)))];
+                    value += rows;
+                    let file = parquet(&columns, (kind < 2).then_some(THREE));
+                    let part = format!("{shard:05}-of-{shards:05}.parquet");
+                    let own = if configurations == 1 { String::new() } else { format!("c{configuration}/") };
+                    let path = match place {
+                        0 => format!("{own}{name}-{part}"),
+                        1 => format!("{own}data/{name}-{part}"),
+                        2 => format!("{own}{name}/{part}"),
+                        _ => format!("{own}{name}/data-{part}"),
+                    };
+                    write(folder.path(), &path, file);
+                }
+            }
+            let names = match kind {
+                0 | 1 => vec![(0, "zebra"), (1, "ant"), (2, "bee")],
+                2 => vec![(1, "ant"), (2, "bee"), (0, "zebra")],
+                _ => vec![(0, "0"), (1, "1"), (2, "2")],
+            };
+            let shown = names.iter().map(|(label, name)| format!("{name} {}+{}", counts[*label][0], counts[*label][1]));
+            truths.push(shown.collect::<Vec<_>>().join(", "));
+        }
+        let skip = Options { skip: Some(true), ..Options::default() };
+        if configurations == 1 {
+            assert_eq!(agreed(folder.path(), &skip), truths[0], "{case}");
+            continue;
+        }
+        let asked = problem(folder.path(), "which-configuration");
+        for (remedy, truth) in asked.remedies.iter().zip(&truths) {
+            assert_eq!(&agreed(folder.path(), &Options { skip: Some(true), ..remedy.options.clone() }), truth, "{case} {}", remedy.title);
+        }
+    }
+}
