@@ -76,8 +76,13 @@ export const importOptions = z.strictObject({
     .string()
     .max(4096)
     .optional()
-    .describe('Folder of those given of which images are taken, such as data/color; default: all'),
+    .describe('Folder of those given of which images and files of columns are taken, such as data/color; default: all'),
   leaveOut: z.string().max(4096).optional().describe('Folder whose images are left out'),
+  configuration: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe('Configuration that is imported, of several that a README.md tells of'),
   splitLevel: z
     .int()
     .min(0)
@@ -93,6 +98,11 @@ export const importOptions = z.strictObject({
   table: z.string().max(4096).optional().describe('Table of images and labels, where there are several'),
   imageColumn: z.string().max(1000).optional().describe('Column or array with images'),
   labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),
+  fold: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe('Value of the column of folds that validates, or none for a share of each class'),
   textColumn: z.string().max(1000).optional().describe('Column, field or array with text or tokens'),
   tokenizer: userPath(['bytes', 'bpe'])
     .optional()

@@ -1,6 +1,6 @@
 """Makes the datasets of this folder with the usual writers of each format: pickle, NumPy, pyarrow, Pillow, tarfile, zipfile, gzip, tokenizers.
 
-Usage: python testdata/datasets/make.py (needs numpy, pillow, pyarrow, tokenizers). Pixel (y, x, c) of image i is
+Usage: python testdata/datasets/make.py (needs numpy, pillow, pyarrow, tokenizers, datasets, huggingface_hub). Pixel (y, x, c) of image i is
 (37 i + 5 y + 3 x + 11 c) mod 256, its label i mod 3; smooth images have (2 i + y + x + 40 c) instead, which JPEG keeps almost exactly.
 """
 
@@ -120,6 +120,49 @@ def hugging_face(name, samples, **options):
     parquet(here / "hugging-face" / name, {"image": column, "label": pa.array([i % 3 for i in samples], pa.int64())}, metadata, **options)
 
 
+def hub():
+    """What Hugging Face's datasets and huggingface_hub leave on a disk."""
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Image as ImageFeature, List, Value, load_dataset
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    folder = here / "hub"
+    shutil.rmtree(folder, ignore_errors=True)
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=CLASSES)})
+
+    def of(samples):
+        return Dataset.from_dict({"image": [{"bytes": png(i), "path": None} for i in samples], "label": [i % 3 for i in samples]}, features=features)
+
+    DatasetDict({"train": of(TRAIN), "test": of(TEST)}).save_to_disk(folder / "disk", num_shards={"train": 2, "test": 1})
+    of(TRAIN).save_to_disk(folder / "disk-one")
+    Dataset.from_dict({"text": documents(), "id": list(range(40))}).save_to_disk(folder / "disk-text")
+    rows = [[(7 * row + at) % 50 for at in range(row % 5 + 1)] for row in range(60)]
+    tokens = Features({"input_ids": List(Value("int32")), "attention_mask": List(Value("int8"))})
+    DatasetDict({name: Dataset.from_dict({"input_ids": part, "attention_mask": [[1] * len(row) for row in part]}, features=tokens) for name, part in (("train", rows[:50]), ("validation", rows[50:]))}).save_to_disk(folder / "disk-tokens")
+    # Two configurations on one card.
+    configs = folder / "configurations"
+    for name, classes in (("fine", CLASSES), ("coarse", ["insect", "pet"])):
+        for split, samples in (("train", TRAIN), ("test", TEST)):
+            (configs / name).mkdir(parents=True, exist_ok=True)
+            labels = [i % 3 if name == "fine" else i % 3 // 2 for i in samples]
+            part = Dataset.from_dict({"image": [{"bytes": png(i), "path": None} for i in samples], "label": labels}, features=Features({"image": ImageFeature(), "label": ClassLabel(names=classes)}))
+            part.to_parquet(configs / name / f"{split}-00000-of-00001.parquet")
+    data = DatasetCardData(license="mit")
+    files = lambda name: [{"split": split, "path": f"{name}/{split}-*"} for split in ("train", "test")]
+    MetadataConfigs({name: {"data_files": files(name)} for name in ("fine", "coarse")}).to_dataset_card_data(data)
+    DatasetCard(f"---\n{data}\n---\n\n# Insects\n").save(configs / "README.md")
+    # The cache of Arrow files that load_dataset keeps.
+    source = {split: str(configs / "fine" / f"{split}-00000-of-00001.parquet") for split in ("train", "test")}
+    cached = load_dataset("parquet", data_files=source, cache_dir=str(folder / "cache"))
+    cached["train"].filter(lambda row: row["label"] == 0)
+    for lock in folder.rglob("*.lock"):
+        lock.unlink()
+    # Arrow's file format, as pyarrow and Feather write it.
+    table = pa.table({"image": pa.array([png(i) for i in TRAIN], pa.large_binary()), "split": ["train"] * 9 + ["test"] * 3, "label": pa.array([CLASSES[i % 3] for i in TRAIN], pa.large_string())})
+    with pa.OSFile(str(folder / "file.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=5)
+
+
 def documents():
     return [f"Document {i}: the quick brown fox – «{i * i}» – jumps over the lazy dog.\nIts second line ends here." for i in range(40)]
 
@@ -130,6 +173,7 @@ def main():
             shutil.rmtree(item)
         elif item.name != "make.py":
             item.unlink()
+    hub()
     write_zip("idx.zip", [(f"{name}.gz", gzip.compress(content, mtime=0)) for name, content in idx_files()])
     (here / "idx").mkdir()
     for name, content in idx_files():

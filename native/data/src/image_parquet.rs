@@ -1,121 +1,346 @@
-//! Parquet files of images as Hugging Face's datasets write them: a column of encoded files (`image.bytes`, or bytes) and one of labels.
-//! Shards are read in the order of their names; `train-00000-of-00002.parquet` tells the split.
+//! Files of columns, Parquet or Arrow, with images: as Hugging Face's datasets write them, a column of encoded files (`image.bytes`, or
+//! bytes), or of names of files that lie beside, and one of labels. Shards are read in the order of their names.
+//!
+//! The split is told by the card, by dataset_dict.json, by `train-00000-of-00002.parquet`, by folders, or by a column. A label of -1 is none.
+
+use std::collections::BTreeMap;
 
 use crate::account::Account;
+use crate::array_labels::{self, Labels};
+use crate::column_splits;
+use crate::columnar::{Columnar, is_columnar};
+use crate::configuration::shard;
 use crate::error::{Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, named_split, place_among, splits_of};
+use crate::features::Features;
+use crate::folder::Files;
+use crate::image_columns::{Beside, Image, choose_image, choose_label, images};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, check_classes, named_split, place_among, splits_of};
 use crate::options::Options;
-use crate::parquet_file::ParquetFile;
-use crate::pixels;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
 
-const LABEL_COLUMNS: [&str; 8] = ["label", "labels", "fine_label", "class", "target", "category", "class_name", "y"];
+const UNUSED_SPLIT: &str = "files of a split that is neither for training nor for validation";
+const UNLABELLED_SPLIT: &str = "files of a split without labels";
 
 struct Shards {
     /// Entry and rows.
     shards: Vec<(usize, usize)>,
     column: String,
-    label: String,
-    columns: Vec<String>,
+    /// Files of rows that have none in the column.
+    beside: BTreeMap<usize, usize>,
+    account: Account,
 }
 
-/// The column whose first values are image files.
-fn image_column(tree: &Tree, entry: &Entry, options: &Options) -> Result<Option<String>> {
-    let file = ParquetFile::open(tree, entry)?;
-    if let Some(chosen) = &options.image_column {
-        let nested = format!("{chosen}.bytes");
-        return Ok(Some(if file.names().contains(&nested) { nested } else { chosen.clone() }));
-    }
-    for column in file.byte_columns() {
-        let mut found = None;
-        let read = file.bytes(&column, 0, &mut |value| {
-            found = value.map(|bytes| pixels::is_image(bytes.data()));
-            if found.is_some() { Err(crate::error::Error::Cancelled) } else { Ok(()) }
-        });
-        if !matches!(read, Ok(()) | Err(crate::error::Error::Cancelled)) {
-            read?;
-        }
-        if found == Some(true) {
-            return Ok(Some(column));
-        }
-    }
-    Ok(None)
+struct Shard {
+    entry: usize,
+    rows: usize,
+    labels: Labels,
+    split: Option<Named>,
 }
 
 pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
-    let first = what.iter().position(|what| *what == What::Parquet);
-    first.is_some_and(|at| matches!(image_column(tree, &tree.entries[at], options), Ok(Some(_))))
+    let Some(first) = what.iter().position(is_columnar) else { return false };
+    let found = |entry: &Entry| -> Result<Option<Image>> {
+        let file = Columnar::open(tree, entry)?;
+        let found = images(entry, &file, &Beside::new(tree, what))?;
+        // Several that nobody chose among are asked for at opening.
+        let several = found.first().cloned();
+        Ok(choose_image(found, &file.names(), options, &mut Vec::new()).unwrap_or(several))
+    };
+    matches!(found(&tree.entries[first]), Ok(Some(_)))
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
-    let entries: Vec<usize> = (0..what.len()).filter(|&at| what[at] == What::Parquet).collect();
+    let entries: Vec<usize> = (0..what.len()).filter(|&at| is_columnar(&what[at])).collect();
     let Some(&first) = entries.first() else {
-        return Err(Problem::error("missing-file", "there is no Parquet file").into());
+        return Err(Problem::error("missing-file", "there is no Parquet or Arrow file").into());
     };
-    let Some(column) = image_column(tree, &tree.entries[first], options)? else {
-        let file = tree.display(&tree.entries[first]);
-        return refuse("no-column", format!("{file} has no column of image files"), Place::file(file));
-    };
-    let head = ParquetFile::open(tree, &tree.entries[first])?;
-    let columns = head.names();
-    let label = label_column(tree, &tree.entries[first], &columns, options)?;
-    let (mut shards, mut texts, mut named) = (Vec::new(), Vec::new(), Vec::new());
-    for at in entries {
-        let entry = &tree.entries[at];
-        let file = ParquetFile::open(tree, entry)?;
-        texts.extend(file.texts(&label)?);
-        named.resize(texts.len(), split_of(entry));
-        shards.push((at, file.rows));
-    }
-    let (mut class_names, labels) = classes_of(&texts);
-    if let Some(names) = head.class_names(&label).filter(|names| names.len() >= class_names.len()) {
-        class_names = names;
-    }
+    let (shown, head) = (tree.display(&tree.entries[first]), Columnar::open(tree, &tree.entries[first])?);
+    let beside = Beside::new(tree, what);
     let mut problems = Vec::new();
-    let splits = splits_of(&named, &mut problems);
-    let content: Box<dyn Content> = Box::new(Shards { shards, column, label, columns: columns.clone() });
-    Ok(ImageSet { class_names, labels, splits, content, columns, problems })
-}
-
-fn label_column(tree: &Tree, entry: &Entry, columns: &[String], options: &Options) -> Result<String> {
-    if let Some(chosen) = &options.label_column {
-        return Ok(chosen.clone());
-    }
-    if let Some(usual) = LABEL_COLUMNS.iter().find(|usual| columns.iter().any(|name| name == *usual)) {
-        return Ok((*usual).to_owned());
-    }
-    let file = tree.display(entry);
-    let sentence = format!("{file} has no column of labels that is known by its name; there are {}", columns.join(", "));
-    let offer = |problem: Problem, name: &String| {
-        problem.with("choose", format!("Take {name}"), Options { label_column: Some(name.clone()), ..Options::default() })
+    let found = images(&tree.entries[first], &head, &beside)?;
+    let Some(image) = choose_image(found.clone(), &head.names(), options, &mut problems)? else {
+        return refuse("no-column", format!("{shown} has no column of image files"), Place::file(shown));
     };
-    Err(columns.iter().take(12).fold(Problem::error("no-column", sentence).at(Place::file(file)), offer).into())
+    let features = Features::of(tree, &tree.entries[first], &head, options);
+    let label = choose_label((&shown, &head), &features, &found, options, &mut problems)?;
+    if features.is_image(&label) || found.iter().any(|image| image.name() == label) {
+        let sentence = format!("{shown} has images in its column {label}, as masks are; training takes one class per image");
+        return refuse("no-labels", sentence, Place::file(shown));
+    }
+    let mut account = Account::default();
+    let entries = with_splits(tree, entries, &mut account, &mut problems);
+    let mut shards = Vec::new();
+    for (at, split) in entries {
+        let entry = &tree.entries[at];
+        let file = Columnar::open(tree, entry)?;
+        whole(tree, entry, &file, &mut problems);
+        let labels = labels_of(tree, entry, &file, &label)?;
+        if features.class_names(&label) != Features::of(tree, entry, &file, options).class_names(&label) {
+            let (first, other) = (&shown, tree.display(entry));
+            return refuse("differing-classes", format!("{other} names other classes than {first}; give one of them"), Place::file(other));
+        }
+        shards.push(Shard { entry: at, rows: file.rows(), labels, split });
+    }
+    leave_unlabelled(tree, &mut shards, &mut account, &mut problems);
+    let mut named: Vec<Option<Named>> = shards.iter().flat_map(|shard| std::iter::repeat_n(shard.split, shard.rows)).collect();
+    let mut used = vec![(label.as_str(), "labels")];
+    let columns = head.names();
+    let mut split_column = None;
+    if named.iter().all(Option::is_none) {
+        for column in column_splits::candidates(&columns).into_iter().filter(|column| *column != label) {
+            let mut texts = Vec::new();
+            for shard in &shards {
+                texts.extend(Columnar::open(tree, &tree.entries[shard.entry])?.texts(&column)?);
+            }
+            if let Some(told) = column_splits::told(&column, &texts, options)? {
+                named = told;
+                split_column = Some(column);
+                break;
+            }
+        }
+    }
+    used.extend(split_column.as_deref().map(|column| (column, "splits")));
+    used.extend(image.columns().into_iter().map(|column| (column, "images")));
+    account.columns(&[columns.clone(), head.lists(), head.other_lists()].concat(), &used);
+    let parts: Vec<(usize, usize)> = shards.iter().map(|shard| (shard.entry, shard.rows)).collect();
+    let place = |row: usize| place_among(tree, parts.iter().copied(), row);
+    let labels: Vec<Labels> = shards.into_iter().map(|shard| shard.labels).collect();
+    let (class_names, labels) = match features.class_names(&label) {
+        Some(names) => noted_classes(names, labels, &place)?,
+        None => array_labels::classes(labels, &place)?,
+    };
+    check_classes(&class_names, labels.len(), &label)?;
+    let splits = splits_of(&named, &mut problems);
+    let set = ImageSet {
+        class_names,
+        labels,
+        splits,
+        content: Box::new(Files { entries: Vec::new(), account: Account::default(), levels: None }),
+        columns,
+        problems,
+    };
+    with_content(tree, set, &image, parts, &beside, account)
 }
 
-/// By the file's name, or that of the nearest of its folders.
+/// Of which files the images are, and what of them is missing.
+fn with_content(
+    tree: &Tree,
+    mut set: ImageSet,
+    image: &Image,
+    shards: Vec<(usize, usize)>,
+    beside: &Beside,
+    mut account: Account,
+) -> Result<ImageSet> {
+    let path = match image {
+        Image::Encoded { path, .. } => path.clone(),
+        Image::Path(path) => Some(path.clone()),
+    };
+    let (mut found, mut missing, mut before) = (BTreeMap::new(), Vec::new(), 0);
+    for &(at, rows) in &shards {
+        let entry = &tree.entries[at];
+        account.use_as(tree, at, if matches!(image, Image::Path(_)) { "tables of labels" } else { "Parquet or Arrow files of images" });
+        let file = Columnar::open(tree, entry)?;
+        let has_all = matches!(image, Image::Encoded { bytes, .. } if file.nulls(bytes)? == Some(0));
+        let paths = path.as_ref().filter(|_| !has_all && rows > 0).map(|path| file.texts(path)).transpose()?.unwrap_or_default();
+        for (row, name) in paths.iter().enumerate() {
+            match name.as_ref().map(|name| (name, beside.find(entry, name))) {
+                Some((_, Some(other))) => {
+                    found.insert(before + row, other);
+                }
+                Some((name, None)) if matches!(image, Image::Path(_)) => missing.push((before + row, name.clone())),
+                None if matches!(image, Image::Path(_)) => missing.push((before + row, String::new())),
+                _ => {}
+            }
+        }
+        before += rows;
+    }
+    let place = |row: usize| place_among(tree, shards.iter().copied(), row);
+    if let Some((row, name)) = missing.first() {
+        let sentence = format!(
+            "{} names {} files that do not lie in the folder that was given, such as {name:?} in row {}; give the folder that holds them too",
+            place(*row).file,
+            missing.len(),
+            place(*row).row.unwrap_or(0)
+        );
+        let problem = Problem::error("missing-file", sentence).counted(missing.len() as u64);
+        let problem = missing.iter().take(20).fold(problem, |problem, (row, _)| problem.at(place(*row)));
+        if found.is_empty() {
+            return Err(problem.into());
+        }
+        set.problems.push(problem.skippable("Leave these rows out"));
+    }
+    match image {
+        Image::Path(_) => {
+            let kept: Vec<usize> = found.keys().copied().collect();
+            set.labels = kept.iter().map(|row| set.labels[*row]).collect();
+            if !set.splits.is_empty() {
+                set.splits = kept.iter().map(|row| set.splits[*row]).collect();
+            }
+            set.content = Box::new(Files { entries: found.into_values().collect(), account, levels: None });
+        }
+        Image::Encoded { bytes, .. } => set.content = Box::new(Shards { shards, column: bytes.clone(), beside: found, account }),
+    }
+    Ok(set)
+}
+
+/// The split of each file; one of a name that speaks of no split is left out beside others that do.
+fn with_splits(tree: &Tree, entries: Vec<usize>, account: &mut Account, problems: &mut Vec<Problem>) -> Vec<(usize, Option<Named>)> {
+    let named: Vec<(usize, Option<Named>)> = entries.into_iter().map(|at| (at, split_of(&tree.entries[at]))).collect();
+    let trains = named.iter().any(|(_, split)| *split == Some(Named::Train));
+    let (kept, unused): (Vec<_>, Vec<_>) = named.into_iter().partition(|(_, split)| split.is_some() || !trains);
+    if let Some((first, _)) = unused.first() {
+        unused.iter().for_each(|(at, _)| account.leave_out(tree, *at, UNUSED_SPLIT));
+        let name = split_name(&tree.entries[*first]);
+        let sentence = format!(
+            "{} files are of the split {name:?}, which is neither for training nor for validation, and are left out; name it train-{name} to train on it",
+            unused.len()
+        );
+        let problem = Problem::warning("unused-split", sentence).counted(unused.len() as u64);
+        problems.push(unused.iter().take(20).fold(problem, |problem, (at, _)| problem.at(tree.place(&tree.entries[*at]))));
+    }
+    kept
+}
+
+fn split_name(entry: &Entry) -> String {
+    let prefix = shard(entry.file_name()).map(|(prefix, ..)| prefix.to_owned());
+    entry.split.clone().or(prefix).unwrap_or_else(|| entry.stem().to_owned())
+}
+
+/// As other files tell, else by the file's name, or that of the nearest of its folders.
 pub fn split_of(entry: &Entry) -> Option<Named> {
-    entry.name.rsplit('/').find_map(named_split)
+    match &entry.split {
+        Some(split) => named_split(split),
+        None => entry.name.rsplit('/').find_map(named_split),
+    }
+}
+
+/// A stream of Arrow without the mark of its end may lack rows.
+fn whole(tree: &Tree, entry: &Entry, file: &Columnar, problems: &mut Vec<Problem>) {
+    if let Columnar::Arrow(arrow) = file
+        && !arrow.is_whole
+    {
+        let sentence = format!("{} ends without the mark of its end after {} rows; more may be missing", tree.display(entry), arrow.rows);
+        problems.push(Problem::error("truncated-file", sentence).at(tree.place(entry)).skippable("Take the rows that are there"));
+    }
+}
+
+/// The labels of a file: a column, or lists of one class each.
+fn labels_of(tree: &Tree, entry: &Entry, file: &Columnar, column: &str) -> Result<Labels> {
+    if !file.lists().iter().any(|name| name == column) {
+        if file.other_lists().iter().any(|name| name == column) {
+            let shown = tree.display(entry);
+            return refuse(
+                "multi-label",
+                format!("{shown} has lists in its column {column}; training takes one class per image"),
+                Place::file(shown),
+            );
+        }
+        return file.labels(column);
+    }
+    let (mut rows, mut several) = (Vec::new(), Vec::new());
+    let mut width = None;
+    let mut is_one_hot = true;
+    file.numbers(column, &mut |numbers| {
+        let same = *width.get_or_insert(numbers.len()) == numbers.len();
+        let ones = numbers.iter().filter(|number| **number == 1).count();
+        is_one_hot &= same && numbers.len() > 1 && ones == 1 && numbers.iter().all(|number| *number == 0 || *number == 1);
+        if numbers.len() != 1 {
+            several.push(rows.len());
+        }
+        let one = if numbers.len() == 1 { numbers[0] as f64 } else { f64::NAN };
+        rows.push((one, numbers.iter().position(|number| *number == 1)));
+        Ok(())
+    })?;
+    if is_one_hot {
+        return Ok(Labels::Numbers(rows.iter().map(|(_, place)| place.map_or(f64::NAN, |place| place as f64)).collect()));
+    }
+    let Some(first) = several.first() else { return Ok(Labels::Numbers(rows.into_iter().map(|(one, _)| one).collect())) };
+    let shown = tree.display(entry);
+    let sentence = format!(
+        "{shown} has several labels per image in its column {column}: {} images are of none or of several classes (first row {first}); \
+         training takes one class per image",
+        several.len()
+    );
+    let problem = Problem::error("multi-label", sentence).counted(several.len() as u64);
+    Err(several.iter().take(20).fold(problem, |problem, row| problem.at(Place::row(shown.clone(), *row))).into())
+}
+
+/// A split none of whose rows has a label, such as a test split of a competition, is not evaluated on.
+fn leave_unlabelled(tree: &Tree, shards: &mut Vec<Shard>, account: &mut Account, problems: &mut Vec<Problem>) {
+    let is_none = |labels: &Labels| match labels {
+        Labels::Texts(texts) => texts.iter().all(String::is_empty),
+        Labels::Numbers(numbers) | Labels::Singles(numbers) | Labels::Booleans(numbers) => numbers.iter().all(|x| x.is_nan() || *x == -1.0),
+    };
+    let mut by_split: BTreeMap<Option<Named>, bool> = BTreeMap::new();
+    for shard in shards.iter() {
+        let none = by_split.entry(shard.split).or_insert(true);
+        *none &= is_none(&shard.labels);
+    }
+    let unlabelled = |split: &Option<Named>| matches!(split, Some(Named::Validation | Named::Test)) && by_split[split];
+    let left: Vec<Shard> = shards.extract_if(.., |shard| unlabelled(&shard.split)).collect();
+    let rows: usize = left.iter().map(|shard| shard.rows).sum();
+    left.iter().for_each(|shard| account.leave_out(tree, shard.entry, UNLABELLED_SPLIT));
+    if rows > 0 {
+        let sentence = format!("{rows} images of a split without labels, in {} files, are left out", left.len());
+        let problem = Problem::warning("unlabelled-split", sentence).counted(rows as u64);
+        problems.push(left.iter().take(20).fold(problem, |problem, shard| problem.at(tree.place(&tree.entries[shard.entry]))));
+    }
+}
+
+/// Labels as numbers, or names, of classes that are noted; -1 and null are none.
+fn noted_classes(names: Vec<String>, labels: Vec<Labels>, place: &dyn Fn(usize) -> Place) -> Result<(Vec<String>, Vec<u32>)> {
+    let places: BTreeMap<&str, u32> = names.iter().zip(0..).map(|(name, at)| (name.as_str(), at)).collect();
+    let mut numbers = Vec::new();
+    for part in labels {
+        let before = numbers.len();
+        let wrong = |row: usize, found: &str| {
+            let place = place(before + row);
+            let sentence =
+                format!("{} has the label {found} at row {}, but names {} classes", place.file, place.row.unwrap_or(0), names.len());
+            Problem::error("bad-label", sentence).at(place)
+        };
+        match part {
+            Labels::Texts(texts) => {
+                for (row, text) in texts.iter().enumerate() {
+                    let known = places.get(text.as_str()).copied().or(if text.is_empty() { Some(NO_LABEL) } else { None });
+                    numbers.push(known.ok_or_else(|| wrong(row, text))?);
+                }
+            }
+            Labels::Numbers(part) | Labels::Singles(part) | Labels::Booleans(part) => {
+                for (row, number) in part.into_iter().enumerate() {
+                    numbers.push(match number {
+                        none if none.is_nan() || none == -1.0 => NO_LABEL,
+                        known if known.fract() == 0.0 && (0.0..names.len() as f64).contains(&known) => known as u32,
+                        other => return Err(wrong(row, &other.to_string()).into()),
+                    });
+                }
+            }
+        }
+    }
+    Ok((names, numbers))
 }
 
 impl Content for Shards {
-    fn account(&self, tree: &Tree) -> Account {
-        let mut account = Account::default();
-        self.shards.iter().for_each(|(entry, _)| account.use_as(tree, *entry, "Parquet files of images"));
-        account.columns(&self.columns, &[(&self.column, "images"), (&self.label, "labels")]);
-        account
+    fn account(&self, _: &Tree) -> Account {
+        self.account.clone()
     }
 
     fn stream(&self, tree: &Tree, from: usize, hand: &mut Hand) -> Result<()> {
         let mut before = 0;
         for &(at, rows) in &self.shards {
             let skipped = from.saturating_sub(before).min(rows);
+            let mut row = before + skipped;
             before += rows;
             if skipped < rows {
-                let file = ParquetFile::open(tree, &tree.entries[at])?;
-                // A null is an empty file, which decoding refuses with its place.
+                let file = Columnar::open(tree, &tree.entries[at])?;
                 file.bytes(&self.column, skipped, &mut |bytes| {
-                    hand(Raw::Encoded(bytes.map_or_else(Vec::new, |bytes| bytes.data().to_vec())))
+                    row += 1;
+                    hand(match (bytes, self.beside.get(&(row - 1))) {
+                        (Some(bytes), _) => Raw::Encoded(bytes.data().to_vec()),
+                        (None, Some(entry)) => Raw::Entry(*entry),
+                        (None, None) => Raw::Bad("the row has neither an image nor the name of one that lies beside".into()),
+                    })
                 })?;
             }
         }

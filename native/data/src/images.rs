@@ -237,7 +237,8 @@ pub fn check_classes(class_names: &[String], samples: usize, column: &str) -> Re
 
 /// A label beyond the classes of training, or one between them that no sample has, as problems.
 pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
-    let unlabelled: Vec<usize> = (0..set.count()).filter(|&sample| set.labels[sample] == NO_LABEL).collect();
+    let is_unlabelled = |&sample: &usize| set.labels[sample] == NO_LABEL && set.splits.get(sample) != Some(&Split::Unused);
+    let unlabelled: Vec<usize> = (0..set.count()).filter(is_unlabelled).collect();
     if !unlabelled.is_empty() {
         let problem = Problem::error("no-label", format!("{} images have no label", unlabelled.len()));
         let problem = unlabelled.iter().take(20).fold(problem, |problem, &sample| problem.at(set.content.place(tree, sample)));

@@ -96,8 +96,8 @@ pub struct PerClass {
 pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let _lock = store::lock(&spec.target)?;
     let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
-    let tree = Tree::open(&spec.paths, scratch)?;
-    let chosen = recognise::choose(&tree, &spec.options)?;
+    let mut tree = Tree::open(&spec.paths, scratch, spec.options.folder.as_deref())?;
+    let chosen = recognise::choose(&mut tree, &spec.options)?;
     let found = recognise::open(tree, chosen, &spec.options)?;
     if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {
         return Err(problem.clone().into());

@@ -147,7 +147,8 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
     let start = Instant::now();
     let target = Target { folder: scratch.clone(), shown: scratch.clone() };
     let spec = ImportSpec { paths: paths.to_vec(), options: options.clone(), target };
-    let chosen = Tree::open(paths, Scratch::new(scratch, UNPACKED)).and_then(|tree| Ok((recognise::choose(&tree, options)?, tree)));
+    let chosen = Tree::open(paths, Scratch::new(scratch, UNPACKED), options.folder.as_deref())
+        .and_then(|mut tree| Ok((recognise::choose(&mut tree, options)?, tree)));
     let (mut format, mut alternatives) = (options.format.map(Named::from), Vec::new());
     let judged = chosen.and_then(|(chosen, tree)| {
         format = Some(chosen.format.into());

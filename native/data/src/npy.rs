@@ -129,7 +129,7 @@ fn number(kind: char, size: usize, word: [u8; 8]) -> f64 {
 }
 
 /// IEEE 754 binary16.
-fn half(bits: u16) -> f64 {
+pub(crate) fn half(bits: u16) -> f64 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from((bits >> 10) & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
     sign * match exponent {

@@ -27,7 +27,7 @@ impl Format {
             Self::ImageFolder => "folders of images, one per class",
             Self::ImageTable => "a table (CSV or JSON lines) of images and labels",
             Self::ImageArrays => "NumPy arrays of images and labels",
-            Self::ImageParquet => "Parquet files with images and labels",
+            Self::ImageParquet => "Parquet or Arrow files with images and labels",
             Self::Text => "text (plain, JSON lines, CSV or Parquet)",
             Self::Tokens => "tokens as .npy or .bin files",
         }
@@ -173,6 +173,9 @@ pub struct Options {
     pub folder: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leave_out: Option<String>,
+    /// Of several configurations that a README.md tells of, the one that is imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,6 +186,9 @@ pub struct Options {
     pub image_column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// The value of a column of folds, or of splits that are numbers, that validates; `none`: a share of each class does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

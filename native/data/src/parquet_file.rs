@@ -1,13 +1,15 @@
-//! Parquet files column by column, page by page: bytes, text, whole numbers, and lists of whole numbers; lists of anything else are not read.
+//! Parquet files column by column, page by page: bytes, text, numbers, and lists of whole numbers; lists of anything else are named.
 
 use std::fs::File;
 
 use parquet::column::reader::ColumnReader;
-use parquet::data_type::{AsBytes, ByteArray};
+use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescPtr;
 
+use crate::array_labels::Labels;
+use crate::columnar::Bytes;
 use crate::error::{Error, Place, Problem, Result};
 use crate::tree::{Entry, Tree};
 
@@ -21,6 +23,7 @@ pub struct ParquetFile {
     columns: Vec<(String, usize)>,
     /// Columns that are lists of whole numbers: name, and index in the file.
     lists: Vec<(String, usize)>,
+    other_lists: Vec<String>,
     pub rows: usize,
 }
 
@@ -33,10 +36,14 @@ impl ParquetFile {
         let columns = leaves.map(|(at, column)| (column.path().string(), at)).collect();
         let is_whole = |kind| matches!(kind, parquet::basic::Type::INT32 | parquet::basic::Type::INT64);
         let is_list = |column: &ColumnDescPtr| column.max_rep_level() == 1 && is_whole(column.physical_type());
+        let named = |column: &ColumnDescPtr| list_name(column.path().parts());
         let lists = schema.columns().iter().enumerate().filter(|(_, column)| is_list(column));
-        let lists = lists.filter_map(|(at, column)| Some((column.path().parts().first()?.clone(), at))).collect();
+        let lists: Vec<(String, usize)> = lists.map(|(at, column)| (named(column), at)).collect();
+        let is_other = |column: &&ColumnDescPtr| column.max_rep_level() > 0 && !is_list(column);
+        let mut other_lists: Vec<String> = schema.columns().iter().filter(is_other).map(named).collect();
+        other_lists.dedup();
         let rows = usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(0);
-        Ok(Self { reader, file, columns, lists, rows })
+        Ok(Self { reader, file, columns, lists, other_lists, rows })
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -50,17 +57,22 @@ impl ParquetFile {
         self.columns.iter().filter(|(_, at)| holds_bytes(*at)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Names of the classes of a column, as Hugging Face's datasets note them in the metadata.
-    pub fn class_names(&self, column: &str) -> Option<Vec<String>> {
+    /// What Hugging Face's datasets note in the metadata, as JSON.
+    pub fn notes(&self) -> Option<&str> {
         let metadata = self.reader.metadata().file_metadata().key_value_metadata()?;
-        let text = metadata.iter().find(|pair| pair.key == "huggingface")?.value.as_deref()?;
-        let parsed: serde_json::Value = serde_json::from_str(text).ok()?;
-        let names = parsed.pointer(&format!("/info/features/{column}/names"))?.as_array()?;
-        names.iter().map(|name| name.as_str().map(ToOwned::to_owned)).collect()
+        metadata.iter().find(|pair| pair.key == "huggingface")?.value.as_deref()
+    }
+
+    /// Rows without a value in a column, where all its parts tell.
+    pub fn nulls(&self, column: &str) -> Result<Option<usize>> {
+        let at = self.index(column)?;
+        let of_group = |group: &parquet::file::metadata::RowGroupMetaData| group.column(at).statistics()?.null_count_opt();
+        let nulls: Option<u64> = self.reader.metadata().row_groups().iter().map(of_group).sum();
+        Ok(nulls.and_then(|nulls| usize::try_from(nulls).ok()))
     }
 
     /// Hands over the values of a column of bytes, from a row on.
-    pub fn bytes(&self, column: &str, from: usize, hand: &mut dyn FnMut(Option<ByteArray>) -> Result<()>) -> Result<()> {
+    pub fn bytes(&self, column: &str, from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
         let at = self.index(column)?;
         let mut before = 0;
         for group in 0..self.reader.num_row_groups() {
@@ -86,35 +98,44 @@ impl ParquetFile {
                 let mut values = values.into_iter();
                 for row in 0..read.0 {
                     let present = most == 0 || levels.get(row) == Some(&most);
-                    hand(if present { values.next() } else { None })?;
+                    hand(if present { values.next().map(Bytes::Shared) } else { None })?;
                 }
             }
         }
         Ok(())
     }
 
-    /// All values of a column as text, numbers among them.
-    pub fn texts(&self, column: &str) -> Result<Vec<Option<String>>> {
+    /// All values of a column that is no list; what is null is NaN or an empty text.
+    pub fn labels(&self, column: &str) -> Result<Labels> {
         let at = self.index(column)?;
-        let mut texts = Vec::with_capacity(self.rows);
+        let descr = self.reader.metadata().file_metadata().schema_descr().column(at);
+        let (mut numbers, mut texts) = (Vec::new(), Vec::new());
         for group in 0..self.reader.num_row_groups() {
             let row_group = self.reader.get_row_group(group).map_err(|error| self.damaged(&error))?;
-            let most = row_group.metadata().column(at).column_descr().max_def_level();
             let reader = row_group.get_column_reader(at).map_err(|error| self.damaged(&error))?;
+            let most = descr.max_def_level();
             let read = match reader {
                 ColumnReader::BoolColumnReader(mut reader) => {
-                    column_texts(&mut reader, most, |x: bool| u8::from(x).to_string(), &mut texts)
+                    column_values(&mut reader, most, f64::NAN, |x| f64::from(u8::from(x)), &mut numbers)
                 }
-                ColumnReader::Int32ColumnReader(mut reader) => column_texts(&mut reader, most, |x: i32| x.to_string(), &mut texts),
-                ColumnReader::Int64ColumnReader(mut reader) => column_texts(&mut reader, most, |x: i64| x.to_string(), &mut texts),
+                ColumnReader::Int32ColumnReader(mut reader) => column_values(&mut reader, most, f64::NAN, f64::from, &mut numbers),
+                ColumnReader::Int64ColumnReader(mut reader) => column_values(&mut reader, most, f64::NAN, |x| x as f64, &mut numbers),
+                ColumnReader::FloatColumnReader(mut reader) => column_values(&mut reader, most, f64::NAN, f64::from, &mut numbers),
+                ColumnReader::DoubleColumnReader(mut reader) => column_values(&mut reader, most, f64::NAN, |x| x, &mut numbers),
                 ColumnReader::ByteArrayColumnReader(mut reader) => {
-                    column_texts(&mut reader, most, |x: ByteArray| String::from_utf8_lossy(x.as_bytes()).into_owned(), &mut texts)
+                    let text = |x: ByteArray| String::from_utf8_lossy(x.data()).into_owned();
+                    column_values(&mut reader, most, String::new(), text, &mut texts)
                 }
-                _ => return Err(self.wrong_type(column, "whole numbers or text")),
+                _ => return Err(self.wrong_type(column, "numbers or text")),
             };
             read.map_err(|error| self.damaged(&error))?;
         }
-        Ok(texts)
+        Ok(match descr.physical_type() {
+            parquet::basic::Type::BYTE_ARRAY => Labels::Texts(texts),
+            parquet::basic::Type::BOOLEAN => Labels::Booleans(numbers),
+            parquet::basic::Type::FLOAT => Labels::Singles(numbers),
+            _ => Labels::Numbers(numbers),
+        })
     }
 
     /// Names of the columns that are lists of whole numbers.
@@ -122,8 +143,13 @@ impl ParquetFile {
         self.lists.iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// Names of the columns that are other lists, or lists of structures.
+    pub fn other_lists(&self) -> Vec<String> {
+        self.other_lists.clone()
+    }
+
     /// Numbers in all lists of a column.
-    pub fn count_of_list(&self, column: &str) -> Result<u64> {
+    pub fn count(&self, column: &str) -> Result<u64> {
         let at = self.list(column)?;
         let metadata = self.reader.metadata();
         let known = metadata.row_groups().iter().map(|group| {
@@ -136,33 +162,36 @@ impl ParquetFile {
             return Ok(count);
         }
         let mut count = 0;
-        self.numbers_of_list(column, &mut |numbers| {
+        self.numbers(column, &mut |numbers| {
             count += numbers.len() as u64;
             Ok(())
         })?;
         Ok(count)
     }
 
-    /// Hands over the numbers in all lists of a column, one list after the other.
-    pub fn numbers_of_list(&self, column: &str, hand: &mut dyn FnMut(Vec<i64>) -> Result<()>) -> Result<()> {
+    /// Hands over the numbers of a column of lists, row by row.
+    pub fn numbers(&self, column: &str, hand: &mut dyn FnMut(Vec<i64>) -> Result<()>) -> Result<()> {
         let at = self.list(column)?;
         for group in 0..self.reader.num_row_groups() {
             let row_group = self.reader.get_row_group(group).map_err(|error| self.damaged(&error))?;
             match row_group.get_column_reader(at).map_err(|error| self.damaged(&error))? {
-                ColumnReader::Int32ColumnReader(mut reader) => self.numbers(&mut reader, i64::from, hand)?,
-                ColumnReader::Int64ColumnReader(mut reader) => self.numbers(&mut reader, |x| x, hand)?,
+                ColumnReader::Int32ColumnReader(mut reader) => self.lists_of(at, &mut reader, i64::from, hand)?,
+                ColumnReader::Int64ColumnReader(mut reader) => self.lists_of(at, &mut reader, |x| x, hand)?,
                 _ => return Err(self.wrong_type(column, "lists of whole numbers")),
             }
         }
         Ok(())
     }
 
-    fn numbers<T: parquet::data_type::DataType>(
+    fn lists_of<T: parquet::data_type::DataType>(
         &self,
+        at: usize,
         reader: &mut parquet::column::reader::ColumnReaderImpl<T>,
         number: impl Fn(T::T) -> i64 + Copy,
         hand: &mut dyn FnMut(Vec<i64>) -> Result<()>,
     ) -> Result<()> {
+        let descr = self.reader.metadata().file_metadata().schema_descr().column(at);
+        let (most, may_lack) = (descr.max_def_level(), descr.self_type().is_optional());
         loop {
             let (mut levels, mut depths, mut values) = (Vec::new(), Vec::new(), Vec::new());
             let (rows, ..) =
@@ -170,7 +199,20 @@ impl ParquetFile {
             if rows == 0 {
                 return Ok(());
             }
-            hand(values.into_iter().map(number).collect())?;
+            let mut values = values.into_iter().map(number);
+            let mut row = Vec::new();
+            for (place, (level, depth)) in levels.iter().zip(&depths).enumerate() {
+                if *depth == 0 && place > 0 {
+                    hand(std::mem::take(&mut row))?;
+                }
+                if *level == most {
+                    row.extend(values.next());
+                } else if may_lack && *level == most - 1 {
+                    let sentence = format!("{} has empty places in the lists of {}", self.file, descr.path());
+                    return Err(Problem::error("bad-type", sentence).at(Place::file(self.file.clone())).into());
+                }
+            }
+            hand(row)?;
         }
     }
 
@@ -205,11 +247,22 @@ fn damaged(file: &str, error: &ParquetError) -> Error {
     Problem::error("damaged-file", format!("{file} is a damaged Parquet file: {why}")).at(Place::file(file)).into()
 }
 
-fn column_texts<T: parquet::data_type::DataType>(
+/// A list of a column's own is called after it, one inside structures after its whole path.
+fn list_name(path: &[String]) -> String {
+    let inner = ["list", "element", "item", "array", "bag", "array_element"];
+    let outer: Vec<&str> = path.iter().map(String::as_str).collect();
+    match outer.iter().skip(1).position(|part| inner.contains(part)) {
+        Some(at) if outer[at + 1..].iter().all(|part| inner.contains(part)) => outer[..=at].join("."),
+        _ => outer.join("."),
+    }
+}
+
+fn column_values<T: parquet::data_type::DataType, V: Clone>(
     reader: &mut parquet::column::reader::ColumnReaderImpl<T>,
     most: i16,
-    text: impl Fn(T::T) -> String,
-    texts: &mut Vec<Option<String>>,
+    empty: V,
+    value: impl Fn(T::T) -> V,
+    found: &mut Vec<V>,
 ) -> parquet::errors::Result<()> {
     loop {
         let (mut levels, mut values) = (Vec::new(), Vec::new());
@@ -218,6 +271,7 @@ fn column_texts<T: parquet::data_type::DataType>(
             return Ok(());
         }
         let mut values = values.into_iter();
-        texts.extend((0..rows).map(|row| if most == 0 || levels.get(row) == Some(&most) { values.next().map(&text) } else { None }));
+        let present = |row: usize| most == 0 || levels.get(row) == Some(&most);
+        found.extend((0..rows).map(|row| if present(row) { values.next().map_or_else(|| empty.clone(), &value) } else { empty.clone() }));
     }
 }

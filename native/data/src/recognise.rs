@@ -7,7 +7,7 @@ use crate::sniff::{What, sniff};
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
 use crate::tree::Tree;
-use crate::{arrays, cifar, folder, idx, image_parquet, image_table, text, tokens};
+use crate::{arrays, cifar, configuration, folder, idx, image_parquet, image_table, text, tokens};
 
 pub enum Content {
     Images(ImageSet),
@@ -64,8 +64,9 @@ pub struct Chosen {
 }
 
 /// The format that the options name, or the likeliest.
-pub fn choose(tree: &Tree, options: &Options) -> Result<Chosen> {
-    let what = sniff(tree)?;
+pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
+    let mut what = sniff(tree)?;
+    configuration::settle(tree, &mut what, options)?;
     let mut alternatives = candidates(tree, &what, options);
     let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
     alternatives.retain(|other| *other != format);

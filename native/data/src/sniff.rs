@@ -15,6 +15,8 @@ pub enum What {
     Npy(npy::Header),
     Pickle,
     Parquet,
+    /// A stream or file of Arrow.
+    Arrow,
     Image,
     /// Of a kind that is not decoded.
     OtherImage,
@@ -78,6 +80,9 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
             What::Idx(*kind, words.iter().take(usize::from(*axes)).map(|word| u32::from_be_bytes(*word)).collect())
         }
         [b'P', b'A', b'R', b'1', ..] => What::Parquet,
+        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => What::Arrow,
+        // The mark of a message, then its length.
+        [0xff, 0xff, 0xff, 0xff, _, _, _, 0, rest @ ..] if entry.extension() == "arrow" && !rest.is_empty() => What::Arrow,
         _ if head.starts_with(b"\x93NUMPY") => {
             npy::parse(&head).map_or(What::Other("a NumPy file of records or with a damaged header"), What::Npy)
         }
@@ -93,13 +98,12 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
 
 /// Files of other programs that lie beside data or are called like it.
 fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 8] = [
+    let known: [(&[u8], &str); 7] = [
         (b"GGUF", "a GGUF file of weights"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b"%PDF-", "a PDF document"),
         (b"\x7fELF", "a program"),
-        (b"ARROW1", "an Arrow file"),
         (b"PK\x05\x06", "an empty zip archive"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     ];

@@ -1,12 +1,12 @@
-//! Text as documents, from plain files, JSON lines, CSV and Parquet, read as a stream of pieces. A plain file is one document, a row of a
+//! Text as documents, from plain files, JSON lines, CSV, Parquet and Arrow, read as a stream of pieces. A plain file is one document, a row of a
 //! table is one. Long documents come in pieces that end at line ends, so that no tokenizer holds a whole book.
 
 use crate::account::Account;
+use crate::columnar::Columnar;
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::Named;
 use crate::options::Options;
-use crate::parquet_file::ParquetFile;
 use crate::sniff::What;
 use crate::table::{self, Shape};
 use crate::tree::{Entry, Tree, read_fully};
@@ -72,7 +72,7 @@ impl Piece {
 }
 
 pub fn fits(what: &[What]) -> bool {
-    what.iter().any(|what| matches!(what, What::Text | What::JsonLines | What::Csv | What::Parquet))
+    what.iter().any(|what| matches!(what, What::Text | What::JsonLines | What::Csv | What::Parquet | What::Arrow))
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
@@ -103,8 +103,8 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
                 set.columns.clone_from(&shape.columns);
                 Kind::Table(shape, column)
             }
-            What::Parquet => {
-                let file = ParquetFile::open(tree, entry)?;
+            What::Parquet | What::Arrow => {
+                let file = Columnar::open(tree, entry)?;
                 set.columns = file.names();
                 Kind::Parquet(parquet_column(tree, entry, &file, options)?)
             }
@@ -122,7 +122,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
 pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
     let is_document = |(what, entry): (&What, &Entry)| match what {
         What::Text => !is_readme(entry),
-        other => matches!(other, What::JsonLines | What::Csv | What::Parquet),
+        other => matches!(other, What::JsonLines | What::Csv | What::Parquet | What::Arrow),
     };
     what.iter().zip(&tree.entries).any(is_document)
 }
@@ -140,7 +140,7 @@ fn text_column(tree: &Tree, entry: &Entry, shape: &Shape, options: &Options) -> 
     }
 }
 
-fn parquet_column(tree: &Tree, entry: &Entry, file: &ParquetFile, options: &Options) -> Result<String> {
+fn parquet_column(tree: &Tree, entry: &Entry, file: &Columnar, options: &Options) -> Result<String> {
     if let Some(chosen) = &options.text_column {
         return Ok(chosen.clone());
     }
@@ -272,7 +272,7 @@ impl TextSet {
             }),
             Kind::Parquet(column) => {
                 let mut row = 0;
-                ParquetFile::open(tree, entry)?.bytes(column, 0, &mut |value| {
+                Columnar::open(tree, entry)?.bytes(column, 0, &mut |value| {
                     row += 1;
                     let Some(value) = value else { return Ok(()) };
                     let place = Place::row(file.clone(), row - 1);

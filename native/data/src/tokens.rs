@@ -8,14 +8,15 @@ use sdp_tokenizer::Tokenizer;
 
 use crate::account::Account;
 use crate::array_name::{ArrayName, LABELS};
+use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Named, Split, splits_of};
 use crate::npy::Header;
 use crate::options::{Element, Options, TokenType};
-use crate::parquet_file::ParquetFile;
 use crate::pickle::{self, Value};
 use crate::sniff::What;
 use crate::token_files::{self, Index, Looks, Span};
+use crate::token_lines;
 use crate::tree::{Entry, Tree, read_fully};
 
 /// Tokens that are read at a time.
@@ -34,9 +35,9 @@ struct Part {
     entry: usize,
     element: Element,
     big_endian: bool,
-    /// In the order of the file; of a Parquet file one, in tokens.
+    /// In the order of the file; of a file of columns one, in tokens.
     spans: Vec<Span>,
-    /// Of a Parquet file.
+    /// Of a file of columns.
     column: Option<String>,
     split: Split,
 }
@@ -97,14 +98,17 @@ pub fn is_sure(tree: &Tree, what: &[What], options: &Options) -> bool {
         || matches!(column_of(tree, what, options), Ok(Some(_)))
 }
 
-/// The column of the first Parquet file that is lists of tokens: as chosen, or by its name.
+/// The column of the first file of columns, or of JSON lines, that is lists of tokens: as chosen, or by its name.
 fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<String>> {
-    let Some(first) = what.iter().position(|what| *what == What::Parquet) else { return Ok(None) };
-    let lists = ParquetFile::open(tree, &tree.entries[first])?.lists();
-    Ok(match &options.text_column {
-        Some(chosen) => lists.into_iter().find(|name| name == chosen),
-        None => NAMES[..3].iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
-    })
+    if let Some(first) = what.iter().position(is_columnar) {
+        let lists = Columnar::open(tree, &tree.entries[first])?.lists();
+        return Ok(match &options.text_column {
+            Some(chosen) => lists.into_iter().find(|name| name == chosen),
+            None => NAMES[..3].iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
+        });
+    }
+    let Some(first) = what.iter().position(|what| *what == What::JsonLines) else { return Ok(None) };
+    token_lines::column(tree, &tree.entries[first], &NAMES[..3], options)
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
@@ -113,7 +117,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
     found.add_indexed(what)?;
     found.add_arrays(what)?;
     found.add_raw(what)?;
-    found.add_parquet(what)?;
+    found.add_rows(what)?;
     let Found { mut parts, mut named, mut problems, columns, indexes, .. } = found;
     // In the order of their names, whatever told of them.
     let mut order: Vec<usize> = (0..parts.len()).collect();
@@ -495,15 +499,27 @@ impl Found<'_> {
     }
 
     /// Columns of lists, as Hugging Face's datasets keep what a tokenizer made.
-    fn add_parquet(&mut self, what: &[What]) -> Result<()> {
+    /// Rows of Parquet or Arrow files, or else of JSON lines.
+    fn add_rows(&mut self, what: &[What]) -> Result<()> {
         let Some(column) = column_of(self.tree, what, self.options)? else { return Ok(()) };
-        for at in (0..what.len()).filter(|at| what[*at] == What::Parquet) {
-            let file = ParquetFile::open(self.tree, &self.tree.entries[at])?;
-            if self.columns.is_empty() {
-                self.columns = file.lists();
+        let of_columns = what.iter().any(is_columnar);
+        for at in (0..what.len()).filter(|at| if of_columns { is_columnar(&what[*at]) } else { what[*at] == What::JsonLines }) {
+            let entry = &self.tree.entries[at];
+            let (mut count, mut rows) = (0, 0);
+            if of_columns {
+                let file = Columnar::open(self.tree, entry)?;
+                (count, rows) = (file.count_of_list(&column)?, file.rows());
+                if self.columns.is_empty() {
+                    self.columns = file.lists();
+                }
+            } else {
+                token_lines::numbers(self.tree, entry, &column, &mut |numbers| {
+                    (count, rows) = (count + numbers.len() as u64, rows + 1);
+                    Ok(())
+                })?;
+                self.columns = vec![column.clone()];
             }
-            let (count, rows) = (file.count_of_list(&column)?, file.rows);
-            self.note_rows(&self.tree.entries[at], &format!("has {rows} rows of tokens in {column}"));
+            self.note_rows(entry, &format!("has {rows} rows of tokens in {column}"));
             self.add(at, Element::Int64, false, vec![Span { start: 0, count }]);
             self.parts.iter_mut().filter(|part| part.entry == at).for_each(|part| part.column = Some(column.clone()));
         }
@@ -669,11 +685,15 @@ impl Part {
     fn lists(&self, tree: &Tree, column: &str, deliver: &mut dyn FnMut(Vec<u32>) -> Result<()>) -> Result<()> {
         let entry = &tree.entries[self.entry];
         let mut at = 0;
-        ParquetFile::open(tree, entry)?.numbers_of_list(column, &mut |numbers| {
+        let mut take = |numbers: Vec<i64>| {
             let place = Place::row(tree.display(entry), at);
             at += numbers.len();
             deliver(numbers.into_iter().enumerate().map(|(row, number)| token(number, row, &place)).collect::<Result<_>>()?)
-        })
+        };
+        match tree.head(entry, 1)?.as_slice() {
+            b"P" | b"A" | [0xff] => Columnar::open(tree, entry)?.numbers_of_list(column, &mut take),
+            _ => token_lines::numbers(tree, entry, column, &mut take),
+        }
     }
 }
 

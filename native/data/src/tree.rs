@@ -15,6 +15,7 @@ use flate2::read::MultiGzDecoder;
 use crate::account::{Account, Unit};
 use crate::archive::{self, Kind, SharedFile};
 use crate::error::{Error, Place, Problem, Result, refuse};
+use crate::hub;
 
 /// A folder inside a folder inside ... ends here.
 const MAX_DEPTH: usize = 32;
@@ -30,6 +31,8 @@ enum Location {
 /// A file of the tree. Its name is relative to what was given, with `/` between its parts.
 pub struct Entry {
     pub name: String,
+    /// The split that another file tells of, where one does.
+    pub split: Option<String>,
     location: Location,
 }
 
@@ -101,16 +104,19 @@ pub struct Tree {
     pub left_out: Account,
     /// An archive was so large that only its first part was looked at.
     pub partial: bool,
-    /// Real folders that were given, for links and for the files that a table names.
+    /// Real folders that were given, and the blobs of their cache, for links and for the files that a table names.
     roots: Vec<PathBuf>,
+    /// The part of the folders that was chosen.
+    chosen: Option<String>,
     /// Archives that were found in a folder.
     waiting: Vec<(PathBuf, String)>,
     scratch: Scratch,
 }
 
 impl Tree {
-    /// Lists everything below `paths`; archives among them, or directly in a folder among them, count as folders.
-    pub fn open(paths: &[PathBuf], scratch: Scratch) -> Result<Self> {
+    /// Lists everything below `paths`; archives among them, or directly in a folder among them, count as folders. Of a cache of Hugging
+    /// Face with several datasets or revisions, `chosen` begins with the folder of one.
+    pub fn open(paths: &[PathBuf], scratch: Scratch, chosen: Option<&str>) -> Result<Self> {
         let mut tree = Self {
             entries: vec![],
             archives: vec![],
@@ -119,6 +125,7 @@ impl Tree {
             left_out: Account::default(),
             partial: false,
             roots: vec![],
+            chosen: chosen.map(ToOwned::to_owned),
             waiting: vec![],
             scratch,
         };
@@ -237,7 +244,7 @@ impl Tree {
             let sentence = format!("{} names {name:?}, which lies outside its folder", self.display(beside));
             return refuse("unsafe-path", sentence, self.place(beside));
         }
-        Ok(real.is_file().then(|| Entry { name: name.to_owned(), location: Location::File(real) }))
+        Ok(real.is_file().then(|| Entry { name: name.to_owned(), split: None, location: Location::File(real) }))
     }
 
     fn read_stored<T>(&self, entry: &Entry, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
@@ -271,6 +278,7 @@ impl Tree {
         if metadata.is_dir() {
             let root = path.canonicalize().map_err(|error| not_listed(path, &error))?;
             self.roots.push(root.clone());
+            self.roots.extend(hub::blobs_around(&root));
             return self.walk(path, prefix, 0, &root, &mut HashSet::from([root.clone()]));
         }
         if !metadata.is_file() {
@@ -290,6 +298,7 @@ impl Tree {
             return Ok(());
         }
         let before = self.entries.len() + self.waiting.len();
+        let cached = hub::parts(folder, prefix, self.chosen.as_deref())?;
         for item in fs::read_dir(folder).map_err(|error| not_listed(folder, &error))? {
             let item = item.map_err(|error| not_listed(folder, &error))?;
             let path = item.path();
@@ -300,6 +309,10 @@ impl Tree {
             };
             if is_hidden(&name) {
                 self.left_out.add(Unit::Files, false, HIDDEN, &joined(prefix, &name));
+                continue;
+            }
+            if let Some(why) = cached.left_out(&name) {
+                self.leave_out_all(&path, &joined(prefix, &name), why);
                 continue;
             }
             let kind = item.file_type().map_err(|error| not_listed(&path, &error))?;
@@ -324,6 +337,16 @@ impl Tree {
             self.empty_folders.push(prefix.to_owned());
         }
         Ok(())
+    }
+
+    /// Accounts for the files of a part of a cache that is not read.
+    fn leave_out_all(&mut self, path: &Path, name: &str, why: &str) {
+        match fs::read_dir(path) {
+            Ok(items) => items.flatten().for_each(|item| {
+                self.left_out.add(Unit::Files, false, why, &joined(name, &item.file_name().to_string_lossy()));
+            }),
+            Err(_) => self.left_out.add(Unit::Files, false, why, name),
+        }
     }
 
     /// A file of a folder. Archives directly in the folder wait: beside unpacked data they are what it was unpacked from.
@@ -361,7 +384,8 @@ impl Tree {
             self.report(Problem::warning("broken-link", format!("{shown} is a link to nothing and is left out")), link);
             return None;
         };
-        if !real.starts_with(root) {
+        let is_inside = real.starts_with(root) || hub::blobs_around(root).is_some_and(|blobs| real.starts_with(blobs));
+        if !is_inside {
             let sentence = format!("{shown} is a link out of the folder and is left out; copy its target into the folder");
             self.report(Problem::warning("link-outside", sentence), link);
             return None;
@@ -487,7 +511,7 @@ impl Tree {
     }
 
     fn add(&mut self, name: String, location: Location) {
-        self.entries.push(Entry { name, location });
+        self.entries.push(Entry { name, split: None, location });
     }
 
     /// Keeps one problem of each kind, with the first places of all; what it speaks of is left out.

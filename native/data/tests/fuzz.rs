@@ -1,5 +1,5 @@
 //! Mutated inputs through every parser of bytes that is ours: the pickle machine, the .npy header and its text, the headers and indexes of
-//! files of tokens, the search in JPEG headers. A parser may
+//! files of tokens, the search in JPEG headers, Arrow's streams, heads of dataset cards. A parser may
 //! refuse what it is given; it may not panic, hang or build without end. Seeds come from fixtures; mutations from a seeded generator.
 
 #![allow(clippy::unwrap_used)]
@@ -161,4 +161,39 @@ fn mutated_image_headers_are_read_or_refused() {
         .map(|name| std::fs::read(fixtures().join(name)).unwrap());
     let read = through(&seeds, |bytes| sdp_data::pixels::header(bytes).is_ok());
     assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_streams_of_arrow_are_read_or_refused() {
+    use sdp_data::arrow_file::ArrowFile;
+    let names = ["hub/disk/test/data-00000-of-00001.arrow", "hub/disk-tokens/validation/data-00000-of-00001.arrow", "hub/file.arrow"];
+    let seeds = names.map(|name| std::fs::read(fixtures().join(name)).unwrap());
+    let read = through(&seeds, |bytes| {
+        let Ok(file) = ArrowFile::open(Box::new(std::io::Cursor::new(bytes.to_vec())), "x".into()) else { return false };
+        let plain = file.names().iter().all(|name| file.nulls(name).is_ok() && file.labels(name).is_ok());
+        let (mut count, lists) = (0, file.lists());
+        let listed = lists.iter().all(|name| {
+            let read = file.numbers(name, &mut |numbers| {
+                count += numbers.len();
+                Ok(())
+            });
+            file.count(name).is_ok() && read.is_ok()
+        });
+        plain && listed && count <= bytes.len()
+    });
+    assert!(read > 0 && read < INPUTS, "{read}");
+}
+
+#[test]
+fn mutated_cards_are_read_or_refused() {
+    let own = std::fs::read(fixtures().join("hub/configurations/README.md")).unwrap();
+    let other = b"---\ndataset_info:\n- config_name: a\n  features: [{name: label, dtype: {class_label: {names: {'0': x, '1': &b y}}}}]\nconfigs: [{config_name: a, data_dir: d, data_files: {train: ['**/[a-c]*', *b]}}]\n---\n";
+    let read = through(&[own, other.to_vec()], |bytes| {
+        let card = sdp_data::card::parse(bytes);
+        card.is_some_and(|card| {
+            card.class_names(None, "label");
+            card.configurations.iter().any(|known| known.split_of("fine/train-00000-of-00001.parquet").is_some())
+        })
+    });
+    assert!(read > 0 && read < INPUTS, "{read}");
 }

@@ -1,0 +1,535 @@
+//! What Hugging Face leaves on a disk, and files of columns alike: the cache of the Hub, `save_to_disk`, the cache of datasets, cards with
+//! configurations, and Parquet files of many layouts. A verdict and an import say the same, and nothing is dropped without a word.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/parquet.rs"]
+mod made;
+
+use std::path::Path;
+
+use common::{agreed, fixtures, images, labels, png, refusal, try_import, verdict_of, write};
+use made::{Column, ints, parquet, texts};
+use sdp_data::error::Problem;
+use sdp_data::options::{Format, Options};
+use tempfile::TempDir;
+
+const THREE: &str = r#"{"image":{"_type":"Image"},"label":{"names":["zebra","ant","bee"],"_type":"ClassLabel"}}"#;
+
+fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, content)| write(folder.path(), name, content));
+    folder
+}
+
+/// Images of these values with labels of as many numbers as classes are noted.
+fn labelled(values: std::ops::Range<u8>, label: impl Fn(u8) -> i64) -> Vec<u8> {
+    parquet(&[("image", made::images(values.clone())), ("label", ints(values.map(label)))], Some(THREE))
+}
+
+fn of(path: &Path) -> String {
+    agreed(path, &Options::default())
+}
+
+fn problem(path: &Path, code: &str) -> Problem {
+    let verdict = verdict_of(path, &Options::default());
+    let found = verdict.problems.iter().find(|problem| problem.code == code);
+    found.unwrap_or_else(|| panic!("no {code} in {:?}", verdict.problems)).clone()
+}
+
+fn buttons(problem: &Problem) -> Vec<&str> {
+    problem.remedies.iter().map(|remedy| remedy.title.as_str()).collect()
+}
+
+/// Each button of a question leads to an import; what that has, one a line.
+fn answers(path: &Path, code: &str) -> Vec<String> {
+    let problem = problem(path, code);
+    problem.remedies.iter().map(|remedy| format!("{}: {}", remedy.title, agreed(path, &remedy.options))).collect()
+}
+
+/// Lines of the account: how many of what.
+fn account(path: &Path, options: &Options) -> Vec<String> {
+    verdict_of(path, options).account.iter().map(|line| format!("{} {}", line.count, line.what)).collect()
+}
+
+#[cfg(unix)]
+fn hub(folder: &Path, repository: &str, revision: &str, main: bool, files: &[(&str, Vec<u8>)]) {
+    let root = folder.join(repository);
+    for (at, (name, content)) in files.iter().enumerate() {
+        let blob = format!("{revision}{at}");
+        write(&root, &format!("blobs/{blob}"), content);
+        let link = root.join("snapshots").join(revision).join(name);
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        let up = "../".repeat(name.split('/').count() + 1);
+        std::os::unix::fs::symlink(format!("{up}blobs/{blob}"), link).unwrap();
+    }
+    if main {
+        write(&root, "refs/main", revision);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_of_the_hub_is_read_once_through_its_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("data/train-00000-of-00001.parquet", labelled(0..18, |i| i64::from(i % 3))),
+        ("data/test-00000-of-00001.parquet", labelled(18..24, |i| i64::from(i % 3))),
+        ("README.md", b"# A dataset\n".to_vec()),
+    ];
+    hub(folder.path(), "datasets--u--d", "abc", true, &files);
+    let root = folder.path().join("datasets--u--d");
+    let all = "zebra 6+2, ant 6+2, bee 6+2";
+    for path in
+        [folder.path().to_owned(), root.clone(), root.join("snapshots/abc"), root.join("snapshots/abc/data"), root.join("snapshots")]
+    {
+        assert_eq!(of(&path), all, "{}", path.display());
+    }
+    // One shard alone, a link itself.
+    assert_eq!(of(&root.join("snapshots/abc/data/train-00000-of-00001.parquet")), "zebra 5+1, ant 5+1, bee 5+1");
+    let told = account(&root, &Options::default());
+    assert!(told.contains(&"3 blobs of the cache, which are read through their links".to_owned()), "{told:?}");
+    assert!(told.contains(&"1 names of revisions".to_owned()) && told.contains(&"2 Parquet or Arrow files of images".to_owned()));
+    // Of two revisions the one that refs/main names counts, or the one that is chosen.
+    hub(folder.path(), "datasets--u--d", "def", false, &[("data/train.parquet", labelled(0..30, |i| i64::from(i % 3)))]);
+    assert_eq!(of(&root), all);
+    assert_eq!(agreed(&root, &Options { folder: Some("snapshots/def".into()), ..Options::default() }), "zebra 9+1, ant 9+1, bee 9+1");
+    std::fs::remove_file(root.join("refs/main")).unwrap();
+    assert_eq!(answers(&root, "which-revision"), [format!("Take abc: {all}"), "Take def: zebra 9+1, ant 9+1, bee 9+1".into()]);
+    // A link that leaves the repository stays out.
+    std::os::unix::fs::symlink(fixtures().join("tokens.npy"), root.join("snapshots/abc/data/x.npy")).unwrap();
+    assert_eq!(problem(&root.join("snapshots/abc"), "link-outside").count, 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn several_datasets_of_a_cache_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, count) in [("datasets--u--a", 12), ("datasets--u--b", 24)] {
+        hub(folder.path(), name, "abc", true, &[("data/train.parquet", labelled(0..count, |i| i64::from(i % 3)))]);
+    }
+    hub(folder.path(), "models--u--m", "abc", true, &[("config.json", b"{}".to_vec())]);
+    let found = answers(folder.path(), "which-dataset");
+    assert_eq!(found, ["Take datasets--u--a: zebra 3+1, ant 3+1, bee 3+1", "Take datasets--u--b: zebra 7+1, ant 7+1, bee 7+1"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_of_images_in_a_cache_are_followed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> =
+        (0..8).map(|i| format!("{}/{}/{i}.png", if i < 4 { "train" } else { "test" }, ["cat", "dog"][i % 2])).collect();
+    let files: Vec<(&str, Vec<u8>)> = names.iter().zip(0..).map(|(name, i)| (name.as_str(), png(i))).collect();
+    hub(folder.path(), "datasets--u--pets", "abc", true, &files);
+    assert_eq!(of(&folder.path().join("datasets--u--pets")), "cat 2+2, dog 2+2");
+    assert_eq!(of(&folder.path().join("datasets--u--pets/snapshots/abc")), "cat 2+2, dog 2+2");
+}
+
+#[test]
+fn a_download_into_a_folder_has_a_hidden_cache() {
+    let folder = folder(&[
+        ("data/train-00000-of-00001.parquet", labelled(0..12, |i| i64::from(i % 3))),
+        ("data/validation-00000-of-00001.parquet", labelled(12..18, |i| i64::from(i % 3))),
+        (".cache/huggingface/download/data/train-00000-of-00001.parquet.metadata", b"abc\n".to_vec()),
+        (".gitattributes", b"*.parquet filter=lfs\n".to_vec()),
+    ]);
+    assert_eq!(of(folder.path()), "zebra 4+2, ant 4+2, bee 4+2");
+}
+
+/// Pixels and labels of a fixture, in order.
+fn check(name: &str, train: &[usize], test: &[usize]) {
+    let imported = common::import_fixture(name, Options::default());
+    assert_eq!(imported.outcome.format, Format::ImageParquet, "{name}");
+    for (split, samples) in [("train", train), ("test", test)] {
+        let (shape, pixels) = imported.array(&format!("{split}/images.npy"));
+        assert_eq!(shape, [samples.len(), 3, 8, 6], "{name} {split}");
+        assert!(pixels == images(samples.iter().copied(), 3, 8, 6), "{name}: pixels of {split}");
+        assert_eq!(imported.labels(split), labels(samples.iter().copied()), "{name} {split}");
+    }
+}
+
+const TRAIN: [usize; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+const TEST: [usize; 6] = [12, 13, 14, 15, 16, 17];
+
+#[test]
+fn datasets_saved_to_a_disk_and_cached_as_arrow() {
+    check("hub/disk", &TRAIN, &TEST);
+    check("hub/cache", &TRAIN, &TEST);
+    check("hub/file.arrow", &TRAIN[..9], &TRAIN[9..]);
+    assert_eq!(of(&fixtures().join("hub/disk")), "ant 4+2, bee 4+2, cat 4+2");
+    assert_eq!(of(&fixtures().join("hub/disk-one")), "ant 3+1, bee 3+1, cat 3+1");
+    let told = account(&fixtures().join("hub/cache"), &Options::default());
+    assert!(told.contains(&"1 a result of map or filter in the cache of datasets".to_owned()), "{told:?}");
+    let chosen = Options { validation: Some(0.5), ..Options::default() };
+    assert_eq!(agreed(&fixtures().join("hub/disk"), &chosen), "ant 3+3, bee 3+3, cat 3+3");
+}
+
+#[test]
+fn text_and_tokens_saved_to_a_disk() {
+    let verdict = verdict_of(&fixtures().join("hub/disk-text"), &Options::default());
+    assert!(verdict.importable, "{:?}", verdict.problems);
+    assert_eq!(verdict.columns, ["text", "id"]);
+    let Some(sdp_data::inspect::Looked::Tokens { documents, .. }) = verdict.content else { panic!("no text") };
+    assert_eq!(documents, 40);
+    let imported = common::import_fixture("hub/disk-tokens", Options::default());
+    let rows =
+        |rows: std::ops::Range<u32>| -> Vec<u32> { rows.flat_map(|row| (0..row % 5 + 1).map(move |at| (7 * row + at) % 50)).collect() };
+    let wide = |split: &str| -> Vec<u32> {
+        imported.array(&format!("{split}/tokens.npy")).1.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
+    };
+    assert_eq!((wide("train"), wide("test")), (rows(0..50), rows(50..60)));
+}
+
+/// A copy of a fixture that can be changed.
+fn copied(name: &str) -> TempDir {
+    fn copy(from: &Path, to: &Path) {
+        for item in std::fs::read_dir(from).unwrap().flatten() {
+            let target = to.join(item.file_name());
+            if item.path().is_dir() {
+                std::fs::create_dir_all(&target).unwrap();
+                copy(&item.path(), &target);
+            } else {
+                std::fs::copy(item.path(), target).unwrap();
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    copy(&fixtures().join(name), folder.path());
+    folder
+}
+
+#[test]
+fn what_is_missing_of_a_saved_dataset_is_said() {
+    let folder = copied("hub/disk");
+    std::fs::copy(folder.path().join("test/data-00000-of-00001.arrow"), folder.path().join("train/old.arrow")).unwrap();
+    assert_eq!(of(folder.path()), "ant 4+2, bee 4+2, cat 4+2");
+    assert!(account(folder.path(), &Options::default()).contains(&"1 an Arrow file that state.json does not name".to_owned()));
+    std::fs::remove_file(folder.path().join("train/data-00001-of-00002.arrow")).unwrap();
+    let missing = problem(folder.path(), "missing-shard");
+    assert!(missing.message.contains("data-00001-of-00002.arrow"), "{}", missing.message);
+    assert_eq!(agreed(folder.path(), &missing.remedies[0].options), "ant 2+2, bee 2+2, cat 2+2");
+    std::fs::remove_dir_all(folder.path().join("test")).unwrap();
+    assert!(verdict_of(folder.path(), &Options::default()).problems.iter().any(|problem| problem.message.contains("\"test\"")));
+    // Cut off within a batch, and before the mark of the end.
+    let one = copied("hub/disk-one");
+    let arrow = one.path().join("data-00000-of-00001.arrow");
+    let whole = std::fs::read(&arrow).unwrap();
+    std::fs::write(&arrow, &whole[..whole.len() - 8]).unwrap();
+    assert_eq!(answers(one.path(), "truncated-file"), ["Take the rows that are there: ant 3+1, bee 3+1, cat 3+1"]);
+    std::fs::write(&arrow, &whole[..whole.len() - 100]).unwrap();
+    assert!(refusal(one.path(), Options::default()).message.contains("is cut off"));
+}
+
+#[test]
+fn configurations_are_asked_for_and_never_mixed() {
+    let configurations = fixtures().join("hub/configurations");
+    let found = answers(&configurations, "which-configuration");
+    assert_eq!(found, ["Take coarse: insect 8+4, pet 4+2", "Take fine: ant 4+2, bee 4+2, cat 4+2"]);
+    // The folder of one.
+    assert_eq!(of(&configurations.join("fine")), "ant 4+2, bee 4+2, cat 4+2");
+    // Without the card the folders are asked for.
+    let plain = copied("hub/configurations");
+    std::fs::remove_file(plain.path().join("README.md")).unwrap();
+    let asked = problem(plain.path(), "which-configuration");
+    assert_eq!(buttons(&asked), ["Take coarse", "Take fine", "Take all together"]);
+    assert_eq!(agreed(plain.path(), &asked.remedies[1].options), "ant 4+2, bee 4+2, cat 4+2");
+    assert_eq!(agreed(plain.path(), &asked.remedies[2].options), "differing-classes");
+    let wrong = Options { configuration: Some("other".into()), ..Options::default() };
+    assert_eq!(agreed(&configurations, &wrong), "no-configuration");
+}
+
+#[test]
+fn a_card_tells_which_file_is_of_which_split() {
+    let card = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: part-[0-1].parquet\n  - split: test\n    path: held/*.parquet\n---\n";
+    let folder = folder(&[
+        ("README.md", card.to_vec()),
+        ("part-0.parquet", labelled(0..6, |i| i64::from(i % 3))),
+        ("part-1.parquet", labelled(6..12, |i| i64::from(i % 3))),
+        ("part-2.parquet", labelled(12..18, |i| i64::from(i % 3))),
+        ("held/out.parquet", labelled(18..24, |i| i64::from(i % 3))),
+    ]);
+    assert_eq!(of(folder.path()), "zebra 4+2, ant 4+2, bee 4+2");
+    assert!(account(folder.path(), &Options::default()).contains(&"1 a file that the README.md does not name".to_owned()));
+    // A card of other files says nothing of these.
+    write(folder.path(), "README.md", "---\nconfigs:\n- config_name: default\n  data_files: nowhere/*\n---\n");
+    assert_eq!(of(folder.path()), "which-configuration");
+}
+
+#[test]
+fn a_card_tells_the_names_of_classes() {
+    let card = b"---\ndataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: kind\n    dtype:\n      class_label:\n        names:\n          '0': wolf\n          '1': fox\n---\n";
+    let rows = parquet(&[("image", made::images(0..12)), ("id", ints(0..12)), ("kind", ints((0..12).map(|i| i % 2)))], None);
+    let folder = folder(&[("README.md", card.to_vec()), ("train.parquet", rows)]);
+    assert_eq!(of(folder.path()), "wolf 5+1, fox 5+1");
+}
+
+#[test]
+fn a_missing_shard_is_named() {
+    let shard = |from| labelled(from..from + 6, |i| i64::from(i % 3));
+    let folder = folder(&[
+        ("train-00000-of-00003.parquet", shard(0)),
+        ("train-00002-of-00003.parquet", shard(6)),
+        ("test-00000-of-00001.parquet", shard(12)),
+    ]);
+    let missing = problem(folder.path(), "missing-shard");
+    assert_eq!(missing.message, "the shard train-00001-of-00003.parquet is missing");
+    assert_eq!(agreed(folder.path(), &missing.remedies[0].options), "zebra 4+2, ant 4+2, bee 4+2");
+}
+
+#[test]
+fn a_label_of_minus_one_or_null_is_none_and_names_stay() {
+    let folder = folder(&[("train.parquet", labelled(0..24, |i| if i % 4 == 0 { -1 } else { i64::from(i % 2) + 1 }))]);
+    let none = problem(folder.path(), "no-label");
+    assert_eq!(none.count, 6);
+    // A class that no image is of keeps its name.
+    assert_eq!(problem(folder.path(), "absent-class").message, "no training image is of the class \"zebra\"");
+    assert_eq!(agreed(folder.path(), &none.remedies[0].options), "zebra 0+0, ant 5+1, bee 11+1");
+    let holes = Column::Int((0..12).map(|i| (i % 4 != 0).then_some(i % 3)).collect());
+    write(folder.path(), "train.parquet", parquet(&[("image", made::images(0..12)), ("label", holes)], Some(THREE)));
+    assert_eq!(problem(folder.path(), "no-label").count, 3);
+    // A label beyond the names.
+    write(folder.path(), "train.parquet", labelled(0..12, |i| i64::from(i % 4)));
+    assert_eq!(of(folder.path()), "bad-label");
+}
+
+#[test]
+fn splits_without_labels_or_of_other_names_are_left_out_with_a_word() {
+    let of_three = |from: u8, label: fn(u8) -> i64| labelled(from..from + 12, label);
+    let folder = folder(&[
+        ("train-00000-of-00001.parquet", of_three(0, |i| i64::from(i % 3))),
+        ("test-00000-of-00001.parquet", of_three(12, |_| -1)),
+        ("unsupervised-00000-of-00001.parquet", of_three(24, |i| i64::from(i % 3))),
+    ]);
+    assert_eq!(of(folder.path()), "zebra 3+1, ant 3+1, bee 3+1");
+    assert_eq!(problem(folder.path(), "unlabelled-split").count, 12);
+    assert!(problem(folder.path(), "unused-split").message.contains("\"unsupervised\""));
+    write(folder.path(), "validation-00000-of-00001.parquet", of_three(36, |i| i64::from(i % 3)));
+    assert_eq!(of(folder.path()), "zebra 4+4, ant 4+4, bee 4+4");
+}
+
+/// One Parquet file of 12 rows beside images.
+fn twelve(columns: Vec<(&str, Column)>) -> TempDir {
+    let mut all = vec![("image", made::images(0..12))];
+    all.extend(columns);
+    folder(&[("data.parquet", parquet(&all, None))])
+}
+
+fn three(i: i64) -> i64 {
+    i % 3
+}
+
+#[test]
+fn columns_of_labels_of_many_kinds() {
+    let labels = |column: Column| of(twelve(vec![("label", column)]).path());
+    assert_eq!(labels(ints((0..12).map(three))), "0 3+1, 1 3+1, 2 3+1");
+    assert_eq!(labels(texts((0..12).map(|i| ["cat", "ant"][i % 2]))), "ant 5+1, cat 5+1");
+    assert_eq!(labels(Column::Bool((0..12).map(|i| i % 2 == 0).collect())), "False 5+1, True 5+1");
+    assert_eq!(labels(Column::Double((0..12).map(|i| Some(f64::from(i % 3))).collect())), "0 3+1, 1 3+1, 2 3+1");
+    assert_eq!(labels(Column::Double((0..12).map(|i| Some(f64::from(i) + 0.5)).collect())), "bad-label");
+    assert_eq!(labels(Column::Ints((0..12).map(|i| vec![three(i)]).collect())), "0 3+1, 1 3+1, 2 3+1");
+    let one_hot = |i: i64| (0..3).map(|class| i64::from(class == three(i))).collect();
+    assert_eq!(labels(Column::Ints((0..12).map(one_hot).collect())), "0 3+1, 1 3+1, 2 3+1");
+    assert_eq!(labels(Column::Ints((0..12).map(|i| (0..three(i)).collect()).collect())), "multi-label");
+    assert_eq!(labels(ints((0..12).map(|i| [-1, 1][i % 2]))), "-1 5+1, 1 5+1");
+    assert_eq!(labels(ints((0..12).map(|i| i % 3 - 1))), "no-label");
+}
+
+#[test]
+fn several_columns_of_labels_are_asked_for() {
+    let folder = twelve(vec![("fine_label", ints((0..12).map(three))), ("coarse_label", ints((0..12).map(|i| i % 2)))]);
+    assert_eq!(answers(folder.path(), "which-labels"), ["Take coarse_label: 0 5+1, 1 5+1", "Take fine_label: 0 3+1, 1 3+1, 2 3+1"]);
+    let folder = twelve(vec![("label", ints((0..12).map(three))), ("superclass", texts((0..12).map(|i| ["a", "b"][i % 2])))]);
+    assert_eq!(of(folder.path()), "0 3+1, 1 3+1, 2 3+1");
+    assert_eq!(answers(folder.path(), "other-labels"), ["Take superclass: a 5+1, b 5+1"]);
+    // One that datasets call a class label, whatever its name.
+    let features = r#"{"image":{"_type":"Image"},"cultivar":{"names":["x","y"],"_type":"ClassLabel"}}"#;
+    let rows = parquet(&[("image", made::images(0..12)), ("cultivar", ints((0..12).map(|i| i % 2))), ("age", ints(0..12))], Some(features));
+    assert_eq!(of(self::folder(&[("data.parquet", rows)]).path()), "x 5+1, y 5+1");
+}
+
+#[test]
+fn several_columns_of_images_are_said_or_asked_for() {
+    let folder = twelve(vec![("mask", made::images(100..112)), ("label", ints((0..12).map(three)))]);
+    assert_eq!(answers(folder.path(), "other-images"), ["Take mask: 0 3+1, 1 3+1, 2 3+1"]);
+    let pair = parquet(&[("left", made::images(0..12)), ("right", made::images(20..32)), ("label", ints((0..12).map(three)))], None);
+    let folder = self::folder(&[("data.parquet", pair)]);
+    let asked = problem(folder.path(), "which-images");
+    assert_eq!(buttons(&asked), ["Take left", "Take right"]);
+    let (_, pixels) = try_import(&[folder.path().to_owned()], asked.remedies[1].options.clone()).unwrap().array("train/images.npy");
+    assert!(pixels.iter().all(|pixel| (20..32).contains(pixel)));
+    // A mask called label.
+    let folder = twelve(vec![("label", made::images(100..112))]);
+    assert_eq!(of(folder.path()), "no-labels");
+    assert_eq!(of(twelve(vec![("mask", made::images(100..112))]).path()), "no-labels");
+    assert_eq!(of(twelve(vec![]).path()), "no-labels");
+}
+
+#[test]
+fn captions_and_boxes_are_no_labels() {
+    let folder = twelve(vec![("text", texts((0..12).map(|i| format!("a photo of number {i} on a table"))))]);
+    let captions = problem(folder.path(), "captions");
+    let verdict = verdict_of(folder.path(), &captions.remedies[0].options);
+    assert!(verdict.importable && verdict.format.unwrap().id == Format::Text, "{:?}", verdict.problems);
+    try_import(&[folder.path().to_owned()], captions.remedies[0].options.clone()).unwrap();
+    assert_eq!(of(twelve(vec![("objects", Column::Objects(12))]).path()), "several-labels");
+    // All different is no class.
+    let folder = folder_of_many(40);
+    assert_eq!(of(folder.path()), "no-classes");
+}
+
+fn folder_of_many(count: u8) -> TempDir {
+    let columns = [("image", made::images(0..count)), ("label", texts((0..count).map(|i| format!("thing {i}"))))];
+    folder(&[("data.parquet", parquet(&columns, None))])
+}
+
+#[test]
+fn columns_tell_splits() {
+    let with = |name, column| twelve(vec![("label", ints((0..12).map(|i| i % 2))), (name, column)]);
+    let words = texts((0..12).map(|i| if i < 8 { "train" } else { "validation" }));
+    assert_eq!(of(with("split", words).path()), "0 4+2, 1 4+2");
+    assert_eq!(of(with("data_set", texts((0..12).map(|i| if i < 8 { "TRAIN" } else { "TEST" }))).path()), "0 4+2, 1 4+2");
+    assert_eq!(of(with("is_valid", Column::Bool((0..12).map(|i| i >= 6).collect())).path()), "0 3+3, 1 3+3");
+    let folds = with("fold", ints((0..12).map(|i| i / 4)));
+    let found = answers(folds.path(), "which-fold");
+    assert_eq!(found[..2], ["0 validates (4 rows): 0 4+2, 1 4+2", "1 validates (4 rows): 0 4+2, 1 4+2"]);
+    assert_eq!(found[3], "A share of each class validates: 0 5+1, 1 5+1");
+}
+
+#[test]
+fn images_that_lie_beside_a_file_of_columns() {
+    let names = |i: usize| format!("images/{i:02}.png");
+    let table =
+        |column: Column, name: &'static str| parquet(&[(name, column), ("label", texts((0..12).map(|i| ["cat", "dog"][i % 2])))], None);
+    let with = |content: Vec<u8>| {
+        let folder = folder(&[("metadata.parquet", content)]);
+        (0..12).for_each(|i| write(folder.path(), &names(i), png(i as u8)));
+        folder
+    };
+    let named = with(table(texts((0..12).map(names)), "file_name"));
+    assert_eq!(of(named.path()), "cat 5+1, dog 5+1");
+    // datasets' structure without the bytes, with paths of another machine.
+    let rows = (0..12).map(|i| (None, Some(format!("/home/someone/data/{}", names(i))))).collect();
+    let pathed = with(table(Column::Image(rows), "image"));
+    assert_eq!(of(pathed.path()), "cat 5+1, dog 5+1");
+    // Some of the rows.
+    let rows = (0..12).map(|i| if i < 6 { (Some(png(i as u8)), None) } else { (None, Some(names(i))) }).collect();
+    let mixed = with(table(Column::Image(rows), "image"));
+    let imported = try_import(&[mixed.path().to_owned()], Options::default()).unwrap();
+    assert_eq!(imported.outcome.train + imported.outcome.test, 12);
+    std::fs::remove_file(named.path().join(names(3))).unwrap();
+    let missing = problem(named.path(), "missing-file");
+    assert_eq!(missing.count, 1);
+    assert_eq!(agreed(named.path(), &missing.remedies[0].options), "cat 5+1, dog 4+1");
+    // None of them.
+    let alone = folder(&[("train.parquet", table(Column::Image((0..12).map(|i| (None, Some(names(i)))).collect()), "image"))]);
+    assert_eq!(of(alone.path()), "missing-file");
+    let (up, outside) = (tempfile::tempdir().unwrap(), texts((0..12).map(|i| format!("../{i}.png"))));
+    (0..12).for_each(|i| write(up.path(), &format!("{i}.png"), png(i)));
+    write(up.path(), "in/train.parquet", table(outside, "file_name"));
+    let verdict = verdict_of(&up.path().join("in"), &Options::default());
+    assert!(!verdict.importable || verdict.format.is_some_and(|format| format.id == Format::Text), "no path leaves the folder");
+}
+
+#[test]
+fn json_lines_of_tokens() {
+    let lines = |rows: std::ops::Range<u32>| -> String {
+        rows.map(|row| format!("{{\"id\": {row}, \"input_ids\": [{row}, 7, 300], \"attention_mask\": [1, 1, 1]}}\n")).collect()
+    };
+    let folder = folder(&[("train.jsonl", lines(0..20).into_bytes()), ("validation.jsonl", lines(20..24).into_bytes())]);
+    let imported = try_import(&[folder.path().to_owned()], Options::default()).unwrap();
+    assert_eq!((imported.outcome.format, imported.outcome.train, imported.outcome.test), (Format::Tokens, 60, 12));
+    let verdict = verdict_of(folder.path(), &Options::default());
+    assert!(verdict.importable && (verdict.train, verdict.test) == (60, 12), "{:?}", verdict.problems);
+    // Another field of lists is chosen.
+    let chosen = Options { text_column: Some("attention_mask".into()), format: Some(Format::Tokens), ..Options::default() };
+    assert_eq!(try_import(&[folder.path().to_owned()], chosen).unwrap().outcome.train, 60);
+    write(folder.path(), "train.jsonl", lines(0..20) + "{\"input_ids\": [1, -2]}\n");
+    assert_eq!(refusal(folder.path(), Options::default()).code, "bad-token");
+    write(folder.path(), "train.jsonl", lines(0..20) + "{\"input_ids\": [1, 2\n");
+    assert_eq!(refusal(folder.path(), Options::default()).code, "bad-row");
+}
+
+#[test]
+fn captions_of_an_image_folder_are_no_labels() {
+    let image = |name: &str, i: u8| (format!("train/{name}"), png(i));
+    let captions = |names: &[String]| -> String {
+        "file_name,caption\n".to_owned() + &names.iter().map(|name| format!("{name},a photo of something in {name}\n")).collect::<String>()
+    };
+    let (flat, classed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names: Vec<String> = (0..12).map(|i| format!("{i}.png")).collect();
+    names.iter().zip(0..).map(|(name, i)| image(name, i)).for_each(|(name, bytes)| write(flat.path(), &name, bytes));
+    write(flat.path(), "train/metadata.csv", captions(&names));
+    assert!(!verdict_of(flat.path(), &Options::default()).importable);
+    let names: Vec<String> = (0..12).map(|i| format!("{}/{i}.png", ["cat", "dog"][i % 2])).collect();
+    names.iter().zip(0..).map(|(name, i)| image(name, i)).for_each(|(name, bytes)| write(classed.path(), &name, bytes));
+    write(classed.path(), "train/metadata.csv", captions(&names));
+    assert_eq!(of(classed.path()), "cat 5+1, dog 5+1");
+}
+
+/// A number below a bound, from a seed that goes on.
+fn below(seed: &mut u64, bound: u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed % bound
+}
+
+/// Shards of random splits, kinds of labels and configurations: what an import has is what was written, or it is asked for.
+#[test]
+fn random_layouts_of_shards_equal_what_was_written() {
+    const NAMES: [&str; 3] = ["zebra", "ant", "bee"];
+    for case in 0..400u64 {
+        let seed = &mut (0x9e37_79b9_7f4a_7c15 ^ (case + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let (kind, place, configurations) = (below(seed, 4), below(seed, 4), if below(seed, 4) == 0 { 2 } else { 1 });
+        let folder = tempfile::tempdir().unwrap();
+        let mut truths = Vec::new();
+        for configuration in 0..configurations {
+            let mut counts = [[0u64; 2]; 3];
+            let mut value = configuration as u8 * 100;
+            for (split, name) in ["train", ["test", "validation"][below(seed, 2) as usize]].into_iter().enumerate() {
+                let shards = 1 + below(seed, 3);
+                for shard in 0..shards {
+                    // Each class is there.
+                    let labels: Vec<usize> = (0..3).chain((0..below(seed, 4)).map(|_| below(seed, 3) as usize)).collect();
+                    let missing = kind == 0 && below(seed, 3) == 0;
+                    labels.iter().for_each(|label| counts[*label][split] += 1);
+                    let rows = labels.len() as u8 + u8::from(missing);
+                    let column = match kind {
+                        0 | 1 => ints(labels.iter().map(|label| *label as i64).chain(missing.then_some(-1))),
+                        2 => texts(labels.iter().map(|label| NAMES[*label])),
+                        _ => Column::Ints(labels.iter().map(|label| (0..3).map(|at| i64::from(at == *label as i64)).collect()).collect()),
+                    };
+                    let columns = [("image", made::images(value..value + rows)), ("label", column), ("id", ints(0..i64::from(rows)))];
+                    value += rows;
+                    let file = parquet(&columns, (kind < 2).then_some(THREE));
+                    let part = format!("{shard:05}-of-{shards:05}.parquet");
+                    let own = if configurations == 1 { String::new() } else { format!("c{configuration}/") };
+                    let path = match place {
+                        0 => format!("{own}{name}-{part}"),
+                        1 => format!("{own}data/{name}-{part}"),
+                        2 => format!("{own}{name}/{part}"),
+                        _ => format!("{own}{name}/data-{part}"),
+                    };
+                    write(folder.path(), &path, file);
+                }
+            }
+            let names = match kind {
+                0 | 1 => vec![(0, "zebra"), (1, "ant"), (2, "bee")],
+                2 => vec![(1, "ant"), (2, "bee"), (0, "zebra")],
+                _ => vec![(0, "0"), (1, "1"), (2, "2")],
+            };
+            let shown = names.iter().map(|(label, name)| format!("{name} {}+{}", counts[*label][0], counts[*label][1]));
+            truths.push(shown.collect::<Vec<_>>().join(", "));
+        }
+        let skip = Options { skip: Some(true), ..Options::default() };
+        if configurations == 1 {
+            assert_eq!(agreed(folder.path(), &skip), truths[0], "{case}");
+            continue;
+        }
+        let asked = problem(folder.path(), "which-configuration");
+        for (remedy, truth) in asked.remedies.iter().zip(&truths) {
+            assert_eq!(&agreed(folder.path(), &Options { skip: Some(true), ..remedy.options.clone() }), truth, "{case} {}", remedy.title);
+        }
+    }
+}
