@@ -584,7 +584,7 @@ impl TokenSet {
                 _ if !self.split => account.use_as(tree, part.entry, "tokens"),
                 Split::Train => account.use_as(tree, part.entry, "training tokens"),
                 Split::Test => account.use_as(tree, part.entry, "validation tokens"),
-                Split::Unused => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
+                Split::Unused | Split::Duplicate => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
             }
         }
         self.indexes.iter().for_each(|entry| account.use_as(tree, *entry, "indexes of tokens"));
