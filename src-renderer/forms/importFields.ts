@@ -24,6 +24,8 @@ const labels: Record<OptionKey, string> = {
   resize: 'Other sizes are',
   channels: 'Channels',
   range: 'Black and white',
+  orient: 'Turned upright',
+  duplicates: 'Equal images',
   order: 'Order of a row',
   folder: 'Only this folder',
   leaveOut: 'Without this folder',
@@ -33,14 +35,16 @@ const labels: Record<OptionKey, string> = {
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
   textColumn: 'Column of text',
+  extensions: 'Endings of text',
+  encoding: 'Encoding',
   tokenizer: 'Tokenizer',
   vocabulary: 'Vocabulary',
   dtype: 'Type of the tokens',
 };
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
-const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
-const ofFiles: OptionKey[] = [...ofImages, 'keepCut'];
+const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels', 'duplicates'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'orient', 'range'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
 const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
@@ -51,7 +55,7 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'table', ...columns],
   'image-parquet': [...ofFiles, ...columns],
-  text: ['textColumn', 'tokenizer', 'vocabulary'],
+  text: ['textColumn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
   tokens: ['dtype', 'textColumn'],
 };
 
