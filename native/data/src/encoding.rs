@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::tree::{Entry, Tree};
 
 /// Those that are tried on text that is no UTF-8.
-const KNOWN: [(&'static Encoding, &str); 6] = [
+const KNOWN: [(&Encoding, &str); 6] = [
     (GBK, "GBK (Chinese)"),
     (SHIFT_JIS, "Shift-JIS (Japanese)"),
     (EUC_KR, "EUC-KR (Korean)"),

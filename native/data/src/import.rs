@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Line;
 use crate::duplicates::{self, KEY, Key};
-use crate::error::{Error, Place, Problem, Result, Severity, refuse};
+use crate::error::{Error, NOT_LOOKED_AT, Place, Problem, Result, Severity, refuse};
 use crate::images::{ImageSet, Raw, Split};
 use crate::look::{ImagePlan, bad_image, look, to_pixels};
 use crate::moments::Moments;
@@ -108,6 +108,7 @@ pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     }
     progress.check()?;
     let Found { content, mut problems } = found;
+    problems.retain(|problem| problem.code != NOT_LOOKED_AT);
     let mut marker = Marker::new(&spec.target);
     let (Imported { train, test, content, fingerprint }, account) = match content {
         Content::Images(set) => {

@@ -9,7 +9,7 @@ use sdp_tokenizer::Tokenizer;
 use serde::Serialize;
 
 use crate::account::{Account, Line};
-use crate::error::{Error, Problem, Result, Severity};
+use crate::error::{Error, NOT_LOOKED_AT, Problem, Result, Severity};
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
 use crate::import::{ImportSpec, bad_text, choose_tokenizer, too_few_tokens};
 use crate::look::{Look, look, to_pixels};
@@ -216,6 +216,7 @@ fn judge(spec: &ImportSpec, tree: &mut Tree) -> Result<Verdict> {
         }
     };
     recognise::settle(&mut verdict.problems, options);
+    verdict.exact &= verdict.problems.iter().all(|problem| problem.code != NOT_LOOKED_AT);
     verdict.problems.sort_by_key(|problem| problem.severity as u8);
     verdict.importable = verdict.problems.iter().all(|problem| problem.severity != Severity::Error);
     Ok(verdict)
@@ -241,6 +242,10 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, b
     let content = Looked::Images { classes, looked, unreadable, sizes, sample, storage: plan.storage, mean, std };
     let mut all = base.problems;
     all.append(&mut problems);
+    if !exact {
+        let others = set.splits.len().saturating_sub(looked);
+        all.extend(Problem::not_looked_at(format!("{others} images were not looked at"), &spec.options));
+    }
     let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..set.content.inferred(base.options) };
     Ok(Verdict {
         exact: base.exact && exact,
@@ -364,7 +369,10 @@ fn judge_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, base: Verdict) -> R
             whole = false;
             problems.push(*problem);
         }
-        Ok(()) if !whole => problems.push(part_of_text(through, set.bytes)),
+        Ok(()) if !whole => {
+            let percent = (through as f64 / set.bytes.max(1) as f64 * 100.0).floor();
+            problems.extend(Problem::not_looked_at(format!("the text behind the first {percent} % was not looked at"), &spec.options));
+        }
         read => read?,
     }
     if tokenizer.end().is_none() {
@@ -405,13 +413,6 @@ fn judge_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, base: Verdict) -> R
     })
 }
 
-/// What an import may still meet.
-fn part_of_text(through: u64, bytes: u64) -> Problem {
-    let percent = (through as f64 / bytes.max(1) as f64 * 100.0).floor();
-    let sentence = format!("the first {percent} % of the text were looked at; what cannot be read behind that ends the import");
-    Problem::note("part-looked-at", sentence).skippable("Leave out or replace what cannot be read")
-}
-
 fn preview_text(tokenizer: &Tokenizer, piece: &crate::text::Piece) -> Result<Preview> {
     let end = piece.text.char_indices().nth(PREVIEW_TOKENS * 8).map_or(piece.text.len(), |(at, _)| at);
     let tokens =
@@ -421,6 +422,7 @@ fn preview_text(tokenizer: &Tokenizer, piece: &crate::text::Piece) -> Result<Pre
 }
 
 fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
+    let end = Instant::now() + LOOK;
     let mut largest = 0;
     let mut seen = 0;
     let mut shown: Vec<(String, Vec<u32>)> = Vec::new();
@@ -429,9 +431,13 @@ fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
         shown.extend(parts.map(|part| (place.file.clone(), part.to_vec())));
         seen += tokens.len();
         largest = tokens.iter().copied().fold(largest, u32::max);
-        if seen < TEXT { Ok(()) } else { Err(Error::Cancelled) }
+        if seen < TEXT || (set.may_have_bad_tokens() && Instant::now() < end) { Ok(()) } else { Err(Error::Cancelled) }
     }))?;
     let mut problems = base.problems;
+    if set.may_have_bad_tokens() && (seen as u64) < set.train + set.test {
+        let sentence = format!("the tokens behind the first {seen} were not looked at; one below 0 or beyond 32 bits ends the import");
+        problems.push(Problem::note(NOT_LOOKED_AT, sentence));
+    }
     let fitting = set.tokenizer(tree, u64::from(largest) + 1)?.unwrap_or_else(|unfit| {
         problems.push(unfit);
         None

@@ -71,6 +71,8 @@ pub struct Survey {
     integers: bool,
     boolean: bool,
     images: u64,
+    /// Images that were not looked at.
+    unseen: u64,
 }
 
 impl Survey {
@@ -88,7 +90,9 @@ impl Survey {
             let failed = |error: std::io::Error| tree.unreadable(entry, &error);
             std::io::copy(&mut stream.take(header.start as u64), &mut std::io::sink()).map_err(failed)?;
             let mut bytes = vec![0; image];
-            for row in 0..header.shape[0].min((LOOKED_AT / image.max(1)).max(1)) {
+            let looked_at = header.shape[0].min((LOOKED_AT / image.max(1)).max(1));
+            self.unseen += (header.shape[0] - looked_at) as u64;
+            for row in 0..looked_at {
                 if read_fully(stream, &mut bytes).map_err(failed)? < image {
                     break;
                 }
@@ -124,6 +128,13 @@ impl Survey {
     pub fn range(&self, tree: &Tree, entry: &Entry, options: &Options, problems: &mut Vec<Problem>) -> Result<PixelRange> {
         if let Some(chosen) = &options.range {
             return PixelRange::parse(chosen);
+        }
+        if self.unseen > 0 {
+            let sentence = format!(
+                "{} images of arrays were not looked at, of which a value beyond the range of the others cannot be read",
+                self.unseen
+            );
+            problems.extend(Problem::not_looked_at(sentence, options));
         }
         let (least, most) = (self.least.unwrap_or(0.0), self.most.unwrap_or(0.0));
         if self.boolean || (!self.integers && least >= 0.0 && most <= 1.0) {

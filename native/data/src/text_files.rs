@@ -95,7 +95,7 @@ pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
 pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
     let mut files = Files::default();
     files.find_tokenizer(tree, what, options);
-    let (mut found, mut about): (Vec<(usize, Kind)>, Vec<(usize, Kind)>) = Default::default();
+    let (mut found, mut about) = (Vec::new(), Vec::new());
     for (at, (what, entry)) in what.iter().zip(&tree.entries).enumerate() {
         if is_part_of_tokenizer(entry) {
             continue;

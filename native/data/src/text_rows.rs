@@ -198,7 +198,7 @@ impl Rows {
         let (Some(first), Some(second)) = (field(first)?, field(second)?) else { return Ok(None) };
         Ok(Some(match self.template {
             Template::Instruction { input, .. } => {
-                let input = input.map_or(Ok(None), |input| field(input))?.filter(|input| !input.trim().is_empty());
+                let input = input.map_or(Ok(None), &mut *field)?.filter(|input| !input.trim().is_empty());
                 let input = input.map_or(String::new(), |input| format!("### Input:\n{input}\n\n"));
                 format!("### Instruction:\n{first}\n\n{input}### Response:\n{second}")
             }

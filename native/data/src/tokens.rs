@@ -592,6 +592,11 @@ impl TokenSet {
         account
     }
 
+    /// Of a type with numbers that are no tokens.
+    pub fn may_have_bad_tokens(&self) -> bool {
+        self.parts.iter().any(|part| part.column.is_some() || matches!(part.element, Element::Int32 | Element::Int64))
+    }
+
     /// The tokenizer beside the tokens; a problem where it has fewer tokens than are used.
     pub fn tokenizer(&self, tree: &Tree, used: u64) -> Result<std::result::Result<Fitting, Problem>> {
         let Some((entry, json)) = &self.tokenizer else { return Ok(Ok(None)) };

@@ -237,3 +237,14 @@ fn a_tokenizer_beside_the_text_is_used_or_told_of() {
         assert_eq!(trained(data.path(), &Options::default()), format!("{text}¶"), "{name}");
     }
 }
+
+#[test]
+fn what_lies_far_behind_is_found_before_the_import() {
+    let long = [b"a line of text\n".repeat(400_000).as_slice(), b"\xff\xfe\n"].concat();
+    let verdict = verdict_of(folder(&[("train.txt", &long), ("val.txt", b"short\n")]).path(), &Options::default());
+    assert!(!verdict.importable && problem(&verdict, "bad-utf8").message.contains("at byte 6000000"), "{:?}", verdict.problems);
+    let tokens: Vec<u8> = (0..4_500_000i64).chain([-1]).flat_map(|token| (token % 90).to_le_bytes()).collect();
+    let array = [&sdp_data::npy::write_header("<i8", &[4_500_001])[..], &tokens].concat();
+    let verdict = verdict_of(folder(&[("train.npy", &array)]).path(), &Options::default());
+    assert!(!verdict.importable && problem(&verdict, "bad-token").message.contains("position 4500000"), "{:?}", verdict.problems);
+}
