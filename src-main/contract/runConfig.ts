@@ -134,7 +134,7 @@ export const evaluationConfig = z.strictObject({
     .max(2 ** 20)
     .default(100)
     .describe('Samples per evaluation batch; of tokens at most as many as per worker and step'),
-  samples: z.int().min(0).max(1e12).default(0).describe('Test samples (images or sequences); 0: all'),
+  samples: z.int().min(0).max(1e12).default(0).describe('Validation samples (images or sequences); 0: all'),
   statistics: z
     .enum(['auto', 'running', 'reestimate'])
     .default('auto')

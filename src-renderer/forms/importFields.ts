@@ -24,6 +24,8 @@ const labels: Record<OptionKey, string> = {
   resize: 'Other sizes are',
   channels: 'Channels',
   range: 'Black and white',
+  orient: 'Turned upright',
+  duplicates: 'Equal images',
   order: 'Order of a row',
   folder: 'Only this folder',
   leaveOut: 'Without this folder',
@@ -35,14 +37,16 @@ const labels: Record<OptionKey, string> = {
   labelColumn: 'Column of labels',
   fold: 'Fold that validates',
   textColumn: 'Column of text',
+  extensions: 'Endings of text',
+  encoding: 'Encoding',
   tokenizer: 'Tokenizer',
   vocabulary: 'Vocabulary',
   dtype: 'Type of the tokens',
 };
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
-const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
-const ofFiles: OptionKey[] = [...ofImages, 'keepCut'];
+const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels', 'duplicates'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'orient', 'range'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
 const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
@@ -53,7 +57,7 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'table', ...columns],
   'image-parquet': [...ofFiles, ...columns, 'fold', 'folder', 'configuration'],
-  text: ['textColumn', 'tokenizer', 'vocabulary'],
+  text: ['textColumn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
   tokens: ['dtype', 'textColumn'],
 };
 

@@ -600,12 +600,17 @@ impl TokenSet {
                 _ if !self.split => account.use_as(tree, part.entry, "tokens"),
                 Split::Train => account.use_as(tree, part.entry, "training tokens"),
                 Split::Test => account.use_as(tree, part.entry, "validation tokens"),
-                Split::Unused => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
+                Split::Unused | Split::Duplicate => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
             }
         }
         self.indexes.iter().for_each(|entry| account.use_as(tree, *entry, "indexes of tokens"));
         self.tokenizer.iter().for_each(|(entry, _)| account.use_as(tree, *entry, "vocabulary"));
         account
+    }
+
+    /// Of a type with numbers that are no tokens.
+    pub fn may_have_bad_tokens(&self) -> bool {
+        self.parts.iter().any(|part| part.column.is_some() || matches!(part.element, Element::Int32 | Element::Int64))
     }
 
     /// The tokenizer beside the tokens; a problem where it has fewer tokens than are used.

@@ -197,3 +197,35 @@ fn mutated_cards_are_read_or_refused() {
     });
     assert!(read > 0 && read < INPUTS, "{read}");
 }
+
+#[test]
+fn mutated_images_of_several_frames_are_read_or_refused() {
+    let seeds = ["turned-6.png", "frames.gif", "frames.webp", "frames.png", "pages.tiff", "turned.jpg"]
+        .map(|name| std::fs::read(fixtures().join("odd-images").join(name)).unwrap());
+    use image::ImageFormat::{Gif, Png, Tiff, WebP};
+    let read = through(&seeds, |bytes| {
+        sdp_data::image_marks::webp_orientation(bytes);
+        [Gif, Png, Tiff, WebP].into_iter().any(|format| sdp_data::image_marks::has_frames(bytes, format))
+    });
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_rows_of_json_and_other_encodings_are_read_or_refused() {
+    let seeds = [r#"[{"text": "one"}, "two", {"messages": [{"role": "user", "content": "é"}]}]"#, r#"{"v": [1], "data": [{"a": "b"}]}"#]
+        .map(|text| text.as_bytes().to_vec());
+    let read = through(&seeds, |bytes| sdp_data::json_rows::parse(&mut &bytes[..], &mut |_| true).is_ok());
+    assert!(read > 0 && read < INPUTS);
+    let sixteen: Vec<u8> = "\u{feff}ab中\u{1f408}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let seeds = [sixteen, vec![0xc4, 0xe3, 0xba, 0xc3, b'a', b'\n']];
+    for label in ["utf-16le", "gbk", "shift_jis", "latin1"] {
+        let options = sdp_data::options::Options { encoding: Some(label.into()), ..Default::default() };
+        let read = through(&seeds, |bytes| {
+            let Ok(Some(encoding)) = sdp_data::encoding::encoding_of(bytes, &options) else { return false };
+            let mut text = String::new();
+            sdp_data::encoding::Decoded::new(bytes, encoding, true).read_to_string(&mut text).unwrap();
+            sdp_data::encoding::Decoded::new(bytes, encoding, false).read_to_string(&mut text).is_ok()
+        });
+        assert!(read > 0, "{label}");
+    }
+}
