@@ -29,6 +29,7 @@ const labels: Record<OptionKey, string> = {
   leaveOut: 'Without this folder',
   splitLevel: 'Folders of splits',
   classLevel: 'Folders of classes',
+  nameEncoding: 'Names in a zip',
   table: 'Table',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
@@ -40,7 +41,7 @@ const labels: Record<OptionKey, string> = {
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
 const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
-const ofFiles: OptionKey[] = [...ofImages, 'keepCut'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'nameEncoding'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
 const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
@@ -51,6 +52,7 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'table', ...columns],
   'image-parquet': [...ofFiles, ...columns],
+  'image-shards': [...ofFiles, ...columns],
   text: ['textColumn', 'tokenizer', 'vocabulary'],
   tokens: ['dtype', 'textColumn'],
 };

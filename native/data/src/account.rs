@@ -109,6 +109,7 @@ fn kind_of(what: &What, entry: &Entry) -> String {
         What::Npy(_) => "other arrays".into(),
         What::Pickle => "other pickles".into(),
         What::Parquet => "other Parquet files".into(),
+        What::Shard(_) => "other shards".into(),
         What::Image => "other images".into(),
         What::OtherImage => "images of a kind that cannot be read".into(),
         What::Csv | What::JsonLines => "other tables".into(),

@@ -96,7 +96,7 @@ pub struct PerClass {
 pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let _lock = store::lock(&spec.target)?;
     let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
-    let tree = Tree::open(&spec.paths, scratch)?;
+    let tree = Tree::open_as(&spec.paths, scratch, recognise::listing(&spec.options))?;
     let chosen = recognise::choose(&tree, &spec.options)?;
     let found = recognise::open(tree, chosen, &spec.options)?;
     if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {

@@ -147,7 +147,8 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
     let start = Instant::now();
     let target = Target { folder: scratch.clone(), shown: scratch.clone() };
     let spec = ImportSpec { paths: paths.to_vec(), options: options.clone(), target };
-    let chosen = Tree::open(paths, Scratch::new(scratch, UNPACKED)).and_then(|tree| Ok((recognise::choose(&tree, options)?, tree)));
+    let opened = Tree::open_as(paths, Scratch::new(scratch, UNPACKED), recognise::listing(options));
+    let chosen = opened.and_then(|tree| Ok((recognise::choose(&tree, options)?, tree)));
     let (mut format, mut alternatives) = (options.format.map(Named::from), Vec::new());
     let judged = chosen.and_then(|(chosen, tree)| {
         format = Some(chosen.format.into());
@@ -187,7 +188,7 @@ fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
     let base = Verdict {
         format: Some(format.into()),
         alternatives: alternatives.into_iter().map(Named::from).collect(),
-        exact: !tree.partial,
+        exact: !tree.is_partial(),
         problems,
         options: Options { format: Some(format), ..spec.options.clone() },
         ..empty

@@ -6,8 +6,8 @@ use crate::options::{Format, Options};
 use crate::sniff::{What, sniff};
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
-use crate::tree::Tree;
-use crate::{arrays, cifar, folder, idx, image_parquet, image_table, text, tokens};
+use crate::tree::{Listing, Tree};
+use crate::{arrays, cifar, folder, idx, image_parquet, image_table, shards, text, tokens};
 
 pub enum Content {
     Images(ImageSet),
@@ -31,6 +31,7 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     let fits = |format: Format| match format {
         Format::Idx => idx::fits(tree, what),
         Format::ImageParquet => image_parquet::fits(tree, what, options),
+        Format::ImageShards => shards::fits(what),
         Format::Cifar => cifar::fits(tree, what),
         Format::ImageArrays => arrays::fits(tree, what),
         Format::ImageTable => image_table::fits(tree, what, options),
@@ -38,7 +39,15 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         Format::Tokens => tokens::fits(tree, what, options),
         Format::Text => text::fits(what),
     };
-    let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
+    let mut order = vec![
+        Format::ImageShards,
+        Format::Idx,
+        Format::ImageParquet,
+        Format::Cifar,
+        Format::ImageArrays,
+        Format::ImageTable,
+        Format::ImageFolder,
+    ];
     order.extend([Format::Tokens, Format::Text]);
     order.retain(|format| fits(*format));
     // Arrays beside text that are not called tokens are rather of something else.
@@ -54,6 +63,12 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         order.sort_by_key(|format| *format == Format::Cifar);
     }
     order
+}
+
+/// How archives are listed: tars of samples are folders where another format was chosen.
+pub fn listing(options: &Options) -> Listing {
+    let expands = options.format.is_some_and(|format| format != Format::ImageShards);
+    Listing { expands, names: options.name_encoding }
 }
 
 /// What the files are taken for.
@@ -82,6 +97,7 @@ pub fn open(mut tree: Tree, Chosen { what, format, alternatives }: Chosen, optio
         Format::ImageTable => Content::Images(image_table::open(&mut tree, &what, options)?),
         Format::ImageArrays => Content::Images(arrays::open(&tree, &what, options)?),
         Format::ImageParquet => Content::Images(image_parquet::open(&tree, &what, options)?),
+        Format::ImageShards => Content::Images(shards::open(&tree, &what, options)?),
         Format::Text => Content::Text(text::open(&tree, &what, options)?),
         Format::Tokens => Content::Tokens(tokens::open(&tree, &what, options)?),
     };
