@@ -116,6 +116,7 @@ fn kind_of(what: &What, entry: &Entry) -> String {
         What::Text | What::Json => "other text".into(),
         What::Empty => "empty".into(),
         What::Other(kind) => (*kind).to_owned(),
+        What::Refused(_) => "files that cannot be read".into(),
         What::Unknown => other_kind(entry),
     }
 }

@@ -7,6 +7,7 @@ mod array_name;
 mod arrays;
 pub mod augment;
 mod cifar;
+pub mod containers;
 pub mod error;
 pub mod fingerprint;
 mod folder;

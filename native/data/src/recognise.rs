@@ -130,7 +130,9 @@ fn unknown(tree: &Tree, what: &[What]) -> Problem {
     let expected = Format::ALL.map(Format::title).join("; ");
     let count = tree.entries.len();
     let other = what.iter().enumerate().find_map(|(at, what)| if let What::Other(kind) = what { Some((at, kind)) } else { None });
+    let refused = what.iter().enumerate().find_map(|(at, what)| if let What::Refused(why) = what { Some((at, why)) } else { None });
     let found = match tree.entries.first() {
+        Some(_) if refused.is_some() => refused.map_or(String::new(), |(at, why)| format!("{} {why}", tree.display(&tree.entries[at]))),
         Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),

@@ -30,6 +30,8 @@ pub enum What {
     /// Known, but nothing that is read: what it is, as a sentence names it.
     Other(&'static str),
     Unknown,
+    /// Known and not read: the end of a sentence that starts with the file.
+    Refused(String),
 }
 
 /// One per entry of the tree. Fails where a file cannot be opened at all.
@@ -38,6 +40,9 @@ pub fn sniff(tree: &Tree) -> Result<Vec<What>> {
     let look = |(index, entry): (usize, &Entry)| {
         if let Some(shard) = entry.shard {
             return Ok(What::Shard(shard));
+        }
+        if let Some(why) = &entry.refused {
+            return Ok(What::Refused(why.clone()));
         }
         let by_name = by_name(entry);
         match by_name {

@@ -5,6 +5,7 @@
 //! Symbolic links are followed while they stay inside the folder that was given.
 
 mod archives;
+mod parts;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::account::{Account, Unit};
 use crate::archive::{self, Kind, SharedFile};
+use crate::containers::Part;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::member_names::NameEncoding;
 use crate::packed::{self, packing, plain_name, unpack};
@@ -28,8 +30,17 @@ const HIDDEN: &str = "hidden";
 
 enum Location {
     File(PathBuf),
-    Zip { archive: usize, index: usize },
-    Tar { archive: usize, offset: u64, size: u64 },
+    Zip {
+        archive: usize,
+        index: usize,
+    },
+    Tar {
+        archive: usize,
+        offset: u64,
+        size: u64,
+    },
+    /// An array in another file.
+    Part(Arc<Part>),
 }
 
 /// A file of the tree. Its name is relative to what was given, with `/` between its parts.
@@ -38,6 +49,8 @@ pub struct Entry {
     location: Location,
     /// A tar that is read as a file.
     pub shard: Option<Shard>,
+    /// Why it is not read, the end of a sentence that starts with the file.
+    pub refused: Option<String>,
 }
 
 impl Entry {
@@ -53,8 +66,7 @@ impl Entry {
 
     /// Lower case, without the dot; that before `.gz` and its like where there is one.
     pub fn extension(&self) -> String {
-        let name = self.file_name().to_lowercase();
-        plain_name(&name).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
+        extension_of(self.file_name())
     }
 
     /// Named as a compressed file.
@@ -161,6 +173,7 @@ impl Tree {
             tree.add_given(path, &prefix)?;
             tree.add_waiting()?;
         }
+        tree.open_containers()?;
         tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(tree)
     }
@@ -174,6 +187,7 @@ impl Tree {
     pub fn display(&self, entry: &Entry) -> String {
         match &entry.location {
             Location::File(path) => path.display().to_string(),
+            Location::Part(part) => format!("{}: {}", part.shown, entry.stem()),
             Location::Zip { archive, .. } | Location::Tar { archive, .. } => {
                 let member = entry.name.clone();
                 format!("{}: {member}", self.archives[*archive].path.display())
@@ -195,6 +209,7 @@ impl Tree {
                 data.unwrap_or(0)
             }
             Location::Tar { size, .. } => *size,
+            Location::Part(part) => part.size(),
         }
     }
 
@@ -229,7 +244,7 @@ impl Tree {
         let in_place = match &entry.location {
             Location::File(path) => Some(SharedFile::open(path).map_err(failed)?),
             Location::Tar { archive, offset, size } => Some(self.archives[*archive].file.part(*offset, *size)),
-            Location::Zip { .. } => None,
+            Location::Zip { .. } | Location::Part(_) => None,
         };
         if let Some(file) = in_place {
             let mut start = [0; 6];
@@ -300,12 +315,13 @@ impl Tree {
             let sentence = format!("{} names {name:?}, which lies outside its folder", self.display(beside));
             return refuse("unsafe-path", sentence, self.place(beside));
         }
-        Ok(real.is_file().then(|| Entry { name: name.to_owned(), location: Location::File(real), shard: None }))
+        Ok(real.is_file().then(|| Entry { name: name.to_owned(), location: Location::File(real), shard: None, refused: None }))
     }
 
     fn read_stored<T>(&self, entry: &Entry, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
         match &entry.location {
             Location::File(path) => read(&mut File::open(path).map_err(|error| self.unreadable(entry, &error))?),
+            Location::Part(part) => read(&mut part.stream().map_err(|error| self.unreadable(entry, &error))?),
             Location::Tar { archive, offset, size } => {
                 let mut file = self.archives[*archive].file.clone();
                 file.seek_to(*offset);
@@ -341,7 +357,8 @@ impl Tree {
         }
         let name = file_name(path).unwrap_or_default();
         self.check_parts(path, &name)?;
-        if self.add_shard(path, &joined(prefix, &name), false)? || self.add_archive(path, prefix)? {
+        let container = crate::containers::may_be(&extension_of(&name));
+        if self.add_shard(path, &joined(prefix, &name), false)? || (!container && self.add_archive(path, prefix)?) {
             return Ok(());
         }
         self.add(joined(prefix, &name), Location::File(path.to_owned()));
@@ -457,7 +474,7 @@ impl Tree {
     }
 
     fn add(&mut self, name: String, location: Location) {
-        self.entries.push(Entry { name, location, shard: None });
+        self.entries.push(Entry { name, location, shard: None, refused: None });
     }
 
     /// Keeps one problem of each kind, with the first places of all; what it speaks of is left out.
@@ -492,6 +509,11 @@ fn is_hidden(name: &str) -> bool {
 
 fn file_name(path: &Path) -> Option<String> {
     path.file_name().and_then(|name| name.to_str()).map(ToOwned::to_owned)
+}
+
+fn extension_of(name: &str) -> String {
+    let name = name.to_lowercase();
+    plain_name(&name).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
 }
 
 fn joined(prefix: &str, name: &str) -> String {

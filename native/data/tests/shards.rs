@@ -349,3 +349,53 @@ fn archives_in_an_archive_are_folders() {
     assert_eq!(read(folder.path()), "0 9+1, 1 9+1");
     assert!(said(folder.path()).contains(&"archive-beside"));
 }
+
+#[test]
+fn tensors_are_arrays() {
+    let grey = |range: std::ops::Range<usize>| images(range, 1, 8, 6);
+    let mnist = import_fixture("shards/torch", Options::default());
+    assert_eq!((mnist.labels("train"), mnist.labels("test")), (labels(0..12), labels(12..18)));
+    assert_eq!((mnist.array("train/images.npy").1, mnist.array("test/images.npy").1), (grey(0..12), grey(12..18)));
+    for name in ["channels-last.pt", "old.pt", "train.safetensors"] {
+        let name = format!("shards/{name}");
+        let imported = import_fixture(&name, Options { validation: Some(0.25), ..Options::default() });
+        let images_of = |split: &str| imported.array(&format!("{split}/images.npy")).1;
+        let mut found: Vec<Vec<u8>> = [images_of("train"), images_of("test")].concat().chunks(144).map(<[u8]>::to_vec).collect();
+        let mut expected: Vec<Vec<u8>> = images(0..12, 3, 8, 6).chunks(144).map(<[u8]>::to_vec).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{name}");
+    }
+    // bfloat16 in dictionaries of splits.
+    let nested = import_fixture("shards/nested.pth", Options::default());
+    assert_eq!((nested.labels("train"), nested.labels("test")), (labels(0..9), labels(9..12)));
+    let near = nested.array("train/images.npy").1.iter().zip(images(0..9, 3, 8, 6)).all(|(a, b)| a.abs_diff(b) <= 1);
+    assert!(near);
+}
+
+#[test]
+fn pytorch_files_of_something_else_are_named() {
+    for (name, words) in [("weights.pt", "weights"), ("object.pt", "TensorDataset")] {
+        let problem = refusal(&fixtures().join("shards").join(name), Options::default());
+        assert!(problem.code == "unknown-format" && problem.message.contains(words), "{}", problem.message);
+    }
+}
+
+#[test]
+fn arrays_of_matlab_are_read() {
+    let folder = fixtures().join("shards/svhn");
+    let imported = import_fixture("shards/svhn", Options::default());
+    assert_eq!((imported.labels("train"), imported.labels("test")), (labels(0..12), labels(12..18)));
+    assert_eq!(imported.array("train/images.npy").1, images(0..12, 3, 32, 32));
+    assert_eq!(imported.array("test/images.npy").1, images(12..18, 3, 32, 32));
+    assert!(said(&folder).contains(&"ten-is-zero"));
+    let alone = folder.join("train_32x32.mat");
+    assert_eq!(agreed(&alone, &Options { validation: Some(0.25), ..Options::default() }), "0 3+1, 1 3+1, 2 3+1");
+    let rows = import_fixture("shards/digits.mat", Options { validation: Some(0.25), ..Options::default() });
+    let (first, data) = (images(0..1, 1, 16, 16), [rows.array("train/images.npy").1, rows.array("test/images.npy").1].concat());
+    assert!(data.chunks(256).any(|image| image == first));
+    let problem = refusal(&fixtures().join("shards/old.mat"), Options::default());
+    assert!(problem.message.contains("version 4"), "{}", problem.message);
+    let folder = shards(&[("x.mat", [b"MATLAB 7.3 MAT-file".to_vec(), vec![0; 600]].concat())]);
+    assert!(refusal(folder.path(), Options::default()).message.contains("-v7"));
+}

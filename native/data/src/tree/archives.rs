@@ -30,7 +30,7 @@ impl Tree {
         let file = SharedFile::open(path).map_err(|error| not_listed(path, &error))?;
         let shard = shards::of_tar(&file, name, numbered);
         if shard.is_some() {
-            self.entries.push(Entry { name: name.to_owned(), location: Location::File(path.to_owned()), shard });
+            self.entries.push(Entry { name: name.to_owned(), location: Location::File(path.to_owned()), shard, refused: None });
         }
         Ok(shard.is_some())
     }
@@ -107,7 +107,7 @@ impl Tree {
     /// A member as a file, as it is stored; of a zip unpacked into the scratch folder.
     fn stored(&self, entry: &Entry) -> Result<Option<SharedFile>> {
         match &entry.location {
-            Location::File(_) => Ok(None),
+            Location::File(_) | Location::Part(_) => Ok(None),
             Location::Tar { archive, offset, size } => Ok(Some(self.archives[*archive].file.part(*offset, *size))),
             Location::Zip { .. } => {
                 let name = format!("inner-{}", blake3::hash(self.display(entry).as_bytes()).to_hex());
