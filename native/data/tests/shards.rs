@@ -399,3 +399,22 @@ fn arrays_of_matlab_are_read() {
     let folder = shards(&[("x.mat", [b"MATLAB 7.3 MAT-file".to_vec(), vec![0; 600]].concat())]);
     assert!(refusal(folder.path(), Options::default()).message.contains("-v7"));
 }
+
+#[test]
+fn arrays_of_hdf5_are_read() {
+    let imported = import_fixture("shards/hdf5", Options::default());
+    let of = |range: std::ops::Range<usize>| range.map(|i| (i % 3 % 2) as i64).collect::<Vec<i64>>();
+    assert_eq!((imported.labels("train"), imported.labels("test")), (of(0..12), of(12..18)));
+    assert_eq!(imported.array("train/images.npy").1, images(0..12, 3, 8, 6));
+    check_fixture("shards/plain.h5", 0..12, 12..18);
+    let folder = shards(&[("data.h5", b"\x89HDF\r\n\x1a\n and no more of it".to_vec())]);
+    assert!(refusal(folder.path(), Options::default()).message.contains("HDF5"));
+}
+
+#[test]
+fn labels_of_oxford_s_flowers_lie_beside_the_images() {
+    let folder = fixtures().join("shards/flowers");
+    // Of each split as setid.mat tells: two of four train, one validates, one tests.
+    assert_eq!(read(&folder), "1 2+1, 2 2+1, 3 2+1");
+    assert!(said(&folder).contains(&"unused-split"));
+}

@@ -157,7 +157,7 @@ pub fn open(file: &SharedFile, shown: &str) -> Opened {
     let arrays: Vec<Inner> = matrices.iter().filter_map(part).collect();
     match arrays.is_empty() {
         true => Opened::Refused("is a MATLAB file without arrays of numbers that can be read (structures and cells are not)".into()),
-        false => Opened::Arrays(arrays),
+        false => Opened::Arrays(arrays, Vec::new()),
     }
 }
 

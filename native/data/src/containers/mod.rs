@@ -1,6 +1,7 @@
 //! Arrays inside other files: MATLAB's .mat, tensors of torch.save, safetensors, HDF5. Each becomes an entry of the tree that reads as a
 //! .npy of the same values, in a folder of its file's name; what belongs together, the arrays' names tell as ever.
 
+mod hdf5;
 mod matlab;
 mod part;
 mod safetensors;
@@ -8,6 +9,7 @@ mod tensors;
 
 use crate::archive::SharedFile;
 use crate::npy;
+pub use hdf5::datasets as hdf5_datasets;
 pub use matlab::matrices;
 pub use part::{Axis, Change, Part, Source};
 pub use safetensors::arrays as safetensors_arrays;
@@ -23,7 +25,8 @@ pub struct Inner {
 }
 
 pub enum Opened {
-    Arrays(Vec<Inner>),
+    /// And the names of what is neither numbers nor text.
+    Arrays(Vec<Inner>, Vec<String>),
     /// Known and not read: the end of a sentence that starts with the file.
     Refused(String),
     /// Of no such kind.
@@ -32,13 +35,14 @@ pub enum Opened {
 
 /// By the extension, in lower case.
 pub fn may_be(extension: &str) -> bool {
-    ["mat", "pt", "pth", "safetensors"].contains(&extension)
+    ["mat", "pt", "pth", "safetensors", "h5", "hdf5", "hdf", "he5"].contains(&extension)
 }
 
 /// `shown` is the file, for messages.
 pub fn open(file: &SharedFile, shown: &str, extension: &str) -> Opened {
     match extension {
         "mat" => matlab::open(file, shown),
+        "h5" | "hdf5" | "hdf" | "he5" => hdf5::open(file, shown),
         "safetensors" => safetensors::open(file, shown),
         _ => tensors::open(file, shown),
     }

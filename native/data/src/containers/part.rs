@@ -21,6 +21,38 @@ pub enum Source {
     /// A zlib stream that begins here, and the elements behind so many bytes of it.
     Zlib(SharedFile, u64, u64),
     Memory(Arc<Vec<u8>>),
+    Rows(Arc<dyn Rows>),
+}
+
+/// Rows of elements that a library reads.
+pub trait Rows: Send + Sync {
+    /// Bytes of a row.
+    fn row(&self) -> usize;
+    fn count(&self) -> usize;
+    fn read(&self, from: usize, count: usize) -> io::Result<Vec<u8>>;
+}
+
+/// Bytes of rows that are read together.
+const ROWS: usize = 1 << 22;
+
+struct InRows {
+    rows: Arc<dyn Rows>,
+    next: usize,
+    ready: io::Cursor<Vec<u8>>,
+}
+
+impl Read for InRows {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let count = self.ready.read(target)?;
+        let left = self.rows.count() - self.next;
+        if count > 0 || left == 0 || target.is_empty() {
+            return Ok(count);
+        }
+        let wanted = (ROWS / self.rows.row().max(1)).clamp(1, left);
+        self.ready = io::Cursor::new(self.rows.read(self.next, wanted)?);
+        self.next += wanted;
+        self.ready.read(target)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +147,7 @@ impl Part {
                 Box::new(unpacked)
             }
             Source::Memory(bytes) => Box::new(io::Cursor::new(SharedBytes(bytes.clone()))),
+            Source::Rows(rows) => Box::new(InRows { rows: rows.clone(), next: 0, ready: io::Cursor::default() }),
         };
         Ok(Stream { part: self.clone(), source, next: 0, ready: self.header.clone(), given: 0 })
     }

@@ -81,5 +81,5 @@ pub fn open(file: &SharedFile, shown: &str) -> Opened {
         let part = Part::plain(shown, header, element, source, bytes);
         Some(Inner { name: array.name, part: Part { change: if wide { Change::Widen } else { Change::None }, ..part } })
     };
-    Opened::Arrays(arrays.into_iter().filter_map(part).collect())
+    Opened::Arrays(arrays.into_iter().filter_map(part).collect(), Vec::new())
 }

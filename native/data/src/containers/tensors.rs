@@ -173,7 +173,7 @@ fn arrays(file: &SharedFile, shown: &str, found: &[(String, Stored)], places: &H
             Err(why) => return Opened::Refused(format!("is a PyTorch file whose tensor {name} {why}")),
         }
     }
-    Opened::Arrays(parts)
+    Opened::Arrays(parts, Vec::new())
 }
 
 /// A tensor whose storage lies at `start`; the error is a sentence's end.

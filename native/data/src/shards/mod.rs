@@ -20,7 +20,7 @@ use crate::packed::unpack;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
 use columns::Columns;
-pub use example::features;
+pub use example::{features, spread_features};
 pub use indexed::{IndexedShard, pixels_of_pil, shards_of as indexed_shards};
 use records::{Coding, Records};
 use tar::{Looks, looks};
