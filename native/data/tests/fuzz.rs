@@ -236,7 +236,7 @@ fn mutated_files_of_arrays_are_read_or_refused() {
         let path = folder.path().join(name.rsplit('/').next().unwrap());
         for _ in 0..1500 {
             std::fs::write(&path, mutated(&seed, &mut generator)).unwrap();
-            let tree = Tree::open(&[path.clone()], Scratch::new(folder.path().join("scratch"), 1 << 24)).unwrap();
+            let tree = Tree::open(std::slice::from_ref(&path), Scratch::new(folder.path().join("scratch"), 1 << 24)).unwrap();
             let whole = tree.entries.iter().all(|entry| tree.read_all(entry, 1 << 24).is_ok());
             read += usize::from(whole && tree.entries.len() > 1);
             all += 1;

@@ -40,9 +40,7 @@ impl Storage for Seekable {
 
 /// The datasets of a file with their paths.
 pub fn datasets(file: &SharedFile) -> Result<Vec<(String, Dataset)>, String> {
-    let mut options = OpenOptions::default();
-    options.max_chunk_bytes = LARGEST_READ;
-    options.max_read_bytes = LARGEST_READ;
+    let options = OpenOptions { max_chunk_bytes: LARGEST_READ, max_read_bytes: LARGEST_READ, ..OpenOptions::default() };
     let opened = Hdf5File::from_storage_with_options(Arc::new(Seekable(file.clone())), options).and_then(|file| file.root_group());
     let root = opened.map_err(|error| format!("is an HDF5 file that cannot be read: {error}"))?;
     let mut found = Vec::new();
@@ -119,10 +117,11 @@ fn part(shown: &str, dataset: Dataset) -> Option<Part> {
     if matches!(dataset.dtype(), Datatype::String { .. } | Datatype::VarLen { .. }) {
         return texts(shown, &dataset, &shape);
     }
+    let rows = *shape.first()?;
     let descr = descr(dataset.dtype())?;
     let (header, element) = header(descr, &shape)?;
     let bytes = shape.iter().product::<usize>() * element;
-    Some(Part::plain(shown, header, element, Source::Rows(Arc::new(Numbers { dataset, descr, row: bytes / shape[0] })), bytes))
+    Some(Part::plain(shown, header, element, Source::Rows(Arc::new(Numbers { dataset, descr, row: bytes / rows })), bytes))
 }
 
 fn texts(shown: &str, dataset: &Dataset, shape: &[usize]) -> Option<Part> {

@@ -151,7 +151,7 @@ impl Tree {
         let reading = member_names::reading(&path.display().to_string(), &names, self.listing.names);
         let encoding = reading.as_ref().map(|(encoding, _)| *encoding);
         self.problems.extend(reading.map(|(_, problem)| problem.at(Place::file(path.display().to_string()))));
-        for index in 0..zip.len() {
+        for (index, name) in names.iter().enumerate() {
             let Ok(member) = zip.by_index_data(index) else { continue };
             if member.is_dir() {
                 continue;
@@ -160,7 +160,7 @@ impl Tree {
             if size > archive::BOMB_BYTES && size / compressed.max(1) > archive::BOMB_RATIO {
                 return Err(bomb(path, &format!("{compressed} bytes would unpack to {size}")));
             }
-            let name = member_names::decoded(&names[index], encoding);
+            let name = member_names::decoded(name, encoding);
             let encrypted = member.encrypted();
             if encrypted {
                 let shown = path.display();
