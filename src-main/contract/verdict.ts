@@ -17,6 +17,7 @@ export const datasetFormat = z.enum([
   'image-table',
   'image-arrays',
   'image-parquet',
+  'image-shards',
   'text',
   'tokens',
 ]);
@@ -104,6 +105,10 @@ export const importOptions = z.strictObject({
     .max(32)
     .optional()
     .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
+  nameEncoding: z
+    .enum(['gbk', 'shift-jis', 'big5', 'euc-kr', 'ibm866', 'cp437'])
+    .optional()
+    .describe('Encoding of names in a zip that are not UTF-8; default: what the names look like'),
   table: z.string().max(4096).optional().describe('Table of images and labels, where there are several'),
   imageColumn: z.string().max(1000).optional().describe('Column or array with images'),
   labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),

@@ -32,6 +32,7 @@ const labels: Record<OptionKey, string> = {
   configuration: 'Configuration',
   splitLevel: 'Folders of splits',
   classLevel: 'Folders of classes',
+  nameEncoding: 'Names in a zip',
   table: 'Table',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
@@ -46,7 +47,7 @@ const labels: Record<OptionKey, string> = {
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
 const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels', 'duplicates'];
-const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'orient', 'range'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'orient', 'range', 'nameEncoding'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
 const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
@@ -57,6 +58,7 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'table', ...columns],
   'image-parquet': [...ofFiles, ...columns, 'fold', 'folder', 'configuration'],
+  'image-shards': [...ofFiles, ...columns],
   text: ['textColumn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
   tokens: ['dtype', 'textColumn'],
 };

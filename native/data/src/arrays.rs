@@ -365,7 +365,7 @@ fn check_length(tree: &Tree, entry: &Entry, header: &Header) -> Result<()> {
     let expected = (header.start + header.bytes().unwrap_or(usize::MAX)) as u64;
     let found = tree.size(entry);
     // The size of a compressed file is that of its content only in archives.
-    if found == expected || entry.name.ends_with(".gz") {
+    if found == expected || entry.is_packed() {
         return Ok(());
     }
     let file = tree.display(entry);

@@ -100,7 +100,7 @@ pub struct PerClass {
 pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let _lock = store::lock(&spec.target)?;
     let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
-    let mut tree = Tree::open(&spec.paths, scratch, spec.options.folder.as_deref())?;
+    let mut tree = Tree::open_as(&spec.paths, scratch, recognise::listing(&spec.options))?;
     let chosen = recognise::choose(&mut tree, &spec.options)?;
     let found = recognise::open(&mut tree, &chosen, &spec.options, None)?;
     if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {

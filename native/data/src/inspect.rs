@@ -147,7 +147,7 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
     let start = Instant::now();
     let target = Target { folder: scratch.clone(), shown: scratch.clone() };
     let spec = ImportSpec { paths: paths.to_vec(), options: options.clone(), target };
-    let verdict = match Tree::open(paths, Scratch::new(scratch, UNPACKED), options.folder.as_deref()) {
+    let verdict = match Tree::open_as(paths, Scratch::new(scratch, UNPACKED), recognise::listing(options)) {
         Ok(mut tree) => judge(&spec, &mut tree),
         Err(error) => refused(error, options),
     };
@@ -197,7 +197,7 @@ fn judge(spec: &ImportSpec, tree: &mut Tree) -> Result<Verdict> {
     let judged = recognise::open(tree, &chosen, options, Some(LOOK)).and_then(|Found { content, problems }| {
         let base = Verdict {
             format: Some(chosen.format.into()),
-            exact: !tree.partial,
+            exact: !tree.is_partial(),
             problems,
             options: Options { format: Some(chosen.format), ..options.clone() },
             ..empty(options)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::member_names::NameEncoding;
 use crate::pixel_range::PixelRange;
 use crate::pixels::Reading;
 
@@ -14,13 +15,23 @@ pub enum Format {
     ImageTable,
     ImageArrays,
     ImageParquet,
+    ImageShards,
     Text,
     Tokens,
 }
 
 impl Format {
-    pub const ALL: [Self; 8] =
-        [Self::Idx, Self::Cifar, Self::ImageFolder, Self::ImageTable, Self::ImageArrays, Self::ImageParquet, Self::Text, Self::Tokens];
+    pub const ALL: [Self; 9] = [
+        Self::Idx,
+        Self::Cifar,
+        Self::ImageFolder,
+        Self::ImageTable,
+        Self::ImageArrays,
+        Self::ImageParquet,
+        Self::ImageShards,
+        Self::Text,
+        Self::Tokens,
+    ];
 
     /// What it reads, for people.
     pub fn title(self) -> &'static str {
@@ -31,6 +42,7 @@ impl Format {
             Self::ImageTable => "a table (CSV or JSON lines) of images and labels",
             Self::ImageArrays => "NumPy arrays of images and labels",
             Self::ImageParquet => "Parquet or Arrow files with images and labels",
+            Self::ImageShards => "shards of images and labels (WebDataset, TFRecord, MDS, litdata)",
             Self::Text => "text (plain, JSON lines, CSV or Parquet)",
             Self::Tokens => "tokens as .npy or .bin files",
         }
@@ -200,6 +212,9 @@ pub struct Options {
     pub split_level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_level: Option<u32>,
+    /// Of a zip's members whose names are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_encoding: Option<NameEncoding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

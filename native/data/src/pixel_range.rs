@@ -207,7 +207,7 @@ mod tests {
         survey.see(values.iter().copied());
         let folder = tempfile::tempdir().ok()?;
         std::fs::write(folder.path().join("x.npy"), [0]).ok()?;
-        let tree = Tree::open(&[folder.path().to_owned()], crate::tree::Scratch::new(folder.path().join("scratch"), 0), None).ok()?;
+        let tree = Tree::open(&[folder.path().to_owned()], crate::tree::Scratch::new(folder.path().join("scratch"), 0)).ok()?;
         survey.range(&tree, &tree.entries[0], &Options::default(), &mut Vec::new()).ok()
     }
 

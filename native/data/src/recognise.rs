@@ -8,8 +8,8 @@ use crate::options::{Format, Options};
 use crate::sniff::{What, sniff};
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
-use crate::tree::Tree;
-use crate::{arrays, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, text, tokens};
+use crate::tree::{Listing, Tree};
+use crate::{arrays, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, shards, text, tokens};
 
 pub enum Content {
     Images(ImageSet),
@@ -28,6 +28,7 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     let fits = |format: Format| match format {
         Format::Idx => idx::fits(tree, what),
         Format::ImageParquet => image_parquet::fits(tree, what, options),
+        Format::ImageShards => shards::fits(what),
         Format::Cifar => cifar::fits(tree, what),
         Format::ImageArrays => arrays::fits(tree, what),
         Format::ImageTable => image_table::fits(tree, what, options),
@@ -35,7 +36,15 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         Format::Tokens => tokens::fits(tree, what, options),
         Format::Text => text::fits(tree, what),
     };
-    let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
+    let mut order = vec![
+        Format::ImageShards,
+        Format::Idx,
+        Format::ImageParquet,
+        Format::Cifar,
+        Format::ImageArrays,
+        Format::ImageTable,
+        Format::ImageFolder,
+    ];
     order.extend([Format::Tokens, Format::Text]);
     order.retain(|format| fits(*format));
     // Arrays beside text that are not called tokens are rather of something else.
@@ -51,6 +60,12 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
         order.sort_by_key(|format| *format == Format::Cifar);
     }
     order
+}
+
+/// How archives are listed: tars of samples are folders where another format was chosen.
+pub fn listing(options: &Options) -> Listing {
+    let expands = options.format.is_some_and(|format| format != Format::ImageShards);
+    Listing { expands, names: options.name_encoding, chosen: options.folder.clone() }
 }
 
 /// What the files are taken for.
@@ -81,6 +96,7 @@ pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Opt
         Format::ImageTable => Content::Images(image_table::open(tree, what, options)?),
         Format::ImageArrays => Content::Images(arrays::open(tree, what, options)?),
         Format::ImageParquet => Content::Images(image_parquet::open(tree, what, options)?),
+        Format::ImageShards => Content::Images(shards::open(tree, what, options)?),
         Format::Text => Content::Text(text::open(tree, what, options)?),
         Format::Tokens => Content::Tokens(tokens::open(tree, what, options)?),
     };
@@ -114,7 +130,9 @@ fn unknown(tree: &Tree, what: &[What]) -> Problem {
     let expected = Format::ALL.map(Format::title).join("; ");
     let count = tree.entries.len();
     let other = what.iter().enumerate().find_map(|(at, what)| if let What::Other(kind) = what { Some((at, kind)) } else { None });
+    let refused = what.iter().enumerate().find_map(|(at, what)| if let What::Refused(why) = what { Some((at, why)) } else { None });
     let found = match tree.entries.first() {
+        Some(_) if refused.is_some() => refused.map_or(String::new(), |(at, why)| format!("{} {why}", tree.display(&tree.entries[at]))),
         Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),

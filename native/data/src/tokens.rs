@@ -440,7 +440,7 @@ impl Found<'_> {
             return refused(tree, entry, "fortran-order", "is in Fortran order; save numpy.ascontiguousarray of it");
         }
         let (expected, found) = ((header.start + header.bytes().unwrap_or(usize::MAX)) as u64, tree.size(entry));
-        if expected != found && !entry.name.ends_with(".gz") {
+        if expected != found && !entry.is_packed() {
             let (bytes, name) = (found.saturating_sub(header.start as u64), element.name());
             return refused(tree, entry, "truncated-file", &format!("is truncated: it has {bytes} bytes of {name} tokens"));
         }
