@@ -143,6 +143,19 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   },
 );
 
+it('a signal while an export writes its files leaves none of them', async () => {
+  const trained = start(['train', config, '--json']);
+  let id = '';
+  for await (const text of createInterface(trained.child.stdout!)) id = (JSON.parse(text) as Line).summary?.id ?? id;
+  const out = join(home, 'exported');
+  await mkdir(out);
+  const { child, ended } = start(['export', id, '--format', 'safetensors', '--out', out]);
+  const watcher = watch(out, () => child.kill('SIGTERM'));
+  onTestFinished(() => watcher.close());
+  expect(await ended).toBe(143);
+  expect(await readdir(out)).toEqual([]);
+});
+
 it('a signal to the process group while it evaluates a checkpoint leaves nothing', async () => {
   const trained = start(['train', config, '--json']);
   let id = '';

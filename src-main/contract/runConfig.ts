@@ -7,6 +7,7 @@ import { augmentationConfig, augmentationProblem, withAugmentationPreset } from 
 import { parseBytes } from './bytes.ts';
 import { families, modelConfig, modelProblem, withPresets } from '../families/configs.ts';
 import { UserError } from './errors.ts';
+import { problemOf } from './fault.ts';
 import { plainDataProblem, shown } from './plainData.ts';
 import { userPath } from './userPath.ts';
 
@@ -242,33 +243,7 @@ function configurationError(issue: z.core.$ZodIssue): UserError {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');
     return new UserError('configuration', `${key} is not a key of the run configuration`, { key });
   }
+  if (issue.code === 'invalid_union')
+    return refused(section, `must be auto or a list of devices such as cpu:0, got ${shown(issue.input)}`);
   return refused(section || 'the configuration', problemOf(issue));
 }
-
-function problemOf(issue: z.core.$ZodIssue): string {
-  if (issue.input === undefined) return 'is missing';
-  const found = shown(issue.input);
-  switch (issue.code) {
-    case 'invalid_type':
-      return `must be ${typeNames[issue.expected] ?? issue.expected}, got ${found}`;
-    case 'invalid_value':
-      return `must be ${issue.values.map(String).join(' or ')}, got ${found}`;
-    case 'too_small':
-      return `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}, got ${found}`;
-    case 'too_big':
-      return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}, got ${found}`;
-    case 'invalid_union':
-      return `must be auto or a list of devices such as cpu:0, got ${found}`;
-    default:
-      return `${issue.message}, got ${found}`;
-  }
-}
-
-const typeNames: Record<string, string> = {
-  int: 'an integer',
-  number: 'a number',
-  string: 'text',
-  object: 'a section with keys',
-  array: 'a list',
-  boolean: 'true or false',
-};

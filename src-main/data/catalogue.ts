@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
+import { faultOf } from '../contract/fault.ts';
 import type { BatchSource } from '../native.ts';
 import { isMissing, readError } from './files.ts';
 import { datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
@@ -73,11 +74,8 @@ async function datasetNames(home: string): Promise<string[]> {
 /** The folder's name counts, so that a dataset can be renamed by hand. */
 async function readManifest(home: string, name: string): Promise<Manifest> {
   const folder = join(datasetsFolder(home), name);
-  const parsed = manifest.safeParse(await readJson(folder));
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!;
-    throw damaged(folder, `manifest.json: ${path.join('.') || 'content'}: ${message}`);
-  }
+  const parsed = manifest.safeParse(await readJson(folder), { reportInput: true });
+  if (!parsed.success) throw damaged(folder, `manifest.json: ${faultOf(parsed.error)}`);
   const sizes = await Promise.all(parsed.data.files.map(({ path }) => sizeOf(join(folder, path))));
   const found = sizes.reduce((total, size) => total + size, 0);
   if (found !== parsed.data.bytes)

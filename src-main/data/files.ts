@@ -1,8 +1,8 @@
 // Writing files whole or not at all, and the one place that turns a file system's refusal into a sentence.
 
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { link, mkdir, mkdtemp, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { link, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 
@@ -105,9 +105,21 @@ export function isTemporaryName(name: string): boolean {
   return /\.partial-[0-9a-f]{12}$/.test(name);
 }
 
+/** What is being written; removed where the process exits meanwhile. */
+const unfinished = new Set<string>();
+process.on('exit', () => {
+  for (const path of unfinished)
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      // It stays; the next writer of its folder removes it.
+    }
+});
+
 /** Writes `path` through a temporary file in the same folder, synced and renamed; on failure neither is left or touched. */
 export async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);
+  unfinished.add(temporary);
   try {
     const file = await open(temporary, 'wx');
     try {
@@ -121,6 +133,8 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
     // What failed is what to report, even if tidying up fails too.
     await rm(temporary, { force: true }).catch(() => {});
     throw storageError(error, path);
+  } finally {
+    unfinished.delete(temporary);
   }
 }
 
@@ -132,7 +146,8 @@ export async function replaceFiles<T>(folder: string, write: (beside: string) =>
   let beside: string | undefined;
   try {
     await makeFolder(folder);
-    beside = await mkdtemp(join(folder, `.partial-${process.pid}-`));
+    beside = mkdtempSync(join(folder, `.partial-${process.pid}-`));
+    unfinished.add(beside);
     const result = await write(beside);
     await moveAll(beside, folder);
     await syncFolder(folder);
@@ -141,6 +156,7 @@ export async function replaceFiles<T>(folder: string, write: (beside: string) =>
     throw storageError(error, folder);
   } finally {
     if (beside) await rm(beside, { recursive: true, force: true }).catch(() => {});
+    if (beside) unfinished.delete(beside);
   }
 }
 

@@ -372,7 +372,7 @@ describe('the catalogue', () => {
       `dataset bare is damaged: manifest.json cannot be read (ENOENT); ${remedy('bare')}`,
       `dataset cut is damaged: its arrays have 419 bytes, expected 554; ${remedy('cut')}`,
       `dataset nojson is damaged: manifest.json is not JSON; ${remedy('nojson')}`,
-      `dataset odd is damaged: manifest.json: kind: Invalid discriminator value. Expected 'images' | 'tokens'; ${remedy('odd')}`,
+      `dataset odd is damaged: manifest.json: kind is missing; ${remedy('odd')}`,
     ]);
     expect(await caught(getDataset(home, 'absent'))).toMatchObject({
       message:

@@ -7,6 +7,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
+import { faultOf } from '../contract/fault.ts';
 import { readFully, replaceFile, systemCode } from '../data/files.ts';
 
 /** `data` begins a buffer of its own, so a typed array of any element type can view `data.buffer`. Little-endian, row-major. */
@@ -163,11 +164,8 @@ function parseHeader(path: string, text: Buffer): Omit<Header, 'dataStart'> {
 }
 
 function parseEntry(path: string, name: string, value: unknown): Entry {
-  const parsed = entry.safeParse(value);
-  if (!parsed.success) {
-    const { path: key, message } = parsed.error.issues[0]!;
-    throw damaged(path, `tensor ${[name, ...key].join('.')}: ${message}`);
-  }
+  const parsed = entry.safeParse(value, { reportInput: true });
+  if (!parsed.success) throw damaged(path, `tensor ${name}: ${faultOf(parsed.error)}`);
   const { dtype, shape, data_offsets } = parsed.data;
   const width = dtypeBytes[dtype];
   if (width === undefined) throw damaged(path, `tensor ${name} has the unknown type ${dtype}`);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { caseModel, type ModelSpec } from '../families/configs.ts';
 import { UserError } from '../contract/errors.ts';
+import { faultOf } from '../contract/fault.ts';
 import type { Masks } from '../models/model.ts';
 
 const count = z.int().min(1);
@@ -53,10 +54,10 @@ export async function readCaseFile(folder: string): Promise<Case> {
   } catch (error) {
     throw new UserError('data', `${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  const parsed = caseFile.safeParse(raw);
+  const parsed = caseFile.safeParse(raw, { reportInput: true });
   if (!parsed.success) {
-    const { path: key, message } = parsed.error.issues[0]!;
-    throw new UserError('data', `${path}: ${key.join('.')}: ${message}`, { key: key.join('.') });
+    const key = parsed.error.issues[0]!.path.join('.');
+    throw new UserError('data', `${path}: ${faultOf(parsed.error)}`, { key });
   }
   const { workers, held_blocks, held_neurons } = parsed.data;
   if (held_blocks.length !== workers || held_neurons.length !== workers)

@@ -3,6 +3,7 @@
 import { isAbsolute } from 'node:path';
 import { parse } from 'yaml';
 import { UserError } from '../contract/errors.ts';
+import { faultOf } from '../contract/fault.ts';
 import { readSmallText } from '../data/files.ts';
 import { unitsFile } from '../contract/plan.ts';
 import type { ExplicitPlan } from '../masks/explicit.ts';
@@ -13,11 +14,10 @@ const key = 'subnetworks.plan';
 export async function readPlanFile(file: string | undefined): Promise<ExplicitPlan | undefined> {
   if (file === undefined) return undefined;
   if (!isAbsolute(file)) throw new UserError('configuration', `${key} must be an absolute path, got ${file}`, { key });
-  const parsed = unitsFile.safeParse(parseText(file, await readText(file)));
+  const parsed = unitsFile.safeParse(parseText(file, await readText(file)), { reportInput: true });
   if (parsed.success) return { file, units: parsed.data.units };
-  const { path, message } = parsed.error.issues[0]!;
-  const where = path.length > 0 ? path.join('.') : 'the file';
-  throw new UserError('configuration', `the plan ${file} cannot be used: ${where}: ${message}`, { key });
+  const sentence = `the plan ${file} cannot be used: ${faultOf(parsed.error, 'the file')}`;
+  throw new UserError('configuration', sentence, { key });
 }
 
 async function readText(file: string): Promise<string> {

@@ -18,6 +18,7 @@ import {
   type GradientRecord,
   type RunSummary,
 } from '../contract/run.ts';
+import { faultOf } from '../contract/fault.ts';
 import { isMissing, isTemporaryName, makeFolder, readError, replaceFile, storageError } from '../data/files.ts';
 import { isRunHeld } from './hold.ts';
 import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
@@ -228,11 +229,10 @@ export class RunFolder {
   }
 
   private async readStored(): Promise<RunSummary> {
-    const parsed = storedState.safeParse(await this.parseFile('state.json', 'JSON', parseJson));
+    const parsed = storedState.safeParse(await this.parseFile('state.json', 'JSON', parseJson), { reportInput: true });
     if (parsed.success && parsed.data.summary.id === this.id) return parsed.data.summary;
     if (parsed.success) throw this.damaged(`state.json: summary.id: must be ${this.id}`);
-    const { path, message } = parsed.error.issues[0]!;
-    throw this.damaged(`state.json: ${path.join('.') || 'content'}: ${message}`);
+    throw this.damaged(`state.json: ${faultOf(parsed.error)}`);
   }
 
   private async parseFile(name: string, format: string, parseText: (text: string) => unknown): Promise<unknown> {

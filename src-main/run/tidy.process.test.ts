@@ -96,7 +96,7 @@ it('a damaged run is told of and can be deleted, and a folder that is no run is 
   const problems = {
     bare: told('bare', ' cannot be read (ENOENT)'),
     cut: told('cut', ' is not JSON'),
-    odd: told('odd', ': summary: Invalid input: expected object, received undefined'),
+    odd: told('odd', ': summary is missing'),
   };
   const listed = async () => (await snapshot({}, call)).damagedRuns;
   expect(await listed()).toEqual(Object.entries(problems).map(([id, problem]) => ({ id, problem })));
