@@ -131,6 +131,54 @@ fn labels_of_samples_are_found_by_name_or_asked_of() {
 }
 
 #[test]
+fn names_beside_shards_name_the_classes() {
+    let from = |first: usize| move |i: usize| vec![("cls", text(i % 2 + first))];
+    for (first, name, content, expected) in [
+        (0, "_classes.json", "[\"cat\", \"dog\"]", "cat 6+3, dog 6+3"),
+        (0, "_classes.json", "{\"cat\": 0, \"dog\": 1}", "cat 6+3, dog 6+3"),
+        (0, "classes.json", "{\"1\": \"dog\", \"0\": \"cat\"}", "cat 6+3, dog 6+3"),
+        (1, "classnames.txt", "cat\ndog\n", "cat 6+3, dog 6+3"),
+        (1, "classnames.txt", "background\ncat\ndog\n", "cat 6+3, dog 6+3"),
+    ] {
+        let (train, val) = (tar(&samples(0..12, &from(first))), tar(&samples(12..18, &from(first))));
+        let folder = shards(&[("train-0.tar", train), ("val-0.tar", val), (name, text(content))]);
+        assert_eq!(read(folder.path()), expected, "{name} {content}");
+    }
+    let folder = shards(&[
+        ("train-0.tar", tar(&samples(0..12, &from(0)))),
+        ("val-0.tar", tar(&samples(12..18, &from(0)))),
+        ("classes.txt", text("one")),
+    ]);
+    assert_eq!(read(folder.path()), "0 6+3, 1 6+3");
+    assert!(said(folder.path()).contains(&"unfit-names"));
+}
+
+#[test]
+fn a_tar_of_class_folders_with_text_beside_images_is_none_of_samples() {
+    let of =
+        |i: usize| [(format!("{}/{i}.png", ["cat", "dog"][i % 2]), png(i as u8)), (format!("{}/{i}.txt", ["cat", "dog"][i % 2]), text(i))];
+    let folder = shards(&[("data2.tar", tar(&(0..20).flat_map(of).collect::<Vec<_>>()))]);
+    assert_eq!(read(folder.path()), "cat 9+1, dog 9+1");
+}
+
+#[test]
+fn an_index_above_those_of_each_split_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shards = Vec::new();
+    for split in ["train", "val"] {
+        let from = fixtures().join("shards/mds-pil").join(split);
+        for name in ["index.json", "shard.00000.mds"] {
+            write(folder.path(), &format!("{split}/{name}"), std::fs::read(from.join(name)).unwrap());
+        }
+        let mut index: serde_json::Value = serde_json::from_slice(&std::fs::read(from.join("index.json")).unwrap()).unwrap();
+        index["shards"][0]["raw_data"]["basename"] = format!("{split}/shard.00000.mds").into();
+        shards.push(index["shards"][0].clone());
+    }
+    write(folder.path(), "index.json", serde_json::json!({"shards": shards, "version": 2}).to_string());
+    assert_eq!(read(folder.path()), "ant 4+2, bee 4+2, cat 4+2");
+}
+
+#[test]
 fn captions_are_no_classes() {
     let captions = |i: usize| vec![("txt", text(format!("a photo of number {i}"))), ("json", text(format!("{{\"url\": \"u{i}\"}}")))];
     let folder = shards(&[("00000.tar", tar(&samples(0..30, &captions))), ("00001.tar", tar(&samples(30..60, &captions)))]);

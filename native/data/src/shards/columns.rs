@@ -152,7 +152,8 @@ impl Columns {
 
     /// `jpg`, `png` and their like are one column, in which each sample has one.
     fn image_columns(&self, image: &str) -> Vec<u16> {
-        let is_it = |name: &&String| name.as_str() == image || (is_plain(image) && is_plain(name) && !self.plain_is_ambiguous());
+        let is_one = is_plain(image) && !self.plain_is_ambiguous();
+        let is_it = |name: &&String| name.as_str() == image || (is_one && is_plain(name));
         (0..self.images.len()).filter(|&at| is_it(&&self.images[at])).map(|at| at as u16).collect()
     }
 
@@ -175,12 +176,14 @@ impl Columns {
         let label = self.choose_label(tree, writer, options)?;
         let mut problems = Vec::new();
         let (mut class_names, labels) = self.classes(tree, &label, names, &mut problems)?;
-        if let (Some((file, names)), true) = (names, class_names.iter().enumerate().all(|(at, name)| *name == at.to_string())) {
-            if names.len() >= class_names.len() {
-                class_names.clone_from(names);
-            } else {
-                let sentence = format!("{file} names {} classes, but the labels run to {}", names.len(), class_names.len() - 1);
-                problems.push(Problem::warning("unfit-names", sentence).at(Place::file(file.clone())));
+        if let Some((file, names)) = names {
+            match named(&class_names, names) {
+                Some(named) => class_names = named,
+                None if class_names.iter().all(|name| name.parse::<u64>().is_ok()) => {
+                    let sentence = format!("{file} has {} names, which do not fit the labels", names.len());
+                    problems.push(Problem::warning("unfit-names", sentence).at(Place::file(file.clone())));
+                }
+                None => {}
             }
         }
         let without_image = with_image.iter().filter(|with| !**with).count();
@@ -381,6 +384,18 @@ impl Columns {
             problems.push(others.into_iter().take(6).fold(note, offer_label));
         }
     }
+}
+
+/// Names for classes that are numbers, from 0 or else from 1.
+fn named(numbers: &[String], names: &[String]) -> Option<Vec<String>> {
+    let numbers: Vec<usize> = numbers.iter().map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let of = |first: usize| numbers.iter().map(|number| names.get(number.checked_sub(first)?).cloned()).collect::<Option<Vec<String>>>();
+    of(0).map(|found| (found, 0)).or_else(|| (numbers.len() == names.len()).then(|| of(1)).flatten().map(|found| (found, 1))).map(
+        |(found, first)| {
+            let rest = if first == 0 && numbers.iter().copied().eq(0..numbers.len()) { &names[numbers.len()..] } else { &[] };
+            found.into_iter().chain(rest.iter().cloned()).collect()
+        },
+    )
 }
 
 fn offer_label(problem: Problem, name: &String) -> Problem {

@@ -117,6 +117,10 @@ pub fn find(tree: &Tree, indexes: &[usize]) -> Result<std::result::Result<Found,
             let Some(entry) = shard.names.iter().find_map(at) else {
                 return Ok(Err(format!("tells of {}, which is missing", shard.names.join(" or "))));
             };
+            // An index of all splits lies above those of each.
+            if columns.shards.iter().any(|known| known.entry == entry) {
+                continue;
+            }
             if !shard.streaming {
                 writer = "litdata chunks";
             }

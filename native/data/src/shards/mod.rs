@@ -46,7 +46,7 @@ pub enum Shard {
 
 /// What a tar is that is read as a file, by its first members; `numbered`: it is called like one of many.
 pub fn of_tar(file: &SharedFile, name: &str, numbered: bool) -> Option<Shard> {
-    let is_called = numbered || name.rsplit('/').next().unwrap_or_default().contains(|c: char| c.is_ascii_digit());
+    let is_called = numbered || is_called(name.rsplit('/').next().unwrap_or_default());
     let found = match archive::kind_of(file) {
         Kind::Tar => looks(file.clone(), is_called, numbered),
         Kind::CompressedTar(packing) => {
@@ -63,6 +63,14 @@ pub fn of_tar(file: &SharedFile, name: &str, numbered: bool) -> Option<Shard> {
         Looks::Bare => Some(Shard::BareTar),
         Looks::Else => None,
     }
+}
+
+/// `train-000000.tar`, `00012.tar`, `shard_3.tar`; not `data2.tar`.
+fn is_called(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    let rest = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = stem.len() - rest.len();
+    digits >= 4 || (digits > 0 && !rest.ends_with(char::is_alphanumeric))
 }
 
 /// Which tars of a folder are numbered one after the other from 0 or 1, two at least; names such as n01440764 are classes.

@@ -80,6 +80,9 @@ impl Tree {
 
     /// Archives among the entries from `first` on become folders too, where no images lie beside them.
     fn add_inner(&mut self, first: usize) -> Result<()> {
+        if !self.entries[first..].iter().any(|entry| archive::looks_like_archive(&entry.name)) {
+            return Ok(());
+        }
         let is_image = |entry: &Entry| crate::sniff::is_image_extension(&entry.extension());
         let beside = self.entries[first..].iter().any(is_image);
         for entry in self.entries.split_off(first) {
