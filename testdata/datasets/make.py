@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -144,8 +145,8 @@ def hub():
     for name, classes in (("fine", CLASSES), ("coarse", ["insect", "pet"])):
         for split, samples in (("train", TRAIN), ("test", TEST)):
             (configs / name).mkdir(parents=True, exist_ok=True)
-            labels = [i % 3 if name == "fine" else i % 3 // 2 for i in samples]
-            part = Dataset.from_dict({"image": [{"bytes": png(i), "path": None} for i in samples], "label": labels}, features=Features({"image": ImageFeature(), "label": ClassLabel(names=classes)}))
+            kinds = [i % 3 if name == "fine" else i % 3 // 2 for i in samples]
+            part = Dataset.from_dict({"image": [{"bytes": png(i), "path": None} for i in samples], "label": kinds}, features=Features({"image": ImageFeature(), "label": ClassLabel(names=classes)}))
             part.to_parquet(configs / name / f"{split}-00000-of-00001.parquet")
     data = DatasetCardData(license="mit")
     files = lambda name: [{"split": split, "path": f"{name}/{split}-*"} for split in ("train", "test")]
@@ -155,12 +156,23 @@ def hub():
     source = {split: str(configs / "fine" / f"{split}-00000-of-00001.parquet") for split in ("train", "test")}
     cached = load_dataset("parquet", data_files=source, cache_dir=str(folder / "cache"))
     cached["train"].filter(lambda row: row["label"] == 0)
+    # Its name depends on the time.
+    next((folder / "cache" / "parquet").iterdir()).rename(folder / "cache" / "parquet" / "default-0")
     for lock in folder.rglob("*.lock"):
         lock.unlink()
     # Arrow's file format, as pyarrow and Feather write it.
     table = pa.table({"image": pa.array([png(i) for i in TRAIN], pa.large_binary()), "split": ["train"] * 9 + ["test"] * 3, "label": pa.array([CLASSES[i % 3] for i in TRAIN], pa.large_string())})
     with pa.OSFile(str(folder / "file.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
         writer.write_table(table, max_chunksize=5)
+    # Views, as Polars writes them; long names lie in buffers of their own.
+    names = ["ant", "bee", "a cat of more than twelve letters"]
+    table = pa.table({"note": pa.array(["a note of more than twelve letters"] * 12, pa.string_view()), "image": pa.array([png(i) for i in TRAIN], pa.binary_view()), "label": pa.array([names[i % 3] for i in TRAIN], pa.string_view())})
+    with pa.OSFile(str(folder / "views.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=7)
+    feather.write_feather(pa.table({"image": [png(i) for i in TRAIN], "label": list(labels(TRAIN))}), folder / "compressed.arrow", compression="lz4")
+    table = pa.table({"image": [png(i) for i in TRAIN], "label": pa.array([CLASSES[i % 3] for i in TRAIN]).dictionary_encode()})
+    with pa.OSFile(str(folder / "dictionary.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
 
 
 def documents():

@@ -31,6 +31,8 @@ enum Kind {
     Float {
         bytes: usize,
     },
+    /// Bytes or text in views: short ones within, others by buffer and place.
+    View,
     /// Bytes or text, with offsets of 32 or 64 bits.
     Bytes {
         wide: bool,
@@ -164,7 +166,7 @@ fn int_of(field: &Field<'_>) -> Option<(usize, bool)> {
 
 fn kind_of(field: &Field<'_>) -> Kind {
     if field.dictionary().is_some() {
-        return Kind::Other("numbers of a dictionary");
+        return Kind::Other("values of a dictionary");
     }
     let child = || field.children().filter(|children| children.len() == 1).map(|children| children.get(0));
     let list = |wide: bool, fixed: Option<usize>| match child().filter(|child| child.dictionary().is_none()).and_then(|c| int_of(&c)) {
@@ -192,7 +194,7 @@ fn kind_of(field: &Field<'_>) -> Kind {
             size.map_or(Kind::Other("lists"), |size| list(false, Some(size)))
         }
         Type::ListView | Type::LargeListView | Type::Map => Kind::Other("lists"),
-        Type::Utf8View | Type::BinaryView => Kind::Other("views of bytes"),
+        Type::Utf8View | Type::BinaryView => Kind::View,
         Type::Date | Type::Time | Type::Timestamp | Type::Duration | Type::Interval => Kind::Other("times"),
         _ => Kind::Other("another type"),
     }
@@ -273,7 +275,7 @@ impl ArrowFile {
     }
 
     pub fn byte_columns(&self) -> Vec<String> {
-        self.leaves.iter().filter(|leaf| matches!(leaf.kind, Kind::Bytes { .. })).map(|leaf| leaf.name.clone()).collect()
+        self.leaves.iter().filter(|leaf| matches!(leaf.kind, Kind::Bytes { .. } | Kind::View)).map(|leaf| leaf.name.clone()).collect()
     }
 
     pub fn lists(&self) -> Vec<String> {
@@ -297,7 +299,11 @@ impl ArrowFile {
     /// Hands over the values of a column of bytes or text, from a row on.
     pub fn bytes(&self, column: &str, from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
         let leaf = self.leaf(column)?;
-        let Kind::Bytes { wide, .. } = leaf.kind else { return Err(self.wrong_type(column, "bytes or text")) };
+        let wide = match leaf.kind {
+            Kind::Bytes { wide, .. } => wide,
+            Kind::View => return self.views(leaf, from, hand),
+            _ => return Err(self.wrong_type(column, "bytes or text")),
+        };
         let mut before = 0;
         for batch in &self.batches {
             let skipped = from.saturating_sub(before).min(batch.rows);
@@ -324,6 +330,42 @@ impl ArrowFile {
                     hand(validity[row].then(|| Bytes::Owned(value.to_vec())))?;
                 }
                 row = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// As `bytes`, of a column of views: 16 bytes each, with the length, then the value or its beginning, buffer and place.
+    fn views(&self, leaf: &Leaf, from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
+        let mut before = 0;
+        for batch in &self.batches {
+            let skipped = from.saturating_sub(before).min(batch.rows);
+            before += batch.rows;
+            if skipped == batch.rows {
+                continue;
+            }
+            let buffers = self.buffers(batch)?;
+            let validity = self.validity(batch, &buffers, leaf)?;
+            let views = self.values(&buffers, leaf, 1, batch.rows as u64 * 16)?;
+            let count = buffers.views.get(leaf.views).copied().unwrap_or(0);
+            for (view, valid) in views.chunks_exact(16).zip(validity).skip(skipped) {
+                let word = |at: usize| integer(&view[at..at + 4], false) as u64;
+                let length = word(0);
+                let value = match valid {
+                    false => None,
+                    true if length <= 12 => Some(view[4..4 + length as usize].to_vec()),
+                    true => {
+                        let (start, size) = match word(8) {
+                            buffer if buffer < count => self.place(&buffers, leaf, 2 + buffer as usize)?,
+                            _ => return Err(self.damaged("has values in buffers that it does not have")),
+                        };
+                        if word(12) + length > size {
+                            return Err(self.damaged("has values that lie behind their batch"));
+                        }
+                        Some(self.part(start + word(12), length).map_err(|why| self.damaged(&why))?)
+                    }
+                };
+                hand(value.map(Bytes::Owned))?;
             }
         }
         Ok(())
@@ -363,7 +405,7 @@ impl ArrowFile {
                 }
                 Ok(Labels::Booleans(all))
             }
-            Kind::Bytes { .. } => {
+            Kind::Bytes { .. } | Kind::View => {
                 let mut texts = Vec::with_capacity(self.rows);
                 self.bytes(column, 0, &mut |value| {
                     texts.push(value.map_or(String::new(), |value| String::from_utf8_lossy(value.data()).into_owned()));
@@ -373,7 +415,7 @@ impl ArrowFile {
             }
             Kind::Ints { .. } => Err(self.wrong_type(column, "numbers or text")),
             Kind::Other(found) => {
-                let sentence = format!("{} has a column {column} of {found}, which are not read", self.file);
+                let sentence = format!("{} has a column {column} of {found}, which are not read; save it as text or numbers", self.file);
                 Err(Problem::error("bad-type", sentence).at(Place::file(self.file.clone())).into())
             }
         }

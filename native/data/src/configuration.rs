@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::card::{self, Configuration};
-use crate::columnar::is_columnar;
+use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Problem, Result};
 use crate::features::LARGEST_NOTE;
+use crate::image_columns::is_like_label;
 use crate::image_parquet::split_of;
-use crate::images::named_split;
+use crate::images::{Named, named_split};
 use crate::options::Options;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
@@ -22,7 +23,10 @@ const UNNAMED: What = What::Other("a file that the README.md does not name");
 const UNKNOWN_TO_STATE: What = What::Other("an Arrow file that state.json does not name");
 const RESULT: What = What::Other("a result of map or filter in the cache of datasets");
 const OUTSIDE: What = What::Other("a file outside the folder that was chosen");
+const OTHER_SPLIT: What = What::Other("a file of a split that is neither for training nor for validation");
 
+/// Folders whose columns are compared.
+const COMPARED: usize = 50;
 /// Shards of one file that are looked for.
 const MOST_SHARDS: u64 = 1 << 20;
 
@@ -38,7 +42,9 @@ pub fn settle(tree: &mut Tree, what: &mut [What], options: &Options) -> Result<(
         if *what == What::Arrow && is_result(entry) {
             *what = RESULT;
         }
-        if is_columnar(what) && options.folder.as_ref().is_some_and(|folder| !lies_in(entry, folder)) {
+        let is_chosen = options.folder.as_ref().is_none_or(|folder| lies_in(entry, folder));
+        let is_kept = options.leave_out.as_ref().is_none_or(|folder| !lies_in(entry, folder));
+        if is_columnar(what) && !(is_chosen && is_kept) {
             *what = OUTSIDE;
         }
     }
@@ -47,6 +53,7 @@ pub fn settle(tree: &mut Tree, what: &mut [What], options: &Options) -> Result<(
     if !told && !what.contains(&What::Image) {
         by_folder(tree, what, options)?;
     }
+    other_splits(tree, what);
     missing_shards(tree, what);
     Ok(())
 }
@@ -192,28 +199,98 @@ fn configuration_folder(entry: &Entry) -> String {
 /// Folders that hold the same split are configurations; one is asked for.
 fn by_folder(tree: &Tree, what: &[What], options: &Options) -> Result<()> {
     // A chosen folder may be of all.
-    if options.folder.is_some() {
+    if options.folder.is_some() || options.leave_out.is_some() {
         return Ok(());
     }
     let files: Vec<&Entry> = (0..what.len()).filter(|at| is_columnar(&what[*at])).map(|at| &tree.entries[at]).collect();
-    let mut folders: BTreeMap<String, BTreeSet<Option<crate::images::Named>>> = BTreeMap::new();
+    let mut folders: BTreeMap<String, BTreeSet<Option<Named>>> = BTreeMap::new();
+    let mut firsts: BTreeMap<String, &Entry> = BTreeMap::new();
     for entry in files {
-        folders.entry(configuration_folder(entry)).or_default().insert(split_of(entry));
+        let folder = configuration_folder(entry);
+        firsts.entry(folder.clone()).or_insert(entry);
+        folders.entry(folder).or_default().insert(split_of(entry));
     }
     let mut seen = BTreeSet::new();
     let repeats = folders.values().flatten().any(|split| !seen.insert(*split));
     if folders.len() < 2 || !repeats {
         return Ok(());
     }
+    let together = Options { folder: Some(".".into()), ..Options::default() };
+    let keys: BTreeSet<&str> =
+        folders.keys().filter_map(|folder| Some(folder.rsplit('/').find_map(|part| part.split_once('='))?.0)).collect();
+    if let (Some(key), 1, true) = (keys.first(), keys.len(), folders.keys().all(|folder| folder.contains('='))) {
+        let sentence = format!(
+            "the folders are the parts of one table by its column {key}, which their names alone tell and which is not read; \
+             write the table without such parts to use the column"
+        );
+        let problem = Problem::error("partitions", sentence).counted(folders.len() as u64);
+        let problem =
+            if is_like_label(key) { problem } else { problem.with("choose", format!("Take all together, without {key}"), together) };
+        return Err(problem.into());
+    }
     let sentence =
         format!("{} folders hold files of the same splits, as configurations of one dataset do; which of them counts?", folders.len());
     let problem = Problem::error("which-configuration", sentence).counted(folders.len() as u64);
-    let offer = |problem: Problem, folder: &String| {
-        problem.with("choose", format!("Take {folder}"), Options { folder: Some(folder.clone()), ..Options::default() })
+    let named: Vec<&String> = folders.keys().filter(|folder| !folder.is_empty() && holds_all(tree, what, folder)).collect();
+    let offer = |problem: Problem, folder: &&String| {
+        problem.with("choose", format!("Take {folder}"), Options { folder: Some((*folder).clone()), ..Options::default() })
     };
-    let named = folders.keys().filter(|folder| !folder.is_empty() && holds_all(tree, what, folder));
-    let problem = named.take(12).fold(problem, offer);
-    Err(problem.with("choose", "Take all together", Options { folder: Some(".".into()), ..Options::default() }).into())
+    let mut problem = named.iter().take(12).fold(problem, offer);
+    if let ([other], true) = (&named[..], folders.contains_key("")) {
+        let without = Options { leave_out: Some((*other).clone()), ..Options::default() };
+        problem = problem.with("choose", format!("Take the others, without {other}"), without);
+    }
+    let columns = |entry: &Entry| -> Result<(Vec<String>, Vec<String>, Option<String>)> {
+        let file = Columnar::open(tree, entry)?;
+        let notes =
+            file.notes().and_then(|notes| serde_json::from_str::<Value>(notes).ok()?.pointer("/info/features").map(Value::to_string));
+        Ok((file.names(), file.lists(), notes))
+    };
+    let mut of_first = firsts.values().take(COMPARED).map(|entry| columns(entry).ok());
+    let first = of_first.next().flatten();
+    let alike = first.is_some() && of_first.all(|other| other == first);
+    Err(if alike { problem.with("choose", "Take all together", together) } else { problem }.into())
+}
+
+/// Files of a split whose name speaks of no split, beside others that are for training, and splits of several names.
+fn other_splits(tree: &mut Tree, what: &mut [What]) {
+    let named: Vec<(usize, Option<Named>)> =
+        (0..what.len()).filter(|at| is_columnar(&what[*at])).map(|at| (at, split_of(&tree.entries[at]))).collect();
+    if !named.iter().any(|(_, split)| *split == Some(Named::Train)) {
+        return;
+    }
+    let unused: Vec<usize> = named.iter().filter(|(_, split)| split.is_none()).map(|(at, _)| *at).collect();
+    if let Some(first) = unused.first() {
+        let name = split_name(&tree.entries[*first]);
+        let sentence = format!(
+            "{} files are of the split {name:?}, which is neither for training nor for validation, and are left out; name it train-{name} to train on it",
+            unused.len()
+        );
+        let problem = Problem::warning("unused-split", sentence).counted(unused.len() as u64);
+        let problem = unused.iter().take(20).fold(problem, |problem, at| problem.at(tree.place(&tree.entries[*at])));
+        tree.problems.push(problem);
+    }
+    for split in [Named::Train, Named::Validation] {
+        let of_split = named.iter().filter(|(_, named)| *named == Some(split));
+        let told = of_split.filter_map(|(at, _)| told_split(&tree.entries[*at])).collect::<BTreeSet<_>>();
+        if told.len() > 1 {
+            let role = if split == Named::Train { "training" } else { "validation" };
+            let sentence = format!("the {role} split is made of {}", told.into_iter().collect::<Vec<_>>().join(" and "));
+            tree.problems.push(Problem::note("several-splits", sentence));
+        }
+    }
+    unused.into_iter().for_each(|at| what[at] = OTHER_SPLIT);
+}
+
+/// The name of the split that another file or the name of a shard tells.
+fn told_split(entry: &Entry) -> Option<String> {
+    let prefix = shard(entry.file_name()).map(|(prefix, ..)| prefix.to_owned()).filter(|prefix| named_split(prefix).is_some());
+    entry.split.clone().or(prefix)
+}
+
+fn split_name(entry: &Entry) -> String {
+    let prefix = shard(entry.file_name()).map(|(prefix, ..)| prefix.to_owned());
+    entry.split.clone().or(prefix).unwrap_or_else(|| entry.stem().to_owned())
 }
 
 /// All files of the configuration lie below its folder.

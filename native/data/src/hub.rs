@@ -53,7 +53,7 @@ pub fn parts(folder: &Path, prefix: &str, chosen: Option<&str>) -> Result<Parts>
         return Ok(Parts { is_repository: true, only: None });
     }
     if real.file_name().is_some_and(|name| name == "snapshots") && real.parent().is_some_and(is_repository) {
-        let revisions = folders(folder);
+        let revisions = folders(folder, "");
         let main = real.parent().and_then(|repository| fs::read_to_string(repository.join("refs/main")).ok());
         let main = main.map(|revision| revision.trim().to_owned()).filter(|main| revisions.contains(main));
         let only = if revisions.len() == 1 { revisions.first() } else { None };
@@ -68,7 +68,7 @@ pub fn parts(folder: &Path, prefix: &str, chosen: Option<&str>) -> Result<Parts>
     if !prefix.is_empty() {
         return Ok(Parts::default());
     }
-    let datasets: BTreeSet<String> = folders(folder).into_iter().filter(|name| name.starts_with("datasets--")).collect();
+    let datasets: BTreeSet<String> = folders(folder, "datasets--");
     let datasets: BTreeSet<String> = datasets.into_iter().filter(|name| is_repository(&folder.join(name))).collect();
     match (datasets.iter().find(is_chosen), datasets.len()) {
         (_, 0) => Ok(Parts::default()),
@@ -78,9 +78,15 @@ pub fn parts(folder: &Path, prefix: &str, chosen: Option<&str>) -> Result<Parts>
     }
 }
 
-fn folders(folder: &Path) -> BTreeSet<String> {
-    let items = fs::read_dir(folder).into_iter().flatten().flatten().filter(|item| item.path().is_dir());
-    items.filter_map(|item| item.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect()
+/// Folders in a folder whose names begin so.
+fn folders(folder: &Path, beginning: &str) -> BTreeSet<String> {
+    let fits = |item: &fs::DirEntry| {
+        let name = item.file_name();
+        let name = name.to_str().unwrap_or(".");
+        name.starts_with(beginning) && !name.starts_with('.') && item.path().is_dir()
+    };
+    let items = fs::read_dir(folder).into_iter().flatten().flatten().filter(fits);
+    items.filter_map(|item| item.file_name().into_string().ok()).collect()
 }
 
 fn which(names: &BTreeSet<String>, joined: &dyn Fn(&str) -> String, kind: &str, code: &'static str) -> Problem {

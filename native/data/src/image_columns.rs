@@ -204,7 +204,7 @@ pub fn choose_label(
     Err(without_labels(shown, file, &columns, images).into())
 }
 
-fn is_like_label(name: &str) -> bool {
+pub fn is_like_label(name: &str) -> bool {
     let lower = name.to_lowercase();
     lower.split(|c: char| !c.is_alphanumeric()).any(|word| LABEL_WORDS.contains(&word))
 }

@@ -9,7 +9,6 @@ use crate::account::Account;
 use crate::array_labels::{self, Labels};
 use crate::column_splits;
 use crate::columnar::{Columnar, is_columnar};
-use crate::configuration::shard;
 use crate::error::{Place, Problem, Result, refuse};
 use crate::features::Features;
 use crate::folder::Files;
@@ -19,7 +18,6 @@ use crate::options::Options;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
 
-const UNUSED_SPLIT: &str = "files of a split that is neither for training nor for validation";
 const UNLABELLED_SPLIT: &str = "files of a split without labels";
 
 struct Shards {
@@ -69,9 +67,8 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         return refuse("no-labels", sentence, Place::file(shown));
     }
     let mut account = Account::default();
-    let entries = with_splits(tree, entries, &mut account, &mut problems);
     let mut shards = Vec::new();
-    for (at, split) in entries {
+    for at in entries {
         let entry = &tree.entries[at];
         let file = Columnar::open(tree, entry)?;
         whole(tree, entry, &file, &mut problems);
@@ -80,7 +77,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             let (first, other) = (&shown, tree.display(entry));
             return refuse("differing-classes", format!("{other} names other classes than {first}; give one of them"), Place::file(other));
         }
-        shards.push(Shard { entry: at, rows: file.rows(), labels, split });
+        shards.push(Shard { entry: at, rows: file.rows(), labels, split: split_of(entry) });
     }
     leave_unlabelled(tree, &mut shards, &mut account, &mut problems);
     let mut named: Vec<Option<Named>> = shards.iter().flat_map(|shard| std::iter::repeat_n(shard.split, shard.rows)).collect();
@@ -182,29 +179,6 @@ fn with_content(
         Image::Encoded { bytes, .. } => set.content = Box::new(Shards { shards, column: bytes.clone(), beside: found, account }),
     }
     Ok(set)
-}
-
-/// The split of each file; one of a name that speaks of no split is left out beside others that do.
-fn with_splits(tree: &Tree, entries: Vec<usize>, account: &mut Account, problems: &mut Vec<Problem>) -> Vec<(usize, Option<Named>)> {
-    let named: Vec<(usize, Option<Named>)> = entries.into_iter().map(|at| (at, split_of(&tree.entries[at]))).collect();
-    let trains = named.iter().any(|(_, split)| *split == Some(Named::Train));
-    let (kept, unused): (Vec<_>, Vec<_>) = named.into_iter().partition(|(_, split)| split.is_some() || !trains);
-    if let Some((first, _)) = unused.first() {
-        unused.iter().for_each(|(at, _)| account.leave_out(tree, *at, UNUSED_SPLIT));
-        let name = split_name(&tree.entries[*first]);
-        let sentence = format!(
-            "{} files are of the split {name:?}, which is neither for training nor for validation, and are left out; name it train-{name} to train on it",
-            unused.len()
-        );
-        let problem = Problem::warning("unused-split", sentence).counted(unused.len() as u64);
-        problems.push(unused.iter().take(20).fold(problem, |problem, (at, _)| problem.at(tree.place(&tree.entries[*at]))));
-    }
-    kept
-}
-
-fn split_name(entry: &Entry) -> String {
-    let prefix = shard(entry.file_name()).map(|(prefix, ..)| prefix.to_owned());
-    entry.split.clone().or(prefix).unwrap_or_else(|| entry.stem().to_owned())
 }
 
 /// As other files tell, else by the file's name, or that of the nearest of its folders.

@@ -166,7 +166,12 @@ fn mutated_image_headers_are_read_or_refused() {
 #[test]
 fn mutated_streams_of_arrow_are_read_or_refused() {
     use sdp_data::arrow_file::ArrowFile;
-    let names = ["hub/disk/test/data-00000-of-00001.arrow", "hub/disk-tokens/validation/data-00000-of-00001.arrow", "hub/file.arrow"];
+    let names = [
+        "hub/disk/test/data-00000-of-00001.arrow",
+        "hub/disk-tokens/validation/data-00000-of-00001.arrow",
+        "hub/file.arrow",
+        "hub/views.arrow",
+    ];
     let seeds = names.map(|name| std::fs::read(fixtures().join(name)).unwrap());
     let read = through(&seeds, |bytes| {
         let Ok(file) = ArrowFile::open(Box::new(std::io::Cursor::new(bytes.to_vec())), "x".into()) else { return false };

@@ -232,9 +232,10 @@ fn configurations_are_asked_for_and_never_mixed() {
     let plain = copied("hub/configurations");
     std::fs::remove_file(plain.path().join("README.md")).unwrap();
     let asked = problem(plain.path(), "which-configuration");
-    assert_eq!(buttons(&asked), ["Take coarse", "Take fine", "Take all together"]);
+    assert_eq!(buttons(&asked), ["Take coarse", "Take fine"]);
     assert_eq!(agreed(plain.path(), &asked.remedies[1].options), "ant 4+2, bee 4+2, cat 4+2");
-    assert_eq!(agreed(plain.path(), &asked.remedies[2].options), "differing-classes");
+    let together = Options { folder: Some(".".into()), ..Options::default() };
+    assert_eq!(agreed(plain.path(), &together), "differing-classes");
     let wrong = Options { configuration: Some("other".into()), ..Options::default() };
     assert_eq!(agreed(&configurations, &wrong), "no-configuration");
 }
@@ -532,4 +533,55 @@ fn random_layouts_of_shards_equal_what_was_written() {
             assert_eq!(&agreed(folder.path(), &Options { skip: Some(true), ..remedy.options.clone() }), truth, "{case} {}", remedy.title);
         }
     }
+}
+
+#[test]
+fn folders_of_one_table_are_asked_for() {
+    let shard = |from| labelled(from..from + 6, |i| i64::from(i % 3));
+    let months = folder(&[("2023/train.parquet", shard(0)), ("2024/train.parquet", shard(6)), ("2024/test.parquet", shard(12))]);
+    let found = answers(months.path(), "which-configuration");
+    let of_2024 = "zebra 2+2, ant 2+2, bee 2+2";
+    assert_eq!(found[1..], [format!("Take 2024: {of_2024}"), "Take all together: zebra 4+2, ant 4+2, bee 4+2".into()]);
+    let beside = folder(&[("train.parquet", shard(0)), ("old/train.parquet", shard(6))]);
+    assert_eq!(answers(beside.path(), "which-configuration").len(), 3);
+    assert_eq!(buttons(&problem(beside.path(), "which-configuration"))[1], "Take the others, without old");
+    let parts = folder(&[("day=1/0.parquet", shard(0)), ("day=2/0.parquet", shard(6))]);
+    assert_eq!(answers(parts.path(), "partitions"), ["Take all together, without day: zebra 3+1, ant 3+1, bee 3+1"]);
+    let rows = |from: u8| parquet(&[("image", made::images(from..from + 6))], None);
+    let by_label = folder(&[("label=cat/0.parquet", rows(0)), ("label=dog/0.parquet", rows(6))]);
+    assert_eq!(buttons(&problem(by_label.path(), "partitions")), Vec::<&str>::new());
+}
+
+#[test]
+fn splits_of_several_names_are_said() {
+    let shard = |from| labelled(from..from + 6, |i| i64::from(i % 3));
+    let folder = folder(&[
+        ("data/train_sft-00000-of-00001.parquet", shard(0)),
+        ("data/train_gen-00000-of-00001.parquet", shard(6)),
+        ("data/test_sft-00000-of-00001.parquet", shard(12)),
+    ]);
+    assert_eq!(of(folder.path()), "zebra 4+2, ant 4+2, bee 4+2");
+    assert_eq!(problem(folder.path(), "several-splits").message, "the training split is made of train_gen and train_sft");
+}
+
+#[test]
+fn text_of_a_split_of_another_name_is_left_out() {
+    let rows = |name: &str| parquet(&[("text", texts((0..30).map(|i| format!("a document {i} of {name}"))))], None);
+    let files = ["train", "test", "unsupervised"].map(|name| (format!("plain_text/{name}-00000-of-00001.parquet"), rows(name)));
+    let folder = folder(&files.iter().map(|(name, file)| (name.as_str(), file.clone())).collect::<Vec<_>>());
+    let told = account(folder.path(), &Options::default());
+    assert!(told.contains(&"1 a file of a split that is neither for training nor for validation".to_owned()), "{told:?}");
+    let imported = try_import(&[folder.path().to_owned()], Options::default()).unwrap();
+    let bytes: String = imported.tokens("train").iter().filter_map(|token| char::from_u32(*token)).collect();
+    assert!(bytes.contains("document 7 of train") && !bytes.contains("unsupervised"));
+}
+
+#[test]
+fn views_are_read_and_other_encodings_of_arrow_refused_by_name() {
+    let fixture = |name: &str| fixtures().join("hub").join(name);
+    assert_eq!(of(&fixture("views.arrow")), "a cat of more than twelve letters 3+1, ant 3+1, bee 3+1");
+    let imported = common::import_fixture("hub/views.arrow", Options { validation: Some(0.3), ..Options::default() });
+    assert_eq!(imported.outcome.train + imported.outcome.test, 12);
+    assert!(refusal(&fixture("compressed.arrow"), Options::default()).message.contains("write it without compression"));
+    assert!(refusal(&fixture("dictionary.arrow"), Options::default()).message.contains("values of a dictionary"));
 }
