@@ -93,6 +93,17 @@ export const importOptions = z.strictObject({
   table: z.string().max(4096).optional().describe('Table of images and labels, where there are several'),
   imageColumn: z.string().max(1000).optional().describe('Column or array with images'),
   labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),
+  fold: z
+    .string()
+    .max(100)
+    .optional()
+    .describe(
+      'Value of a column of folds, or of splits that are numbers, that validates, or number of the division; none: a share of each class does',
+    ),
+  combineLabels: z
+    .boolean()
+    .optional()
+    .describe('Several labels of an image, or a text that looks like it, are one class of their own'),
   textColumn: z.string().max(1000).optional().describe('Column, field or array with text or tokens'),
   tokenizer: userPath(['bytes', 'bpe'])
     .optional()
