@@ -114,9 +114,15 @@ export const importOptions = z.strictObject({
   labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),
   fold: z
     .string()
-    .max(1000)
+    .max(100)
     .optional()
-    .describe('Value of the column of folds that validates, or none for a share of each class'),
+    .describe(
+      'Value of a column of folds, or of splits that are numbers, that validates, or number of the division; none: a share of each class does',
+    ),
+  combineLabels: z
+    .boolean()
+    .optional()
+    .describe('Several labels of an image, or a text that looks like it, are one class of their own'),
   textColumn: z.string().max(1000).optional().describe('Column, field or array with text or tokens'),
   extensions: z
     .string()

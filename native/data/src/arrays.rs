@@ -65,8 +65,19 @@ fn layout(header: &Header, options: &Options) -> Option<Layout> {
     }
 }
 
+/// How the values of a colour image that is a row follow one another.
+pub fn which_order(file: &str, values: usize, side: usize) -> Problem {
+    let sentence = format!(
+        "{file} has rows of {values} values, colour images of {side} x {side}; say whether a row is one plane per channel or one pixel after the other"
+    );
+    let order = |order| Options { order: Some(order), ..Options::default() };
+    let problem = Problem::error("which-order", sentence).at(Place::file(file));
+    let problem = problem.with("choose", "Plane after plane, as CIFAR has them", order(Order::Planes));
+    problem.with("choose", "Pixel after pixel", order(Order::Pixels))
+}
+
 /// Channels and side of a square image whose pixels are a row.
-fn row_of(pixels: usize) -> Option<(usize, usize)> {
+pub fn row_of(pixels: usize) -> Option<(usize, usize)> {
     let square = |channels: usize| {
         let side = (pixels / channels).isqrt();
         (side * side * channels == pixels).then_some((channels, side))
@@ -290,15 +301,7 @@ fn open_images(tree: &Tree, array: &Array, options: &Options) -> Result<Part> {
         return refused("empty-file", format!("{file} holds no images"));
     }
     if header.shape.len() == 2 && layout.shape[0] == 3 && options.order.is_none() {
-        let side = layout.shape[1];
-        let sentence = format!(
-            "{file} has rows of {} values, colour images of {side} x {side}; say whether a row is one plane per channel or one pixel after the other",
-            header.shape[1]
-        );
-        let order = |order| Options { order: Some(order), ..Options::default() };
-        let problem = Problem::error("which-order", sentence).at(Place::file(file));
-        let problem = problem.with("choose", "Plane after plane, as CIFAR has them", order(Order::Planes));
-        return Err(problem.with("choose", "Pixel after pixel", order(Order::Pixels)).into());
+        return Err(which_order(&file, header.shape[1], layout.shape[1]).into());
     }
     Ok(Part { entry: *at, labels: *at, header: (*header).clone(), layout, range: PixelRange::default(), bad: Vec::new() })
 }

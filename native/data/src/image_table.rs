@@ -1,94 +1,109 @@
-//! Tables (CSV or JSON lines) that name images and their labels; the images lie beside them or in the same archive.
+//! Files that tell the labels of images: tables (CSV, JSON lines, JSON), lists, and files that several of a dataset's tell together. Each kind
+//! is a module that makes rows of it: an image, its label, its split. The images lie beside them or in the same archive.
 //!
-//! Of several tables those named for a split count for it: `train.csv`, `val.csv`, `test.csv` with labels; a submission is none. A row means
-//! the file whose path ends as the row says, or whose whole path the row ends with: `old/0.png` is never `new/0.png`. A file name that
-//! several folders have is told apart by the row's split or label, or reported.
+//! Of several files those named for a split count for it: `train.csv`, `val.csv`, `test.csv` with labels; a submission is none.
 
-use std::collections::{BTreeSet, HashMap};
+mod columns;
+mod detection;
+mod document;
+mod index;
+mod known;
+mod lists;
+mod names;
+mod reading;
+mod several;
+pub mod splits;
 
-use unicode_normalization::UnicodeNormalization;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use self::index::Index;
+use self::reading::{Reading, Sample};
 use crate::account::Account;
-use crate::error::{Error, Place, Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::folder::Files;
-use crate::image_parquet::split_of;
-use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, named_split, numbered, splits_of};
+use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, numbered, splits_of};
 use crate::options::{Format, Options};
-use crate::sniff::{What, is_image_extension};
-use crate::table::{self, Shape};
+use crate::pixel_table;
+use crate::sniff::What;
 use crate::tree::{Entry, Tree};
 
-const IMAGE_COLUMNS: [&str; 15] = [
-    "image",
-    "image_path",
-    "file_name",
-    "filename",
-    "file",
-    "path",
-    "img",
-    "image_id",
-    "id",
-    "image_file",
-    "filepath",
-    "filepaths",
-    "name",
-    "image_name",
-    "id_code",
-];
-const LABEL_COLUMNS: [&str; 16] = [
-    "label",
-    "labels",
-    "class",
-    "class_name",
-    "category",
-    "target",
-    "y",
-    "label_name",
-    "species",
-    "classes",
-    "class_id",
-    "classid",
-    "category_name",
-    "breed",
-    "diagnosis",
-    "emotion",
-];
-const SPLIT_COLUMNS: [&str; 7] = ["split", "subset", "fold", "set", "data_set", "dataset", "partition"];
-/// Columns of text about an image, which is no label.
-const CAPTION_COLUMNS: [&str; 9] = ["caption", "captions", "text", "description", "prompt", "sentence", "title", "comment", "alt"];
+/// Files that are looked into; where there are more of a kind in a folder, they are notes about an image each.
+const MOST_FILES: usize = 100;
 
-/// Tables that are looked into; where there are more, they are notes about an image each.
-const MOST_TABLES: usize = 100;
-/// Rows by which columns are judged.
-const JUDGED: usize = 1000;
+/// What a row says of an image.
+struct Row {
+    image: Image,
+    label: Option<String>,
+    split: Told,
+    /// From 0.
+    number: usize,
+}
 
-struct Table {
+enum Image {
+    Named(String),
+    Missing,
+    /// A row with more fields than there are columns.
+    Ragged,
+}
+
+pub enum Told {
+    /// The file's name may tell it.
+    Unsaid,
+    Split(Option<Named>),
+    /// No split is called so.
+    Strange(String),
+}
+
+type Rows = dyn Fn(&Tree, &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
+
+/// A file that tells labels, whatever its form.
+struct LabelFile {
     entry: usize,
-    shape: Shape,
-    image: usize,
-    label: usize,
-    split: Option<usize>,
+    /// As the account calls it.
+    kind: &'static str,
+    /// Those of one group go together.
+    group: String,
+    columns: Vec<String>,
+    used: Vec<(String, &'static str)>,
+    /// What the labels come from, for messages.
+    label: String,
+    /// In their order, where the file tells it.
+    classes: Vec<String>,
+    /// The split that the file's name speaks of.
     named: Option<Named>,
+    /// Other files that tell part of it.
+    with: Vec<(usize, &'static str)>,
+    rows: Box<Rows>,
 }
 
-/// What a table is.
+/// What a file is.
 enum Role {
-    Labels(Table),
+    Labels(LabelFile),
     Other(&'static str),
-    /// It names images, but which column has their labels is not known.
-    Unlabelled(Shape),
+    /// It names images, but which column has their labels is not known; why, and the columns that may be it.
+    Unlabelled {
+        entry: usize,
+        why: String,
+        offered: Vec<String>,
+    },
 }
 
-/// Whether there is a table that names images and may have their labels. One that cannot be read counts where no folders tell of classes.
+/// Whether a file tells labels, or names images and may have their labels. One that cannot be read counts where no folders tell of classes.
 pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
-    let chosen = options.label_column.is_some() || options.image_column.is_some() || options.table.is_some();
     let index = Index::new(tree, what);
+    if index.images() == 0 && pixel_table::fits(tree, what) {
+        return true;
+    }
+    if matches!(known::birds(tree), Ok(Some(_))) {
+        return true;
+    }
+    let chosen = options.label_column.is_some() || options.image_column.is_some() || options.table.is_some();
     let could = |at: usize| match role(tree, what, at, &index, options) {
-        Ok(Role::Labels(_) | Role::Unlabelled(_)) => true,
-        Err(_) => chosen || !has_folders(tree, what),
+        Ok(Role::Labels(_) | Role::Unlabelled { .. }) => true,
+        Err(_) => what[at] != What::Text && (chosen || !has_folders(tree, what)),
         Ok(Role::Other(_)) => false,
     };
-    tables(what).any(could)
+    candidates(tree, what).into_iter().any(could) || detection::is_there(tree, what)
 }
 
 /// Images lie in several folders, which may be their classes.
@@ -97,13 +112,20 @@ fn has_folders(tree: &Tree, what: &[What]) -> bool {
     images.map(|(_, entry)| entry.folder()).collect::<BTreeSet<_>>().len() > 1
 }
 
-fn tables(what: &[What]) -> impl Iterator<Item = usize> {
-    let found: Vec<usize> = (0..what.len()).filter(|&at| matches!(what[at], What::Csv | What::JsonLines)).collect();
-    if found.len() > MOST_TABLES { Vec::new().into_iter() } else { found.into_iter() }
-}
-
-fn is_image_name(text: &str) -> bool {
-    text.rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()))
+/// Files that may tell labels.
+fn candidates(tree: &Tree, what: &[What]) -> Vec<usize> {
+    let is_json = |at: usize| what[at] == What::Json && tree.entries[at].extension() == "json";
+    let kinds: [&dyn Fn(usize) -> bool; 3] =
+        [&|at| what[at] == What::Csv, &|at| what[at] == What::JsonLines || is_json(at), &|at| what[at] == What::Text];
+    let mut found = Vec::new();
+    for is_kind in kinds {
+        let mut of_folder: HashMap<&str, Vec<usize>> = HashMap::new();
+        (0..what.len()).filter(|&at| is_kind(at)).for_each(|at| of_folder.entry(tree.entries[at].folder()).or_default().push(at));
+        let mut few: Vec<usize> = of_folder.into_values().filter(|files| files.len() <= MOST_FILES).flatten().collect();
+        few.sort_unstable();
+        found.extend(few.into_iter().take(10 * MOST_FILES));
+    }
+    found
 }
 
 fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {
@@ -114,377 +136,273 @@ fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options)
     if options.table.as_ref().is_some_and(|chosen| !is_named(entry, chosen)) {
         return Ok(Role::Other("tables that were not chosen"));
     }
-    let mut shape = table::shape(tree, entry, what[at] == What::JsonLines)?;
-    let mut rows = first_rows(tree, entry, &shape)?;
-    // A first line that names a file, as the rows do, is a row.
-    let names_file = |column: &usize| {
-        index.has(&shape.columns[*column]) && rows.iter().all(|row| row[*column].as_deref().is_some_and(|text| index.has(text)))
-    };
-    if shape.has_header && (0..shape.columns.len()).any(|column| names_file(&column)) {
-        shape = shape.without_header();
-        rows = first_rows(tree, entry, &shape)?;
+    if what[at] != What::Text {
+        return columns::role(tree, what, at, index, options);
     }
-    let Some(image) = image_column(&shape, &rows, index, options) else { return Ok(Role::Other("tables that name no images")) };
-    if rows.len() < 2 && what[at] == What::JsonLines {
-        return Ok(Role::Other("notes about an image"));
+    match lists::role(tree, at, index) {
+        // A table under the name of a text.
+        Ok(Role::Other("other text")) => match columns::role(tree, what, at, index, options) {
+            Ok(Role::Labels(file)) if file.columns.len() > 1 => Ok(Role::Labels(file)),
+            _ => Ok(Role::Other("other text")),
+        },
+        Err(Error::Data(_)) => Ok(Role::Other("other text")),
+        role => role,
     }
-    let says_split = |column: &usize| rows.iter().any(|row| row[*column].as_deref().is_some_and(|text| named_split(text).is_some()));
-    let all_say_split = |column: &usize| rows.iter().all(|row| row[*column].as_deref().is_some_and(|text| named_split(text).is_some()));
-    let split = match shape.has_header {
-        true => shape.choose(None, &SPLIT_COLUMNS).filter(says_split),
-        false => (0..shape.columns.len()).filter(|column| *column != image).find(all_say_split),
-    };
-    let of_name = shape.choose(options.label_column.as_ref(), &LABEL_COLUMNS).filter(|column| *column != image);
-    let only = (0..shape.columns.len()).filter(|column| *column != image && Some(*column) != split).collect::<Vec<_>>();
-    let label = match (of_name, &only[..]) {
-        (Some(label), _) => label,
-        (None, [only]) if options.label_column.is_none() && !is_caption(&shape.columns[*only], &rows, *only) => *only,
-        (None, []) => return Ok(Role::Other("tables without labels")),
-        (None, [only]) if options.label_column.is_none() && is_caption(&shape.columns[*only], &rows, *only) => {
-            return Ok(Role::Other("tables of captions"));
-        }
-        _ => return Ok(Role::Unlabelled(shape)),
-    };
-    if rows.iter().all(|row| row[label].is_none()) {
-        return Ok(Role::Other("tables without labels"));
-    }
-    Ok(Role::Labels(Table { entry: at, image, label, split, named: split_of(entry), shape }))
 }
 
-fn first_rows(tree: &Tree, entry: &Entry, shape: &Shape) -> Result<Vec<table::Row>> {
-    let mut rows = Vec::new();
-    let read = shape.rows(tree, entry, &mut |_, row| {
-        rows.push(row);
-        if rows.len() < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
-    });
-    crate::text::until_enough(read)?;
-    Ok(rows)
-}
-
-/// Whether a choice means this file: by its whole name or the end of it.
+/// Whether a choice means this file: by its whole name or its last part; a star stands for anything.
 fn is_named(entry: &Entry, chosen: &str) -> bool {
-    entry.name == chosen || entry.file_name() == chosen
-}
-
-/// Text about an image rather than the name of a class.
-fn is_caption(column: &str, rows: &[table::Row], at: usize) -> bool {
-    let words: usize = rows.iter().filter_map(|row| row[at].as_ref()).map(|text| text.split_whitespace().count()).sum();
-    CAPTION_COLUMNS.contains(&column.to_lowercase().as_str()) || words > 4 * rows.len().max(1)
-}
-
-/// The chosen column, or the one whose first values are mostly names of image files, or of files without their extension.
-fn image_column(shape: &Shape, rows: &[table::Row], index: &Index, options: &Options) -> Option<usize> {
-    if options.image_column.is_some() {
-        return shape.choose(options.image_column.as_ref(), &[]);
-    }
-    let most = |count: &dyn Fn(usize) -> usize| {
-        (0..shape.columns.len())
-            .max_by_key(|column| (count(*column), std::cmp::Reverse(*column)))
-            .filter(|column| 2 * count(*column) > rows.len())
+    let is = |name: &str| match chosen.split_once('*') {
+        Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
+        None => name == chosen,
     };
-    let values = |column: usize| rows.iter().filter_map(move |row| row[column].as_deref());
-    most(&|column| values(column).filter(|text| is_image_name(text)).count()).or_else(|| {
-        let there = |column: usize| values(column).filter(|text| index.has(text)).count();
-        match shape.has_header {
-            true => shape.choose(None, &IMAGE_COLUMNS).filter(|usual| 2 * there(*usual) > rows.len()),
-            false => most(&there),
-        }
-    })
+    is(&entry.name) || is(entry.file_name())
 }
 
 pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let index = Index::new(tree, what);
+    if index.images() == 0 && pixel_table::fits(tree, what) {
+        return pixel_table::open(tree, what, options);
+    }
     let mut account = Account::default();
-    let tables = choose(tree, what, &index, options, &mut account)?;
     let mut reading = Reading::default();
-    for table in &tables {
-        reading.read(tree, table, &index)?;
-        account.use_as(tree, table.entry, "tables of labels");
+    let files = choose(tree, what, &index, options, (&mut account, &mut reading.problems))?;
+    for file in &files {
+        reading.read(tree, file, &index)?;
+        account.use_as(tree, file.entry, file.kind);
+        file.with.iter().for_each(|(at, kind)| account.use_as(tree, *at, kind));
     }
-    let first = &tables[0];
-    account.columns(&first.shape.columns, &used_columns(first));
-    let columns = first.shape.columns.clone();
-    let Reading { samples, mut problems, .. } = reading.settled(tree, &tables)?;
-    let (mut entries, mut texts, mut named) = (Vec::new(), Vec::new(), Vec::new());
-    for Sample { entry, label, named: split, .. } in samples {
-        entries.push(entry);
-        texts.push(label);
-        named.push(split);
-    }
-    let used: std::collections::HashSet<usize> = entries.iter().copied().collect();
-    for at in (0..what.len()).filter(|at| what[*at] == What::Image && !used.contains(at)) {
+    let first = &files[0];
+    let used: Vec<(&str, &'static str)> = first.used.iter().map(|(name, used)| (name.as_str(), *used)).collect();
+    account.columns(&first.columns, &used);
+    let Reading { samples, mut problems } = reading.settled(tree, &files)?;
+    let Samples { entries, mut named, texts } = settle_labels(tree, samples, first, options, &mut account, &mut problems)?;
+    let (mut entries, mut texts) = (entries, texts);
+    add_training_folders(tree, what, &files, (&mut entries, &mut texts, &mut named))?;
+    let used: HashSet<usize> = entries.iter().copied().collect();
+    for at in (0..what.len()).filter(|at| matches!(what[*at], What::Image | What::OtherImage) && !used.contains(at)) {
         account.leave_out(tree, at, "images that no row names");
     }
-    let (class_names, labels) = classes_of(&texts);
-    check_classes(&class_names, texts.len(), &columns[first.label])?;
+    let (mut class_names, labels) = classes_of(&texts, &first.classes);
+    check_classes(&class_names, texts.len(), &first.label)?;
+    let labels_of: Vec<usize> = files.iter().map(|file| file.entry).collect();
+    if let Some(at) = names::rename(tree, what, &labels_of, &mut class_names, &mut problems)? {
+        account.use_as(tree, at, "names of classes");
+    }
     let splits = splits_of(&named, &mut problems);
+    let columns = first.columns.clone();
     let content: Box<dyn Content> = Box::new(Files { entries, account, levels: None });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
 }
 
-/// The tables that count: those named for a split, else the one there is, or several alike.
-fn choose(tree: &Tree, what: &[What], index: &Index, options: &Options, account: &mut Account) -> Result<Vec<Table>> {
+struct Samples {
+    entries: Vec<usize>,
+    named: Vec<Option<Named>>,
+    texts: Vec<Option<String>>,
+}
+
+/// Images with one label each; those with several are told and left out.
+fn settle_labels(
+    tree: &Tree,
+    samples: Vec<Sample>,
+    file: &LabelFile,
+    options: &Options,
+    account: &mut Account,
+    problems: &mut Vec<Problem>,
+) -> Result<Samples> {
+    let (mut places, mut all) = (Vec::new(), Vec::new());
+    for Sample { entry, label, named, row, file } in samples {
+        places.push((entry, named, file, row));
+        all.push(label);
+    }
+    let several::Labels { texts, several, problem } = several::settle(all, &file.label, &file.classes, options);
+    if let Some(problem) = problem {
+        let place = |&sample: &usize| crate::error::Place::row(tree.display(&tree.entries[places[sample].2]), places[sample].3);
+        let problem = several.iter().take(20).fold(problem, |problem, sample| problem.at(place(sample)));
+        if texts.iter().flatten().collect::<BTreeSet<_>>().len() < 2 {
+            return Err(problem.into());
+        }
+        // Of objects it is said already.
+        if file.kind != detection::KIND {
+            problems.push(problem);
+        }
+    }
+    let out: HashSet<usize> = several.into_iter().collect();
+    let mut kept = Samples { entries: Vec::new(), named: Vec::new(), texts: Vec::new() };
+    for (at, (text, (entry, named, ..))) in texts.into_iter().zip(places).enumerate() {
+        if out.contains(&at) {
+            account.leave_out(tree, entry, "images with several labels");
+            continue;
+        }
+        kept.entries.push(entry);
+        kept.named.push(named);
+        kept.texts.push(text);
+    }
+    Ok(kept)
+}
+
+type Parts<'a> = (&'a mut Vec<usize>, &'a mut Vec<Option<String>>, &'a mut Vec<Option<Named>>);
+
+/// Where files tell of evaluation only, training images are those in folders of the classes.
+fn add_training_folders(tree: &Tree, what: &[What], files: &[LabelFile], (entries, texts, named): Parts) -> Result<()> {
+    if !known::lacks_training(tree, files) || named.contains(&Some(Named::Train)) {
+        return Ok(());
+    }
+    let used: BTreeSet<usize> = entries.iter().copied().collect();
+    let found = {
+        let labels: BTreeSet<&str> = texts.iter().flatten().map(String::as_str).collect();
+        known::training_folders(tree, what, &used, &labels)?
+    };
+    for (entry, class) in found {
+        entries.push(entry);
+        texts.push(Some(class));
+        named.push(Some(Named::Train));
+    }
+    Ok(())
+}
+
+/// The files that count: those named for a split, else the one there is, or several alike.
+fn choose(
+    tree: &Tree,
+    what: &[What],
+    index: &Index,
+    options: &Options,
+    (account, problems): (&mut Account, &mut Vec<Problem>),
+) -> Result<Vec<LabelFile>> {
+    if options.table.is_none()
+        && let Some(file) = known::birds(tree)?
+    {
+        return Ok(vec![file]);
+    }
     let (mut found, mut unlabelled) = (Vec::new(), None);
-    for at in tables(what) {
+    for at in candidates(tree, what) {
         match role(tree, what, at, index, options)? {
-            Role::Labels(table) => found.push(table),
+            Role::Labels(file) => found.push(file),
+            // What is no table may be something else that is used.
+            Role::Other(_) if names::is_names(&tree.entries[at]) || what[at] == What::Text => {}
             Role::Other(why) => account.leave_out(tree, at, why),
-            Role::Unlabelled(shape) => {
+            Role::Unlabelled { entry, why, offered } => {
                 account.leave_out(tree, at, "tables without a column of labels that is known by its name");
-                unlabelled.get_or_insert((at, shape));
+                unlabelled.get_or_insert((entry, why, offered));
             }
         }
+    }
+    if found.is_empty()
+        && unlabelled.is_none()
+        && let Some(detection::Found { files, problem }) = detection::find(tree, what)?
+    {
+        problems.push(problem);
+        return Ok(files);
     }
     if found.is_empty() {
-        let Some((at, shape)) = unlabelled else {
-            return Err(
-                Problem::error("no-column", "there is no CSV or JSON-lines file with a column of image files and one of labels").into()
-            );
-        };
-        let remedy = |name: &str| Options { label_column: Some(name.to_owned()), ..Options::default() };
-        let refusal = table::no_column::<Vec<Table>>(tree, &tree.entries[at], "labels", &shape, remedy);
-        return match refusal {
-            Err(Error::Data(problem)) if has_folders(tree, what) => {
-                let folders = Options { format: Some(Format::ImageFolder), ..Options::default() };
-                Err(problem.with("choose", "Take the folders as the classes", folders).into())
-            }
-            other => other,
-        };
+        return Err(nothing_found(tree, what, unlabelled).into());
     }
-    if found.iter().any(|table| table.named == Some(Named::Train)) {
-        for table in found.extract_if(.., |table| table.named.is_none()) {
-            account.leave_out(tree, table.entry, "tables beside those named for a split");
+    for at in lists::settle(tree, &mut found, options)? {
+        account.leave_out(tree, at, "lists of other divisions, or that repeat others");
+    }
+    if found.iter().any(|file| file.named == Some(Named::Train)) {
+        for file in found.extract_if(.., |file| file.named.is_none()) {
+            account.leave_out(tree, file.entry, "tables beside those named for a split");
         }
     }
-    let alike = found.iter().all(|table| table.shape.columns == found[0].shape.columns);
-    let several = found.iter().filter(|table| table.named == found[0].named).count() > 1;
-    if several && !alike {
-        return Err(which_table(tree, &found, "there are several tables of images and labels; which of them counts?").into());
+    let several = found.iter().filter(|file| file.named == found[0].named).count() > 1;
+    if several && found.iter().any(|file| file.group != found[0].group) {
+        return one_group(tree, index, found, account);
     }
     Ok(found)
 }
 
-fn which_table(tree: &Tree, tables: &[Table], sentence: &str) -> Problem {
-    let offer = |problem: Problem, table: &Table| {
-        let name = &tree.entries[table.entry].name;
-        problem.with("choose", format!("Take {name}"), Options { table: Some(name.clone()), ..Options::default() })
+fn nothing_found(tree: &Tree, what: &[What], unlabelled: Option<(usize, String, Vec<String>)>) -> Problem {
+    let Some((entry, why, offered)) = unlabelled else {
+        return Problem::error("no-column", "there is no CSV, JSON or list with image files and their labels");
     };
-    let problem = Problem::error("which-table", sentence).counted(tables.len() as u64);
-    tables.iter().take(12).fold(problem, offer)
+    let problem = columns::ask_labels(tree, entry, &why, &offered);
+    if !has_folders(tree, what) {
+        return problem;
+    }
+    let folders = Options { format: Some(Format::ImageFolder), ..Options::default() };
+    problem.with("choose", "Take the folders as the classes", folders)
 }
 
-fn used_columns(table: &Table) -> Vec<(&str, &'static str)> {
-    let name = |column: usize| table.shape.columns[column].as_str();
-    let mut used = vec![(name(table.image), "images"), (name(table.label), "labels")];
-    used.extend(table.split.map(|split| (name(split), "splits")));
-    used
-}
+/// Label and split of images.
+type Said = HashMap<usize, (Option<String>, Option<Named>)>;
 
-struct Sample {
-    entry: usize,
-    label: Option<String>,
-    named: Option<Named>,
-    table: usize,
-    row: usize,
-}
-
-/// Rows of all tables, with those that cannot be used.
-#[derive(Default)]
-struct Reading {
-    samples: Vec<Sample>,
-    problems: Vec<Problem>,
-}
-
-impl Reading {
-    fn read(&mut self, tree: &mut Tree, table: &Table, index: &Index) -> Result<()> {
-        let file = tree.display(&tree.entries[table.entry]);
-        let (mut rows, mut nameless) = (Vec::new(), Vec::new());
-        table.shape.rows(tree, &tree.entries[table.entry], &mut |row, mut fields| {
-            let split = table.split.and_then(|column| fields[column].as_deref().and_then(named_split)).or(table.named);
-            let label = fields[table.label].take().map(|label| label.trim().to_owned()).filter(|label| !label.is_empty());
-            match fields[table.image].take().filter(|name| !name.trim().is_empty()) {
-                Some(name) => rows.push((name, label, split, row)),
-                None => nameless.push(row),
+/// Of several groups the largest, where the others say nothing else; else it is asked.
+fn one_group(tree: &Tree, index: &Index, mut files: Vec<LabelFile>, account: &mut Account) -> Result<Vec<LabelFile>> {
+    let mut said: HashMap<String, Said> = HashMap::new();
+    for file in &files {
+        let of_group = said.entry(file.group.clone()).or_default();
+        (file.rows)(tree, &mut |row| {
+            let Image::Named(name) = &row.image else { return Ok(()) };
+            let named = if let Told::Split(named) = row.split { named } else { file.named };
+            if let index::Found::One(entry) = index.find(tree, file.entry, name, named, row.label.as_deref()) {
+                of_group.insert(entry, (row.label, named));
             }
             Ok(())
         })?;
-        if !nameless.is_empty() {
-            let sentence = format!("{file} has {} rows without an image", nameless.len());
-            self.problems.push(of_rows(Problem::error("missing-file", sentence), &file, &nameless).skippable("Leave these rows out"));
-        }
-        let (mut missing, mut several) = (Vec::new(), Vec::new());
-        for (name, label, split, row) in rows {
-            match index.find(tree, table.entry, &name, split, label.as_deref()) {
-                Found::One(entry) => self.samples.push(Sample { entry, label, named: split, table: table.entry, row }),
-                Found::Several => several.push((name, row)),
-                Found::None => match tree.resolve(&tree.entries[table.entry], &name.trim().replace('\\', "/"))? {
-                    Some(entry) => {
-                        tree.entries.push(entry);
-                        self.samples.push(Sample { entry: tree.entries.len() - 1, label, named: split, table: table.entry, row });
-                    }
-                    None => missing.push((name, row)),
-                },
-            }
-        }
-        for (code, rows, words) in
-            [("missing-file", missing, "files that do not exist"), ("ambiguous-file", several, "files that lie in several folders")]
-        {
-            let Some((name, row)) = rows.first() else { continue };
-            let sentence = format!("{file} names {} {words}, such as {name:?} in row {row}", rows.len());
-            let numbers: Vec<usize> = rows.iter().map(|(_, row)| *row).collect();
-            self.problems.push(of_rows(Problem::error(code, sentence), &file, &numbers).skippable("Leave these rows out"));
-        }
-        Ok(())
     }
-
-    /// With one row for each image: another that says the same is left out, one that says something else is an error.
-    fn settled(mut self, tree: &Tree, tables: &[Table]) -> Result<Self> {
-        let mut first: HashMap<usize, usize> = HashMap::new();
-        let (mut again, mut differing) = (Vec::new(), Vec::new());
-        for (at, sample) in self.samples.iter().enumerate() {
-            match first.get(&sample.entry) {
-                None => {
-                    first.insert(sample.entry, at);
-                }
-                Some(&other) if self.samples[other].label == sample.label && self.samples[other].named == sample.named => again.push(at),
-                Some(_) => differing.push(at),
-            }
-        }
-        let rows = |at: &[usize]| at.iter().map(|&at| (self.samples[at].table, self.samples[at].row)).collect::<Vec<_>>();
-        if let Some(&(table, row)) = rows(&differing).first() {
-            let across = tables.len() > 1 && self.samples[first[&self.samples[differing[0]].entry]].table != table;
-            if across {
-                return Err(which_table(
-                    tree,
-                    tables,
-                    "several tables name the same images with different labels or splits; which of them counts?",
-                )
-                .into());
-            }
-            let file = tree.display(&tree.entries[table]);
-            let sentence = format!(
-                "{file} has {} rows with another label or split for an image of an earlier row, such as row {row}; a table of objects in images has no label per image",
-                differing.len()
-            );
-            return Err(Problem::error("several-labels", sentence).counted(differing.len() as u64).at(Place::row(file, row)).into());
-        }
-        if let Some(&(table, row)) = rows(&again).first() {
-            let file = tree.display(&tree.entries[table]);
-            let sentence =
-                format!("{} rows say of an image what an earlier row says, such as row {row} of {file}; they count once", again.len());
-            self.problems.push(Problem::note("repeated-rows", sentence).counted(again.len() as u64).at(Place::row(file, row)));
-            let again: std::collections::HashSet<usize> = again.into_iter().collect();
-            let mut at = 0;
-            self.samples.retain(|_| {
-                at += 1;
-                !again.contains(&(at - 1))
-            });
-        }
-        Ok(self)
+    let Some((largest, all)) = said.iter().max_by_key(|(group, rows)| (rows.len(), std::cmp::Reverse((*group).clone()))) else {
+        return Ok(files);
+    };
+    let repeated = said.values().all(|rows| rows.iter().all(|(entry, row)| all.get(entry) == Some(row)));
+    if !repeated {
+        return Err(which_table(tree, &files, "there are several tables of images and labels; which of them counts?").into());
     }
-}
-
-fn of_rows(problem: Problem, file: &str, rows: &[usize]) -> Problem {
-    let problem = problem.counted(rows.len() as u64);
-    rows.iter().take(20).fold(problem, |problem, &row| problem.at(Place::row(file, row)))
-}
-
-enum Found {
-    One(usize),
-    Several,
-    None,
-}
-
-/// Images by their file names with and without the extension, composed and in lower case.
-struct Index {
-    names: HashMap<String, Vec<usize>>,
-    folders: BTreeSet<String>,
-}
-
-fn plain(name: &str) -> String {
-    if name.is_ascii() { name.to_lowercase() } else { name.nfc().collect::<String>().to_lowercase() }
-}
-
-fn without_extension(name: &str) -> &str {
-    if is_image_name(name) { name.rsplit_once('.').map_or(name, |(stem, _)| stem) } else { name }
-}
-
-impl Index {
-    fn new(tree: &Tree, what: &[What]) -> Self {
-        let mut index = Self { names: HashMap::new(), folders: BTreeSet::new() };
-        if tables(what).next().is_none() {
-            return index;
-        }
-        for (at, entry) in tree
-            .entries
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| matches!(what[*at], What::Image | What::OtherImage | What::Empty | What::Unknown))
-        {
-            let name = plain(entry.file_name());
-            index.folders.extend(entry.folder().rsplit('/').next().filter(|folder| !folder.is_empty()).map(plain));
-            let stem = without_extension(&name).to_owned();
-            if stem != name {
-                index.names.entry(stem).or_default().push(at);
-            }
-            index.names.entry(name).or_default().push(at);
-        }
-        index
+    for file in files.extract_if(.., |file| file.group != *largest) {
+        account.leave_out(tree, file.entry, "tables that say what others say");
     }
+    Ok(files)
+}
 
-    fn has(&self, name: &str) -> bool {
-        let unified = name.trim().replace('\\', "/");
-        self.names.contains_key(&plain(unified.rsplit('/').next().unwrap_or_default()))
-    }
-
-    /// The image that a row means.
-    fn find(&self, tree: &Tree, table: usize, name: &str, split: Option<Named>, label: Option<&str>) -> Found {
-        let unified = plain(&name.trim().replace('\\', "/"));
-        let parts: Vec<&str> = unified.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        let Some((file, folders)) = parts.split_last() else { return Found::None };
-        let Some(named) = self.names.get(*file) else { return Found::None };
-        let own_folder = folders.last().is_some_and(|folder| self.folders.contains(*folder));
-        // Folders that the row and the file have in common, counted from the file up.
-        let score = |at: usize| {
-            let folder = plain(tree.entries[at].folder());
-            let of_file: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-            let common = folders.iter().rev().zip(of_file.iter().rev()).take_while(|(a, b)| a == b).count();
-            let fits = common == folders.len() || common > 0 || (of_file.is_empty() && !own_folder);
-            fits.then_some(common)
-        };
-        let scored: Vec<(usize, usize)> = named.iter().filter_map(|&at| score(at).map(|score| (at, score))).collect();
-        let best = scored.iter().map(|(_, score)| *score).max().unwrap_or(0);
-        let likely: Vec<usize> = scored.into_iter().filter(|(_, score)| *score == best).map(|(at, _)| at).collect();
-        let beside = tree.entries[table].folder();
-        let tests: [&dyn Fn(usize) -> bool; 5] = [
-            &|at| tree.entries[at].file_name() == name.trim().rsplit(['/', '\\']).next().unwrap_or_default(),
-            &|at| split.is_some() && split_of(&tree.entries[at]) == split,
-            &|at| {
-                label.is_some_and(|label| tree.entries[at].folder().rsplit('/').next().is_some_and(|folder| plain(folder) == plain(label)))
-            },
-            &|at| {
-                tree.entries[at].folder()
-                    == [beside, &folders.join("/")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
-            },
-            &|at| !beside.is_empty() && tree.entries[at].name.starts_with(&format!("{beside}/")),
-        ];
-        let mut left = likely;
-        for test in tests {
-            let passing: Vec<usize> = left.iter().copied().filter(|&at| test(at)).collect();
-            if left.len() > 1 && !passing.is_empty() {
-                left = passing;
-            }
-        }
-        match left[..] {
-            [] => Found::None,
-            [one] => Found::One(one),
-            _ => Found::Several,
+/// Offers the files; of several that go together what is common to their names.
+fn which_table(tree: &Tree, files: &[LabelFile], sentence: &str) -> Problem {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for file in files {
+        let name = tree.entries[file.entry].name.as_str();
+        match groups.iter_mut().find(|(group, _)| *group == file.group) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((&file.group, vec![name])),
         }
     }
+    let mut choices: Vec<String> = groups.iter().map(|(_, names)| common_name(names)).collect();
+    // Files of one kind that contradict each other, or that share a beginning with another group.
+    let is_sure = |choice: &String| {
+        let all = files.iter().filter(|file| is_named(&tree.entries[file.entry], choice));
+        all.map(|file| &file.group).collect::<BTreeSet<_>>().len() == 1
+    };
+    if groups.len() < 2 || !choices.iter().all(is_sure) {
+        choices = files.iter().map(|file| tree.entries[file.entry].name.clone()).collect();
+    }
+    let offer = |problem: Problem, choice: &String| {
+        problem.with("choose", format!("Take {choice}"), Options { table: Some(choice.clone()), ..Options::default() })
+    };
+    choices.iter().take(12).fold(Problem::error("which-table", sentence).counted(files.len() as u64), offer)
 }
 
-/// Class names and labels of the values of a column: numbers in their order, else text in its own.
-fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
+/// The beginning and the end that all names share, with a star between them.
+fn common_name(names: &[&str]) -> String {
+    let [first, rest @ ..] = names else { return String::new() };
+    if rest.is_empty() {
+        return (*first).to_owned();
+    }
+    let shared = |of: &dyn Fn(&str) -> Vec<char>| {
+        let first = of(first);
+        rest.iter().fold(first.len(), |count, name| first[..count].iter().zip(of(name)).take_while(|(a, b)| *a == b).count())
+    };
+    let characters: Vec<char> = first.chars().collect();
+    let start = shared(&|name| name.chars().collect());
+    let end = shared(&|name| name.chars().rev().collect()).min(characters.len() - start);
+    let (start, end): (String, String) = (characters[..start].iter().collect(), characters[characters.len() - end..].iter().collect());
+    format!("{start}*{end}")
+}
+
+/// Class names and labels: numbers in their order, text in the given order or its own.
+pub fn classes_of(texts: &[Option<String>], order: &[String]) -> (Vec<String>, Vec<u32>) {
+    if !order.is_empty() && texts.iter().flatten().all(|text| order.contains(text)) {
+        let places: HashMap<&String, u32> = order.iter().zip(0..).collect();
+        let labels = texts.iter().map(|text| text.as_ref().map_or(NO_LABEL, |text| places[text])).collect();
+        return (order.to_vec(), labels);
+    }
     let numbers: Option<Vec<Option<f64>>> = texts
         .iter()
         .map(|text| text.as_ref().map(|text| text.parse().ok().filter(|x: &f64| x.is_finite())).map_or(Some(None), |x| x.map(Some)))
@@ -498,6 +416,10 @@ fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
     let mut values: Vec<f64> = numbers.iter().flatten().copied().collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
+    // -1 among others says that there is no label.
+    if values.len() > 2 && values[0] == -1.0 {
+        values.remove(0);
+    }
     let from_zero = values.iter().enumerate().all(|(at, value)| *value == at as f64);
     let names = if from_zero { numbered(values.len()) } else { values.iter().map(ToString::to_string).collect() };
     let place = |value: &Option<f64>| {

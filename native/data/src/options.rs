@@ -39,7 +39,7 @@ impl Format {
             Self::Idx => "MNIST-family IDX files",
             Self::Cifar => "CIFAR batches",
             Self::ImageFolder => "folders of images, one per class",
-            Self::ImageTable => "a table (CSV or JSON lines) of images and labels",
+            Self::ImageTable => "a table or list of images and labels",
             Self::ImageArrays => "NumPy arrays of images and labels",
             Self::ImageParquet => "Parquet or Arrow files with images and labels",
             Self::ImageShards => "shards of images and labels (WebDataset, TFRecord, MDS, litdata)",
@@ -224,6 +224,9 @@ pub struct Options {
     /// The value of a column of folds, or of splits that are numbers, that validates; `none`: a share of each class does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<String>,
+    /// Several labels of an image are one class of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub combine_labels: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_column: Option<String>,
     /// Endings of the files that are text: `txt,md`; `none` for files without one.

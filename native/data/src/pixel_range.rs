@@ -106,6 +106,17 @@ impl Survey {
         Ok(bad)
     }
 
+    /// The values of one image that is written as text; returns how many of them are not finite.
+    pub fn add_row(&mut self, values: &[f64]) -> usize {
+        self.images += 1;
+        self.see(values.iter().copied())
+    }
+
+    /// Whether numbers that were written as text are whole ones.
+    pub fn integers(&mut self, integers: bool) {
+        self.integers = integers;
+    }
+
     fn see(&mut self, values: impl Iterator<Item = f64>) -> usize {
         let (mut least, mut most, mut infinite, mut fractions) = (f64::INFINITY, f64::NEG_INFINITY, 0, false);
         for value in values {

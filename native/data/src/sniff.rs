@@ -67,6 +67,11 @@ pub fn is_image_extension(extension: &str) -> bool {
     known.contains(&extension)
 }
 
+/// Of images that are not decoded, in lower case.
+pub fn is_other_image_extension(extension: &str) -> bool {
+    OTHER_IMAGES.contains(&extension)
+}
+
 fn by_name(entry: &Entry) -> Option<What> {
     match entry.extension().as_str() {
         extension if is_image_extension(extension) => Some(What::Image),

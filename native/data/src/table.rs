@@ -1,10 +1,13 @@
-//! Tables as rows of text: CSV (comma, semicolon or tab) and JSON lines, read as streams. Used for tables of images and for text.
+//! Tables as rows of text: CSV (comma, semicolon, tab or bar) and JSON lines, read as streams. Used for tables of images and for text.
+//!
+//! Before the rows of a CSV file there may be Excel's `sep=;` and comments. A row with more fields than there are columns keeps them.
 
 use std::io::{BufRead, BufReader, Read};
 
 use crate::error::{Place, Problem, Result, refuse};
 use crate::sniff::is_image_extension;
 use crate::tree::{Entry, Tree};
+use crate::utf8::Utf8;
 
 /// A row longer than this is no row of a table; it is refused before more of it is in memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -13,12 +16,33 @@ const TOO_LONG: &str = "it is longer than 64 MiB";
 /// One row; a field that is missing or null is `None`.
 pub type Row = Vec<Option<String>>;
 
-/// Column names of a table, and whether it is CSV with this delimiter (`None`: JSON lines).
+/// Between the values of a JSON list of texts or numbers, where lists are wanted.
+pub const SEVERAL: char = '\u{1f}';
+
+/// So much of a CSV file tells its columns, bytes.
+const HEAD: u64 = 1 << 20;
+/// Rows by which the delimiter is judged.
+const JUDGED: usize = 20;
+
+/// Column names of a table, and how its rows are written.
+#[derive(Clone)]
 pub struct Shape {
     pub columns: Vec<String>,
-    delimiter: Option<u8>,
+    form: Form,
     /// The first line holds names of columns.
     pub has_header: bool,
+    /// Lists are handed over with `SEVERAL` between their values; else they are missing.
+    lists: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    /// `before`: lines before the first row.
+    Csv {
+        delimiter: u8,
+        before: usize,
+    },
+    JsonLines,
 }
 
 pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
@@ -33,25 +57,85 @@ pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
             Ok(())
         };
         first_lines(tree, entry, 50, keys)?;
-        return Ok(Shape { columns, delimiter: None, has_header: true });
+        return Ok(Shape { columns, form: Form::JsonLines, has_header: true, lists: false });
     }
-    let head = tree.head(entry, 1 << 16)?;
-    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        let file = tree.display(entry);
-        return refuse("bad-utf8", format!("{file} is UTF-16; save it as UTF-8"), Place::file(file));
-    }
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
-    let delimiter =
-        [b',', b';', b'\t', b'|'].into_iter().max_by_key(|delimiter| count(*delimiter)).filter(|d| count(*d) > 0).unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&head[..]);
+    let head = tree.read(entry, |stream| {
+        let mut head = Vec::new();
+        Utf8::new(stream).take(HEAD).read_to_end(&mut head).map_err(|error| tree.unreadable(entry, &error))?;
+        Ok(head)
+    })?;
+    let is_whole = (head.len() as u64) < HEAD;
+    let (said, before) = preamble(&head);
+    let start = rest_of_lines(&head, before);
+    let delimiter = said.unwrap_or_else(|| delimiter(start, is_whole));
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(start);
     let columns = reader.headers().map_err(|error| bad_row(tree, entry, 0, &error.to_string()))?;
-    let columns: Vec<String> = columns.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+    let name = |(at, name): (usize, &str)| match name.trim().trim_start_matches(['#', ' ']) {
+        "" => format!("column {}", at + 1),
+        name => name.to_owned(),
+    };
     // A first row that names an image file is no header.
-    let is_image = |name: &String| name.rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()));
+    let is_image = |name: &str| name.trim().rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()));
     let has_header = !columns.iter().any(is_image);
-    let shape = Shape { columns, delimiter: Some(delimiter), has_header };
+    let shape =
+        Shape { columns: columns.iter().enumerate().map(name).collect(), form: Form::Csv { delimiter, before }, has_header, lists: false };
     Ok(if has_header { shape } else { shape.without_header() })
+}
+
+/// The delimiter that `sep=;` tells, and the number of lines before the rows: that one, and comments, which have another number of fields
+/// than the line that follows them.
+fn preamble(head: &[u8]) -> (Option<u8>, usize) {
+    let mut said = None;
+    let mut before = 0;
+    if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter, b'\r' | b'\n', ..] = head {
+        (said, before) = (Some(*delimiter), 1);
+    }
+    loop {
+        let here = rest_of_lines(head, before);
+        let next = rest_of_lines(head, before + 1);
+        let is_comment = here.starts_with(b"#") && !next.is_empty();
+        let delimiter = said.unwrap_or_else(|| delimiter(next, false));
+        if !is_comment || (!next.starts_with(b"#") && fields(here, delimiter) == fields(next, delimiter)) {
+            return (said, before);
+        }
+        before += 1;
+    }
+}
+
+/// Number of fields of the first record.
+fn fields(text: &[u8], delimiter: u8) -> usize {
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(text);
+    let mut record = csv::ByteRecord::new();
+    reader.read_byte_record(&mut record).map_or(0, |_| record.len())
+}
+
+/// What follows `count` lines that end with \n, \r\n or \r.
+fn rest_of_lines(text: &[u8], count: usize) -> &[u8] {
+    (0..count).fold(text, |text, _| {
+        let end = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len());
+        let rest = &text[end..];
+        rest.strip_prefix(b"\r\n").unwrap_or_else(|| rest.get(1..).unwrap_or_default())
+    })
+}
+
+/// That by which the first rows have equally many fields, else that which is most often in the first.
+fn delimiter(text: &[u8], is_whole: bool) -> u8 {
+    let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+    let even = |delimiter: &u8| {
+        let mut reader = csv::ReaderBuilder::new().delimiter(*delimiter).has_headers(false).flexible(true).from_reader(text);
+        let mut counts: Vec<usize> = reader.byte_records().take(JUDGED).map_while(|record| Some(record.ok()?.len())).collect();
+        // The last may be cut.
+        if counts.len() < JUDGED && !is_whole && counts.len() > 1 {
+            counts.pop();
+        }
+        counts.first().copied().filter(|first| *first > 1 && counts.iter().all(|count| count == first)).unwrap_or(0)
+    };
+    let most = |of: &dyn Fn(&u8) -> usize| {
+        let all = [b'|', b'\t', b';', b','];
+        all.into_iter().max_by_key(|delimiter| of(delimiter)).filter(|delimiter| of(delimiter) > 0)
+    };
+    most(&even).or_else(|| most(&count)).unwrap_or(b',')
 }
 
 impl Shape {
@@ -61,29 +145,28 @@ impl Shape {
         Self { columns, has_header: false, ..self }
     }
 
+    /// Lists of texts or numbers are handed over too.
+    pub fn with_lists(self) -> Self {
+        Self { lists: true, ..self }
+    }
+
+    pub fn is_json(&self) -> bool {
+        matches!(self.form, Form::JsonLines)
+    }
+
     pub fn index(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|name| name == column)
     }
 
-    /// The column that the options name, or the first of `usual` that there is. Names without regard to case.
-    pub fn choose(&self, chosen: Option<&String>, usual: &[&str]) -> Option<usize> {
-        match chosen {
-            Some(name) => self.index(name),
-            None => {
-                usual.iter().find_map(|usual| self.columns.iter().position(|name| name.to_lowercase().replace([' ', '-'], "_") == *usual))
-            }
-        }
-    }
-
     /// Hands over every row with its number.
     pub fn rows(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
-        match self.delimiter {
-            Some(delimiter) => self.csv_rows(tree, entry, delimiter, hand),
-            None => lines(tree, entry, &mut |row, line| {
+        match self.form {
+            Form::Csv { delimiter, before } => self.csv_rows(tree, entry, (delimiter, before), hand),
+            Form::JsonLines => lines(tree, entry, &mut |row, line| {
                 let mut fields: Row = vec![None; self.columns.len()];
                 for (key, value) in object(tree, entry, line, row)? {
                     if let Some(at) = self.index(&key) {
-                        fields[at] = value;
+                        fields[at] = text_of(value, self.lists);
                     }
                 }
                 hand(row, fields)
@@ -91,16 +174,30 @@ impl Shape {
         }
     }
 
-    fn csv_rows(&self, tree: &Tree, entry: &Entry, delimiter: u8, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
+    fn csv_rows(
+        &self,
+        tree: &Tree,
+        entry: &Entry,
+        (delimiter, before): (u8, usize),
+        hand: &mut dyn FnMut(usize, Row) -> Result<()>,
+    ) -> Result<()> {
         tree.read(entry, |stream| {
+            let mut stream = Utf8::new(stream);
+            let mut stream = BufReader::with_capacity(1 << 16, &mut stream);
+            (0..before).try_for_each(|_| skip_line(&mut stream)).map_err(|error| tree.unreadable(entry, &error))?;
             let mut reader = csv::ReaderBuilder::new()
                 .delimiter(delimiter)
                 .has_headers(self.has_header)
                 .flexible(true)
-                .from_reader(Rationed { stream, left: LONGEST_LINE });
+                .from_reader(Rationed { stream: &mut stream, left: LONGEST_LINE });
             let mut record = csv::ByteRecord::new();
             let mut row = 0;
             while reader.read_byte_record(&mut record).map_err(|error| bad_row(tree, entry, row, &error.to_string()))? {
+                reader.get_mut().left = LONGEST_LINE;
+                // A comment between rows.
+                if record.len() != self.columns.len() && record.get(0).is_some_and(|first| first.starts_with(b"#")) {
+                    continue;
+                }
                 let field = |at: usize| match record.get(at) {
                     None | Some(b"") => Ok(None),
                     Some(bytes) => match std::str::from_utf8(bytes) {
@@ -108,13 +205,32 @@ impl Shape {
                         Err(_) => Err(bad_row(tree, entry, row, "it is not UTF-8")),
                     },
                 };
-                let fields: Result<Row> = (0..self.columns.len()).map(field).collect();
+                let fields: Result<Row> = (0..self.columns.len().max(record.len())).map(field).collect();
                 hand(row, fields?)?;
                 row += 1;
-                reader.get_mut().left = LONGEST_LINE;
             }
             Ok(())
         })
+    }
+}
+
+fn skip_line(stream: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = stream.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let Some(end) = buffer.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            let length = buffer.len();
+            stream.consume(length);
+            continue;
+        };
+        let is_return = buffer[end] == b'\r';
+        stream.consume(end + 1);
+        if is_return && stream.fill_buf()?.first() == Some(&b'\n') {
+            stream.consume(1);
+        }
+        return Ok(());
     }
 }
 
@@ -139,7 +255,8 @@ impl Read for Rationed<'_> {
 /// Hands over the lines that are not blank, with their numbers.
 pub fn lines(tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
     tree.read(entry, |stream| {
-        let mut reader = BufReader::with_capacity(1 << 16, stream);
+        let mut stream = Utf8::new(stream);
+        let mut reader = BufReader::with_capacity(1 << 16, &mut stream);
         let mut line = Vec::new();
         let mut row = 0;
         loop {
@@ -175,37 +292,30 @@ fn first_lines(tree: &Tree, entry: &Entry, count: usize, mut hand: impl FnMut(&[
     }
 }
 
-/// Fields of a JSON object as text; nested values are not.
-fn object(tree: &Tree, entry: &Entry, line: &[u8], row: usize) -> Result<Vec<(String, Option<String>)>> {
-    use serde_json::Value;
-    let parsed: serde_json::Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
+/// Fields of a JSON object.
+fn object(tree: &Tree, entry: &Entry, line: &[u8], row: usize) -> Result<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_slice(line).map_err(|error| {
         let why = if std::str::from_utf8(line).is_err() { "it is not UTF-8".to_owned() } else { format!("it is no JSON object ({error})") };
         bad_row(tree, entry, row, &why)
-    })?;
-    let text = |value: Value| match value {
+    })
+}
+
+/// A JSON value as text. A list of texts or numbers is the text of each where lists are wanted; other nested values are missing.
+pub fn text_of(value: serde_json::Value, lists: bool) -> Option<String> {
+    use serde_json::Value;
+    match value {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(yes) => Some(yes.to_string()),
+        Value::Array(values) if lists && !values.is_empty() => {
+            let texts: Option<Vec<String>> = values.into_iter().map(|value| text_of(value, false)).collect();
+            Some(texts?.join(&SEVERAL.to_string()))
+        }
         _ => None,
-    };
-    Ok(parsed.into_iter().map(|(key, value)| (key, text(value))).collect())
+    }
 }
 
-fn bad_row(tree: &Tree, entry: &Entry, row: usize, why: &str) -> crate::error::Error {
+pub fn bad_row(tree: &Tree, entry: &Entry, row: usize, why: &str) -> crate::error::Error {
     let file = tree.display(entry);
     Problem::error("bad-row", format!("{file} has row {row}, which cannot be read: {why}")).at(Place::row(file, row)).into()
-}
-
-/// Says which columns there are to choose from.
-pub fn no_column<T>(tree: &Tree, entry: &Entry, what: &str, shape: &Shape, remedy: impl Fn(&str) -> crate::options::Options) -> Result<T> {
-    let file = tree.display(entry);
-    if shape.columns.is_empty() {
-        return refuse("no-column", format!("{file} has no columns"), Place::file(file));
-    }
-    let problem = Problem::error(
-        "no-column",
-        format!("{file} has no column of {what} that is known by its name; there are {}", shape.columns.join(", ")),
-    );
-    let offered = shape.columns.iter().take(12);
-    Err(offered.fold(problem.at(Place::file(file)), |problem, name| problem.with("choose", format!("Take {name}"), remedy(name))).into())
 }

@@ -22,6 +22,7 @@ use crate::hub;
 use crate::member_names::NameEncoding;
 use crate::packed::{self, packing, plain_name, unpack};
 use crate::shards::{self, Shard};
+use crate::sniff::{is_image_extension, is_other_image_extension};
 use archives::bomb;
 
 /// A folder inside a folder inside ... ends here.
@@ -453,23 +454,34 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds the archives of a folder that holds nothing else; NumPy's .npz in any case.
+    /// Adds the archives of a folder that holds nothing else, those of images beside tables, and NumPy's .npz in any case.
     fn add_waiting(&mut self) -> Result<()> {
         let said = ["md", "txt", "pdf", "html", "license", ""];
-        let alone = self.entries.iter().all(|entry| said.contains(&entry.extension().as_str()));
+        let tables = ["csv", "tsv", "json", "jsonl"];
+        let holds_only = |kinds: &[&str]| self.entries.iter().all(|entry| kinds.contains(&entry.extension().as_str()));
+        let (alone, beside_tables) = (holds_only(&said), holds_only(&[&said[..], &tables].concat()));
         let waiting = std::mem::take(&mut self.waiting);
         let names: Vec<&str> = waiting.iter().map(|(_, name)| name.as_str()).collect();
         let numbered = shards::numbered(&names);
         for ((path, name), numbered) in waiting.iter().zip(numbered) {
-            if alone {
+            if alone || beside_tables {
                 self.check_parts(path, name)?;
             }
             if numbered && alone && self.add_shard(path, name, true)? {
                 continue;
             }
-            if alone || name.ends_with(".npz") {
+            let before = self.entries.len();
+            let mut added = alone || beside_tables || name.ends_with(".npz");
+            if added {
                 self.add_archive(path, &without_extensions(name))?;
-            } else {
+            }
+            // A packed copy of the tables is none of images.
+            if added && !alone && !name.ends_with(".npz") {
+                let is_image = |entry: &Entry| is_image_extension(&entry.extension()) || is_other_image_extension(&entry.extension());
+                added = self.entries[before..].iter().any(is_image);
+                self.entries.truncate(if added { self.entries.len() } else { before });
+            }
+            if !added {
                 let sentence = format!("{} lies beside unpacked files and is left out; give it alone to import it", path.display());
                 self.report(Problem::note("archive-beside", sentence), path);
             }

@@ -1,0 +1,120 @@
+//! Which image a row means: the file whose path ends as the row says, or whose whole path the row ends with; `old/0.png` is never
+//! `new/0.png`. A file name that several folders have is told apart by the row's split or label, or by the folder of the table.
+
+use std::collections::{BTreeSet, HashMap};
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::image_parquet::split_of;
+use crate::images::Named;
+use crate::sniff::{What, is_image_extension, is_other_image_extension};
+use crate::tree::Tree;
+
+pub enum Found {
+    One(usize),
+    Several,
+    None,
+}
+
+/// Images by their file names with and without the extension, composed and in lower case.
+pub struct Index {
+    images: usize,
+    names: HashMap<String, Vec<usize>>,
+    folders: BTreeSet<String>,
+}
+
+pub fn plain(name: &str) -> String {
+    if name.is_ascii() { name.to_lowercase() } else { name.nfc().collect::<String>().to_lowercase() }
+}
+
+fn without_extension(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if is_image_extension(extension) || is_other_image_extension(extension) => stem,
+        _ => name,
+    }
+}
+
+pub fn is_image_name(text: &str) -> bool {
+    text.trim().rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()))
+}
+
+impl Index {
+    pub fn new(tree: &Tree, what: &[What]) -> Self {
+        let mut index = Self { images: 0, names: HashMap::new(), folders: BTreeSet::new() };
+        for (at, entry) in tree
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| matches!(what[*at], What::Image | What::OtherImage | What::Empty | What::Unknown))
+        {
+            let name = plain(entry.file_name());
+            index.images += usize::from(matches!(what[at], What::Image | What::OtherImage) || without_extension(&name) != name);
+            index.folders.extend(entry.folder().rsplit('/').next().filter(|folder| !folder.is_empty()).map(plain));
+            let stem = without_extension(&name).to_owned();
+            if stem != name {
+                index.names.entry(stem).or_default().push(at);
+            }
+            index.names.entry(name).or_default().push(at);
+        }
+        // Files of another kind alone are no images.
+        if index.images == 0 {
+            index.names.clear();
+        }
+        index
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        let unified = name.trim().replace('\\', "/");
+        self.names.contains_key(&plain(unified.rsplit('/').next().unwrap_or_default()))
+    }
+
+    /// The image that a row means.
+    pub fn find(&self, tree: &Tree, table: usize, name: &str, split: Option<Named>, label: Option<&str>) -> Found {
+        let unified = plain(&name.trim().replace('\\', "/"));
+        let parts: Vec<&str> = unified.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let Some((file, folders)) = parts.split_last() else { return Found::None };
+        let Some(named) = self.names.get(*file) else { return Found::None };
+        let own_folder = folders.last().is_some_and(|folder| self.folders.contains(*folder));
+        // Folders that the row and the file have in common, counted from the file up.
+        let score = |at: usize| {
+            let folder = plain(tree.entries[at].folder());
+            let of_file: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+            let common = folders.iter().rev().zip(of_file.iter().rev()).take_while(|(a, b)| a == b).count();
+            let fits = common == folders.len() || common > 0 || (of_file.is_empty() && !own_folder);
+            fits.then_some(common)
+        };
+        let scored: Vec<(usize, usize)> = named.iter().filter_map(|&at| score(at).map(|score| (at, score))).collect();
+        let best = scored.iter().map(|(_, score)| *score).max().unwrap_or(0);
+        let likely: Vec<usize> = scored.into_iter().filter(|(_, score)| *score == best).map(|(at, _)| at).collect();
+        let beside = tree.entries[table].folder();
+        let tests: [&dyn Fn(usize) -> bool; 5] = [
+            &|at| tree.entries[at].file_name() == name.trim().rsplit(['/', '\\']).next().unwrap_or_default(),
+            &|at| split.is_some() && split_of(&tree.entries[at]) == split,
+            &|at| {
+                label.is_some_and(|label| tree.entries[at].folder().rsplit('/').next().is_some_and(|folder| plain(folder) == plain(label)))
+            },
+            &|at| {
+                tree.entries[at].folder()
+                    == [beside, &folders.join("/")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
+            },
+            &|at| !beside.is_empty() && tree.entries[at].name.starts_with(&format!("{beside}/")),
+        ];
+        let mut left = likely;
+        for test in tests {
+            let passing: Vec<usize> = left.iter().copied().filter(|&at| test(at)).collect();
+            if left.len() > 1 && !passing.is_empty() {
+                left = passing;
+            }
+        }
+        match left[..] {
+            [] => Found::None,
+            [one] => Found::One(one),
+            _ => Found::Several,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Lists of images as plain text: `path label` (Caffe, FGVC-Aircraft), paths alone whose folders are the classes (Food-101, DTD, SUN397), and
+//! names with numbers that are none of labels. The split is in the list's name; trailing numbers of several lists are repetitions of the split.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::detection::{is_of_voc, is_plain};
+use super::index::Index;
+use super::{Image, LabelFile, Role, Row, Told};
+use crate::error::{Error, Problem, Result};
+use crate::image_parquet::split_of;
+use crate::images::named_split;
+use crate::options::Options;
+use crate::table;
+use crate::tree::{Entry, Tree};
+
+/// Lines by which a list is judged.
+const JUDGED: usize = 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// The image is the first word, its label the rest.
+    First,
+    /// The label is the last word.
+    Last,
+    /// The label is the second word; numbers follow.
+    Second,
+    /// The label is in the name: `Abyssinian_100 1 1 1`.
+    Stem,
+    /// The whole line is a path; its folders are the label.
+    Path,
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok()
+}
+
+fn first_word(line: &str) -> (&str, &str) {
+    line.split_once(char::is_whitespace).map_or((line, ""), |(first, rest)| (first, rest.trim()))
+}
+
+fn last_word(line: &str) -> (&str, &str) {
+    line.rsplit_once(char::is_whitespace).map_or((line, ""), |(rest, last)| (rest.trim(), last))
+}
+
+/// `Abyssinian` of `Abyssinian_100`.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('_').filter(|(_, number)| is_number(number)).map_or(name, |(stem, _)| stem)
+}
+
+/// Image and label of a line; folders count for the label without the first `common`.
+fn parts(line: &str, style: Style, common: usize) -> (String, Option<String>) {
+    let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    match style {
+        Style::First => {
+            let (image, label) = first_word(line);
+            (image.to_owned(), said(label))
+        }
+        Style::Last => {
+            let (image, label) = last_word(line);
+            (image.to_owned(), said(label))
+        }
+        Style::Second => {
+            let (image, rest) = first_word(line);
+            (image.to_owned(), said(first_word(rest).0))
+        }
+        Style::Stem => {
+            let image = first_word(line).0;
+            (image.to_owned(), said(stem(image)))
+        }
+        Style::Path => {
+            let folders = folders(line);
+            let below = folders[common.min(folders.len())..].iter().skip_while(|folder| is_plain(folder));
+            (line.to_owned(), said(&below.cloned().collect::<Vec<_>>().join("/")))
+        }
+    }
+}
+
+fn folders(path: &str) -> Vec<String> {
+    let unified = path.replace('\\', "/");
+    let mut parts: Vec<String> = unified.split('/').filter(|part| !part.is_empty() && *part != ".").map(ToOwned::to_owned).collect();
+    parts.pop();
+    parts
+}
+
+/// Hands over the lines with their numbers, without comments.
+fn lines(tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, &str) -> Result<()>) -> Result<()> {
+    table::lines(tree, entry, &mut |row, line| {
+        let text = std::str::from_utf8(line).map_err(|_| table::bad_row(tree, entry, row, "it is not UTF-8"))?;
+        if text.starts_with("# ") || text == "#" || text.starts_with("#Image") { Ok(()) } else { hand(row, text) }
+    })
+}
+
+pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
+    let entry = &tree.entries[at];
+    if is_of_voc(entry) {
+        return Ok(Role::Other("lists of objects"));
+    }
+    let mut first: Vec<String> = Vec::new();
+    let read = lines(tree, entry, &mut |_, line| {
+        first.push(line.to_owned());
+        if first.len() < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
+    });
+    crate::text::until_enough(read)?;
+    let Some(style) = style(&first, index) else { return Ok(Role::Other("other text")) };
+    let group = group_of(entry);
+    if ["split", "partition"].iter().any(|word| group.contains(word)) && style != Style::Path {
+        return Ok(Role::Other("lists of splits"));
+    }
+    let rest: Vec<&str> = first.iter().map(|line| first_word(line).1).collect();
+    let numbers = |text: &str| text.split_whitespace().count() > 1 && text.split_whitespace().all(is_number);
+    let is_box = |text: &str| text.split_whitespace().count() == 5 && numbers(first_word(text).1) && !is_number(first_word(text).0);
+    let style = match style {
+        Style::First if rest.iter().all(|text| numbers(text)) => {
+            if !stems_are_classes(&first) {
+                return Ok(Role::Other("lists of numbers"));
+            }
+            Style::Stem
+        }
+        Style::First if rest.iter().all(|text| is_box(text)) => Style::Second,
+        style => style,
+    };
+    let labels: BTreeSet<Option<String>> = first.iter().map(|line| parts(line, style, 0).1).collect();
+    if style != Style::Path && labels.len() == first.len() && labels.len() > 1 {
+        return Ok(Role::Other("names of classes or of images"));
+    }
+    let mut common = 0;
+    if style == Style::Path {
+        let Some(found) = common_folders(tree, entry)? else { return Ok(Role::Other("lists of images without labels")) };
+        common = found;
+    }
+    let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
+        lines(tree, &tree.entries[at], &mut |number, line| {
+            let (image, label) = parts(line, style, common);
+            hand(Row { image: Image::Named(image), label, split: Told::Unsaid, number })
+        })
+    };
+    let label = tree.display(entry);
+    Ok(Role::Labels(LabelFile {
+        entry: at,
+        kind: "lists of images",
+        group: format!("{style:?} {group}"),
+        columns: Vec::new(),
+        used: Vec::new(),
+        label,
+        classes: Vec::new(),
+        named: split_of(entry),
+        with: Vec::new(),
+        rows: Box::new(rows),
+    }))
+}
+
+fn style(lines: &[String], index: &Index) -> Option<Style> {
+    let count = |fits: &dyn Fn(&str) -> bool| lines.iter().filter(|line| fits(line)).count();
+    let mostly = |count: usize| 10 * count > 9 * lines.len();
+    let (whole, first, last) = (
+        count(&|line| index.has(line)),
+        count(&|line| index.has(first_word(line).0) && !first_word(line).1.is_empty()),
+        count(&|line| index.has(last_word(line).0) && !last_word(line).1.is_empty()),
+    );
+    match () {
+        () if lines.is_empty() => None,
+        () if mostly(whole) => Some(Style::Path),
+        () if mostly(first) && first >= last => Some(Style::First),
+        () if mostly(last) => Some(Style::Last),
+        // A list of which some files are missing is one all the same.
+        () if 2 * first > lines.len() && first >= last => Some(Style::First),
+        () if 2 * last > lines.len() => Some(Style::Last),
+        () if 2 * whole > lines.len() => Some(Style::Path),
+        () => None,
+    }
+}
+
+/// Whether the first number after the name goes with the name without its number.
+fn stems_are_classes(lines: &[String]) -> bool {
+    let (mut there, mut back): (HashMap<&str, &str>, BTreeMap<&str, &str>) = Default::default();
+    let fits = lines.iter().all(|line| {
+        let (name, rest) = first_word(line);
+        let (class, number) = (stem(name), first_word(rest).0);
+        class != name && *there.entry(class).or_insert(number) == number && *back.entry(number).or_insert(class) == class
+    });
+    fits && there.len() < lines.len()
+}
+
+/// How many folders all paths begin with that say nothing of the class; `None` where no folders do.
+fn common_folders(tree: &Tree, entry: &Entry) -> Result<Option<usize>> {
+    let mut common: Option<Vec<String>> = None;
+    lines(tree, entry, &mut |_, line| {
+        let folders = folders(line);
+        match &mut common {
+            None => common = Some(folders),
+            Some(common) => common.truncate(common.iter().zip(&folders).take_while(|(a, b)| a == b).count()),
+        }
+        Ok(())
+    })?;
+    let common = common.unwrap_or_default();
+    let mut labelled = false;
+    lines(tree, entry, &mut |_, line| {
+        labelled |= parts(line, Style::Path, common.len()).1.is_some();
+        Ok(())
+    })?;
+    // A list of one class.
+    let only = common.iter().rposition(|folder| !is_plain(folder)).filter(|at| at + 1 == common.len());
+    Ok(if labelled { Some(common.len()) } else { only })
+}
+
+/// A list's name without splits and numbers: those of one dataset share it.
+fn group_of(entry: &Entry) -> String {
+    let lower = entry.stem().to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty() && named_split(word).is_none());
+    words.collect::<Vec<_>>().join("_")
+}
+
+/// The number that a list's name ends with, beside a split: `train1`.
+fn repetition(entry: &Entry) -> Option<u32> {
+    let stem = entry.stem();
+    let digits = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    named_split(stem).and_then(|_| stem[stem.len() - digits..].parse().ok())
+}
+
+/// Of lists of repetitions of a split those that are chosen; and none that repeats others.
+pub fn settle(tree: &Tree, files: &mut Vec<LabelFile>, options: &Options) -> Result<Vec<usize>> {
+    let mut out = Vec::new();
+    let is_list = |file: &LabelFile| file.kind == "lists of images";
+    let numbers: BTreeSet<u32> =
+        files.iter().filter(|file| is_list(file)).filter_map(|file| repetition(&tree.entries[file.entry])).collect();
+    if numbers.len() > 1 {
+        let chosen = options.fold.as_ref().and_then(|fold| fold.trim().parse().ok()).filter(|number| numbers.contains(number));
+        let Some(chosen) = chosen else {
+            let shown = numbers.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let problem =
+                Problem::error("which-fold", format!("the lists tell several divisions into splits: {shown}; which of them counts?"));
+            let offer = |problem: Problem, number: &u32| {
+                problem.with("choose", format!("Division {number}"), Options { fold: Some(number.to_string()), ..Options::default() })
+            };
+            return Err(numbers.iter().take(10).fold(problem, offer).into());
+        };
+        files.retain(|file| {
+            let keep = !is_list(file) || repetition(&tree.entries[file.entry]).is_none_or(|number| number == chosen);
+            if !keep {
+                out.push(file.entry);
+            }
+            keep
+        });
+    }
+    let stems: BTreeSet<(String, String)> = files.iter().map(|file| key(&tree.entries[file.entry])).collect();
+    files.retain(|file| {
+        let (folder, stem) = key(&tree.entries[file.entry]);
+        let part = |word: &str| stems.contains(&(folder.clone(), stem.replace("trainval", word)));
+        let keep = !(stem.contains("trainval") && part("train") && part("val"));
+        if !keep {
+            out.push(file.entry);
+        }
+        keep
+    });
+    Ok(out)
+}
+
+fn key(entry: &Entry) -> (String, String) {
+    (entry.folder().to_owned(), entry.stem().to_lowercase())
+}
