@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use crate::error::{Place, Problem, Result, refuse};
+use crate::error::{Place, Problem, Result};
 use crate::sniff::is_image_extension;
 use crate::tree::{Entry, Tree};
 use crate::utf8::Utf8;
