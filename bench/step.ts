@@ -8,11 +8,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { ModelSpec } from '../src-main/contract/deviceMessages.ts';
+import type { ModelSpec } from '../src-main/families/configs.ts';
 import { Engine } from '../src-main/kit/engine.ts';
 import { median } from '../src-main/kit/section.ts';
 import { Torch } from '../src-main/kit/torch.ts';
-import { resnetPresets } from '../src-main/models/resnet.ts';
 
 const warmUpSteps = 3;
 const device = { id: 'cpu:0', kind: 'cpu', index: 0 } as const;
@@ -28,7 +27,7 @@ const subjects: Record<string, Subject> = {
     title: 'ResNet-18',
     spec: {
       family: 'resnet',
-      layers: [...resnetPresets.resnet18],
+      layers: [2, 2, 2, 2],
       width: 64,
       stem: 'cifar',
       channels: 3,

@@ -13,7 +13,7 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await page.getByLabel('Name').fill('digits');
   await page.getByRole('button', { name: 'Import', exact: true }).click();
   await expect(page.getByRole('region', { name: 'Datasets' })).toContainText(
-    '60,000 training and 10,000 test samples',
+    '60,000 training and 10,000 validation samples',
     { timeout: 180_000 },
   );
 

@@ -71,7 +71,7 @@ async function story(page: Page, hand: Hand): Promise<void> {
   await expect(page.getByRole('application')).toBeVisible({ timeout: 120_000 });
   await hand.draw(page.getByRole('application'));
   await expect(page.getByRole('list', { name: 'Likeliest classes' }).getByRole('listitem')).toHaveCount(10);
-  await hand.activate(button('Test sample'));
+  await hand.activate(button('Validation sample'));
   await expect(page.getByText('its label is')).toBeVisible();
   await hand.activate(button('Export safetensors'));
   await expect(page.getByRole('list', { name: 'Exports' })).toContainText('model.safetensors', { timeout: 120_000 });

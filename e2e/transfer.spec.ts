@@ -45,7 +45,7 @@ test('an import that is cancelled leaves nothing, and the same files are importe
 
   await startImport(page, large);
   await expect(importsOf(page).first()).toHaveText('Imported large', { timeout: 180_000 });
-  await expect(page.getByRole('region', { name: 'Datasets' })).toContainText('360 training and 40 test samples');
+  await expect(page.getByRole('region', { name: 'Datasets' })).toContainText('360 training and 40 validation samples');
   expect(await readdir(join(home, 'datasets'))).toEqual(['large']);
 });
 

@@ -7,14 +7,16 @@ import { pathToFileURL } from 'node:url';
 import { root } from './lib/processes.mjs';
 
 const node = 'node:';
-const engine = ['contract', 'graph', 'models', 'masks', 'memory', 'data', 'export', 'device', 'native.ts'];
+const engine = ['contract', 'families', 'graph', 'models', 'masks', 'memory', 'data', 'export', 'device', 'native.ts'];
 const { default: ts } = await import(pathToFileURL(join(root, 'node_modules/typescript/lib/typescript.js')).href);
 
 /** Layer -> layers, single files and packages that it may import. `node:` stands for all of Node's modules. */
 const allowed = {
-  contract: ['zod'],
+  contract: ['families/configs.ts', 'zod'],
   graph: ['contract', 'protobufjs'],
   models: ['contract', 'graph'],
+  'family configs': ['contract', 'zod'],
+  families: ['family configs', 'contract', 'graph', 'models'],
   masks: ['contract', 'graph', 'models', 'ml-matrix', 'pure-rand'],
   memory: ['contract', 'graph', 'models', 'masks'],
   'native.ts': ['contract', node],
@@ -37,6 +39,7 @@ const allowed = {
   testing: [...engine, 'transport', 'run', node, 'onnxruntime-node', 'ws'],
   'src-renderer': [
     'contract',
+    'families/configs.ts',
     'transport/client.ts',
     'transport/page.ts',
     'transport/transport.ts',
@@ -81,11 +84,14 @@ function importsOf(file) {
 
 function layerOf(path) {
   if (path.startsWith('src-renderer/')) return 'src-renderer';
+  // What the page and the contract know of families has no graphs.
+  if (/^src-main\/families\/(configs|family|\w+\/config)\.ts$/.test(path)) return 'family configs';
   return path.startsWith('src-main/') ? path.split('/')[1] : undefined;
 }
 
 function fits(target, rule) {
   if (rule === node) return target.startsWith(node) || builtinModules.includes(target);
+  if (layerOf(target) === rule) return true;
   const own = `src-main/${rule}`;
   return target === own || target.startsWith(`${own}/`) || target === rule || target.startsWith(`${rule}/`);
 }

@@ -54,7 +54,7 @@ test('pictures of every view', async ({ lab }) => {
     await page.evaluate((to) => (location.hash = to), hash);
     const place = landmark ? page.getByRole('region', { name: landmark, exact: true }) : page.getByRole('article');
     await expect(place).toBeVisible({ timeout: 120_000 });
-    if (name === 'try') await page.getByRole('button', { name: 'Test sample' }).click();
+    if (name === 'try') await page.getByRole('button', { name: 'Validation sample' }).click();
     await page.waitForTimeout(1000);
     if (readme.views.includes(name)) {
       await page.setViewportSize(readme.size);

@@ -40,6 +40,7 @@ export async function makePortable(folder) {
   for (const part of ['main', 'preload', 'renderer']) copy(`out/${part}`, `app/out/${part}`);
   copy('native/binding/sdp.node', 'app/native/binding/sdp.node');
   for (const path of shippedPackages()) copy(path, `app/${path}`, isRun);
+  copy('samples', 'app/samples');
   copy('resources', 'resources', (path) => basename(path) !== 'screenshots');
   copy('LICENSE');
   mkdirSync(join(folder, 'node/bin'), { recursive: true });

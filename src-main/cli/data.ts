@@ -4,13 +4,9 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { z } from 'zod';
 import { formatBytes } from '../contract/bytes.ts';
 import type { Dataset } from '../contract/commands.ts';
-import {
-  importOptions,
-  type AccountLine,
-  type ImportOptions,
-  type Problem,
-  type Verdict,
-} from '../contract/verdict.ts';
+import type { AccountLine } from '../contract/datasets.ts';
+import { formatExtent } from '../contract/extent.ts';
+import { importOptions, type ImportOptions, type Problem, type Verdict } from '../contract/verdict.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
 import { sdpHome } from '../run/home.ts';
@@ -85,7 +81,7 @@ async function runImport(paths: string[], { json = false, name, ...options }: Fl
   if (json) return printJson(dataset);
   const unit = dataset.kind === 'images' ? 'samples' : 'tokens';
   printLine(
-    `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} test ${unit}, ${contentOf(dataset)}`,
+    `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} validation ${unit}, ${contentOf(dataset)}`,
   );
 }
 
@@ -103,15 +99,20 @@ async function printDatasets({ json }: Flags): Promise<void> {
   if (json) return printJson({ datasets });
   if (datasets.length === 0) return printLine('No dataset is imported yet; add one with "sdp import PATH".');
   printTable([
-    ['NAME', 'KIND', 'TRAIN', 'TEST', 'CONTENT', 'SIZE'],
+    ['NAME', 'KIND', 'TRAINING', 'VALIDATION', 'CONTENT', 'SIZE'],
     ...datasets.map((d) => [d.name, d.kind, String(d.train), String(d.test), contentOf(d), formatBytes(d.bytes)]),
   ]);
+}
+
+/** [C,H,W] in words. */
+function sampleText([channels, height, width]: readonly number[]): string {
+  return `${formatExtent(height!, width!)} ${channels === 1 ? 'grey' : 'colour'}`;
 }
 
 /** What samples of a dataset are. */
 const contentOf = (dataset: Dataset): string =>
   dataset.kind === 'images'
-    ? `${dataset.classes} classes of ${dataset.sample.join(' x ')}`
+    ? `${dataset.classes} classes of ${sampleText(dataset.sample)}`
     : `vocabulary ${dataset.vocabulary}`;
 
 function printVerdict(found: Verdict): void {
@@ -129,7 +130,7 @@ function printVerdict(found: Verdict): void {
       const names = content.classes.slice(0, 12).map(({ name, train: count }) => `${name} (${count})`);
       const more = content.classes.length > 12 ? ', ...' : '';
       printLine(`  ${content.classes.length} classes: ${names.join(', ')}${more}`);
-      printLine(`  stored as ${content.sample.join(' x ')}, ${content.storage}`);
+      printLine(`  stored as ${sampleText(content.sample)}, ${content.storage}`);
     } else {
       const source = content.documents > 0 ? `${content.documents} documents, tokenizer ${content.tokenizer}, ` : '';
       printLine(`  ${source}vocabulary ${content.vocabulary}`);
@@ -137,7 +138,8 @@ function printVerdict(found: Verdict): void {
   }
   problems.forEach(printProblem);
   printAccount(found.account);
-  printLine(importable ? '  ready to import' : '  cannot be imported as it is');
+  const partly = exact ? '' : ', as far as it was looked at';
+  printLine(importable ? `  ready to import${partly}` : '  cannot be imported as it is');
 }
 
 /** Every file: what is used as what, and what is not. */

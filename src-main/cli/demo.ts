@@ -11,7 +11,7 @@ export async function runDemo(overrides: readonly string[], json: boolean): Prom
   const config = overridden(sample.config, overrides);
   const app = await openApp();
   if (!json) printLine(`${sample.title}: ${sample.description}`);
-  const summary = await followRun(app, json, () => app.start(config));
+  const summary = await followRun(app, json, (signal) => app.start(config, { signal }));
   printEnd(summary, json);
   if (summary.state !== 'done') return;
   for (const format of ['safetensors', 'onnx'] as const) {

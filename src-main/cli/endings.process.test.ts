@@ -1,8 +1,8 @@
 // How the built command ends: when it is done, and by the signals of a terminal, a service manager and a scheduler.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, watch } from 'node:fs';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -120,6 +120,26 @@ it.each(['SIGTERM', 'SIGHUP'] as const)(
     expect([last.state, last.reason]).toEqual(['stopped', 'stopped on request']);
     expect(await readdir(join(home, 'runs', last.id, 'checkpoints'))).toEqual(['step-00000000']);
     expectNothingLeft(child.pid!);
+  },
+);
+
+it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  '%s while a run is made leaves a whole run or none',
+  async (signal) => {
+    for (let times = 0; times < 4; times++) {
+      const runs = join(home, 'runs');
+      await mkdir(runs, { recursive: true });
+      const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
+      const watcher = watch(runs, (_, name) => {
+        if (name?.startsWith('.new-')) child.kill(signal);
+      });
+      onTestFinished(() => watcher.close());
+      await ended;
+      watcher.close();
+      const left = (await readdir(runs)).filter((name) => name.startsWith('.'));
+      expect(left).toEqual([]);
+      expectNothingLeft(child.pid!);
+    }
   },
 );
 

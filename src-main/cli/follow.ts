@@ -10,18 +10,24 @@ import { StatusLine, metricOf, printJson, printNote, runProgressText, type Progr
 /** Events that `--json` prints, one object per line with its `event`. */
 const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']);
 
-/** `start` begins the run and gives its id. Fails where the run failed. */
-export async function followRun(app: App, json: boolean, start: () => Promise<string>): Promise<RunSummary> {
+/** `start` begins the run and gives its id, or ends its planning by the signal. Fails where the run failed. */
+export async function followRun(
+  app: App,
+  json: boolean,
+  start: (signal: AbortSignal) => Promise<string>,
+): Promise<RunSummary> {
   const stopFollowing = json ? followAsJson(app) : followAsLine(app);
-  let runId: string | undefined;
-  const stopListening = onInterrupt(() => {
-    if (runId === undefined) process.exit(1);
+  const interrupt = new AbortController();
+  const stopListening = onInterrupt(() => interrupt.abort());
+  const end = (runId: string) => {
     if (!json) printNote('');
     if (!json) printNote('ending the run at the next step with a checkpoint (Ctrl-C again to end at once)');
     app.stop(runId).catch((error: unknown) => printNote(`sdp: ${(error as Error).message}`));
-  });
+  };
   try {
-    runId = await start();
+    const runId = await start(interrupt.signal);
+    if (interrupt.signal.aborted) end(runId);
+    else interrupt.signal.addEventListener('abort', () => end(runId));
     const summary = await app.whenEnded(runId);
     if (summary.state === 'failed') throw new UserError('device', summary.reason);
     return summary;

@@ -118,7 +118,7 @@ function addRunCommands(program: Command): void {
     .action(async (path: string, { set, force, json = false }: Json & StartOptions & { set: string[] }) => {
       const config = await readConfigFile(path, set);
       const app = await openApp();
-      printEnd(await followRun(app, json, () => app.start(config, { force })), json);
+      printEnd(await followRun(app, json, (signal) => app.start(config, { force, signal })), json);
     });
   program
     .command('resume')
@@ -130,7 +130,10 @@ function addRunCommands(program: Command): void {
     .addOption(jsonOption())
     .action(async (runId: string, { json = false, ...options }: Json & ResumeOptions) => {
       const app = await openApp();
-      printEnd(await followRun(app, json, async () => (await app.resume(runId, options)).id), json);
+      printEnd(
+        await followRun(app, json, async (signal) => (await app.resume(runId, { ...options, signal })).id),
+        json,
+      );
     });
   program
     .command('runs')

@@ -6,6 +6,18 @@ import { runState } from './run.ts';
 export const split = z.enum(['train', 'test']);
 export type Split = z.infer<typeof split>;
 
+/** Files, or samples and columns in files that hold many, with what becomes of them. The lines of files count each file once. */
+export const accountLine = z.object({
+  unit: z.enum(['files', 'samples', 'columns']),
+  used: z.boolean(),
+  /** As what, or why not: "training images", "hidden". */
+  what: z.string(),
+  count: z.number(),
+  /** The first of them. */
+  examples: z.array(z.string()),
+});
+export type AccountLine = z.infer<typeof accountLine>;
+
 /** A run that was trained on a dataset: without it, it can neither go on nor be evaluated. */
 export const datasetUse = z.object({ runId: z.string(), name: z.string(), state: runState });
 export type DatasetUse = z.infer<typeof datasetUse>;
@@ -15,6 +27,8 @@ export const datasetDetail = z.object({
   importedAt: z.string().describe('ISO 8601'),
   /** Of images, by class and split; null for tokens. */
   samplesPerClass: z.object({ train: z.array(z.number()), test: z.array(z.number()) }).nullable(),
+  /** What became of the files that it was imported from. */
+  account: z.array(accountLine),
   uses: z.array(datasetUse),
 });
 export type DatasetDetail = z.infer<typeof datasetDetail>;

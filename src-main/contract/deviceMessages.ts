@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { augmentationConfig } from './augmentation.ts';
-import { resnetConfig } from './modelConfig.ts';
+import { modelSpec } from '../families/configs.ts';
 
 const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
 export const masks = z.object({
@@ -70,47 +70,6 @@ const optimizer = z.object({
   eps: z.number(),
   clipGlobalNorm: z.number(),
 });
-
-const resnetSpec = z.object({
-  family: z.literal('resnet'),
-  layers: resnetConfig.shape.layers.unwrap(),
-  width: z.number(),
-  stem: z.enum(['cifar', 'imagenet']),
-  channels: z.number(),
-  image: z.tuple([z.number(), z.number()]),
-  classes: z.number(),
-});
-
-const extents = z.tuple([z.number(), z.number()]);
-
-const swinSpec = z.object({
-  family: z.literal('swin'),
-  patch: extents,
-  window: extents,
-  embed: z.number(),
-  depths: z.array(z.number()),
-  heads: z.array(z.number()),
-  mlpRatio: z.number(),
-  channels: z.number(),
-  image: extents,
-  classes: z.number(),
-});
-
-const llamaSpec = z.object({
-  family: z.literal('llama'),
-  vocab: z.number(),
-  hidden: z.number(),
-  ff: z.number(),
-  layers: z.number(),
-  heads: z.number(),
-  kvHeads: z.number(),
-  seq: z.number(),
-  tied: z.boolean(),
-});
-
-/** Model with everything inferred from the data. */
-export const modelSpec = z.discriminatedUnion('family', [resnetSpec, swinSpec, llamaSpec]);
-export type ModelSpec = z.infer<typeof modelSpec>;
 
 /** What every device process of a run is told; the same for all but `participant`, `device` and `workers`. */
 export const deviceSetup = z.object({

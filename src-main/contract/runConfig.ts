@@ -5,8 +5,8 @@
 import { z } from 'zod';
 import { augmentationConfig, augmentationProblem, withAugmentationPreset } from './augmentation.ts';
 import { parseBytes } from './bytes.ts';
+import { families, modelConfig, modelProblem, withPresets } from '../families/configs.ts';
 import { UserError } from './errors.ts';
-import { modelConfig, modelProblem, withPresets } from './modelConfig.ts';
 import { plainDataProblem, shown } from './plainData.ts';
 import { userPath } from './userPath.ts';
 
@@ -134,7 +134,7 @@ export const evaluationConfig = z.strictObject({
     .max(2 ** 20)
     .default(100)
     .describe('Samples per evaluation batch; of tokens at most as many as per worker and step'),
-  samples: z.int().min(0).max(1e12).default(0).describe('Test samples (images or sequences); 0: all'),
+  samples: z.int().min(0).max(1e12).default(0).describe('Validation samples (images or sequences); 0: all'),
   statistics: z
     .enum(['auto', 'running', 'reestimate'])
     .default('auto')
@@ -235,8 +235,8 @@ function configurationError(issue: z.core.$ZodIssue): UserError {
   const section = issue.path.map(String).join('.');
   if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
     const found = (issue.input as Record<string, unknown> | undefined)?.[issue.discriminator];
-    const families = modelConfig.options.map((option) => option.shape.family.value).join(' or ');
-    return refused(`${section}`, found === undefined ? 'is missing' : `must be ${families}, got ${shown(found)}`);
+    const names = [...families.keys()].join(' or ');
+    return refused(`${section}`, found === undefined ? 'is missing' : `must be ${names}, got ${shown(found)}`);
   }
   if (issue.code === 'unrecognized_keys') {
     const key = [...issue.path.map(String), issue.keys[0]].join('.');

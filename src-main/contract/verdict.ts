@@ -4,7 +4,7 @@
 // native/data, which has the same records (verdict.rs, options.rs).
 
 import { z } from 'zod';
-import { token } from './datasets.ts';
+import { accountLine, token } from './datasets.ts';
 import { userPath } from './userPath.ts';
 
 const positiveInt = z.int().min(1);
@@ -17,6 +17,7 @@ export const datasetFormat = z.enum([
   'image-table',
   'image-arrays',
   'image-parquet',
+  'image-shards',
   'text',
   'tokens',
 ]);
@@ -34,6 +35,13 @@ export const importOptions = z.strictObject({
     .optional()
     .describe(
       'Keep the part that can be read of JPEG files that were cut off, the rest grey, in place of refusing them',
+    ),
+  orient: z.boolean().optional().describe('Turn image files upright as EXIF says; default: taken as they are stored'),
+  duplicates: z
+    .enum(['conflicts', 'training', 'validation'])
+    .optional()
+    .describe(
+      'Equal images that are left out: conflicts: those with different labels; training, validation: these, and of those in both splits the ones in training or in validation; default: none',
     ),
   validation: z
     .number()
@@ -67,7 +75,9 @@ export const importOptions = z.strictObject({
     .max(100)
     .regex(/^\s*-?[\d.]+(e[+-]?\d+)?\s*:\s*-?[\d.]+(e[+-]?\d+)?\s*$/i, 'expected two numbers, such as 0:4095')
     .optional()
-    .describe('Values of arrays that become black and white, such as 0:4095; default: from the range of the data'),
+    .describe(
+      'Values of arrays and of image files of 16 bits that become black and white, such as 0:4095; default: of arrays from the range of the data, of files 0:65535',
+    ),
   order: z
     .enum(['pixels', 'planes'])
     .optional()
@@ -95,6 +105,10 @@ export const importOptions = z.strictObject({
     .max(32)
     .optional()
     .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
+  nameEncoding: z
+    .enum(['gbk', 'shift-jis', 'big5', 'euc-kr', 'ibm866', 'cp437'])
+    .optional()
+    .describe('Encoding of names in a zip that are not UTF-8; default: what the names look like'),
   table: z.string().max(4096).optional().describe('Table of images and labels, where there are several'),
   imageColumn: z.string().max(1000).optional().describe('Column or array with images'),
   labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),
@@ -104,10 +118,24 @@ export const importOptions = z.strictObject({
     .optional()
     .describe('Value of the column of folds that validates, or none for a share of each class'),
   textColumn: z.string().max(1000).optional().describe('Column, field or array with text or tokens'),
+  extensions: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe(
+      'Endings of the files that are text, such as txt,md; none: files without one; default: from what is there',
+    ),
+  encoding: z
+    .string()
+    .max(40)
+    .optional()
+    .describe(
+      'Encoding of text that is not UTF-8, such as gbk, shift_jis or latin1; default: UTF-8, or as its first bytes say',
+    ),
   tokenizer: userPath(['bytes', 'bpe'])
     .optional()
     .describe(
-      'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text, else bytes',
+      'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text (tokenizer.json, or vocab.json with merges.txt), else bytes',
     ),
   vocabulary: positiveInt.max(1_000_000).optional().describe('Size of the vocabulary that bpe trains; default: 4096'),
   dtype: z
@@ -195,18 +223,6 @@ export const textFound = z.object({
   vocabulary: z.number(),
 });
 
-/** Files, or samples and columns in files that hold many, with what becomes of them. The lines of files count each file once. */
-export const accountLine = z.object({
-  unit: z.enum(['files', 'samples', 'columns']),
-  used: z.boolean(),
-  /** As what, or why not: "training images", "hidden". */
-  what: z.string(),
-  count: z.number(),
-  /** The first of them. */
-  examples: z.array(z.string()),
-});
-export type AccountLine = z.infer<typeof accountLine>;
-
 export const verdict = z.object({
   paths: z.array(z.string()),
   /** Name in the catalogue, unless another is given. */
@@ -229,7 +245,7 @@ export const verdict = z.object({
   columns: z.array(z.string()),
   problems: z.array(problem),
   previews: z.array(preview),
-  /** Empty where nothing could be opened. */
+  /** Empty where the files could not be listed. */
   account: z.array(accountLine),
   /** The options with what was inferred filled in. */
   options: importOptions,

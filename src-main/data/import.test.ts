@@ -141,6 +141,17 @@ describe('importDataset', () => {
     expect(both[0]).toEqual(both[1]);
   }, 30_000);
 
+  it('imports the speeches, one document each', async () => {
+    const imported = await ensureSample(home, 'speeches');
+    expect(imported).toMatchObject({
+      name: 'speeches',
+      kind: 'tokens',
+      vocabulary: 257,
+      train: 9709612,
+      test: 1052034,
+    });
+  });
+
   it('gives images normalised', async () => {
     await importDataset({ paths: [await tinyFiles(join(folder, 'tiny'))], home });
     const source = await datasetSource(home, 'tiny', 'train');

@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { imagesDataset, tokensDataset } from '../contract/commands.ts';
+import { accountLine } from '../contract/datasets.ts';
 import { importOptions, problem } from '../contract/verdict.ts';
 
 export const splits = ['train', 'test'] as const;
@@ -20,6 +21,8 @@ const shared = {
   options: importOptions,
   /** What the import left out or changed. */
   problems: z.array(problem),
+  /** What became of every file; empty in datasets of an earlier version. */
+  account: z.array(accountLine).default([]),
   importedAt: z.string().describe('ISO 8601'),
   /** Data files, relative to the folder, in order of name. */
   files: z.array(z.object({ path: z.string(), bytes: z.number() })),

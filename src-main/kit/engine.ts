@@ -3,19 +3,14 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  deviceSetup,
-  plainTraining,
-  type DeviceSetup,
-  type ModelSpec,
-  type TrainingGraph,
-} from '../contract/deviceMessages.ts';
+import { deviceSetup, plainTraining, type DeviceSetup, type TrainingGraph } from '../contract/deviceMessages.ts';
 import type { MemoryBytes } from '../contract/plan.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
 import { assignMasks } from '../masks/assign.ts';
+import type { ModelSpec } from '../families/configs.ts';
+import { createModel } from '../families/models.ts';
 import { predictDevice, sessionMemory } from '../memory/predict.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
-import { createModel } from '../models/index.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
 import { divergence } from '../run/divergence.ts';
@@ -92,7 +87,7 @@ export class Engine {
       statisticsBatches: 0,
       evaluationBatches: 1,
     });
-    const source = await writeSamples(folder, spec, options.batch, masks.held.length);
+    const source = await writeSamples(folder, model, options.batch, masks.held.length);
     const storePath = await placeOfStore(layout);
     const setup = deviceSetup.parse({
       storePath,
@@ -190,7 +185,7 @@ function masksOf(model: ModelDefinition, regime: Regime): Masks {
 /** A dataset of one global batch. Its images have values as photographs do, so that no convolution meets denormal numbers. */
 async function writeSamples(
   folder: string,
-  spec: ModelSpec,
+  { reads, sample, classes }: ModelDefinition,
   batch: number,
   numWorkers: number,
 ): Promise<DeviceSetup['training']> {
@@ -198,17 +193,18 @@ async function writeSamples(
   const count = batch * numWorkers;
   const random = generator();
   const plain = { path: folder, seed: 0, numWorkers, microBatch: batch, accumulation: 1 };
-  if (spec.family === 'llama') {
-    const tokens = Uint32Array.from({ length: count * spec.seq + 1 }, () => Math.floor(random() * spec.vocab));
+  if (reads === 'tokens') {
+    const sequence = sample[0]!;
+    const tokens = Uint32Array.from({ length: count * sequence + 1 }, () => Math.floor(random() * classes));
     await writeNpy(join(folder, 'tokens.npy'), '<u4', [tokens.length], tokens);
-    return { ...plain, kind: 'tokens', mean: [], std: [], sequence: spec.seq };
+    return { ...plain, kind: 'tokens', mean: [], std: [], sequence };
   }
-  const shape = [count, spec.channels, ...spec.image];
+  const shape = [count, ...sample];
   const pixels = Uint8Array.from({ length: shape.reduce((a, b) => a * b) }, () => Math.floor(random() * 256));
-  const labels = BigInt64Array.from({ length: count }, () => BigInt(Math.floor(random() * spec.classes)));
+  const labels = BigInt64Array.from({ length: count }, () => BigInt(Math.floor(random() * classes)));
   await writeNpy(join(folder, 'images.npy'), '|u1', shape, pixels);
   await writeNpy(join(folder, 'labels.npy'), '<i8', [count], labels);
-  const each = (value: number) => new Array<number>(spec.channels).fill(value);
+  const each = (value: number) => new Array<number>(sample[0]!).fill(value);
   return { ...plain, kind: 'images', mean: each(0.5), std: each(0.25), sequence: 0 };
 }
 

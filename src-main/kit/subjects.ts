@@ -1,7 +1,6 @@
 // The models that the kit measures, and their small stand-ins for a quick pass.
 
-import type { ModelSpec } from '../contract/deviceMessages.ts';
-import { modelConfig, withPresets } from '../contract/modelConfig.ts';
+import { modelConfig, withPresets, type ModelSpec } from '../families/configs.ts';
 import type { Regime } from './engine.ts';
 
 export interface Subject {

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { UserError } from '../contract/errors.ts';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import type { ModelSpec } from '../families/configs.ts';
 import type { Regime } from './engine.ts';
 
 export interface TorchOptions {

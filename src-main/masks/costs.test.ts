@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { imbalance } from '../contract/plan.ts';
 import { graphFlops } from '../graph/flops.ts';
-import { createResNet } from '../models/resnet.ts';
+import { createResNet } from '../families/resnet/model.ts';
 import { assignMasks } from './assign.ts';
 import type { Cost } from './balance.ts';
 import { isConnected, unitHolders } from './connectivity.ts';
@@ -14,7 +14,7 @@ const resnet18 = createResNet({
   width: 64,
   stem: 'cifar',
   channels: 3,
-  image: 32,
+  image: [32, 32],
   classes: 10,
 });
 const batch = 16;

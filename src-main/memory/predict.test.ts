@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import { predictDevice, sessionMemory } from './predict.ts';
 import { storeLayout } from './storeLayout.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import { storeLayout } from './storeLayout.ts';
 import { touchedInSteps } from './touched.ts';
 

@@ -1,10 +1,10 @@
 // What backward masking saves: weight gradients of what is not held are not in the graph, nor is what only they would have needed kept.
 
 import { describe, expect, it } from 'vitest';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import type { ModelSpec } from '../families/configs.ts';
 import { graphFlops } from '../graph/flops.ts';
 import { liveness } from '../graph/liveness.ts';
-import { createModel } from './index.ts';
+import { createModel } from '../families/models.ts';
 import type { Held, ModelDefinition } from './model.ts';
 
 const batch = 2;

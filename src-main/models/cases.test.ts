@@ -3,12 +3,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ExecutionProvider } from '../graph/lower/lower.ts';
 import { axisFirst, relativeError, takeRows } from '../testing/arrays.ts';
-import { readCase, type ReferenceCase } from '../testing/cases.ts';
+import { caseNames, readCase, type ReferenceCase } from '../testing/cases.ts';
 import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
 import { storeAxis, type Granularity, type ModelDefinition, type ModelGraph } from './model.ts';
 
-const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
-const names = ['resnet', 'swin', 'llama'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
 /** Graphs for CUDA consist of standard operators, so the CPU provider can run them. */
 const providers: ExecutionProvider[] = ['cpu', 'cuda'];
 const tolerance = 1e-4;
@@ -83,7 +81,7 @@ async function firstStep(
   return { losses, average, model };
 }
 
-describe.each(names)('%s', (name) => {
+describe.each(caseNames)('%s', (name) => {
   it.each(providers)('gives the losses and averaged gradient of step 0, lowered for %s', async (provider) => {
     const reference = await readCase(name);
     const { losses, average, model } = await firstStep(reference, provider);

@@ -1,7 +1,7 @@
 // Every graph of every family, under every option, as it is lowered for CUDA: each node has a kernel there, and nothing goes through the host.
 
 import { describe, expect, it } from 'vitest';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import type { ModelSpec } from '../families/configs.ts';
 import { formulationsOf, type FormulatedOperator } from '../graph/lower/formulations.ts';
 import { GraphBuilder, type Graph } from '../graph/graph.ts';
 import { convTranspose } from '../graph/ops/conv.ts';
@@ -10,7 +10,7 @@ import { gather } from '../graph/ops/indexing.ts';
 import { batchNormTraining } from '../graph/ops/norm.ts';
 import { Size } from '../graph/ops/ordering.ts';
 import { readCudaKernels, throughHost, withoutKernel } from '../testing/cudaKernels.ts';
-import { createModel } from './index.ts';
+import { createModel } from '../families/models.ts';
 import type { Granularity, Held, Masking, ModelDefinition, TrainingOptions } from './model.ts';
 
 const resnet = { family: 'resnet', layers: [1, 2], width: 8, channels: 3, classes: 5 } as const;

@@ -137,6 +137,7 @@ export interface ModelDefinition {
   constants: LibraryConstant[];
   blocks: string[];
   groups: NeuronGroup[];
+  reads: 'images' | 'tokens';
   /** Shape of one sample, and the number of classes (of tokens: the vocabulary). */
   sample: number[];
   classes: number;
@@ -156,6 +157,8 @@ export interface ModelDefinition {
    * Not to be asked of a model without buffers.
    */
   statistics(options: FullNetworkOptions): ModelGraph;
+  /** config.json for `from_pretrained` of Hugging Face, which wants a folder of its own; absent where an export is the weights alone. */
+  pretrained?(end: { token: number } | null): object;
   /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
   inference(): ModelGraph;
 }

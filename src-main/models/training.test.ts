@@ -1,11 +1,11 @@
 // Options of training graphs that are the same for all families: what they add to a graph, and that gradients are what they must be.
 
 import { describe, expect, it } from 'vitest';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import type { ModelSpec } from '../families/configs.ts';
 import { liveness } from '../graph/liveness.ts';
 import { randomSource, randomTensor } from '../testing/random.ts';
 import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
-import { createModel } from './index.ts';
+import { createModel } from '../families/models.ts';
 import { trainingGraph } from './training.ts';
 import type { Granularity, Held, Masking, ModelDefinition, ModelGraph, TrainingOptions } from './model.ts';
 

@@ -52,6 +52,8 @@ export const appVersion = '0.1.0';
 export interface StartOptions {
   /** Starts a run even where a device has no room for it. */
   force?: boolean;
+  /** Ends the planning; the run is not begun. */
+  signal?: AbortSignal;
 }
 
 export interface ResumeOptions extends StartOptions {
@@ -102,6 +104,7 @@ class Lab {
   private readonly imports: Imports;
   /** Aborted when the app closes: what it plans for a start is given up then. */
   private readonly closing = new AbortController();
+  private readonly beginnings = new Set<Promise<unknown>>();
 
   constructor(private readonly host: RunHost) {
     this.imports = new Imports(host.home, this.events);
@@ -246,19 +249,20 @@ class Lab {
 
   async close(): Promise<void> {
     this.closing.abort();
+    await Promise.allSettled(this.beginnings);
     const active = [...this.runs.values()].filter((run) => isActive(run.summary.state));
     await Promise.all([this.imports.close(), this.trials.close(), ...active.map((run) => run.stop())]);
   }
 
   async plan(config: RunConfig, signal = this.closing.signal): Promise<Plan> {
-    await this.importSample(config.data.dataset);
+    await this.importSample(config.data.dataset, this.closing.signal);
     return await planFromHome(this.host, config, signal);
   }
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
-  async start(config: RunConfig, { force = false }: StartOptions = {}): Promise<string> {
+  async start(config: RunConfig, { force = false, signal }: StartOptions = {}): Promise<string> {
     return await this.beginning(async (holds) => {
-      const plan = await this.planWithRoom(config, force);
+      const plan = await this.planWithRoom(config, force, signal);
       const begun = {
         name: config.name,
         state: 'preparing' as const,
@@ -288,7 +292,7 @@ class Lab {
 
   async resume(
     runId: string,
-    { force = false, acceptChanges = false, checkpoint }: ResumeOptions = {},
+    { force = false, signal, acceptChanges = false, checkpoint }: ResumeOptions = {},
   ): Promise<RunSummary> {
     const folder = this.folder(runId);
     await folder.readState();
@@ -304,7 +308,7 @@ class Lab {
           : { kind: 'checkpoint', folder, step: checkpoint, optimizer: true };
       const step = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, checkpoint);
       const changed = await acceptedChanges(folder, config, from, acceptChanges);
-      const plan = await this.planWithRoom(config, force);
+      const plan = await this.planWithRoom(config, force, signal);
       await folder.keepTrained();
       await folder.writePlan(plan);
       const restarted = hasNone ? 'it had no checkpoint, and started again from step 0' : '';
@@ -323,6 +327,12 @@ class Lab {
 
   /** Launches a run while nobody else trains in the data folder. What `begin` takes besides is held until the run has ended, or `begin` has failed. */
   private async beginning<T>(begin: (holds: NativeHold[]) => Promise<T>): Promise<T> {
+    const begun = this.holdAndBegin(begin);
+    this.beginnings.add(begun);
+    return await begun.finally(() => this.beginnings.delete(begun));
+  }
+
+  private async holdAndBegin<T>(begin: (holds: NativeHold[]) => Promise<T>): Promise<T> {
     await this.leaving();
     const training = await holdTraining(this.host.home);
     if (!training) throw await this.otherActive();
@@ -363,19 +373,22 @@ class Lab {
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */
-  private async planWithRoom(config: RunConfig, force: boolean): Promise<Plan> {
-    const plan = await this.plan(config);
+  private async planWithRoom(config: RunConfig, force: boolean, signal?: AbortSignal): Promise<Plan> {
+    const either = AbortSignal.any([this.closing.signal, ...(signal ? [signal] : [])]);
+    await this.importSample(config.data.dataset, either);
+    const plan = await this.plan(config, either);
+    if (either.aborted) throw new UserError('cancelled', 'planning was cancelled');
     const misfit = misfitOf(plan, formatBytes);
     if (misfit && !force) throw new UserError('configuration', misfit, { key: 'devices' });
     return plan;
   }
 
   /** Imports a dataset that comes with the app, on first use. */
-  private async importSample(name: string): Promise<void> {
+  private async importSample(name: string, signal: AbortSignal): Promise<void> {
     if (!sampleDatasets.includes(name)) return;
     const { datasets } = await listDatasets(this.host.home);
     if (datasets.some((dataset) => dataset.name === name)) return;
-    this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name) });
+    this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name, { signal }) });
   }
 
   private launch(

@@ -3,48 +3,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import { caseModel, type ModelSpec } from '../families/configs.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Masks } from '../models/model.ts';
 
 const count = z.int().min(1);
-/** One number for height and width, or both. */
-const extents = z
-  .union([count, z.tuple([count, count])])
-  .transform((extent): [number, number] => (typeof extent === 'number' ? [extent, extent] : extent));
-const images = { channels: count, image: extents, classes: count };
-
-const resnet = z.object({
-  family: z.literal('resnet'),
-  layers: z.array(count).min(1),
-  width: count,
-  stem: z.enum(['cifar', 'imagenet']),
-  ...images,
-});
-const swin = z.object({
-  family: z.literal('swin'),
-  patch: extents,
-  embed: count,
-  depths: z.array(count).min(1),
-  heads: z.array(count).min(1),
-  window: extents,
-  mlp_ratio: z.number(),
-  ...images,
-});
-const llama = z.object({
-  family: z.literal('llama'),
-  vocab: count,
-  hidden: count,
-  ff: count,
-  layers: count,
-  heads: count,
-  kv_heads: count,
-  seq: count,
-  tied: z.boolean(),
-});
 
 const caseFile = z.object({
-  model: z.discriminatedUnion('family', [resnet, swin, llama]),
+  model: caseModel,
   regime: z.enum(['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward']),
   workers: count,
   batch_per_worker: count,
@@ -98,23 +64,7 @@ export async function readCaseFile(folder: string): Promise<Case> {
       'data',
       `${path}: held_blocks and held_neurons must have an entry for each of ${workers} workers`,
     );
-  return { ...parsed.data, model: modelOf(parsed.data), masks: masksOf(parsed.data) };
-}
-
-/** In the spelling of the code. */
-function modelOf({ model }: CaseFile): ModelSpec {
-  switch (model.family) {
-    case 'resnet':
-      return model;
-    case 'swin': {
-      const { mlp_ratio: mlpRatio, ...rest } = model;
-      return { ...rest, mlpRatio };
-    }
-    case 'llama': {
-      const { kv_heads: kvHeads, ...rest } = model;
-      return { ...rest, kvHeads };
-    }
-  }
+  return { ...parsed.data, masks: masksOf(parsed.data) };
 }
 
 function masksOf({ regime, held_blocks, held_neurons }: CaseFile): Masks {

@@ -38,7 +38,7 @@ export class Datasets {
   private async detail(name: string): Promise<DatasetDetail> {
     const found = await getDataset(this.home, name);
     const samplesPerClass = found.kind === 'images' ? found.samplesPerClass : null;
-    return { name, importedAt: found.importedAt, samplesPerClass, uses: await this.uses(name) };
+    return { name, importedAt: found.importedAt, samplesPerClass, account: found.account, uses: await this.uses(name) };
   }
 
   private async rename(name: string, to: string): Promise<{ name: string }> {

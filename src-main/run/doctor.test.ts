@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Dataset } from '../contract/commands.ts';
 import { storeBytes, storeLayout } from '../memory/storeLayout.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import { sampleStoreBytes } from './doctor.ts';
 import { matchData } from './match.ts';
 import { runMasks } from './plan.ts';

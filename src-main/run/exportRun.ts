@@ -8,7 +8,7 @@ import { readImages } from '../data/images.ts';
 import { replaceFiles } from '../data/files.ts';
 import { readSequences } from '../data/sequences.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import { weightFiles, writeLlamaFolder, type WeightFile } from '../export/huggingFace.ts';
+import { weightFiles, writePretrainedFolder, type WeightFile } from '../export/huggingFace.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
 import type { Int64Tensor } from '../native.ts';
@@ -69,13 +69,12 @@ type Writer = (
 
 /** Weights in the library's layout, and what else its loader wants. */
 const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, feed) => {
-  const { model, setup } = prepared;
-  const spec = setup.model;
-  const files = spec.family === 'llama' ? weightFiles(model.tensors) : [wholeModel(prepared)];
+  const { model } = prepared;
+  const files = model.pretrained ? weightFiles(model.tensors) : [wholeModel(prepared)];
   const weights = files.map((file) => join(out, file.name));
   for (const [index, file] of files.entries())
     await writeWeights(fleet, prepared, step, weights[index]!, file, index === 0);
-  const others = spec.family === 'llama' ? await writeLlamaFolder(out, spec, model.tensors, files, tokenizer) : [];
+  const others = model.pretrained ? await writePretrainedFolder(out, model, files, tokenizer) : [];
   return { files: [...weights, ...others], logits: await logitsOfSafetensors(model, weights, feed) };
 };
 

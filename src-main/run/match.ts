@@ -2,11 +2,10 @@
 
 import { augmentationConfig, type AugmentationConfig } from '../contract/augmentation.ts';
 import type { Dataset } from '../contract/commands.ts';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
-import type { SwinConfig } from '../contract/modelConfig.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
-import { checkWindow, type SwinSpec } from '../models/swin.ts';
+import { familyOf, type ModelSpec } from '../families/configs.ts';
+import type { ImageData } from '../families/family.ts';
 
 export interface Match {
   spec: ModelSpec;
@@ -19,54 +18,34 @@ export interface Match {
 }
 
 export function matchData({ model, data }: RunConfig, dataset: Dataset): Match {
-  if (model.family === 'llama') {
+  const family = familyOf(model);
+  if (family.reads === 'tokens') {
     if (dataset.kind !== 'tokens') throw wrongKind(model.family, 'tokens', data.dataset, dataset.kind);
     requirePlain(data.augmentation);
-    return fitTokens(model, dataset);
+    const spec = family.fit(model, dataset);
+    return { spec, ...sequences(spec.seq, dataset), kind: 'tokens', sequence: spec.seq };
   }
   if (dataset.kind !== 'images') throw wrongKind(model.family, 'images', data.dataset, dataset.kind);
   const [channels, height, width] = dataset.sample as [number, number, number];
   const { size } = data.augmentation;
-  const image: Images['image'] = size === undefined ? [height, width] : [size, size];
-  const images: Images = { channels, image, classes: dataset.classes };
-  const spec = model.family === 'swin' ? fitSwin(model, images) : { ...model, ...images };
+  const image: ImageData['image'] = size === undefined ? [height, width] : [size, size];
+  const spec = family.fit(model, { channels, image, classes: dataset.classes });
   return { spec, train: dataset.train, test: dataset.test, kind: 'images', sequence: 0 };
 }
 
-type Images = Pick<SwinSpec, 'channels' | 'classes'> & { image: [number, number] };
-
-function fitSwin({ preset: _, patch, window, ...sizes }: SwinConfig, images: Images): ModelSpec {
-  const square = (extent: number): [number, number] => [extent, extent];
-  const spec = { ...sizes, ...images, patch: square(patch), window: square(window) };
-  checkWindow(spec);
-  return spec;
-}
-
 /** A split of n tokens has as many whole sequences as fit before its last token, which is a label only. */
-function fitTokens(
-  model: Extract<RunConfig['model'], { family: 'llama' }>,
-  dataset: Extract<Dataset, { kind: 'tokens' }>,
-): Match {
-  const { preset: _, vocab = dataset.vocabulary, ...sizes } = model;
-  if (dataset.vocabulary > vocab) {
-    const { token, file, position } = dataset.largest;
-    throw new UserError(
-      'configuration',
-      `model.vocab is ${vocab}, but ${file} has token ${token} at position ${position} (from 0)`,
-      { key: 'model.vocab' },
-    );
-  }
-  const [train, test] = [dataset.train, dataset.test].map((tokens) => Math.floor((tokens - 1) / model.seq)) as [
+function sequences(seq: number, dataset: Dataset): Pick<Match, 'train' | 'test'> {
+  const [train, test] = [dataset.train, dataset.test].map((tokens) => Math.floor((tokens - 1) / seq)) as [
     number,
     number,
   ];
   if (train === 0 || test === 0)
     throw new UserError(
       'configuration',
-      `model.seq must leave a whole sequence in each split of ${dataset.name} (${dataset.train} and ${dataset.test} tokens), got ${model.seq}`,
+      `model.seq must leave a whole sequence in each split of ${dataset.name} (${dataset.train} and ${dataset.test} tokens), got ${seq}`,
       { key: 'model.seq' },
     );
-  return { spec: { ...sizes, vocab }, train, test, kind: 'tokens', sequence: model.seq };
+  return { train, test };
 }
 
 /** Tokens are read as they are. */

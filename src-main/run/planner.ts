@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { formatBytes } from '../contract/bytes.ts';
 import { UserError, type ErrorCode } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import type { PreparedRun, prepareRun } from './prepare.ts';
 import { addressBytesLeft, readLimits } from './processLimits.ts';
 

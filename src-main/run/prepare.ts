@@ -3,7 +3,7 @@
 
 import { hasSoftLabels } from '../contract/augmentation.ts';
 import type { Dataset } from '../contract/commands.ts';
-import type { DeviceSetup, ModelSpec } from '../contract/deviceMessages.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
@@ -11,7 +11,7 @@ import type { SplitSource } from '../data/catalogue.ts';
 import { runDevices, type Machine, type RunDevice } from '../device/discover.ts';
 import { coverageOf, type ExplicitPlan } from '../masks/explicit.ts';
 import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { matchData } from './match.ts';
 import { buildPlan, runMasks } from './plan.ts';
@@ -89,7 +89,7 @@ export function prepareRun(
     evaluationBatches: Math.ceil(evaluationSamples / batch),
   };
   const layout = storeLayout(model.tensors, masks, layoutOptions);
-  const augmentation = loaderAugmentation(config, matched.spec);
+  const augmentation = loaderAugmentation(config, model);
   const source = (split: SplitSource) => ({
     kind: matched.kind,
     sequence: matched.sequence,
@@ -153,18 +153,21 @@ function checkHeld({ blocks, groups }: ModelDefinition, { subnetworks }: RunConf
 }
 
 /** Absent where the loader hands on what the dataset has. */
-function loaderAugmentation({ data }: RunConfig, spec: ModelSpec): DeviceSetup['training']['augmentation'] {
+function loaderAugmentation(
+  { data }: RunConfig,
+  { reads, sample, classes }: ModelDefinition,
+): DeviceSetup['training']['augmentation'] {
   const { preset: _, size, evaluationResize, ...changes } = data.augmentation;
   const { magnitude: __, ...switches } = changes;
   const changesSamples =
     size !== undefined || evaluationResize !== undefined || Object.values(switches).some((x) => x > 0);
-  if (spec.family === 'llama' || !changesSamples) return undefined;
-  const [height, width] = spec.image;
+  if (reads === 'tokens' || !changesSamples) return undefined;
+  const [, height, width] = sample as [number, number, number];
   return {
     ...changes,
     height,
     width,
     evaluationResize: evaluationResize ?? Math.min(height, width),
-    classes: spec.classes,
+    classes,
   };
 }

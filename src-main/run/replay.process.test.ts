@@ -4,16 +4,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { caseFolder } from '../testing/cases.ts';
+import { caseFolder, caseNames } from '../testing/cases.ts';
 import { builtWorker } from '../testing/lab.ts';
 import { replayCase } from './replay.ts';
 import { replayError } from './replayErrors.ts';
 
-const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
-const cases = ['resnet', 'swin', 'llama'].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
 const tolerance = 1e-4;
 
-describe.each(cases)('%s', (name) => {
+describe.each(caseNames)('%s', (name) => {
   it('is within 1e-4 of the reference, bit-equal for 1, 2 and 4 device processes', async () => {
     const temporary = await mkdtemp(join(tmpdir(), 'sdp-replay-'));
     const outputs = [];

@@ -10,7 +10,7 @@ import { plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
 import { shareOf, type RunDevice } from '../device/discover.ts';
 import { makeFolder, storageError } from '../data/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import type { StepRecords } from '../native.ts';
 import { readCaseFile, type Case } from './caseFile.ts';
 import type { SpawnDevice } from './deviceProcess.ts';

@@ -1,10 +1,10 @@
 // Every reference case on WebGPU: within 1e-3 of PyTorch, and the same bytes from run to run for any number of device processes.
 
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { caseFolder } from '../testing/cases.ts';
+import { caseFolder, caseNames } from '../testing/cases.ts';
 import { builtWorker } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
 import { replayCase } from './replay.ts';
@@ -12,7 +12,6 @@ import { replayError } from './replayErrors.ts';
 
 const tolerance = 1e-3;
 const timeoutMs = 300_000;
-const cases = (await readdir(caseFolder(''), { withFileTypes: true })).filter((entry) => entry.isDirectory());
 
 describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
   beforeEach(() => {
@@ -31,7 +30,7 @@ describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
     return out;
   };
 
-  it.each(cases.map(({ name }) => name))(
+  it.each(caseNames)(
     '%s is within 1e-3 of the reference',
     async (name) => {
       const out = await replay(name, 1);

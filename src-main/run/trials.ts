@@ -4,13 +4,13 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { trialContract } from '../contract/contracts.ts';
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import type { ClassShare, TrialModel, trialCommands } from '../contract/trial.ts';
 import type { TrialCommands } from '../contract/trialMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
+import type { ModelDefinition } from '../models/model.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint, olderCheckpoint, wholeCheckpoint } from './checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
@@ -134,26 +134,24 @@ export class Trials {
     if (!(await exists(path))) await this.exportOnnx(runId, step);
     const prepared = await prepareFromHome(this.host, await folder.readConfig());
     await this.ask((client) => client.call.load({ path }));
-    const { model, evaluation } = prepared.setup;
+    const { model } = prepared;
     const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
-    const { mean, std } = evaluation.source;
+    const { mean, std } = prepared.setup.evaluation.source;
     const tokenizer = await runTokenizer(this.host.home, folder);
     return { path, model: await this.describe(model, name, step, tokenizer), mean, std, tokenizer };
   }
 
   private async describe(
-    model: DeviceSetup['model'],
+    { reads, sample, classes }: ModelDefinition,
     name: string,
     step: number,
     tokenizer: Tokenizer | undefined,
   ): Promise<TrialModel> {
-    if (model.family === 'llama') {
-      const { vocab: vocabulary, seq: sequence } = model;
-      return { kind: 'tokens', step, sequence, vocabulary, text: tokenizer !== undefined };
-    }
+    if (reads === 'tokens')
+      return { kind: 'tokens', step, sequence: sample[0]!, vocabulary: classes, text: tokenizer !== undefined };
     const dataset = await getDataset(this.host.home, name);
     const classNames = dataset.kind === 'images' ? dataset.classNames : [];
-    return { kind: 'images', step, sample: [model.channels, ...model.image], classNames };
+    return { kind: 'images', step, sample, classNames };
   }
 
   private async classify({ path, model, mean, std }: Loaded, pixels: Uint8Array): Promise<ClassShare[]> {

@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ModelSpec } from '../contract/deviceMessages.ts';
+import { families, type ModelSpec } from '../families/configs.ts';
 import { readSafetensors, type SafeTensor } from '../export/safetensors.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { readCaseFile } from '../run/caseFile.ts';
 import type { TestTensor } from './runOnnx.ts';
@@ -26,6 +26,10 @@ interface ExpectFile {
   loss: number[][];
   eval_loss_step0_worker0: number;
 }
+
+const regimes = ['ddp', 'block-forward', 'block-backward', 'neuron-forward', 'neuron-backward'];
+/** Of every family, in each regime. */
+export const caseNames = [...families.keys()].flatMap((family) => regimes.map((regime) => `${family}-${regime}`));
 
 /** Folder of a reference case. */
 export const caseFolder = (name: string) => join(import.meta.dirname, '../../testdata/cases', name);

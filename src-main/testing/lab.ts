@@ -124,11 +124,12 @@ export function smallConfig(overrides: {
   });
 }
 
-export const families = ['resnet', 'swin', 'llama'] as const;
+export const families = ['resnet', 'swin', 'vit', 'llama'] as const;
 
 const models: Record<(typeof families)[number], object> = {
   resnet: { family: 'resnet', layers: [1, 1], width: 4 },
   swin: { family: 'swin', patch: 4, window: 3, embed: 8, depths: [1, 2], heads: [2, 4], mlpRatio: 2 },
+  vit: { family: 'vit', patch: 7, hidden: 16, mlp: 24, layers: 2, heads: 4 },
   llama: { family: 'llama', hidden: 16, ff: 24, layers: 2, heads: 4, kvHeads: 2, seq: 16 },
 };
 

@@ -9,7 +9,7 @@ import { GraphBuilder } from '../graph/graph.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import type { StoreLayout } from '../memory/storeLayout.ts';
-import { createModel } from '../models/index.ts';
+import { createModel } from '../families/models.ts';
 import { native, type NativeDevice, type SessionSpec, type TrainResult } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { Bindings, customOps } from './bindings.ts';

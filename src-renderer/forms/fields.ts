@@ -4,7 +4,7 @@
 
 import { z } from 'zod';
 import { augmentationPresets } from '../../src-main/contract/augmentation.ts';
-import { presetKeys } from '../../src-main/contract/modelConfig.ts';
+import { families, presetKeys } from '../../src-main/families/configs.ts';
 import { runConfig, type DeviceEntry, type RunConfig } from '../../src-main/contract/runConfig.ts';
 
 export interface DeviceRow {
@@ -65,7 +65,7 @@ const onlyFor: Record<string, { key: string; value: string }> = {
 /** Of keys whose name alone says too little. */
 const labels: Record<string, string> = { 'subnetworks.plan': 'Plan file' };
 
-const familyKey = 'model.family';
+export const familyKey = 'model.family';
 const augmentationKey = 'data.augmentation';
 
 export const formFields: FormField[] = Object.entries(rootSchema().properties ?? {}).flatMap(([key, schema]) => {
@@ -82,10 +82,15 @@ function groupFields(section: string, key: string, name: string, schema: Schema)
   );
 }
 
+/** Id of a key of a family; those of the first family are the keys themselves. */
+export function modelFieldId(family: string, name: string): string {
+  return [...families.keys()].indexOf(family) === 0 ? `model.${name}` : `${family}:model.${name}`;
+}
+
 /** One choice of the family, then the keys of each family. */
 function modelFields(section: string, variants: Schema[]): FormField[] {
-  const families = variants.map(({ properties }) => String(properties!.family!.const));
-  const choice = { enum: families, description: 'Model family' };
+  const names = variants.map(({ properties }) => String(properties!.family!.const));
+  const choice = { enum: names, description: 'Model family' };
   return [
     field(section, familyKey, 'family', choice),
     ...variants.flatMap(({ properties }, index) =>
@@ -93,8 +98,8 @@ function modelFields(section: string, variants: Schema[]): FormField[] {
         .filter(([name]) => name !== 'family')
         .map(([name, property]) => ({
           ...field(section, `${section}.${name}`, name, property),
-          id: index === 0 ? `${section}.${name}` : `${families[index]}:${section}.${name}`,
-          family: families[index],
+          id: modelFieldId(names[index]!, name),
+          family: names[index],
         })),
     ),
   ];
@@ -142,7 +147,7 @@ function humanise(name: string): string {
   return words[0]!.toUpperCase() + words.slice(1);
 }
 
-function asText(value: unknown): string {
+export function asText(value: unknown): string {
   return Array.isArray(value) ? value.join(', ') : String(value);
 }
 
@@ -156,15 +161,18 @@ export function isRelevant(one: FormField, values: FormValues): boolean {
 function isPart({ key, family }: FormField, values: FormValues): boolean {
   if (key.startsWith(`${augmentationKey}.`)) return isAugmentationPart(key.slice(augmentationKey.length + 1), values);
   if (family !== undefined && values[familyKey] !== family) return false;
-  if (family === undefined || !presetKeys[family]) return true;
-  const named = values[`${family}:model.preset`] !== 'custom';
-  return !(named && presetKeys[family].includes(key.slice('model.'.length)));
+  if (family === undefined) return true;
+  const named = values[modelFieldId(family, 'preset')] !== 'custom';
+  return !(named && presetKeys(family).includes(key.slice('model.'.length)));
 }
 
 /** Images alone are changed. */
 function isAugmentationPart(name: string, values: FormValues): boolean {
   const preset = values[`${augmentationKey}.preset`] as string;
-  return values[familyKey] !== 'llama' && !Object.keys(augmentationPresets.get(preset) ?? {}).includes(name);
+  return (
+    families.get(values[familyKey] as string)?.reads === 'images' &&
+    !Object.keys(augmentationPresets.get(preset) ?? {}).includes(name)
+  );
 }
 
 /** Values of the controls for a configuration, or for none: the defaults. */

@@ -24,25 +24,30 @@ const labels: Record<OptionKey, string> = {
   resize: 'Other sizes are',
   channels: 'Channels',
   range: 'Black and white',
+  orient: 'Turned upright',
+  duplicates: 'Equal images',
   order: 'Order of a row',
   folder: 'Only this folder',
   leaveOut: 'Without this folder',
   configuration: 'Configuration',
   splitLevel: 'Folders of splits',
   classLevel: 'Folders of classes',
+  nameEncoding: 'Names in a zip',
   table: 'Table',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
   fold: 'Fold that validates',
   textColumn: 'Column of text',
+  extensions: 'Endings of text',
+  encoding: 'Encoding',
   tokenizer: 'Tokenizer',
   vocabulary: 'Vocabulary',
   dtype: 'Type of the tokens',
 };
 
 const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
-const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels'];
-const ofFiles: OptionKey[] = [...ofImages, 'keepCut'];
+const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels', 'duplicates'];
+const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'orient', 'range', 'nameEncoding'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
 const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
 
@@ -53,7 +58,8 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'table', ...columns],
   'image-parquet': [...ofFiles, ...columns, 'fold', 'folder', 'configuration'],
-  text: ['textColumn', 'tokenizer', 'vocabulary'],
+  'image-shards': [...ofFiles, ...columns],
+  text: ['textColumn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
   tokens: ['dtype', 'textColumn'],
 };
 

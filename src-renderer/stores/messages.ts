@@ -2,10 +2,12 @@
 
 import type { Dataset } from '../../src-main/contract/commands.ts';
 import { UserError } from '../../src-main/contract/errors.ts';
+import { formatExtent } from '../../src-main/contract/extent.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
 import type { ImportState, Verdict } from '../../src-main/contract/verdict.ts';
+import { familyOf } from '../../src-main/families/configs.ts';
 import {
   contentName,
   formatBytes,
@@ -123,30 +125,23 @@ export function describeConfig(config: RunConfig, plan: Plan | null): string {
       ? `${workers} workers, data parallel`
       : `${workers} workers, each ${granularity} on ${coverage}, ${masking} masking`;
   return [
-    `${describeModel(model)}${parameters}`,
+    `${familyOf(model).describe(model)}${parameters}`,
     data.dataset,
     method,
     `${training.optimizer === 'sgd' ? 'SGD' : 'AdamW'}, batch ${formatInteger(training.batch)}`,
   ].join(' · ');
 }
 
-function describeModel(model: RunConfig['model']): string {
-  switch (model.family) {
-    case 'resnet':
-      return `ResNet ${model.layers.join('-')}, width ${model.width}`;
-    case 'swin':
-      return `Swin ${model.depths.join('-')}, width ${model.embed}, windows of ${model.window}`;
-    case 'llama':
-      return `LLaMA of ${model.layers} layers, width ${model.hidden}, sequences of ${model.seq}`;
-  }
-}
+/** [C,H,W] in words. */
+const describeSample = ([channels, height, width]: readonly number[]): string =>
+  `${formatExtent(height!, width!)} ${channels === 1 ? 'grey' : channels === 3 ? 'colour' : `in ${channels} channels`}`;
 
 /** A dataset in one line. */
 export function describeDataset(dataset: Dataset): string {
-  const sizes = `${formatInteger(dataset.train)} training and ${formatInteger(dataset.test)} test ${contentName(dataset)}`;
+  const sizes = `${formatInteger(dataset.train)} training and ${formatInteger(dataset.test)} validation ${contentName(dataset)}`;
   const kind =
     dataset.kind === 'images'
-      ? `${formatInteger(dataset.classes)} classes, ${dataset.sample.join('×')}`
+      ? `${formatInteger(dataset.classes)} classes, ${describeSample(dataset.sample)}`
       : `vocabulary ${formatInteger(dataset.vocabulary)}`;
   return `${sizes}, ${kind}, ${formatBytes(dataset.bytes)}`;
 }
@@ -184,18 +179,16 @@ function contentLines(content: NonNullable<Verdict['content']>): string[] {
     return tokenizer === 'tokens' ? [`Tokens already, vocabulary of ${formatInteger(vocabulary)}`] : [text, tokens];
   }
   const { classes, looked, unreadable, sizes, sample, storage } = content;
-  const size = ({ height, width, channels }: (typeof sizes)[number]) =>
-    `${height} x ${width} ${channels === 1 ? 'grey' : channels === 3 ? 'colour' : `in ${channels} channels`}`;
+  const size = ({ height, width, channels }: (typeof sizes)[number]) => describeSample([channels, height, width]);
   const shown = sizes.slice(0, 4).map((one) => `${size(one)} (${formatInteger(one.count)})`);
   const more = sizes.length > shown.length ? ' and others' : '';
-  const [channels, height, width] = sample as [number, number, number];
   const kept = storage === 'array' ? 'kept decoded' : 'kept as they are, decoded when read';
   const bad = `Of ${formatInteger(looked)} images that were looked at, ${formatInteger(unreadable)} cannot be read and are not counted`;
   return [
     ...(unreadable > 0 ? [bad] : []),
     `${formatInteger(classes.length)} ${classes.length === 1 ? 'class' : 'classes'}`,
     `Images of ${shown.join(', ')}${more}`,
-    `The model gets ${size({ height, width, channels, count: 0 })}; ${kept}`,
+    `The model gets ${describeSample(sample)}; ${kept}`,
   ];
 }
 

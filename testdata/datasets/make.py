@@ -179,6 +179,42 @@ def documents():
     return [f"Document {i}: the quick brown fox – «{i * i}» – jumps over the lazy dog.\nIts second line ends here." for i in range(40)]
 
 
+def gpt2(texts):
+    """A byte-level BPE as GPT-2 is saved, and what its usual reader makes of some text."""
+    from tokenizers import ByteLevelBPETokenizer
+    folder = here / "gpt2"
+    folder.mkdir(exist_ok=True)
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(texts, vocab_size=320, special_tokens=["<|endoftext|>"], show_progress=False)
+    tokenizer.save_model(str(folder))
+    reader = ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    samples = ["the cat sat on the mat, it's 12 cats\n", "  Zażółć 中文 \U0001f408\r\n\t don't", "documents of the quick brown fox"]
+    (folder / "expected.json").write_text(json.dumps({text: reader.encode(text).ids for text in samples}))
+
+
+def odd_images():
+    """Image files of which a reader shows less than there is, or something else: turned, of several frames, of other numbers."""
+    folder = here / "odd-images"
+    folder.mkdir(exist_ok=True)
+    picture = Image.fromarray(image(1))
+    for turn in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        picture.save(folder / f"turned-{turn}.png", exif=exif)
+    exif[0x0112] = 6
+    Image.fromarray(smooth(1)).save(folder / "turned.jpg", quality=100, subsampling=0, exif=exif)
+    frames = [Image.fromarray(image(i)) for i in range(3)]
+    frames[0].save(folder / "frames.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "frames.webp", save_all=True, append_images=frames[1:], lossless=True)
+    frames[0].save(folder / "frames.png", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "pages.tiff", save_all=True, append_images=frames[1:])
+    values = np.arange(48).reshape(8, 6)
+    Image.fromarray((values / 47).astype(np.float32)).save(folder / "float.tiff")
+    Image.fromarray((values * 100 - 1000).astype(np.int32)).save(folder / "signed.tiff")
+    Image.fromarray((values * 87).astype(np.uint16)).save(folder / "twelve.tiff")
+    Image.fromarray((values * 87).astype(np.uint16)).save(folder / "twelve.png")
+
+
 def main():
     for item in here.iterdir():
         if item.is_dir():
@@ -246,6 +282,8 @@ def main():
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.save(str(here / "tokenizer.json"))
     (here / "expected-tokens.json").write_text(json.dumps([tokenizer.encode(text).ids for text in texts]))
+    gpt2(texts)
+    odd_images()
     tokens = np.arange(200, dtype=np.uint16) * 7 % 90
     np.save(here / "tokens.npy", tokens)
     tokens.tofile(here / "tokens.bin")

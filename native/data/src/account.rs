@@ -110,12 +110,14 @@ fn kind_of(what: &What, entry: &Entry) -> String {
         What::Pickle => "other pickles".into(),
         What::Parquet => "other Parquet files".into(),
         What::Arrow => "other Arrow files".into(),
+        What::Shard(_) => "other shards".into(),
         What::Image => "other images".into(),
         What::OtherImage => "images of a kind that cannot be read".into(),
         What::Csv | What::JsonLines => "other tables".into(),
         What::Text | What::Json => "other text".into(),
         What::Empty => "empty".into(),
         What::Other(kind) => (*kind).to_owned(),
+        What::Refused(_) => "files that cannot be read".into(),
         What::Unknown => other_kind(entry),
     }
 }

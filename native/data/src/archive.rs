@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result, storage};
+use crate::packed::{Packing, packing, unpack};
 
 /// Data that unpacks to more than this many bytes ...
 pub const BOMB_BYTES: u64 = 256 << 20;
@@ -16,7 +17,7 @@ pub const BOMB_RATIO: u64 = 200;
 pub enum Kind {
     Zip,
     Tar,
-    CompressedTar,
+    CompressedTar(Packing),
     /// Known, but not read.
     Unsupported(&'static str),
     None,
@@ -26,6 +27,8 @@ pub enum Kind {
 #[derive(Clone)]
 pub struct SharedFile {
     file: Arc<File>,
+    /// Where it begins in the file.
+    base: u64,
     length: u64,
     position: u64,
 }
@@ -34,7 +37,7 @@ impl SharedFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), length, position: 0 })
+        Ok(Self { file: Arc::new(file), base: 0, length, position: 0 })
     }
 
     pub fn seek_to(&mut self, position: u64) {
@@ -44,14 +47,25 @@ impl SharedFile {
     pub fn len(&self) -> u64 {
         self.length
     }
+
+    /// A part of it as a file of its own.
+    pub fn part(&self, start: u64, length: u64) -> Self {
+        let start = start.min(self.length);
+        Self { file: self.file.clone(), base: self.base + start, length: length.min(self.length - start), position: 0 }
+    }
 }
 
 impl Read for SharedFile {
     fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.length.saturating_sub(self.position)).unwrap_or(usize::MAX).min(target.len());
+        if most == 0 {
+            return Ok(0);
+        }
+        let (target, at) = (&mut target[..most], self.base + self.position);
         #[cfg(unix)]
-        let count = std::os::unix::fs::FileExt::read_at(&*self.file, target, self.position)?;
+        let count = std::os::unix::fs::FileExt::read_at(&*self.file, target, at)?;
         #[cfg(windows)]
-        let count = std::os::windows::fs::FileExt::seek_read(&*self.file, target, self.position)?;
+        let count = std::os::windows::fs::FileExt::seek_read(&*self.file, target, at)?;
         self.position += count as u64;
         Ok(count)
     }
@@ -73,16 +87,13 @@ impl Seek for SharedFile {
 pub fn kind_of(file: &SharedFile) -> Kind {
     let mut head = [0; 512];
     let found = crate::tree::read_fully(&mut file.clone(), &mut head).unwrap_or(0);
+    if let Some(packing) = packing(&head[..found]) {
+        let mut inner = [0; 512];
+        let found = unpack(packing, file.clone()).map_or(0, |mut inside| crate::tree::read_fully(&mut inside, &mut inner).unwrap_or(0));
+        return if is_tar(&inner[..found]) { Kind::CompressedTar(packing) } else { Kind::None };
+    }
     match &head[..found.min(6)] {
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
-        [0x1f, 0x8b, ..] => {
-            let mut inner = [0; 512];
-            let found = crate::tree::read_fully(&mut flate2::read::GzDecoder::new(file.clone()), &mut inner).unwrap_or(0);
-            if is_tar(&inner[..found]) { Kind::CompressedTar } else { Kind::None }
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Kind::Unsupported("an xz archive"),
-        [b'B', b'Z', b'h', ..] => Kind::Unsupported("a bzip2 archive"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Unsupported("a Zstandard archive"),
         [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c] => Kind::Unsupported("a 7z archive"),
         [b'R', b'a', b'r', b'!', ..] => Kind::Unsupported("a RAR archive"),
         _ if is_tar(&head[..found]) => Kind::Tar,
@@ -114,7 +125,31 @@ fn is_tar(head: &[u8]) -> bool {
 
 pub fn looks_like_archive(name: &str) -> bool {
     let name = name.to_lowercase();
-    [".zip", ".npz", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar", ".zst"].iter().any(|end| name.ends_with(end))
+    let ends = [".zip", ".npz", ".tar", ".tgz", ".txz", ".tbz2", ".tzst", ".gz", ".xz", ".bz2", ".7z", ".rar", ".zst", ".zstd"];
+    ends.iter().any(|end| name.ends_with(end)) || part_of(&name).is_some()
+}
+
+/// The whole that a file is a part of by its name, and how parts are joined: `data.zip.001`, `data.z01`, `data.tar.gz.aa`, `data.part1.rar`.
+pub fn part_of(name: &str) -> Option<(String, &'static str)> {
+    let lower = name.to_lowercase();
+    let (stem, last) = lower.rsplit_once('.')?;
+    let whole = |length: usize| name.get(..length).unwrap_or_default().to_owned();
+    let of_archive = [".zip", ".7z", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".zst"].iter().any(|end| stem.ends_with(end));
+    let is_number = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_digit());
+    let last = last.strip_prefix("part-").or_else(|| last.strip_prefix("part")).filter(|rest| !rest.is_empty()).unwrap_or(last);
+    let is_letters = (2..=3).contains(&last.len()) && last.starts_with('a') && last.bytes().all(|byte| byte.is_ascii_lowercase());
+    let numbered = last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_digit());
+    if of_archive && (is_number || is_letters || numbered) {
+        return Some((
+            whole(stem.len()),
+            "join them, in the order of their names, into one file (cat on Linux and macOS, copy /b on Windows)",
+        ));
+    }
+    if last.len() >= 3 && last.starts_with('z') && last[1..].bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some((format!("{}.zip", whole(stem.len())), "join them with \"zip -s 0\", or unpack them with 7-Zip"));
+    }
+    let is_rar = last == "rar" && stem.rsplit_once(".part").is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+    is_rar.then(|| (whole(stem.rfind(".part").unwrap_or(stem.len())), "unpack them"))
 }
 
 /// Counts what is read through it, for others to see.

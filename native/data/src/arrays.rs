@@ -15,7 +15,7 @@ use crate::images::{Content, Hand, ImageSet, Named, Raw, place_among, splits_of}
 use crate::npy::Header;
 use crate::options::{Options, Order};
 use crate::pixel_range::{self, PixelRange};
-use crate::pixels::Pixels;
+use crate::pixels::{Pixels, extent};
 use crate::sniff::What;
 use crate::tree::{Entry, Tree, read_fully};
 
@@ -117,7 +117,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             let (file, [c, h, w], [c0, h0, w0]) = (tree.display(array.entry), part.layout.shape, first.shape);
             return refuse(
                 "different-sizes",
-                format!("{file} has images of {c} x {h} x {w}, others are {c0} x {h0} x {w0}"),
+                format!("{file} has images of {} in {c} channels, others are {} in {c0}", extent(h, w), extent(h0, w0)),
                 Place::file(file),
             );
         }
@@ -326,7 +326,12 @@ fn report_rows(tree: &Tree, parts: &[Part], problems: &mut Vec<Problem>) {
     let mut rows = rows.peekable();
     let Some(first) = rows.peek() else { return };
     let [channels, height, width] = first.layout.shape;
-    let sentence = format!("rows of {} values are taken as images of {channels} x {height} x {width}", first.header.shape[1]);
+    let sentence = format!(
+        "rows of {} values are taken as {} images of {}",
+        first.header.shape[1],
+        if channels == 1 { "grey" } else { "colour" },
+        extent(height, width)
+    );
     problems.push(rows.fold(Problem::note("flat-rows", sentence), |problem, part| problem.at(tree.place(&tree.entries[part.entry]))));
 }
 
@@ -360,7 +365,7 @@ fn check_length(tree: &Tree, entry: &Entry, header: &Header) -> Result<()> {
     let expected = (header.start + header.bytes().unwrap_or(usize::MAX)) as u64;
     let found = tree.size(entry);
     // The size of a compressed file is that of its content only in archives.
-    if found == expected || entry.name.ends_with(".gz") {
+    if found == expected || entry.is_packed() {
         return Ok(());
     }
     let file = tree.display(entry);

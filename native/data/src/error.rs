@@ -14,6 +14,9 @@ pub enum Severity {
     Note,
 }
 
+/// Code of the note that a part was not looked at.
+pub const NOT_LOOKED_AT: &str = "not-looked-at";
+
 /// Where in the files something is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -85,6 +88,12 @@ impl Problem {
     pub fn with(mut self, action: &'static str, title: impl Into<String>, options: Options) -> Self {
         self.remedies.push(Remedy { action, title: title.into(), options });
         self
+    }
+
+    /// What an inspection did not look at, and what an import may so still end with.
+    pub fn not_looked_at(sentence: String, options: &Options) -> Option<Self> {
+        let problem = Self::note(NOT_LOOKED_AT, format!("{sentence}; what cannot be read there ends the import"));
+        (!options.skips()).then(|| problem.skippable("Leave out what cannot be read"))
     }
 
     /// Offers to leave out what is concerned.

@@ -57,6 +57,8 @@ pub enum Split {
     Test,
     /// Of a third split, which is neither trained nor evaluated on.
     Unused,
+    /// Equal to another sample, and left out as chosen.
+    Duplicate,
 }
 
 /// Where a sample lies: `parts` are entries of the tree and their numbers of samples, which follow one another.
@@ -86,6 +88,11 @@ pub struct ImageSet {
 impl ImageSet {
     pub fn count(&self) -> usize {
         self.labels.len()
+    }
+
+    /// For training or validation.
+    pub fn is_used(&self, sample: usize) -> bool {
+        matches!(self.splits[sample], Split::Train | Split::Test) && self.labels[sample] != NO_LABEL
     }
 
     /// Gives every sample a split: that of the files, or a share of each class for validation.
@@ -121,6 +128,7 @@ impl ImageSet {
                 Split::Train => (true, "training images"),
                 Split::Test => (true, "validation images"),
                 Split::Unused => (false, "images of a test split beside a validation split"),
+                Split::Duplicate => (false, "images that are there several times"),
             };
             match self.content.entry(sample) {
                 Some(entry) if used => account.use_as(tree, entry, what),

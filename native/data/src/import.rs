@@ -10,15 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use sdp_tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Place, Problem, Result, Severity, refuse};
-use crate::images::{ImageSet, NO_LABEL, Raw, Split};
+use crate::account::Line;
+use crate::duplicates::{self, KEY, Key};
+use crate::error::{Error, NOT_LOOKED_AT, Place, Problem, Result, Severity, refuse};
+use crate::images::{ImageSet, Raw, Split};
 use crate::look::{ImagePlan, bad_image, look, to_pixels};
 use crate::moments::Moments;
 use crate::options::{Options, Storage, TokenType};
 use crate::pipeline::in_order;
 use crate::recognise::{self, Content, Found};
 use crate::store::{self, ArrayWriter, Marker, ShardPosition, ShardWriter, Target, Written};
-use crate::text::TextSet;
+use crate::text::{Beside, TextSet};
 use crate::tokens::{Largest, TokenSet};
 use crate::tree::{Scratch, Tree};
 
@@ -63,6 +65,8 @@ pub struct Outcome {
     pub format: crate::options::Format,
     /// Warnings and notes, and what was left out.
     pub problems: Vec<Problem>,
+    /// What became of every file.
+    pub account: Vec<Line>,
     #[serde(flatten)]
     pub content: OutcomeContent,
 }
@@ -96,26 +100,31 @@ pub struct PerClass {
 pub fn import(spec: &ImportSpec, progress: &Progress) -> Result<Outcome> {
     let _lock = store::lock(&spec.target)?;
     let scratch = Scratch::new(spec.target.folder.join("scratch"), u64::MAX);
-    let mut tree = Tree::open(&spec.paths, scratch, spec.options.folder.as_deref())?;
+    let mut tree = Tree::open_as(&spec.paths, scratch, recognise::listing(&spec.options))?;
     let chosen = recognise::choose(&mut tree, &spec.options)?;
-    let found = recognise::open(tree, chosen, &spec.options)?;
+    let found = recognise::open(&mut tree, &chosen, &spec.options, None)?;
     if let Some(problem) = found.problems.iter().find(|problem| problem.severity == Severity::Error) {
         return Err(problem.clone().into());
     }
     progress.check()?;
-    let Found { tree, format, content, mut problems, .. } = found;
+    let Found { content, mut problems } = found;
+    problems.retain(|problem| problem.code != NOT_LOOKED_AT);
     let mut marker = Marker::new(&spec.target);
-    let Imported { train, test, content, fingerprint } = match content {
-        Content::Images(set) => import_images(spec, &tree, &set, progress, &mut marker, &mut problems)?,
-        Content::Text(set) => import_text(spec, &tree, &set, progress, &mut marker)?,
-        Content::Tokens(set) => import_tokens(spec, &tree, &set, progress, &mut marker, &mut problems)?,
+    let (Imported { train, test, content, fingerprint }, account) = match content {
+        Content::Images(set) => {
+            let (imported, skipped) = import_images(spec, &tree, &set, progress, &mut marker, &mut problems)?;
+            (imported, set.account(&tree, &skipped))
+        }
+        Content::Text(set) => (import_text(spec, &tree, &set, progress, &mut marker, &mut problems)?, set.account(&tree)),
+        Content::Tokens(set) => (import_tokens(spec, &tree, &set, progress, &mut marker, &mut problems)?, set.account(&tree)),
     };
+    let account = account.close(&tree, &chosen.what);
     drop(tree);
     marker.wait()?;
     let files = store::settle(&spec.target)?;
     store::forget_journal(&spec.target);
     let bytes = files.iter().map(|file| file.bytes).sum();
-    Ok(Outcome { train, test, fingerprint, bytes, files, format, problems, content })
+    Ok(Outcome { train, test, fingerprint, bytes, files, format: chosen.format, problems, account, content })
 }
 
 /// What was written.
@@ -156,6 +165,8 @@ struct ImageJournal {
     shards: [ShardPosition; 2],
     skipped: Vec<usize>,
     moments: Moments,
+    /// Samples whose keys were written.
+    keys: u64,
 }
 
 enum Images {
@@ -236,6 +247,8 @@ struct Worked {
     moments: Moments,
     /// Samples that cannot be read, and why.
     bad: Vec<(usize, String)>,
+    /// `duplicates::Key` of each.
+    keys: Vec<u8>,
     /// The sample behind the last.
     next: usize,
 }
@@ -247,7 +260,7 @@ fn import_images(
     progress: &Progress,
     marker: &mut Marker,
     problems: &mut Vec<Problem>,
-) -> Result<Imported> {
+) -> Result<(Imported, Vec<usize>)> {
     let key = key_of(spec, tree, set.count() as u64);
     let mut journal = match store::resume(&spec.target, |journal: &ImageJournal| journal.key == key) {
         Some(journal) => journal,
@@ -257,12 +270,12 @@ fn import_images(
     let mut writers = [SplitWriter::open(&spec.target, 0, &journal)?, SplitWriter::open(&spec.target, 1, &journal)?];
     progress.total.store(set.count() as u64, Ordering::Relaxed);
     let batch = ((1 << 19) / (plan.channels * plan.height * plan.width).max(1)).clamp(1, 64);
-    let wanted = |sample: usize| set.splits[sample] != Split::Unused && set.labels[sample] != NO_LABEL;
+    let mut keys = ArrayWriter::open(&spec.target, KEYS, "|u1", &[KEY], journal.keys)?;
     let from = journal.next;
     let produce = |hand: &mut dyn FnMut(Vec<(usize, Raw)>) -> Result<()>| {
         let (mut sample, mut waiting) = (from, Vec::with_capacity(batch));
         set.content.stream(tree, from, &mut |raw| {
-            if wanted(sample) {
+            if set.is_used(sample) {
                 waiting.push((sample, raw));
             }
             sample += 1;
@@ -273,18 +286,20 @@ fn import_images(
     let work = |batch: Vec<(usize, Raw)>| {
         progress.check()?;
         let moments = Moments::new(plan.channels);
-        let mut worked = Worked { splits: Default::default(), moments, bad: Vec::new(), next: 0 };
+        let mut worked = Worked { splits: Default::default(), moments, bad: Vec::new(), keys: Vec::new(), next: 0 };
         for (sample, raw) in batch {
             let is_test = set.splits[sample] == Split::Test;
             let stored = &mut worked.splits[usize::from(is_test)];
             let seen = if is_test { None } else { Some(&mut worked.moments) };
-            match store_image(tree, raw, plan, &spec.options, &mut stored.bytes, seen) {
+            let mut key = duplicates::NONE;
+            match store_image(tree, raw, plan, &spec.options, &mut stored.bytes, seen, &mut key) {
                 Ok(length) => {
                     stored.lengths.push(length);
                     stored.labels.extend(i64::from(set.labels[sample]).to_le_bytes());
                 }
                 Err(why) => worked.bad.push((sample, why)),
             }
+            worked.keys.extend(key);
             worked.next = sample + 1;
         }
         Ok(worked)
@@ -303,10 +318,11 @@ fn import_images(
         for (writer, batch) in writers.iter_mut().zip(&worked.splits) {
             writer.append(batch)?;
         }
+        keys.append(&worked.keys)?;
         journal.moments.add(&worked.moments);
         journal.next = worked.next;
         progress.done.store(journal.next as u64, Ordering::Relaxed);
-        if marker.is_due() { mark(marker, &mut journal, &mut writers) } else { Ok(()) }
+        if marker.is_due() { mark(marker, &mut journal, &mut writers, &mut keys) } else { Ok(()) }
     })?;
     let counts = [writers[0].labels.count, writers[1].labels.count];
     let [train, test] = writers;
@@ -321,13 +337,28 @@ fn import_images(
         problems.retain(|problem| problem.code != "unreadable-image");
         problems.push(journal.skipped.iter().take(20).fold(problem, |problem, &sample| problem.at(set.content.place(tree, sample))));
     }
+    problems.append(&mut equal_images(spec, tree, set, keys)?);
     let (mean, std) = journal.moments.statistics();
     let sample = [plan.channels, plan.height, plan.width];
     let [train, test] = [Split::Train, Split::Test].map(|split| set.per_class_without(split, &journal.skipped));
     let samples_per_class = PerClass { train, test };
     let (classes, class_names) = (set.class_names.len(), set.class_names.clone());
     let content = OutcomeContent::Images { classes, class_names, sample, storage: plan.storage, mean, std, samples_per_class };
-    Ok(Imported { train: counts[0], test: counts[1], content, fingerprint })
+    Ok((Imported { train: counts[0], test: counts[1], content, fingerprint }, journal.skipped))
+}
+
+/// While images are imported, the keys of all so far, [n,16].
+const KEYS: &str = "keys.npy";
+
+/// What there is to say of equal images, from the keys of all that were imported.
+fn equal_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, keys: ArrayWriter) -> Result<Vec<Problem>> {
+    keys.finish()?;
+    let path = spec.target.folder.join(KEYS);
+    let bytes = fs::read(&path).and_then(|bytes| fs::remove_file(&path).map(|()| bytes)).map_err(|error| spec.target.failed(&error))?;
+    let rows = bytes.get(store::HEADER as usize..).unwrap_or_default().as_chunks::<KEY>().0;
+    let samples = (0..set.count()).filter(|&sample| set.is_used(sample));
+    let keys: Vec<(Key, u32)> = rows.iter().copied().zip(samples.map(|sample| sample as u32)).collect();
+    Ok(duplicates::report(tree, set, &duplicates::groups(keys), None))
 }
 
 fn fresh_journal(spec: &ImportSpec, tree: &Tree, set: &ImageSet, key: String, problems: &mut Vec<Problem>) -> Result<ImageJournal> {
@@ -338,10 +369,10 @@ fn fresh_journal(spec: &ImportSpec, tree: &Tree, set: &ImageSet, key: String, pr
         return Err(problem.clone().into());
     }
     let moments = Moments::new(look.plan.channels);
-    Ok(ImageJournal { key, plan: look.plan, next: 0, written: [0; 2], shards: Default::default(), skipped: Vec::new(), moments })
+    Ok(ImageJournal { key, plan: look.plan, next: 0, written: [0; 2], shards: Default::default(), skipped: Vec::new(), moments, keys: 0 })
 }
 
-/// Appends an image as it is stored to `bytes`; returns its length, and for training counts its pixels in.
+/// Appends an image as it is stored to `bytes`; returns its length, sets its key, and for training counts its pixels in.
 fn store_image(
     tree: &Tree,
     raw: Raw,
@@ -349,8 +380,9 @@ fn store_image(
     options: &Options,
     bytes: &mut Vec<u8>,
     moments: Option<&mut Moments>,
+    key: &mut Key,
 ) -> std::result::Result<usize, String> {
-    let (pixels, encoded) = to_pixels(tree, raw, options)?;
+    let (pixels, encoded) = to_pixels(tree, raw, options, Some(key))?;
     let pixels = pixels.with_channels(plan.channels);
     let before = bytes.len();
     match plan.storage {
@@ -367,7 +399,10 @@ fn store_image(
     Ok(bytes.len() - before)
 }
 
-fn mark(marker: &mut Marker, journal: &mut ImageJournal, writers: &mut [SplitWriter; 2]) -> Result<()> {
+fn mark(marker: &mut Marker, journal: &mut ImageJournal, writers: &mut [SplitWriter; 2], keys: &mut ArrayWriter) -> Result<()> {
+    // Not waited for: what is lost of them with the power says nothing of equal images.
+    keys.flushed()?;
+    journal.keys = keys.count;
     let mut files = Vec::new();
     for (split, writer) in writers.iter_mut().enumerate() {
         let (of_split, position) = writer.flushed()?;
@@ -405,7 +440,14 @@ pub fn choose_tokenizer(spec: &ImportSpec, tree: &Tree, set: &TextSet, trained_o
                 |error: std::io::Error| Problem::error("missing-file", format!("{path} cannot be read: {}", crate::tree::reason(&error)));
             loaded(path.to_owned(), &fs::read(path).map_err(unreadable)?)
         }
-        (None, Some(at)) => loaded(tree.display(&tree.entries[at]), &tree.read_all(&tree.entries[at], 1 << 30)?),
+        (None, Some(Beside::Json(at))) => loaded(tree.display(&tree.entries[at]), &tree.read_all(&tree.entries[at], 1 << 30)?),
+        (None, Some(Beside::Gpt2 { vocabulary, merges })) => {
+            let name = tree.display(&tree.entries[vocabulary]);
+            let read = |at: usize| tree.read_all(&tree.entries[at], 1 << 28);
+            Tokenizer::gpt2(&read(vocabulary)?, &read(merges)?)
+                .map(|tokenizer| (name.clone(), tokenizer))
+                .or_else(|why| refuse("bad-tokenizer", format!("{name} {why}"), Place::file(name.clone())))
+        }
     }
 }
 
@@ -443,7 +485,14 @@ fn train_tokenizer(spec: &ImportSpec, tree: &Tree, set: &TextSet, most: usize) -
 /// Batches of text of about this size go to a core together, bytes.
 const TEXT_BATCH: usize = 1 << 18;
 
-fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progress, marker: &mut Marker) -> Result<Imported> {
+fn import_text(
+    spec: &ImportSpec,
+    tree: &Tree,
+    set: &TextSet,
+    progress: &Progress,
+    marker: &mut Marker,
+    problems: &mut Vec<Problem>,
+) -> Result<Imported> {
     progress.is_text.store(true, Ordering::Relaxed);
     progress.total.store(set.bytes, Ordering::Relaxed);
     let key = key_of(spec, tree, set.bytes);
@@ -490,6 +539,7 @@ fn import_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, progress: &Progres
         }
         writer.next_batch(marker)
     })?;
+    problems.append(&mut set.told());
     let largest = Largest { token: (vocabulary - 1) as u32, file: format!("the tokenizer ({name})"), position: vocabulary - 1 };
     writer.finish(OutcomeContent::Tokens { vocabulary, largest, tokenizer: name })
 }

@@ -8,13 +8,13 @@ use base64::Engine;
 use sdp_tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::account::Line;
-use crate::error::{Error, Problem, Result, Severity};
+use crate::account::{Account, Line};
+use crate::error::{Error, NOT_LOOKED_AT, Problem, Result, Severity};
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
 use crate::import::{ImportSpec, bad_text, choose_tokenizer, too_few_tokens};
 use crate::look::{Look, look, to_pixels};
 use crate::options::{Format, Options, Storage};
-use crate::pixels::Pixels;
+use crate::pixels::{Header, Pixels};
 use crate::recognise::{self, Content, Found};
 use crate::sniff::What;
 use crate::store::Target;
@@ -147,25 +147,24 @@ pub fn inspect(paths: &[PathBuf], options: &Options, scratch: PathBuf) -> Result
     let start = Instant::now();
     let target = Target { folder: scratch.clone(), shown: scratch.clone() };
     let spec = ImportSpec { paths: paths.to_vec(), options: options.clone(), target };
-    let chosen = Tree::open(paths, Scratch::new(scratch, UNPACKED), options.folder.as_deref())
-        .and_then(|mut tree| Ok((recognise::choose(&mut tree, options)?, tree)));
-    let (mut format, mut alternatives) = (options.format.map(Named::from), Vec::new());
-    let judged = chosen.and_then(|(chosen, tree)| {
-        format = Some(chosen.format.into());
-        alternatives = chosen.alternatives.iter().copied().map(Named::from).collect();
-        judge(&spec, recognise::open(tree, chosen, options)?)
-    });
-    let verdict = judged.or_else(|error| match error {
-        Error::Data(problem) => Ok(Verdict { format, alternatives, ..refused(*problem, options) }),
-        other => Err(other),
-    });
+    let verdict = match Tree::open_as(paths, Scratch::new(scratch, UNPACKED), recognise::listing(options)) {
+        Ok(mut tree) => judge(&spec, &mut tree),
+        Err(error) => refused(error, options),
+    };
     verdict.map(|verdict| Verdict { seconds: start.elapsed().as_secs_f64(), ..verdict })
 }
 
 /// Files that cannot be opened at all.
-fn refused(problem: Problem, options: &Options) -> Verdict {
+fn refused(error: Error, options: &Options) -> Result<Verdict> {
+    match error {
+        Error::Data(problem) => Ok(Verdict { problems: vec![*problem], ..empty(options) }),
+        other => Err(other),
+    }
+}
+
+fn empty(options: &Options) -> Verdict {
     Verdict {
-        format: None,
+        format: options.format.map(Named::from),
         alternatives: Vec::new(),
         importable: false,
         exact: false,
@@ -174,7 +173,7 @@ fn refused(problem: Problem, options: &Options) -> Verdict {
         bytes: 0,
         content: None,
         columns: Vec::new(),
-        problems: vec![problem],
+        problems: Vec::new(),
         previews: Vec::new(),
         account: Vec::new(),
         options: options.clone(),
@@ -182,23 +181,42 @@ fn refused(problem: Problem, options: &Options) -> Verdict {
     }
 }
 
-fn judge(spec: &ImportSpec, found: Found) -> Result<Verdict> {
-    let Found { tree, format, alternatives, content, what, problems } = found;
-    let empty = refused(Problem::note("", ""), &spec.options);
+fn judge(spec: &ImportSpec, tree: &mut Tree) -> Result<Verdict> {
+    let options = &spec.options;
+    let unused = |tree: &Tree, what: &[What]| Account::default().close(tree, what);
+    let chosen = match recognise::choose(tree, options) {
+        Ok(chosen) => chosen,
+        Err(error) => return Ok(Verdict { account: unused(tree, &[]), ..refused(error, options)? }),
+    };
     let base = Verdict {
-        format: Some(format.into()),
-        alternatives: alternatives.into_iter().map(Named::from).collect(),
-        exact: !tree.partial,
-        problems,
-        options: Options { format: Some(format), ..spec.options.clone() },
-        ..empty
+        format: Some(chosen.format.into()),
+        alternatives: chosen.alternatives.iter().copied().map(Named::from).collect(),
+        ..empty(options)
     };
-    let mut verdict = match content {
-        Content::Images(set) => judge_images(spec, &tree, &what, &set, base)?,
-        Content::Text(set) => Verdict { account: set.account(&tree).close(&tree, &what), ..judge_text(spec, &tree, &set, base)? },
-        Content::Tokens(set) => Verdict { account: set.account(&tree).close(&tree, &what), ..judge_tokens(&tree, &set, base)? },
+    let what = &chosen.what;
+    let judged = recognise::open(tree, &chosen, options, Some(LOOK)).and_then(|Found { content, problems }| {
+        let base = Verdict {
+            format: Some(chosen.format.into()),
+            exact: !tree.is_partial(),
+            problems,
+            options: Options { format: Some(chosen.format), ..options.clone() },
+            ..empty(options)
+        };
+        match content {
+            Content::Images(set) => judge_images(spec, tree, what, &set, base),
+            Content::Text(set) => Ok(Verdict { account: set.account(tree).close(tree, what), ..judge_text(spec, tree, &set, base)? }),
+            Content::Tokens(set) => Ok(Verdict { account: set.account(tree).close(tree, what), ..judge_tokens(tree, &set, base)? }),
+        }
+    });
+    let mut verdict = match judged {
+        Ok(verdict) => Verdict { alternatives: base.alternatives, ..verdict },
+        Err(error) => {
+            let Verdict { problems, .. } = refused(error, options)?;
+            return Ok(Verdict { problems, account: unused(tree, what), ..base });
+        }
     };
-    recognise::settle(&mut verdict.problems, &spec.options);
+    recognise::settle(&mut verdict.problems, options);
+    verdict.exact &= verdict.problems.iter().all(|problem| problem.code != NOT_LOOKED_AT);
     verdict.problems.sort_by_key(|problem| problem.severity as u8);
     verdict.importable = verdict.problems.iter().all(|problem| problem.severity != Severity::Error);
     Ok(verdict)
@@ -218,17 +236,16 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, b
     let classes = set.class_names.iter().zip(counts[0].iter().zip(&counts[1]));
     let classes = classes.map(|(name, (&train, &test))| Class { name: name.clone(), train, test }).collect();
     let previews = preview_images(spec, tree, set, sample, &mean, &std)?;
-    let sizes = sizes.iter().take(12).map(|(header, count)| Size {
-        height: header.height,
-        width: header.width,
-        channels: header.channels,
-        count: *count,
-    });
+    let sizes = shown_sizes(&sizes);
     let account = set.account(tree, &unreadable).close(tree, what);
-    let (sizes, unreadable) = (sizes.collect(), unreadable.len());
+    let unreadable = unreadable.len();
     let content = Looked::Images { classes, looked, unreadable, sizes, sample, storage: plan.storage, mean, std };
     let mut all = base.problems;
     all.append(&mut problems);
+    if !exact {
+        let others = set.splits.len().saturating_sub(looked);
+        all.extend(Problem::not_looked_at(format!("{others} images were not looked at"), &spec.options));
+    }
     let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..set.content.inferred(base.options) };
     Ok(Verdict {
         exact: base.exact && exact,
@@ -245,13 +262,28 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, b
     })
 }
 
+/// The most frequent sizes.
+fn shown_sizes(headers: &[(Header, usize)]) -> Vec<Size> {
+    let mut sizes: Vec<Size> = Vec::new();
+    for (header, count) in headers {
+        let Header { height, width, channels, .. } = *header;
+        match sizes.iter().position(|size| (size.height, size.width, size.channels) == (height, width, channels)) {
+            Some(known) => sizes[known].count += count,
+            None if sizes.len() < 12 => sizes.push(Size { height, width, channels, count: *count }),
+            None => {}
+        }
+    }
+    sizes.sort_by_key(|size| std::cmp::Reverse(size.count));
+    sizes
+}
+
 /// The first samples of the classes in turn where samples are files, else the first of the source.
 fn preview_images(spec: &ImportSpec, tree: &Tree, set: &ImageSet, sample: [usize; 3], mean: &[f64], std: &[f64]) -> Result<Vec<Preview>> {
     let mut previews = Vec::new();
     let end = Instant::now() + LOOK;
     let enough = |shown: &[Preview]| shown.len() >= PREVIEWS || (!shown.is_empty() && Instant::now() > end);
     let show = |at: usize, raw: Raw| -> Option<Preview> {
-        let (pixels, _) = to_pixels(tree, raw, &spec.options).ok()?;
+        let (pixels, _) = to_pixels(tree, raw, &spec.options, None).ok()?;
         let original = Extent { height: pixels.height, width: pixels.width, channels: pixels.channels };
         let [channels, height, width] = sample;
         let pixels = pixels.with_channels(channels).resized(height, width, spec.options.resizing());
@@ -307,10 +339,13 @@ fn judge_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, base: Verdict) -> R
     let (name, tokenizer) = choose_tokenizer(spec, tree, set, TEXT)?;
     let (mut documents, mut characters, mut bytes, mut through) = (0u64, 0u64, 0usize, 0u64);
     let mut tokens = [0u64; 2];
+    // Bytes of the files of which the tokens were counted.
+    let mut counted = 0;
     let mut previews = Vec::new();
     let mut whole = true;
     let mut begins = true;
-    until_enough(set.pieces(tree, &spec.options, &mut |piece, at| {
+    let end = Instant::now() + LOOK;
+    let read = until_enough(set.pieces(tree, &spec.options, &mut |piece, at| {
         if begins && previews.len() < PREVIEWS {
             previews.push(preview_text(&tokenizer, &piece)?);
         }
@@ -318,12 +353,28 @@ fn judge_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, base: Verdict) -> R
         documents += u64::from(piece.last);
         characters += piece.text.chars().count() as u64;
         (bytes, through) = (bytes + piece.text.len(), at);
-        let ended = u64::from(piece.last && tokenizer.end().is_some());
-        tokens[usize::from(piece.test)] += tokenizer.encode(&piece.text).map_err(bad_text)?.len() as u64 + ended;
-        whole = bytes < TEXT;
+        // Behind so much text it is only read, to find what cannot be.
+        if counted == 0 || bytes < TEXT {
+            let ended = u64::from(piece.last && tokenizer.end().is_some());
+            tokens[usize::from(piece.test)] += tokenizer.encode(&piece.text).map_err(bad_text)?.len() as u64 + ended;
+            counted = at;
+        }
+        whole = bytes < TEXT || Instant::now() < end;
         if whole { Ok(()) } else { Err(Error::Cancelled) }
-    }))?;
+    }));
     let mut problems = base.problems;
+    problems.append(&mut set.told());
+    match read {
+        Err(Error::Data(problem)) => {
+            whole = false;
+            problems.push(*problem);
+        }
+        Ok(()) if !whole => {
+            let percent = (through as f64 / set.bytes.max(1) as f64 * 100.0).floor();
+            problems.extend(Problem::not_looked_at(format!("the text behind the first {percent} % was not looked at"), &spec.options));
+        }
+        read => read?,
+    }
     if tokenizer.end().is_none() {
         problems.push(Problem::warning(
             "no-end-of-text",
@@ -336,19 +387,21 @@ fn judge_text(spec: &ImportSpec, tree: &Tree, set: &TextSet, base: Verdict) -> R
         let note = note.with("tokenizer", "Train a BPE of 4,096", remedy(4096)).with("tokenizer", "Train a BPE of 16,384", remedy(16384));
         problems.push(note);
     }
-    let scale = if whole || through == 0 { 1.0 } else { set.bytes as f64 / through as f64 };
-    let estimate = |count: u64| (count as f64 * scale).round() as u64;
-    let total = estimate(tokens[0] + tokens[1]);
+    let scaled =
+        |count: u64, of: u64| if of == 0 { count } else { (count as f64 * (set.bytes as f64 / of as f64).max(1.0)).round() as u64 };
+    let all_counted = whole && bytes < TEXT;
+    let total = if all_counted { tokens[0] + tokens[1] } else { scaled(tokens[0] + tokens[1], counted) };
     // What is kept for validation may lie behind what was looked at.
-    let test = if whole { tokens[1] } else { (total as f64 * spec.options.validation_share()) as u64 };
-    if whole && tokens[0].min(tokens[1]) < 2 {
+    let test = if all_counted { tokens[1] } else { (total as f64 * set.validation_share(tree, &spec.options)) as u64 };
+    if all_counted && tokens[0].min(tokens[1]) < 2 {
         problems.push(too_few_tokens(tokens[0], tokens[1]));
     }
     let vocabulary = tokenizer.vocabulary();
     let token_bytes = if vocabulary <= 1 << 16 { 2 } else { 4 };
+    let estimate = |count: u64| if whole { count } else { scaled(count, through) };
     let content = Looked::Tokens { documents: estimate(documents), characters: estimate(characters), tokenizer: name, vocabulary };
     Ok(Verdict {
-        exact: base.exact && whole,
+        exact: base.exact && all_counted,
         train: total - test,
         test,
         bytes: total * token_bytes,
@@ -369,6 +422,7 @@ fn preview_text(tokenizer: &Tokenizer, piece: &crate::text::Piece) -> Result<Pre
 }
 
 fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
+    let end = Instant::now() + LOOK;
     let mut largest = 0;
     let mut seen = 0;
     let mut shown: Vec<(String, Vec<u32>)> = Vec::new();
@@ -377,9 +431,13 @@ fn judge_tokens(tree: &Tree, set: &TokenSet, base: Verdict) -> Result<Verdict> {
         shown.extend(parts.map(|part| (place.file.clone(), part.to_vec())));
         seen += tokens.len();
         largest = tokens.iter().copied().fold(largest, u32::max);
-        if seen < TEXT { Ok(()) } else { Err(Error::Cancelled) }
+        if seen < TEXT || (set.may_have_bad_tokens() && Instant::now() < end) { Ok(()) } else { Err(Error::Cancelled) }
     }))?;
     let mut problems = base.problems;
+    if set.may_have_bad_tokens() && (seen as u64) < set.train + set.test {
+        let sentence = format!("the tokens behind the first {seen} were not looked at; one below 0 or beyond 32 bits ends the import");
+        problems.push(Problem::note(NOT_LOOKED_AT, sentence));
+    }
     let fitting = set.tokenizer(tree, u64::from(largest) + 1)?.unwrap_or_else(|unfit| {
         problems.push(unfit);
         None

@@ -5,12 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::duplicates;
 use crate::error::{Place, Problem, Result};
-use crate::images::{ImageSet, Raw, Split};
+use crate::images::{ImageSet, Raw};
 use crate::moments::Moments;
 use crate::options::{Options, Storage};
 use crate::pipeline::num_threads;
-use crate::pixels::{self, Change, Header, Pixels};
+use crate::pixel_range::{BITS, PixelRange, offered};
+use crate::pixels::{self, Change, Header, Pixels, Reading, extent};
 use crate::text::until_enough;
 use crate::tree::Tree;
 
@@ -49,8 +51,8 @@ pub struct Look {
 
 struct Seen {
     sample: usize,
-    /// Largest value of its pixels.
-    brightest: u8,
+    /// Least and largest value, of 16 bits.
+    levels: Option<(u16, u16)>,
     result: std::result::Result<(Header, Moments, u64), String>,
 }
 
@@ -58,19 +60,23 @@ struct Seen {
 /// to find what cannot be read.
 pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duration>) -> Result<Look> {
     if let Some([channels, height, width]) = set.content.shape() {
-        return look_at_arrays(tree, set, options, [channels, height, width]);
+        return look_at_arrays(tree, set, options, [channels, height, width], time);
     }
-    let wanted: Vec<usize> = (0..set.count()).filter(|&sample| set.splits[sample] != Split::Unused).collect();
+    if let Some(range) = &options.range {
+        PixelRange::parse(range)?;
+    }
+    let reading = options.reading();
+    let wanted: Vec<usize> = (0..set.count()).filter(|&sample| set.is_used(sample)).collect();
     let are_files = set.content.entry(0).is_some();
     let seen = match time {
-        _ if !are_files => decode_first(tree, set, options)?,
-        Some(time) => spread_over(tree, set, &wanted, Some(time), |sample, bytes| decoded(sample, bytes, options)),
+        _ if !are_files => decode_first(tree, set, &reading)?,
+        Some(time) => spread_over(tree, set, &wanted, Some(time), |sample, bytes| decoded(sample, bytes, &reading)),
         None => Vec::new(),
     };
     let exact = seen.len() >= wanted.len();
     let mut problems = Vec::new();
     report_bad(tree, set, &seen, &mut problems);
-    report_dark(&seen, &mut problems);
+    report_dark(&seen, options, &mut problems);
     let looked = seen.len();
     let unreadable = seen.iter().filter(|seen| seen.result.is_err()).map(|seen| seen.sample).collect();
     let headers: Vec<Header> = if are_files {
@@ -80,11 +86,16 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
         seen.iter().filter_map(|seen| seen.result.as_ref().ok()).map(|(header, ..)| *header).collect()
     };
     let mut sizes: HashMap<Header, usize> = HashMap::new();
-    headers.into_iter().for_each(|header| *sizes.entry(header).or_default() += 1);
+    let upright = |header: Header| if reading.orient { header.upright() } else { header };
+    let part = if headers.len() < wanted.len() { format!(" of the {} that were looked at", headers.len()) } else { String::new() };
+    headers.into_iter().map(upright).for_each(|header| *sizes.entry(header).or_default() += 1);
     let mut sizes: Vec<(Header, usize)> = sizes.into_iter().collect();
     sizes.sort_by_key(|(header, count)| (std::cmp::Reverse(*count), header.height, header.width, header.channels));
-    report_changes(&sizes, &mut problems);
+    report_changes(&sizes, &part, reading.orient, &mut problems);
     let plan = plan(&sizes, options, &mut problems);
+    if let Some(time) = time {
+        problems.append(&mut duplicates::look(tree, set, time / 2)?);
+    }
     let mut moments = Moments::new(plan.channels);
     let mut encoded = (0, 0);
     for (_, of_image, bytes) in seen.iter().filter_map(|seen| seen.result.as_ref().ok()) {
@@ -95,7 +106,13 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
     Ok(Look { plan, sizes, problems, exact, looked, unreadable, moments, encoded })
 }
 
-fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height, width]: [usize; 3]) -> Result<Look> {
+fn look_at_arrays(
+    tree: &Tree,
+    set: &ImageSet,
+    options: &Options,
+    [found, height, width]: [usize; 3],
+    time: Option<Duration>,
+) -> Result<Look> {
     let channels = options.channels.map_or(found, usize::from);
     let side = |extent: usize| options.size.map_or(extent, |size| size as usize);
     let mut moments = Moments::new(channels);
@@ -109,27 +126,30 @@ fn look_at_arrays(tree: &Tree, set: &ImageSet, options: &Options, [found, height
     }))?;
     let storage = options.storage.unwrap_or(Storage::Array);
     let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
-    let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None };
+    let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None, orientation: 1, frames: false };
     let bad: Vec<Seen> =
-        set.content.unreadable().into_iter().map(|(sample, why)| Seen { sample, brightest: 0, result: Err(why) }).collect();
+        set.content.unreadable().into_iter().map(|(sample, why)| Seen { sample, levels: None, result: Err(why) }).collect();
     let mut problems = Vec::new();
     report_bad(tree, set, &bad, &mut problems);
+    if let Some(time) = time {
+        problems.append(&mut duplicates::look(tree, set, time / 2)?);
+    }
     let unreadable: Vec<usize> = bad.iter().map(|seen| seen.sample).collect();
     let sizes = vec![(header, set.count() - unreadable.len())];
     Ok(Look { plan, sizes, problems, exact: true, looked: set.count(), unreadable, moments, encoded: (0, 0) })
 }
 
-fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>, options: &Options) -> Seen {
-    let mut brightest = 0;
+fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>, reading: &Reading) -> Seen {
+    let mut levels = None;
     let result = bytes.and_then(|bytes| {
         let header = pixels::header(&bytes)?;
-        let pixels = pixels::decode_whole(&bytes, options.keeps_cut())?;
-        brightest = pixels.data.iter().copied().max().unwrap_or(0);
-        let mut moments = Moments::new(pixels.channels);
-        moments.add_planes(&pixels.planes());
+        let image = pixels::decode_as(&bytes, reading)?;
+        levels = image.levels;
+        let mut moments = Moments::new(image.pixels.channels);
+        moments.add_planes(&image.pixels.planes());
         Ok((header, moments, bytes.len() as u64))
     });
-    Seen { sample, brightest, result }
+    Seen { sample, levels, result }
 }
 
 /// Reads files in an order that is spread over all of them, until time is up, or without one the first of that order; sorted by sample.
@@ -169,7 +189,7 @@ fn spread_over<T: Send>(
 }
 
 /// Content of an image file; the error is a sentence's end.
-fn read_image(tree: &Tree, entry: usize) -> std::result::Result<Vec<u8>, String> {
+pub fn read_image(tree: &Tree, entry: usize) -> std::result::Result<Vec<u8>, String> {
     tree.read_all(&tree.entries[entry], LARGEST_FILE).map_err(|error| error.to_string().trim_start_matches("data: ").to_owned())
 }
 
@@ -186,11 +206,11 @@ fn spread(count: usize) -> Vec<usize> {
     (0..count).map(|step| (step as u128 * stride as u128 % count.max(1) as u128) as usize).collect()
 }
 
-fn decode_first(tree: &Tree, set: &ImageSet, options: &Options) -> Result<Vec<Seen>> {
+fn decode_first(tree: &Tree, set: &ImageSet, reading: &Reading) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
     until_enough(set.content.stream(tree, 0, &mut |raw| {
         if let Raw::Encoded(bytes) = raw {
-            seen.push(decoded(seen.len(), Ok(bytes), options));
+            seen.push(decoded(seen.len(), Ok(bytes), reading));
         }
         if seen.len() < FIRST { Ok(()) } else { Err(crate::error::Error::Cancelled) }
     }))?;
@@ -219,30 +239,52 @@ pub fn bad_image(place: &Place, why: &str) -> String {
 }
 
 /// Images of 10 or 12 bits in files of 16 lose most of their levels.
-fn report_dark(seen: &[Seen], problems: &mut Vec<Problem>) {
-    let is_sixteen = |seen: &&Seen| matches!(&seen.result, Ok((Header { change: Some(Change::Sixteen), .. }, ..)));
-    let sixteen: Vec<&Seen> = seen.iter().filter(is_sixteen).collect();
-    let Some(brightest) = sixteen.iter().map(|seen| seen.brightest).max().filter(|brightest| *brightest < 64) else { return };
+fn report_dark(seen: &[Seen], options: &Options, problems: &mut Vec<Problem>) {
+    let levels: Vec<(u16, u16)> = seen.iter().filter_map(|seen| seen.levels).collect();
+    let Some(most) = levels.iter().map(|(_, most)| *most).max().filter(|most| *most < 1 << 14 && options.range.is_none()) else { return };
+    let least = levels.iter().map(|(least, _)| *least).min().unwrap_or(0);
     let sentence = format!(
-        "{} images of 16 bits use the darkest part of their range only; brought to 8 bits they have {} levels, \
-         so spread their values over all 16 bits before the import",
-        sixteen.len(),
-        u16::from(brightest) + 1
+        "{} images of 16 bits have values from {least} to {most}, the darkest part of their range only; brought to 8 bits they have {} levels",
+        levels.len(),
+        most / 256 + 1
     );
-    problems.push(Problem::warning("few-levels", sentence).counted(sixteen.len() as u64));
+    let mut problem = Problem::warning("few-levels", sentence).counted(levels.len() as u64);
+    if let Some(bits) = BITS.into_iter().find(|bits| u32::from(most) < 1 << bits) {
+        let white = (1u32 << bits) - 1;
+        problem = offered(problem, &format!("Take them as {bits} bits, 0 to {white}"), 0.0, f64::from(white));
+    }
+    if least < most {
+        problem = offered(problem, &format!("Spread {least} to {most}"), f64::from(least), f64::from(most));
+    }
+    problems.push(problem);
 }
 
-fn report_changes(sizes: &[(Header, usize)], problems: &mut Vec<Problem>) {
+/// `part` says of how many images these are, where not of all.
+fn report_changes(sizes: &[(Header, usize)], part: &str, orient: bool, problems: &mut Vec<Problem>) {
+    let count = |fits: &dyn Fn(&Header) -> bool| -> usize { sizes.iter().filter(|(header, _)| fits(header)).map(|(_, count)| count).sum() };
     let changes = [
         (Change::Sixteen, "sixteen-bit", "have 16 bits per channel and are converted to 8"),
         (Change::Cmyk, "cmyk", "are in CMYK and are converted to RGB"),
         (Change::Alpha, "alpha", "have an alpha channel, which is dropped"),
     ];
     for (change, code, words) in changes {
-        let count: usize = sizes.iter().filter(|(header, _)| header.change == Some(change)).map(|(_, count)| count).sum();
+        let count = count(&|header| header.change == Some(change));
         if count > 0 {
-            problems.push(Problem::note(code, format!("{count} images {words}")).counted(count as u64));
+            problems.push(Problem::note(code, format!("{count} images{part} {words}")).counted(count as u64));
         }
+    }
+    let frames = count(&|header| header.frames);
+    if frames > 0 {
+        let sentence = format!("{frames} files{part} hold several frames or pages, of which the first is taken");
+        problems.push(Problem::warning("several-frames", sentence).counted(frames as u64));
+    }
+    let turned = count(&|header| header.orientation != 1);
+    if turned > 0 && orient {
+        problems.push(Problem::note("turned", format!("{turned} images{part} are turned upright, as EXIF says")).counted(turned as u64));
+    } else if turned > 0 {
+        let sentence = format!("{turned} images{part} are stored turned, which EXIF says; they are taken as they are stored");
+        let remedy = Options { orient: Some(true), ..Options::default() };
+        problems.push(Problem::warning("turned", sentence).counted(turned as u64).with("convert", "Turn them upright", remedy));
     }
 }
 
@@ -294,12 +336,12 @@ fn size_problem(
         Resize::Pad => "scaled and padded with black",
     };
     let range = if by_size.len() == 1 {
-        format!("are {} x {}", least.0, least.1)
+        format!("are {}", extent(least.0, least.1))
     } else {
-        format!("have {} sizes from {} x {} to {} x {}", by_size.len(), least.0, least.1, most.0, most.1)
+        format!("have {} sizes from {} to {}", by_size.len(), extent(least.0, least.1), extent(most.0, most.1))
     };
     let when = if storage == Storage::Encoded { "when they are read" } else { "once, at the import" };
-    let sentence = format!("the images {range}; {other} are {how} to {height} x {width}, {when}");
+    let sentence = format!("the images {range}; {other} are {how} to {}, {when}", extent(height, width));
     let mut problem = Problem::note("different-sizes", sentence).counted(other as u64);
     for (resize, title) in [(Resize::Crop, "Cut at the centre"), (Resize::Stretch, "Stretch"), (Resize::Pad, "Pad with black")] {
         if options.resizing() != resize {
@@ -321,17 +363,26 @@ fn suited_side(sizes: &[(Header, usize)]) -> usize {
     [224, 160, 128, 96, 64].into_iter().find(|side| *side <= median).unwrap_or(32)
 }
 
-/// A raw sample as pixels; the error is a sentence's end.
-pub fn to_pixels(tree: &Tree, raw: Raw, options: &Options) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
-    match raw {
-        Raw::Pixels(pixels) => Ok((pixels, None)),
-        Raw::Bad(why) => Err(why),
-        Raw::Encoded(bytes) => Ok((pixels::decode_whole(&bytes, options.keeps_cut())?, Some(bytes))),
-        Raw::Entry(entry) => {
-            let bytes = read_image(tree, entry)?;
-            Ok((pixels::decode_whole(&bytes, options.keeps_cut())?, Some(bytes)))
+/// A raw sample as pixels, with the file where it may be kept as it is; the error is a sentence's end. Sets the key of its content.
+pub fn to_pixels(
+    tree: &Tree,
+    raw: Raw,
+    options: &Options,
+    key: Option<&mut duplicates::Key>,
+) -> std::result::Result<(Pixels, Option<Vec<u8>>), String> {
+    let take = |bytes: &[u8]| key.into_iter().for_each(|key| *key = duplicates::key(bytes));
+    let bytes = match raw {
+        Raw::Pixels(pixels) => {
+            take(&pixels.data);
+            return Ok((pixels, None));
         }
-    }
+        Raw::Bad(why) => return Err(why),
+        Raw::Encoded(bytes) => bytes,
+        Raw::Entry(entry) => read_image(tree, entry)?,
+    };
+    take(&bytes);
+    let image = pixels::decode_as(&bytes, &options.reading())?;
+    Ok((image.pixels, Some(bytes).filter(|_| image.as_it_is)))
 }
 
 #[cfg(test)]

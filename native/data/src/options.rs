@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::member_names::NameEncoding;
+use crate::pixel_range::PixelRange;
+use crate::pixels::Reading;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -11,13 +15,23 @@ pub enum Format {
     ImageTable,
     ImageArrays,
     ImageParquet,
+    ImageShards,
     Text,
     Tokens,
 }
 
 impl Format {
-    pub const ALL: [Self; 8] =
-        [Self::Idx, Self::Cifar, Self::ImageFolder, Self::ImageTable, Self::ImageArrays, Self::ImageParquet, Self::Text, Self::Tokens];
+    pub const ALL: [Self; 9] = [
+        Self::Idx,
+        Self::Cifar,
+        Self::ImageFolder,
+        Self::ImageTable,
+        Self::ImageArrays,
+        Self::ImageParquet,
+        Self::ImageShards,
+        Self::Text,
+        Self::Tokens,
+    ];
 
     /// What it reads, for people.
     pub fn title(self) -> &'static str {
@@ -28,6 +42,7 @@ impl Format {
             Self::ImageTable => "a table (CSV or JSON lines) of images and labels",
             Self::ImageArrays => "NumPy arrays of images and labels",
             Self::ImageParquet => "Parquet or Arrow files with images and labels",
+            Self::ImageShards => "shards of images and labels (WebDataset, TFRecord, MDS, litdata)",
             Self::Text => "text (plain, JSON lines, CSV or Parquet)",
             Self::Tokens => "tokens as .npy or .bin files",
         }
@@ -41,6 +56,18 @@ pub enum Storage {
     Array,
     /// The files as they are, decoded when they are read.
     Encoded,
+}
+
+/// Which images are left out that are there several times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// Those with different labels.
+    Conflicts,
+    /// These, and in training those that are in validation too.
+    Training,
+    /// These, and in validation those that are in training too.
+    Validation,
 }
 
 /// How images of another size are brought to the one that is wanted.
@@ -152,6 +179,11 @@ pub struct Options {
     pub skip: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_cut: Option<bool>,
+    /// Image files are turned upright as EXIF says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orient: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<Duplicates>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +212,9 @@ pub struct Options {
     pub split_level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_level: Option<u32>,
+    /// Of a zip's members whose names are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_encoding: Option<NameEncoding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,6 +226,12 @@ pub struct Options {
     pub fold: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_column: Option<String>,
+    /// Endings of the files that are text: `txt,md`; `none` for files without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<String>,
+    /// Of text that is no UTF-8, by its name in the WHATWG's list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,8 +245,10 @@ impl Options {
         self.skip.unwrap_or(false)
     }
 
-    pub fn keeps_cut(&self) -> bool {
-        self.keep_cut.unwrap_or(false)
+    /// How image files are read; a range that is none is refused where images are looked at.
+    pub fn reading(&self) -> Reading {
+        let range = self.range.as_deref().and_then(|range| PixelRange::parse(range).ok());
+        Reading { keep_cut: self.keep_cut.unwrap_or(false), orient: self.orient.unwrap_or(false), range }
     }
 
     pub fn validation_share(&self) -> f64 {

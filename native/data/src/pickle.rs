@@ -24,6 +24,9 @@ pub enum Value {
     Dict(Vec<(Value, Value)>),
     Array(Array),
     Dtype(String),
+    /// Type and key of a storage of torch.save.
+    Storage(&'static str, String),
+    Tensor(Box<Tensor>),
     /// One of the few names that are known.
     Global(Global),
     Mark,
@@ -37,8 +40,30 @@ pub struct Array {
     pub data: Box<Value>,
 }
 
+/// A tensor of torch.save: a view of a storage that lies outside the pickle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// NumPy's type without its byte order; `bf2` is bfloat16.
+    pub descr: &'static str,
+    pub key: String,
+    /// In elements, as the strides are.
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    pub strides: Vec<usize>,
+}
+
+impl Tensor {
+    /// Bytes of an element.
+    pub fn element(&self) -> usize {
+        self.descr.bytes().last().map_or(1, |digit| usize::from(digit.saturating_sub(b'0')))
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Global {
+    /// Of PyTorch: a type of storage or of elements, and what makes a tensor of a storage.
+    Element(&'static str),
+    Rebuild,
     Reconstruct,
     FromBuffer,
     NdArray,
@@ -57,11 +82,21 @@ pub enum Refusal {
 }
 
 pub fn load(pickle: &[u8]) -> Result<Value, Refusal> {
-    let mut machine = Machine { bytes: pickle, at: 0, stack: Vec::new(), memo: Vec::new(), made: 0 };
-    machine.run().map_err(|refusal| match refusal {
-        Stop::Code(name) => Refusal::Code(name),
-        Stop::Damaged(why) => Refusal::Damaged(why.into(), machine.at),
-    })
+    run(pickle, false).map(|(value, _)| value)
+}
+
+/// The same of a pickle of torch.save, with its tensors and with its length in bytes.
+pub fn load_tensors(pickle: &[u8]) -> Result<(Value, usize), Refusal> {
+    run(pickle, true)
+}
+
+fn run(pickle: &[u8], torch: bool) -> Result<(Value, usize), Refusal> {
+    let mut machine = Machine { bytes: pickle, at: 0, stack: Vec::new(), memo: Vec::new(), made: 0, torch };
+    match machine.run() {
+        Ok(value) => Ok((value, machine.at)),
+        Err(Stop::Code(name)) => Err(Refusal::Code(name)),
+        Err(Stop::Damaged(why)) => Err(Refusal::Damaged(why.into(), machine.at)),
+    }
 }
 
 impl Value {
@@ -114,6 +149,8 @@ struct Machine<'a> {
     stack: Vec<Value>,
     memo: Vec<Option<Value>>,
     made: usize,
+    /// Tensors are known.
+    torch: bool,
 }
 
 type Step<T> = Result<T, Stop>;
@@ -235,12 +272,12 @@ impl Machine<'_> {
             }
             b'c' => {
                 let (module, name) = (self.line()?.to_owned(), self.line()?.to_owned());
-                self.stack.push(Value::Global(global(&module, &name)?));
+                self.stack.push(Value::Global(self.global(&module, &name)?));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(module), Value::Text(name)) = (module, name) else { return Err(Stop::Damaged("is damaged")) };
-                self.stack.push(Value::Global(global(&module, &name)?));
+                self.stack.push(Value::Global(self.global(&module, &name)?));
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
@@ -253,6 +290,10 @@ impl Machine<'_> {
                 return Err(Stop::Code(format!("{module}.{name}")));
             }
             b'o' | 0x81 | 0x92 => return Err(Stop::Code("a class".into())),
+            b'Q' if self.torch => {
+                let id = self.pop()?;
+                self.stack.push(storage(id, self.bytes)?);
+            }
             b'P' | b'Q' => return Err(Stop::Code("a persistent object".into())),
             0x82..=0x84 => return Err(Stop::Code("an extension".into())),
             _ => return Err(Stop::Damaged("has an unknown instruction")),
@@ -389,6 +430,16 @@ impl Machine<'_> {
         Ok(())
     }
 
+    fn global(&self, module: &str, name: &str) -> Step<Global> {
+        if self.torch
+            && let Some(known) = torch_global(module, name)
+        {
+            Ok(known)
+        } else {
+            global(module, name)
+        }
+    }
+
     fn call(&self, function: Value, arguments: Value) -> Step<Value> {
         let Value::Tuple(arguments) = arguments else { return Err(Stop::Damaged("is damaged")) };
         let empty = Value::Decoded(Vec::new());
@@ -409,6 +460,20 @@ impl Machine<'_> {
                 let fortran = order.text(self.bytes).as_deref() == Some("F");
                 let array = Array { dtype: dtype.clone(), shape: extents(shape)?, fortran, data: Box::new(data.clone()) };
                 Ok(Value::Array(array))
+            }
+            (
+                Value::Global(Global::Rebuild),
+                [Value::Storage(descr, key), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides), rest @ ..],
+            ) => {
+                // Of types that have no storage of their own, the type stands behind.
+                let named =
+                    rest.iter().find_map(|value| if let Value::Global(Global::Element(descr)) = value { Some(*descr) } else { None });
+                let (shape, strides) = (extents(shape)?, extents(strides)?);
+                let offset = usize::try_from(*offset).map_err(|_| Stop::Damaged("has a tensor before its storage"))?;
+                if shape.len() != strides.len() || shape.contains(&0) {
+                    return Err(Stop::Damaged("has a tensor without elements or strides"));
+                }
+                Ok(Value::Tensor(Box::new(Tensor { descr: named.unwrap_or(descr), key: key.clone(), offset, shape, strides })))
             }
             (Value::Global(_), _) => Err(Stop::Damaged("makes an array in an unknown way")),
             _ => Err(Stop::Code("an object".into())),
@@ -484,6 +549,39 @@ fn global(module: &str, name: &str) -> Step<Global> {
         ("collections", "OrderedDict") => Ok(Global::Dict),
         ("__builtin__" | "builtins", "bytes") => Ok(Global::Bytes),
         _ => Err(Stop::Code(format!("{module}.{name}"))),
+    }
+}
+
+fn torch_global(module: &str, name: &str) -> Option<Global> {
+    let descr = match (module, name) {
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3") => return Some(Global::Rebuild),
+        ("torch", "ByteStorage" | "uint8") | ("torch.storage", "UntypedStorage") => "u1",
+        ("torch", "CharStorage" | "int8") => "i1",
+        ("torch", "BoolStorage" | "bool") => "b1",
+        ("torch", "ShortStorage" | "int16") => "i2",
+        ("torch", "IntStorage" | "int32") => "i4",
+        ("torch", "LongStorage" | "int64") => "i8",
+        ("torch", "HalfStorage" | "float16") => "f2",
+        ("torch", "BFloat16Storage" | "bfloat16") => "bf2",
+        ("torch", "FloatStorage" | "float32") => "f4",
+        ("torch", "DoubleStorage" | "float64") => "f8",
+        ("torch", "uint16") => "u2",
+        ("torch", "uint32") => "u4",
+        ("torch", "uint64") => "u8",
+        _ => return None,
+    };
+    Some(Global::Element(descr))
+}
+
+/// The persistent object of torch.save: ("storage", type, key, device, count), and of old files a view.
+fn storage(id: Value, pickle: &[u8]) -> Step<Value> {
+    let Value::Tuple(parts) = id else { return Err(Stop::Damaged("has an unknown storage")) };
+    match &parts[..] {
+        [kind, Value::Global(Global::Element(descr)), key, _, Value::Int(_), ..] if kind.text(pickle).as_deref() == Some("storage") => {
+            let key = key.text(pickle).ok_or(Stop::Damaged("has a storage without a key"))?;
+            Ok(Value::Storage(descr, key))
+        }
+        _ => Err(Stop::Damaged("has an unknown storage")),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::tree::{Entry, Tree, read_fully};
 const LOOKED_AT: usize = 1 << 30;
 
 /// Values of these bits are usual.
-const BITS: [u32; 4] = [10, 12, 14, 16];
+pub const BITS: [u32; 4] = [10, 12, 14, 16];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PixelRange {
@@ -71,6 +71,8 @@ pub struct Survey {
     integers: bool,
     boolean: bool,
     images: u64,
+    /// Images that were not looked at.
+    unseen: u64,
 }
 
 impl Survey {
@@ -88,7 +90,9 @@ impl Survey {
             let failed = |error: std::io::Error| tree.unreadable(entry, &error);
             std::io::copy(&mut stream.take(header.start as u64), &mut std::io::sink()).map_err(failed)?;
             let mut bytes = vec![0; image];
-            for row in 0..header.shape[0].min((LOOKED_AT / image.max(1)).max(1)) {
+            let looked_at = header.shape[0].min((LOOKED_AT / image.max(1)).max(1));
+            self.unseen += (header.shape[0] - looked_at) as u64;
+            for row in 0..looked_at {
                 if read_fully(stream, &mut bytes).map_err(failed)? < image {
                     break;
                 }
@@ -123,7 +127,14 @@ impl Survey {
     /// What is black and white: as chosen, or as it is meant without doubt. Says what it assumes.
     pub fn range(&self, tree: &Tree, entry: &Entry, options: &Options, problems: &mut Vec<Problem>) -> Result<PixelRange> {
         if let Some(chosen) = &options.range {
-            return parse(chosen);
+            return PixelRange::parse(chosen);
+        }
+        if self.unseen > 0 {
+            let sentence = format!(
+                "{} images of arrays were not looked at, of which a value beyond the range of the others cannot be read",
+                self.unseen
+            );
+            problems.extend(Problem::not_looked_at(sentence, options));
         }
         let (least, most) = (self.least.unwrap_or(0.0), self.most.unwrap_or(0.0));
         if self.boolean || (!self.integers && least >= 0.0 && most <= 1.0) {
@@ -167,20 +178,22 @@ impl Survey {
     }
 }
 
-fn offered(problem: Problem, title: &str, black: f64, white: f64) -> Problem {
+pub fn offered(problem: Problem, title: &str, black: f64, white: f64) -> Problem {
     problem.with("choose", title, Options { range: Some(format!("{black}:{white}")), ..Options::default() })
 }
 
-/// `black:white`, two different numbers.
-fn parse(range: &str) -> Result<PixelRange> {
-    let ends = range.split_once(':').and_then(|(black, white)| Some((black.trim().parse().ok()?, white.trim().parse().ok()?)));
-    match ends {
-        Some((black, white)) if f64::is_finite(black) && f64::is_finite(white) && black < white => {
-            Ok(PixelRange { black, white, clips: true })
-        }
-        _ => {
-            let sentence = format!("the range {range:?} is no black:white, two numbers of which the first is smaller, such as 0:4095");
-            Err(Problem::error("bad-range", sentence).into())
+impl PixelRange {
+    /// `black:white`, two different numbers.
+    pub fn parse(range: &str) -> Result<Self> {
+        let ends = range.split_once(':').and_then(|(black, white)| Some((black.trim().parse().ok()?, white.trim().parse().ok()?)));
+        match ends {
+            Some((black, white)) if f64::is_finite(black) && f64::is_finite(white) && black < white => {
+                Ok(PixelRange { black, white, clips: true })
+            }
+            _ => {
+                let sentence = format!("the range {range:?} is no black:white, two numbers of which the first is smaller, such as 0:4095");
+                Err(Problem::error("bad-range", sentence).into())
+            }
         }
     }
 }
@@ -194,7 +207,7 @@ mod tests {
         survey.see(values.iter().copied());
         let folder = tempfile::tempdir().ok()?;
         std::fs::write(folder.path().join("x.npy"), [0]).ok()?;
-        let tree = Tree::open(&[folder.path().to_owned()], crate::tree::Scratch::new(folder.path().join("scratch"), 0), None).ok()?;
+        let tree = Tree::open(&[folder.path().to_owned()], crate::tree::Scratch::new(folder.path().join("scratch"), 0)).ok()?;
         survey.range(&tree, &tree.entries[0], &Options::default(), &mut Vec::new()).ok()
     }
 
@@ -215,7 +228,7 @@ mod tests {
         let range = PixelRange::new(0.0, 4095.0);
         assert_eq!(range.bytes([0.0, 4095.0, 2047.5].into_iter()), Ok(vec![0, 255, 128]));
         assert!(range.bytes([f64::NAN].into_iter()).is_err() && range.bytes([5000.0].into_iter()).is_err());
-        assert_eq!(parse("-1000:400").unwrap().bytes([-2000.0, 9000.0].into_iter()), Ok(vec![0, 255]));
-        assert!(["4:4", "a:b", "5", "NaN:1"].into_iter().all(|range| parse(range).is_err()));
+        assert_eq!(PixelRange::parse("-1000:400").unwrap().bytes([-2000.0, 9000.0].into_iter()), Ok(vec![0, 255]));
+        assert!(["4:4", "a:b", "5", "NaN:1"].into_iter().all(|range| PixelRange::parse(range).is_err()));
     }
 }

@@ -1,15 +1,18 @@
 //! Images as pixels: decoding of files, grey and colour, resizing.
 //!
-//! Decoding follows what torchvision's datasets do: alpha is dropped, 16 bits become 8, grey is Rec. 601 luma as Pillow computes it, a
-//! JPEG's orientation tag is not applied. Resizing is bilinear with antialiasing, as Pillow's.
+//! Decoding follows what torchvision's datasets do: alpha is dropped, 16 bits become 8, grey is Rec. 601 luma as Pillow computes it, an
+//! orientation tag is not applied unless that is chosen. Resizing is bilinear with antialiasing, as Pillow's.
 
 use std::io::Cursor;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use crate::image_marks::{has_frames, webp_orientation};
 use crate::options::Resize;
+use crate::pixel_range::PixelRange;
 
 /// An image of more pixels than this was made to fill the memory.
 const MAX_PIXELS: u64 = 178_956_970;
@@ -23,6 +26,11 @@ pub struct Pixels {
     pub data: Vec<u8>,
 }
 
+/// A size in words: "32 x 32" of a square; else which is which.
+pub fn extent(height: usize, width: usize) -> String {
+    if height == width { format!("{width} x {height}") } else { format!("{width} wide, {height} high") }
+}
+
 /// What the header of an image file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Header {
@@ -33,6 +41,37 @@ pub struct Header {
     pub format: ImageFormat,
     /// What decoding will change.
     pub change: Option<Change>,
+    /// Of EXIF, 1 to 8; from 5 on height and width change places when it is turned upright.
+    pub orientation: u8,
+    /// There are further frames or pages.
+    pub frames: bool,
+}
+
+impl Header {
+    /// Of the image turned upright.
+    pub fn upright(self) -> Self {
+        if self.orientation < 5 { self } else { Self { height: self.width, width: self.height, ..self } }
+    }
+}
+
+/// How image files are read, beside what they say themselves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    /// The part of a JPEG that was cut off is kept.
+    pub keep_cut: bool,
+    /// Turned upright as EXIF says.
+    pub orient: bool,
+    /// Which values of 16 bits are black and white; default: 0 and 65535.
+    pub range: Option<PixelRange>,
+}
+
+/// An image as it was read.
+pub struct Decoded {
+    pub pixels: Pixels,
+    /// Least and largest value, of 16 bits.
+    pub levels: Option<(u16, u16)>,
+    /// `decode` of the same file gives these pixels.
+    pub as_it_is: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,7 +97,7 @@ pub fn is_image(head: &[u8]) -> bool {
 /// Reads the header alone; `bytes` may be the beginning of a file.
 pub fn header(bytes: &[u8]) -> Result<Header, String> {
     let format = format_of(bytes)?;
-    let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(|error| sentence(&error))?;
+    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(|error| sentence(&error))?;
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
     let cmyk = format == ImageFormat::Jpeg && jpeg_components(bytes) == Some(4);
@@ -71,45 +110,90 @@ pub fn header(bytes: &[u8]) -> Result<Header, String> {
         _ => None,
     };
     let channels = if color.has_color() { 3 } else { 1 };
-    Ok(Header { height: height as usize, width: width as usize, channels, format, change })
+    let (orientation, frames) = (orientation(&mut decoder, bytes, format).to_exif(), has_frames(bytes, format));
+    Ok(Header { height: height as usize, width: width as usize, channels, format, change, orientation, frames })
 }
 
-/// Decodes an image file; the first frame of an animation. The error is a sentence's end: "the file ends too early".
+fn orientation(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageFormat) -> Orientation {
+    let told = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    if format == ImageFormat::WebP { webp_orientation(bytes).unwrap_or(told) } else { told }
+}
+
+/// Decodes an image file as it is; the first frame of an animation. The error is a sentence's end: "the file ends too early".
 pub fn decode(bytes: &[u8]) -> Result<Pixels, String> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format_of(bytes)?);
+    let reading = Reading { keep_cut: true, ..Reading::default() };
+    decode_as(bytes, &reading).map(|decoded| decoded.pixels)
+}
+
+/// What is said of a file that was cut off and of which the beginning can be decoded.
+pub const CUT: &str = "it ends too early; its first part can be read";
+
+/// As `decode`, but as it is to be read; a JPEG that was cut off is refused, as Pillow does, unless it is to be kept: the decoder fills the
+/// rest with grey.
+pub fn decode_as(bytes: &[u8], reading: &Reading) -> Result<Decoded, String> {
+    let format = format_of(bytes)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 4);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(|error| sentence(&error))?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!("{width} x {height} pixels are more than {MAX_PIXELS}"));
+        return Err(format!("{width} pixels wide and {height} high are more than {MAX_PIXELS}"));
     }
     if width == 0 || height == 0 {
         return Err("it has no pixels".into());
     }
     decoder.set_limits(limits).map_err(|error| sentence(&error))?;
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| sentence(&error))?;
-    let (height, width) = (height as usize, width as usize);
+    let turn = if reading.orient { orientation(&mut decoder, bytes, format) } else { Orientation::NoTransforms };
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| sentence(&error))?;
+    if !reading.keep_cut && bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(bytes) {
+        return Err(CUT.into());
+    }
+    image.apply_orientation(turn);
+    let levels = levels_of(&image);
+    let range = reading.range.filter(|_| levels.is_some());
+    let pixels = match range {
+        Some(range) => spread(image, range)?,
+        None => plain(image),
+    };
+    Ok(Decoded { pixels, levels, as_it_is: turn == Orientation::NoTransforms && range.is_none() })
+}
+
+fn plain(image: DynamicImage) -> Pixels {
+    let (height, width) = (image.height() as usize, image.width() as usize);
     let (channels, data) = match image {
         DynamicImage::ImageLuma8(grey) => (1, grey.into_raw()),
         DynamicImage::ImageRgb8(rgb) => (3, rgb.into_raw()),
         other if other.color().has_color() => (3, other.into_rgb8().into_raw()),
         other => (1, other.into_luma8().into_raw()),
     };
-    Ok(Pixels { height, width, channels, data })
+    Pixels { height, width, channels, data }
 }
 
-/// What is said of a file that was cut off and of which the beginning can be decoded.
-pub const CUT: &str = "it ends too early; its first part can be read";
+/// Least and largest value of an image of 16 bits, alpha included.
+fn levels_of(image: &DynamicImage) -> Option<(u16, u16)> {
+    let values: &[u16] = match image {
+        DynamicImage::ImageLuma16(grey) => grey.as_raw(),
+        DynamicImage::ImageRgb16(rgb) => rgb.as_raw(),
+        _ if [ColorType::La16, ColorType::Rgba16].contains(&image.color()) => return levels_of(&without_alpha(image.clone())),
+        _ => return None,
+    };
+    Some(values.iter().fold((u16::MAX, 0), |(least, most), &value| (least.min(value), most.max(value))))
+}
 
-/// As `decode`, but a JPEG that was cut off is refused, as Pillow does, unless it is to be kept: the decoder fills the rest with grey.
-pub fn decode_whole(bytes: &[u8], keep_cut: bool) -> Result<Pixels, String> {
-    let pixels = decode(bytes)?;
-    if !keep_cut && bytes.starts_with(&[0xff, 0xd8]) && !jpeg_is_whole(bytes) {
-        return Err(CUT.into());
-    }
-    Ok(pixels)
+fn without_alpha(image: DynamicImage) -> DynamicImage {
+    if image.color().has_color() { image.into_rgb16().into() } else { image.into_luma16().into() }
+}
+
+/// An image of 16 bits with its own black and white.
+fn spread(image: DynamicImage, range: PixelRange) -> Result<Pixels, String> {
+    let (height, width) = (image.height() as usize, image.width() as usize);
+    let (channels, values) = match without_alpha(image) {
+        DynamicImage::ImageRgb16(rgb) => (3, rgb.into_raw()),
+        other => (1, other.into_luma16().into_raw()),
+    };
+    Ok(Pixels { height, width, channels, data: range.bytes(values.into_iter().map(f64::from))? })
 }
 
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
@@ -123,6 +207,9 @@ fn sentence(error: &image::ImageError) -> String {
     use image::ImageError;
     match error {
         ImageError::Limits(_) => "it takes more memory than an image may".into(),
+        ImageError::Unsupported(error) if error.to_string().contains("Tiff") => {
+            format!("{error}; TIFF files of 8 or 16 bits without a sign can be read, other numbers as .npy").replace('\n', " ")
+        }
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => "it ends too early".into(),
         other => other.to_string().replace('\n', " "),
     }

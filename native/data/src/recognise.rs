@@ -1,13 +1,15 @@
 //! From files to a dataset of a known format: by content, in the order of how sure the signs are.
 
+use std::time::Duration;
+
 use crate::error::{Place, Problem, Result};
 use crate::images::{ImageSet, check_labels};
 use crate::options::{Format, Options};
 use crate::sniff::{What, sniff};
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
-use crate::tree::Tree;
-use crate::{arrays, cifar, configuration, folder, idx, image_parquet, image_table, text, tokens};
+use crate::tree::{Listing, Tree};
+use crate::{arrays, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, shards, text, tokens};
 
 pub enum Content {
     Images(ImageSet),
@@ -16,12 +18,7 @@ pub enum Content {
 }
 
 pub struct Found {
-    pub tree: Tree,
-    pub format: Format,
-    pub alternatives: Vec<Format>,
     pub content: Content,
-    /// Of each entry that was there before the content was opened.
-    pub what: Vec<What>,
     /// Of the tree, then of the content.
     pub problems: Vec<Problem>,
 }
@@ -31,14 +28,23 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     let fits = |format: Format| match format {
         Format::Idx => idx::fits(tree, what),
         Format::ImageParquet => image_parquet::fits(tree, what, options),
+        Format::ImageShards => shards::fits(what),
         Format::Cifar => cifar::fits(tree, what),
         Format::ImageArrays => arrays::fits(tree, what),
         Format::ImageTable => image_table::fits(tree, what, options),
         Format::ImageFolder => folder::fits(what),
         Format::Tokens => tokens::fits(tree, what, options),
-        Format::Text => text::fits(what),
+        Format::Text => text::fits(tree, what),
     };
-    let mut order = vec![Format::Idx, Format::ImageParquet, Format::Cifar, Format::ImageArrays, Format::ImageTable, Format::ImageFolder];
+    let mut order = vec![
+        Format::ImageShards,
+        Format::Idx,
+        Format::ImageParquet,
+        Format::Cifar,
+        Format::ImageArrays,
+        Format::ImageTable,
+        Format::ImageFolder,
+    ];
     order.extend([Format::Tokens, Format::Text]);
     order.retain(|format| fits(*format));
     // Arrays beside text that are not called tokens are rather of something else.
@@ -56,9 +62,16 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     order
 }
 
+/// How archives are listed: tars of samples are folders where another format was chosen.
+pub fn listing(options: &Options) -> Listing {
+    let expands = options.format.is_some_and(|format| format != Format::ImageShards);
+    Listing { expands, names: options.name_encoding, chosen: options.folder.clone() }
+}
+
 /// What the files are taken for.
 pub struct Chosen {
-    what: Vec<What>,
+    /// Of each entry that was there before the content was opened.
+    pub what: Vec<What>,
     pub format: Format,
     pub alternatives: Vec<Format>,
 }
@@ -73,31 +86,33 @@ pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
     Ok(Chosen { what, format, alternatives })
 }
 
-/// Opens the files as what was chosen.
-pub fn open(mut tree: Tree, Chosen { what, format, alternatives }: Chosen, options: &Options) -> Result<Found> {
-    let mut content = match format {
-        Format::Idx => Content::Images(idx::open(&tree, &what, options)?),
-        Format::Cifar => Content::Images(cifar::open(&tree, &what, options)?),
-        Format::ImageFolder if !folder::fits(&what) && !what.contains(&What::OtherImage) => return Err(unknown(&tree, &what).into()),
-        Format::ImageFolder => Content::Images(folder::open(&tree, &what, options)?),
-        Format::ImageTable => Content::Images(image_table::open(&mut tree, &what, options)?),
-        Format::ImageArrays => Content::Images(arrays::open(&tree, &what, options)?),
-        Format::ImageParquet => Content::Images(image_parquet::open(&tree, &what, options)?),
-        Format::Text => Content::Text(text::open(&tree, &what, options)?),
-        Format::Tokens => Content::Tokens(tokens::open(&tree, &what, options)?),
+/// Opens the files as what was chosen. With a time, equal images that are to be left out are looked for no longer.
+pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Options, time: Option<Duration>) -> Result<Found> {
+    let mut content = match *format {
+        Format::Idx => Content::Images(idx::open(tree, what, options)?),
+        Format::Cifar => Content::Images(cifar::open(tree, what, options)?),
+        Format::ImageFolder if !folder::fits(what) && !what.contains(&What::OtherImage) => return Err(unknown(tree, what).into()),
+        Format::ImageFolder => Content::Images(folder::open(tree, what, options)?),
+        Format::ImageTable => Content::Images(image_table::open(tree, what, options)?),
+        Format::ImageArrays => Content::Images(arrays::open(tree, what, options)?),
+        Format::ImageParquet => Content::Images(image_parquet::open(tree, what, options)?),
+        Format::ImageShards => Content::Images(shards::open(tree, what, options)?),
+        Format::Text => Content::Text(text::open(tree, what, options)?),
+        Format::Tokens => Content::Tokens(tokens::open(tree, what, options)?),
     };
     let mut problems = std::mem::take(&mut tree.problems);
     match &mut content {
         Content::Images(set) => {
             set.split(options);
-            check_labels(set, &tree);
+            duplicates::leave_out(tree, set, options, time)?;
+            check_labels(set, tree);
             problems.append(&mut set.problems);
         }
         Content::Text(set) => problems.append(&mut set.problems),
         Content::Tokens(set) => problems.append(&mut set.problems),
     }
     settle(&mut problems, options);
-    Ok(Found { tree, format, alternatives, content, what, problems })
+    Ok(Found { content, problems })
 }
 
 /// What may be left out is no longer in the way where that was chosen.
@@ -115,7 +130,9 @@ fn unknown(tree: &Tree, what: &[What]) -> Problem {
     let expected = Format::ALL.map(Format::title).join("; ");
     let count = tree.entries.len();
     let other = what.iter().enumerate().find_map(|(at, what)| if let What::Other(kind) = what { Some((at, kind)) } else { None });
+    let refused = what.iter().enumerate().find_map(|(at, what)| if let What::Refused(why) = what { Some((at, why)) } else { None });
     let found = match tree.entries.first() {
+        Some(_) if refused.is_some() => refused.map_or(String::new(), |(at, why)| format!("{} {why}", tree.display(&tree.entries[at]))),
         Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),

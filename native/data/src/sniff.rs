@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::npy;
 use crate::pixels;
+use crate::shards::{self, Shard};
 use crate::tree::{Entry, Tree};
 
 /// Files that are opened to see what they are.
@@ -17,6 +18,8 @@ pub enum What {
     Parquet,
     /// A stream or file of Arrow.
     Arrow,
+    /// A tar, a file or an index of samples.
+    Shard(Shard),
     Image,
     /// Of a kind that is not decoded.
     OtherImage,
@@ -29,12 +32,20 @@ pub enum What {
     /// Known, but nothing that is read: what it is, as a sentence names it.
     Other(&'static str),
     Unknown,
+    /// Known and not read: the end of a sentence that starts with the file.
+    Refused(String),
 }
 
 /// One per entry of the tree. Fails where a file cannot be opened at all.
 pub fn sniff(tree: &Tree) -> Result<Vec<What>> {
     let stride = tree.entries.len().div_ceil(LOOKED_AT).max(1);
     let look = |(index, entry): (usize, &Entry)| {
+        if let Some(shard) = entry.shard {
+            return Ok(What::Shard(shard));
+        }
+        if let Some(why) = &entry.refused {
+            return Ok(What::Refused(why.clone()));
+        }
         let by_name = by_name(entry);
         match by_name {
             Some(known) if index % stride != 0 => Ok(known),
@@ -90,15 +101,33 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
         [0x80, 2..=5, ..] if is_of_torch(entry) => What::Other("the pickle of a PyTorch file of weights or tensors"),
         [0x80, 2..=5, next, ..] if entry.extension() != "bin" || b"}](c)\x8a\x8c\x95X".contains(next) => What::Pickle,
         _ if pixels::is_image(&head) => What::Image,
+        _ if shards::frame(&head).is_some() => records(&head),
+        _ if is_index(tree, entry, &head) => What::Shard(Shard::Index),
         _ if is_text(&head) => text_kind(entry, &head),
         // An image that is none: whoever decodes it will say so.
         _ => by_name(entry).or_else(|| other(entry, &head).map(What::Other)).unwrap_or(What::Unknown),
     })
 }
 
+/// TFRecord files hold messages of any kind; those of an Example begin with its features.
+fn records(head: &[u8]) -> What {
+    match head.get(12) {
+        Some(0x0a) => What::Shard(Shard::Records),
+        Some(0x09) => What::Other("a log of TensorBoard"),
+        _ => What::Other("a TFRecord file without tf.train.Example"),
+    }
+}
+
+/// The index of shards with images.
+fn is_index(tree: &Tree, entry: &Entry, head: &[u8]) -> bool {
+    entry.file_name() == "index.json"
+        && head.starts_with(b"{")
+        && tree.read_all(entry, 1 << 28).is_ok_and(|json| shards::indexed_shards(&json).is_some())
+}
+
 /// Files of other programs that lie beside data or are called like it.
 fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 7] = [
+    let known: [(&[u8], &str); 8] = [
         (b"GGUF", "a GGUF file of weights"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"SQLite format 3\0", "an SQLite database"),
@@ -106,6 +135,7 @@ fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
         (b"\x7fELF", "a program"),
         (b"PK\x05\x06", "an empty zip archive"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"Rar!\x1a\x07", "a RAR archive"),
     ];
     if let Some((_, kind)) = known.iter().find(|(magic, _)| head.starts_with(magic)) {
         return Some(kind);
@@ -114,6 +144,9 @@ fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
         let start = &head[..head.len().min(200)];
         let is_torch = start.windows(8).any(|name| name == b"data.pkl");
         return Some(if is_torch { "a PyTorch file of weights or tensors" } else { "a zip archive" });
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return Some("a tar archive");
     }
     let length = head.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
     let is_safetensors = head.get(8..10) == Some(b"{\"") && length < 1 << 30;

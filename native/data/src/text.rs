@@ -1,27 +1,36 @@
-//! Text as documents, from plain files, JSON lines, CSV, Parquet and Arrow, read as a stream of pieces. A plain file is one document, a row of a
-//! table is one. Long documents come in pieces that end at line ends, so that no tokenizer holds a whole book.
+//! Text as documents, from plain files, tables of rows (JSON, CSV), Parquet and Arrow, read as a stream of pieces. A plain file is one document, or
+//! several with `<|endoftext|>` between them; a row of a table is one. Long documents come in pieces that end at line ends, so that no
+//! tokenizer holds a whole book.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Mutex;
 
 use crate::account::Account;
 use crate::columnar::Columnar;
+use crate::encoding::{self, Decoded};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::Named;
 use crate::options::Options;
 use crate::sniff::What;
-use crate::table::{self, Shape};
+use crate::text_files;
+pub use crate::text_files::{Beside, fits, has_documents};
+use crate::text_rows::{Rows, TEXT_COLUMNS};
 use crate::tree::{Entry, Tree, read_fully};
 
 /// Longest piece of a document, bytes.
 const PIECE: usize = 1 << 18;
 
-const TEXT_COLUMNS: [&str; 8] = ["text", "content", "document", "body", "sentence", "story", "article", "markdown"];
+/// Between documents of one file, as GPT-2's data has it.
+const END_MARK: &str = "<|endoftext|>";
 
 /// Fewer documents than this are not shared out whole: the end of the text is kept for validation.
 const FEW: usize = 20;
 
 enum Kind {
     Plain,
-    Table(Shape, usize),
+    Rows(Rows),
     Parquet(String),
 }
 
@@ -36,12 +45,21 @@ pub struct TextSet {
     pub columns: Vec<String>,
     pub problems: Vec<Problem>,
     left_out: Account,
-    /// A tokenizer.json among the files.
-    pub tokenizer: Option<usize>,
+    pub tokenizer: Option<Beside>,
     /// Bytes of all files, for progress.
     pub bytes: u64,
     /// Documents of files known to be one each; `None` where tables have rows.
     plain: Option<usize>,
+    told: Mutex<Told>,
+}
+
+/// What was met while the text was read.
+#[derive(Default)]
+struct Told {
+    end_marks: u64,
+    rows_without_text: u64,
+    /// Files by encoding.
+    encodings: BTreeMap<&'static str, u64>,
 }
 
 /// Part of a document.
@@ -71,73 +89,39 @@ impl Piece {
     }
 }
 
-pub fn fits(what: &[What]) -> bool {
-    what.iter().any(|what| matches!(what, What::Text | What::JsonLines | What::Csv | What::Parquet | What::Arrow))
-}
-
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
+    let text_files::Files { texts, tokenizer, problems, left_out } = text_files::choose(tree, what, options)?;
     let mut set = TextSet {
-        parts: vec![],
+        parts: Vec::with_capacity(texts.len()),
         columns: vec![],
-        problems: vec![],
-        left_out: Account::default(),
-        tokenizer: None,
+        problems,
+        left_out,
+        tokenizer,
         bytes: 0,
         plain: Some(0),
+        told: Mutex::default(),
     };
-    let only_readme = |at: usize| what[at] == What::Text && is_readme(&tree.entries[at]) && what.len() > 1;
-    for (at, entry) in tree.entries.iter().enumerate() {
-        if entry.file_name() == "tokenizer.json" {
-            set.tokenizer = Some(at);
-            continue;
-        }
-        if only_readme(at) {
-            set.left_out.leave_out(tree, at, "text about the dataset");
-            continue;
-        }
+    for at in texts {
+        let entry = &tree.entries[at];
         let kind = match what[at] {
-            What::Text => Kind::Plain,
-            What::JsonLines | What::Csv => {
-                let shape = table::shape(tree, entry, what[at] == What::JsonLines)?;
-                let column = text_column(tree, entry, &shape, options)?;
-                set.columns.clone_from(&shape.columns);
-                Kind::Table(shape, column)
-            }
+            What::JsonLines | What::Csv => Kind::Rows(Rows::open(tree, entry, &what[at], options)?),
+            What::Json if entry.extension() == "json" => Kind::Rows(Rows::open(tree, entry, &what[at], options)?),
             What::Parquet | What::Arrow => {
                 let file = Columnar::open(tree, entry)?;
                 set.columns = file.names();
                 Kind::Parquet(parquet_column(tree, entry, &file, options)?)
             }
-            _ => continue,
+            _ => Kind::Plain,
         };
+        if let Kind::Rows(rows) = &kind {
+            set.take_columns(rows);
+        }
         set.plain = if matches!(kind, Kind::Plain) { set.plain.map(|plain| plain + 1) } else { None };
         set.bytes += tree.size(entry);
         set.parts.push(Part { entry: at, kind, split: split_of(entry) });
     }
     set.settle_splits(tree, options);
     Ok(set)
-}
-
-/// Text beside what describes it.
-pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
-    let is_document = |(what, entry): (&What, &Entry)| match what {
-        What::Text => !is_readme(entry),
-        other => matches!(other, What::JsonLines | What::Csv | What::Parquet | What::Arrow),
-    };
-    what.iter().zip(&tree.entries).any(is_document)
-}
-
-fn is_readme(entry: &Entry) -> bool {
-    let stem = entry.stem().to_lowercase();
-    ["readme", "license", "licence", "notice", "changelog"].contains(&stem.as_str())
-}
-
-fn text_column(tree: &Tree, entry: &Entry, shape: &Shape, options: &Options) -> Result<usize> {
-    let only = if shape.columns.len() == 1 && options.text_column.is_none() { Some(0) } else { None };
-    match shape.choose(options.text_column.as_ref(), &TEXT_COLUMNS).or(only) {
-        Some(column) => Ok(column),
-        None => table::no_column(tree, entry, "text", shape, |name| Options { text_column: Some(name.to_owned()), ..Options::default() }),
-    }
 }
 
 fn parquet_column(tree: &Tree, entry: &Entry, file: &Columnar, options: &Options) -> Result<String> {
@@ -158,6 +142,44 @@ fn parquet_column(tree: &Tree, entry: &Entry, file: &Columnar, options: &Options
 }
 
 impl TextSet {
+    /// The columns of a table, once for all that have the same.
+    fn take_columns(&mut self, rows: &Rows) {
+        if self.columns != rows.columns {
+            self.columns.clone_from(&rows.columns);
+            self.left_out.columns(&rows.columns, &rows.used());
+        }
+        if let Some(note) = rows.note().filter(|note| !self.problems.contains(note)) {
+            self.problems.push(note);
+        }
+    }
+
+    /// What was met in the text that was read.
+    pub fn told(&self) -> Vec<Problem> {
+        let Ok(told) = self.told.lock() else { return Vec::new() };
+        let mut problems = Vec::new();
+        if told.end_marks > 0 {
+            let sentence = format!("{END_MARK} was met {} times; a document ends there, and the mark itself is no text", told.end_marks);
+            problems.push(Problem::note("end-marks", sentence).counted(told.end_marks));
+        }
+        if told.rows_without_text > 0 {
+            let sentence = format!("{} rows without text are left out", told.rows_without_text);
+            problems.push(Problem::warning("empty-row", sentence).counted(told.rows_without_text));
+        }
+        for (encoding, count) in &told.encodings {
+            problems.push(Problem::note("encoding", format!("{count} files are read as {encoding}")).counted(*count));
+        }
+        problems
+    }
+
+    /// Share of the text that is for validation, by the sizes of the files.
+    pub fn validation_share(&self, tree: &Tree, options: &Options) -> f64 {
+        if self.parts.iter().any(|part| part.split.is_none()) {
+            return options.validation_share();
+        }
+        let kept = self.parts.iter().filter(|part| part.split != Some(Named::Train));
+        kept.map(|part| tree.size(&tree.entries[part.entry])).sum::<u64>() as f64 / self.bytes.max(1) as f64
+    }
+
     pub fn account(&self, tree: &Tree) -> Account {
         let mut account = self.left_out.clone();
         for part in &self.parts {
@@ -168,7 +190,6 @@ impl TextSet {
             };
             account.use_as(tree, part.entry, what);
         }
-        self.tokenizer.into_iter().for_each(|entry| account.use_as(tree, entry, "tokenizers"));
         account
     }
 
@@ -210,6 +231,19 @@ impl TextSet {
             let sentence = format!("training is evaluated on the validation split; {files} left out");
             self.problems.push(Problem::note("unused-split", sentence).counted(unused.len() as u64));
         }
+        let trained = self.parts.iter().any(|part| part.split == Some(Named::Train));
+        let strays: Vec<Part> = self.parts.extract_if(.., |part| trained && part.split.is_none()).collect();
+        for part in &strays {
+            self.left_out.leave_out(tree, part.entry, "text beside the files of the splits");
+            self.bytes -= tree.size(&tree.entries[part.entry]);
+        }
+        if let Some(first) = strays.first() {
+            let first = tree.display(&tree.entries[first.entry]);
+            let sentence = format!("{} files of no split, such as {first}, lie beside those of the splits and are left out", strays.len());
+            let together = Options { validation: Some(0.1), ..Options::default() };
+            let problem = Problem::warning("no-split", sentence).counted(strays.len() as u64).at(Place::file(first));
+            self.problems.push(problem.with("split", "Take all files together and keep 10 %", together));
+        }
         self.parts.iter_mut().filter(|part| part.split.is_none()).for_each(|part| part.split = Some(Named::Train));
     }
 
@@ -224,19 +258,23 @@ impl TextSet {
         let few = self.is_few();
         let kept_from = ((1.0 - share) * self.bytes as f64) as u64;
         let (mut document, mut before) = (0u64, 0u64);
+        if let Ok(mut told) = self.told.lock() {
+            *told = Told::default();
+        }
         for part in &self.parts {
             let entry = &tree.entries[part.entry];
             let size = tree.size(entry);
             let mut through = 0u64;
-            self.part_pieces(tree, part, options, &mut |mut piece, whole_file| {
+            self.part_pieces(tree, part, options, &mut |mut piece, bytes| {
                 let start = before + through.min(size);
-                through += piece.text.len() as u64;
+                through += bytes;
                 let at = before + through.min(size);
                 match part.split {
                     Some(named) => piece.test = named != Named::Train,
                     // The piece in which validation begins is cut there.
                     None if few => {
-                        let (train, test) = piece.split_at(kept_from.saturating_sub(start));
+                        let place = kept_from.saturating_sub(start) as f64 * piece.text.len() as f64 / bytes.max(1) as f64;
+                        let (train, test) = piece.split_at(place as u64);
                         if let Some(train) = train {
                             hand(train, at)?;
                         }
@@ -248,7 +286,7 @@ impl TextSet {
                         piece.test = passed(document + 1) > passed(document);
                     }
                 };
-                if piece.last && !whole_file {
+                if piece.last && !matches!(part.kind, Kind::Plain) {
                     document += 1;
                 }
                 hand(piece, at)
@@ -261,26 +299,86 @@ impl TextSet {
         Ok(())
     }
 
-    fn part_pieces(&self, tree: &Tree, part: &Part, options: &Options, hand: &mut dyn FnMut(Piece, bool) -> Result<()>) -> Result<()> {
+    /// Hands over the pieces of a file, each with the bytes of the file that it stands for.
+    fn part_pieces(&self, tree: &Tree, part: &Part, options: &Options, hand: &mut dyn FnMut(Piece, u64) -> Result<()>) -> Result<()> {
         let entry = &tree.entries[part.entry];
+        if matches!(part.kind, Kind::Plain) {
+            return self.plain_pieces(tree, entry, options, hand);
+        }
         let file = tree.display(entry);
-        match &part.kind {
-            Kind::Plain => plain_pieces(tree, entry, options, &mut |text, last| hand(piece(text, last, Place::file(file.clone())), true)),
-            Kind::Table(shape, column) => shape.rows(tree, entry, &mut |row, mut fields| match fields[*column].take() {
-                Some(text) => cut(text, &mut |text, last| hand(piece(text, last, Place::row(file.clone(), row)), false)),
-                None => Ok(()),
+        let mut hand_row = |text: Option<String>, place: Place| match text {
+            Some(text) => cut(text, &mut |text, last| {
+                let bytes = text.len() as u64;
+                hand(piece(text, last, place.clone()), bytes)
             }),
+            None => {
+                self.tell(|told| told.rows_without_text += 1);
+                Ok(())
+            }
+        };
+        match &part.kind {
+            Kind::Plain => Ok(()),
+            Kind::Rows(rows) => rows.texts(tree, entry, &mut |row, text| hand_row(text, Place::row(file.clone(), row))),
             Kind::Parquet(column) => {
                 let mut row = 0;
                 Columnar::open(tree, entry)?.bytes(column, 0, &mut |value| {
                     row += 1;
-                    let Some(value) = value else { return Ok(()) };
                     let place = Place::row(file.clone(), row - 1);
-                    let text = text_of(value.data().to_vec(), options, &place, 0)?;
-                    cut(text, &mut |text, last| hand(piece(text, last, place.clone()), false))
+                    let text = value.map(|value| text_of(value.data().to_vec(), options, &place, 0)).transpose()?;
+                    hand_row(text, place)
                 })
             }
         }
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Told)) {
+        if let Ok(mut told) = self.told.lock() {
+            change(&mut told);
+        }
+    }
+
+    /// The pieces of one file, with the documents in it told apart.
+    fn plain_pieces(&self, tree: &Tree, entry: &Entry, options: &Options, hand: &mut dyn FnMut(Piece, u64) -> Result<()>) -> Result<()> {
+        let place = tree.place(entry);
+        let mut ended = false;
+        let mut hand_text = |text: String, last: bool, bytes: u64| {
+            let mut rest = text.as_str();
+            while let Some(at) = rest.find(END_MARK) {
+                self.tell(|told| told.end_marks += 1);
+                let behind = &rest[at + END_MARK.len()..];
+                let behind = behind.strip_prefix("\r\n").or_else(|| behind.strip_prefix('\n')).unwrap_or(behind);
+                let through = (rest.len() - behind.len()) as u64 * bytes / text.len() as u64;
+                hand(piece(rest[..at].to_owned(), true, place.clone()), through)?;
+                rest = behind;
+                ended = true;
+            }
+            if ended && rest.is_empty() {
+                return Ok(());
+            }
+            ended = false;
+            let bytes = rest.len() as u64 * bytes / text.len().max(1) as u64;
+            hand(piece(rest.to_owned(), last, place.clone()), bytes)
+        };
+        tree.read(entry, |stream| {
+            let mut head = vec![0; 1 << 12];
+            let found = read_fully(stream, &mut head).map_err(|error| tree.unreadable(entry, &error))?;
+            head.truncate(found);
+            let mut whole = head.as_slice().chain(stream);
+            match encoding::encoding_of(&head, options)? {
+                None => whole_pieces(tree, entry, &mut whole, options, &mut |text, last| {
+                    let bytes = text.len() as u64;
+                    hand_text(text, last, bytes)
+                }),
+                Some(encoding) => {
+                    self.tell(|told| *told.encodings.entry(encoding.name()).or_default() += 1);
+                    let scale = encoding::bytes_per_text(encoding, &head);
+                    whole_pieces(tree, entry, &mut Decoded::new(whole, encoding, options.skips()), options, &mut |text, last| {
+                        let bytes = (text.len() as f64 * scale) as u64;
+                        hand_text(text, last, bytes)
+                    })
+                }
+            }
+        })
     }
 }
 
@@ -294,37 +392,38 @@ fn text_of(bytes: Vec<u8>, options: &Options, place: &Place, before: u64) -> Res
         if options.skips() {
             return Ok(String::from_utf8_lossy(error.as_bytes()).into_owned());
         }
-        let offset = before + error.utf8_error().valid_up_to() as u64;
-        let sentence = format!("{} is not UTF-8 at byte {offset}; save it as UTF-8", place.file);
-        let place = Place { offset: Some(offset), ..place.clone() };
-        Err(Problem::error("bad-utf8", sentence).at(place).skippable("Replace what is not UTF-8 with \u{fffd}").into())
+        Err(encoding::not_utf8(error.as_bytes(), place, before).into())
     })
 }
 
-/// The pieces of one file.
-fn plain_pieces(tree: &Tree, entry: &Entry, options: &Options, hand: &mut dyn FnMut(String, bool) -> Result<()>) -> Result<()> {
+/// The pieces of a stream of UTF-8.
+fn whole_pieces(
+    tree: &Tree,
+    entry: &Entry,
+    stream: &mut dyn Read,
+    options: &Options,
+    hand: &mut dyn FnMut(String, bool) -> Result<()>,
+) -> Result<()> {
     let place = tree.place(entry);
-    tree.read(entry, |stream| {
-        let mut rest: Vec<u8> = Vec::new();
-        let mut before = 0;
-        loop {
-            let kept = rest.len();
-            rest.resize(kept + PIECE, 0);
-            let found = read_fully(stream, &mut rest[kept..]).map_err(|error| tree.unreadable(entry, &error))?;
-            rest.truncate(kept + found);
-            if found < PIECE {
-                break;
-            }
-            let end = cut_at(&rest);
-            let after = rest.split_off(end);
-            let bytes = std::mem::replace(&mut rest, after);
-            before += bytes.len() as u64;
-            hand(text_of(bytes, options, &place, before - end as u64)?, false)?;
+    let mut rest: Vec<u8> = Vec::new();
+    let mut before = 0;
+    loop {
+        let kept = rest.len();
+        rest.resize(kept + PIECE, 0);
+        let found = read_fully(stream, &mut rest[kept..]).map_err(|error| encoding::malformed(tree, entry, &error))?;
+        rest.truncate(kept + found);
+        if found < PIECE {
+            break;
         }
-        let text = text_of(rest, options, &place, before)?;
-        // A byte order mark is no text.
-        hand(text.strip_prefix('\u{feff}').filter(|_| before == 0).map_or(text.clone(), ToOwned::to_owned), true)
-    })
+        let end = cut_at(&rest);
+        let after = rest.split_off(end);
+        let bytes = std::mem::replace(&mut rest, after);
+        before += bytes.len() as u64;
+        hand(text_of(bytes, options, &place, before - end as u64)?, false)?;
+    }
+    let text = text_of(rest, options, &place, before)?;
+    // A byte order mark is no text.
+    hand(text.strip_prefix('\u{feff}').filter(|_| before == 0).map_or(text.clone(), ToOwned::to_owned), true)
 }
 
 /// Cuts a document that is long.

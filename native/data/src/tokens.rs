@@ -440,7 +440,7 @@ impl Found<'_> {
             return refused(tree, entry, "fortran-order", "is in Fortran order; save numpy.ascontiguousarray of it");
         }
         let (expected, found) = ((header.start + header.bytes().unwrap_or(usize::MAX)) as u64, tree.size(entry));
-        if expected != found && !entry.name.ends_with(".gz") {
+        if expected != found && !entry.is_packed() {
             let (bytes, name) = (found.saturating_sub(header.start as u64), element.name());
             return refused(tree, entry, "truncated-file", &format!("is truncated: it has {bytes} bytes of {name} tokens"));
         }
@@ -600,12 +600,17 @@ impl TokenSet {
                 _ if !self.split => account.use_as(tree, part.entry, "tokens"),
                 Split::Train => account.use_as(tree, part.entry, "training tokens"),
                 Split::Test => account.use_as(tree, part.entry, "validation tokens"),
-                Split::Unused => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
+                Split::Unused | Split::Duplicate => account.leave_out(tree, part.entry, "tokens of a test split beside a validation split"),
             }
         }
         self.indexes.iter().for_each(|entry| account.use_as(tree, *entry, "indexes of tokens"));
         self.tokenizer.iter().for_each(|(entry, _)| account.use_as(tree, *entry, "vocabulary"));
         account
+    }
+
+    /// Of a type with numbers that are no tokens.
+    pub fn may_have_bad_tokens(&self) -> bool {
+        self.parts.iter().any(|part| part.column.is_some() || matches!(part.element, Element::Int32 | Element::Int64))
     }
 
     /// The tokenizer beside the tokens; a problem where it has fewer tokens than are used.

@@ -4,18 +4,25 @@
 //! unpacked into one scratch file of our own name. So a member called `../x` has nowhere to go; it is reported and left out all the same.
 //! Symbolic links are followed while they stay inside the folder that was given.
 
+mod archives;
+mod parts;
+
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use flate2::read::MultiGzDecoder;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::account::{Account, Unit};
 use crate::archive::{self, Kind, SharedFile};
+use crate::containers::Part;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::hub;
+use crate::member_names::NameEncoding;
+use crate::packed::{self, packing, plain_name, unpack};
+use crate::shards::{self, Shard};
+use archives::bomb;
 
 /// A folder inside a folder inside ... ends here.
 const MAX_DEPTH: usize = 32;
@@ -24,8 +31,17 @@ const HIDDEN: &str = "hidden";
 
 enum Location {
     File(PathBuf),
-    Zip { archive: usize, index: usize },
-    Tar { archive: usize, offset: u64, size: u64 },
+    Zip {
+        archive: usize,
+        index: usize,
+    },
+    Tar {
+        archive: usize,
+        offset: u64,
+        size: u64,
+    },
+    /// An array in another file.
+    Part(Arc<Part>),
 }
 
 /// A file of the tree. Its name is relative to what was given, with `/` between its parts.
@@ -34,9 +50,17 @@ pub struct Entry {
     /// The split that another file tells of, where one does.
     pub split: Option<String>,
     location: Location,
+    /// A tar that is read as a file.
+    pub shard: Option<Shard>,
+    /// Why it is not read, the end of a sentence that starts with the file.
+    pub refused: Option<String>,
 }
 
 impl Entry {
+    fn new(name: String, location: Location) -> Self {
+        Self { name, location, split: None, shard: None, refused: None }
+    }
+
     /// Last part of the name.
     pub fn file_name(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or_default()
@@ -47,11 +71,14 @@ impl Entry {
         self.name.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// Lower case, without the dot; that before `.gz` where there is one.
+    /// Lower case, without the dot; that before `.gz` and its like where there is one.
     pub fn extension(&self) -> String {
-        let name = self.file_name().to_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
+        extension_of(self.file_name())
+    }
+
+    /// Named as a compressed file.
+    pub fn is_packed(&self) -> bool {
+        plain_name(&self.name) != self.name
     }
 
     /// File name without its extension.
@@ -61,23 +88,30 @@ impl Entry {
     }
 }
 
-struct Archive {
-    path: PathBuf,
-    /// The archive itself, or for a compressed tar what it was unpacked into.
-    file: SharedFile,
-    zip: Option<zip::ZipArchive<SharedFile>>,
-}
-
 /// A folder of our own for what has to be unpacked; made when it is first needed, removed with this value.
 pub struct Scratch {
     folder: PathBuf,
     /// Bytes after which unpacking ends early.
     limit: u64,
+    unpacked: AtomicU64,
+    /// Something was unpacked in part.
+    cut: AtomicBool,
 }
 
 impl Scratch {
     pub fn new(folder: impl Into<PathBuf>, limit: u64) -> Self {
-        Self { folder: folder.into(), limit }
+        Self { folder: folder.into(), limit, unpacked: AtomicU64::default(), cut: AtomicBool::default() }
+    }
+
+    /// Writes a stream into a file of ours, as far as the limit for all of them goes.
+    fn keep(&self, name: &str, stream: &mut dyn Read, unreadable: impl Fn(&std::io::Error) -> Error) -> Result<PathBuf> {
+        let (path, mut file) = self.create(name)?;
+        let left = self.limit.saturating_sub(self.unpacked.load(Ordering::Relaxed));
+        if archive::copy(stream, &mut file, left, &path, unreadable)? {
+            self.cut.store(true, Ordering::Relaxed);
+        }
+        self.unpacked.fetch_add(fs::metadata(&path).map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
+        Ok(path)
     }
 
     fn create(&self, name: &str) -> Result<(PathBuf, File)> {
@@ -93,39 +127,53 @@ impl Drop for Scratch {
     }
 }
 
+/// Choices for the members of archives.
+#[derive(Default)]
+pub struct Listing {
+    /// Tars of samples are folders too.
+    pub expands: bool,
+    /// Of names in a zip that are not UTF-8.
+    pub names: Option<NameEncoding>,
+    /// Of a cache of Hugging Face with several datasets or revisions, begins with the folder of one.
+    pub chosen: Option<String>,
+}
+
 pub struct Tree {
     pub entries: Vec<Entry>,
-    archives: Vec<Archive>,
+    archives: Vec<archives::Archive>,
     /// Names of folders without any file.
     pub empty_folders: Vec<String>,
     /// Links that lead outside, names that cannot be used, and their like.
     pub problems: Vec<Problem>,
     /// What became no entry.
     pub left_out: Account,
-    /// An archive was so large that only its first part was looked at.
-    pub partial: bool,
+    listing: Listing,
+    /// Archives around that which is listed.
+    inner: usize,
     /// Real folders that were given, and the blobs of their cache, for links and for the files that a table names.
     roots: Vec<PathBuf>,
-    /// The part of the folders that was chosen.
-    chosen: Option<String>,
     /// Archives that were found in a folder.
     waiting: Vec<(PathBuf, String)>,
     scratch: Scratch,
 }
 
 impl Tree {
-    /// Lists everything below `paths`; archives among them, or directly in a folder among them, count as folders. Of a cache of Hugging
-    /// Face with several datasets or revisions, `chosen` begins with the folder of one.
-    pub fn open(paths: &[PathBuf], scratch: Scratch, chosen: Option<&str>) -> Result<Self> {
+    /// Lists everything below `paths`; archives among them, or directly in a folder among them, count as folders, other than tars that are
+    /// shards of samples.
+    pub fn open(paths: &[PathBuf], scratch: Scratch) -> Result<Self> {
+        Self::open_as(paths, scratch, Listing::default())
+    }
+
+    pub fn open_as(paths: &[PathBuf], scratch: Scratch, listing: Listing) -> Result<Self> {
         let mut tree = Self {
             entries: vec![],
             archives: vec![],
             empty_folders: vec![],
             problems: vec![],
             left_out: Account::default(),
-            partial: false,
+            listing,
+            inner: 0,
             roots: vec![],
-            chosen: chosen.map(ToOwned::to_owned),
             waiting: vec![],
             scratch,
         };
@@ -134,14 +182,21 @@ impl Tree {
             tree.add_given(path, &prefix)?;
             tree.add_waiting()?;
         }
+        tree.open_containers()?;
         tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(tree)
+    }
+
+    /// An archive was so large that only its first part was looked at.
+    pub fn is_partial(&self) -> bool {
+        self.scratch.cut.load(Ordering::Relaxed)
     }
 
     /// The path or archive member, for messages.
     pub fn display(&self, entry: &Entry) -> String {
         match &entry.location {
             Location::File(path) => path.display().to_string(),
+            Location::Part(part) => format!("{}: {}", part.shown, entry.stem()),
             Location::Zip { archive, .. } | Location::Tar { archive, .. } => {
                 let member = entry.name.clone();
                 format!("{}: {member}", self.archives[*archive].path.display())
@@ -163,6 +218,7 @@ impl Tree {
                 data.unwrap_or(0)
             }
             Location::Tar { size, .. } => *size,
+            Location::Part(part) => part.size(),
         }
     }
 
@@ -178,17 +234,41 @@ impl Tree {
         }
         self.read_stored(entry, |stored| {
             let mut stored = BufReader::with_capacity(1 << 16, stored);
-            let mut start = [0; 2];
+            let mut start = [0; 6];
             let found = read_fully(&mut stored, &mut start).map_err(|e| self.unreadable(entry, &e))?;
             let mut whole = (&start[..found]).chain(stored);
-            if start[..found] != [0x1f, 0x8b] {
-                return read(&mut whole);
-            }
+            // Other kinds are unpacked where the name says so: text may begin with BZh.
+            let packing = packing(&start[..found]).filter(|packing| *packing == packed::Packing::Gzip || entry.is_packed());
+            let Some(packing) = packing else { return read(&mut whole) };
             let counted = archive::Counted::new(whole);
             let read_so_far = counted.count.clone();
-            let unpacked = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, counted));
+            let unpacked = unpack(packing, counted).map_err(|error| self.unreadable(entry, &error))?;
             read(&mut BufReader::with_capacity(1 << 16, archive::Guarded::new(unpacked, read_so_far)))
         })
+    }
+
+    /// The content as a file to be read at many places: in place where it can be, else unpacked into the scratch folder once.
+    pub fn unpacked(&self, entry: &Entry) -> Result<SharedFile> {
+        let failed = |error: std::io::Error| self.unreadable(entry, &error);
+        let in_place = match &entry.location {
+            Location::File(path) => Some(SharedFile::open(path).map_err(failed)?),
+            Location::Tar { archive, offset, size } => Some(self.archives[*archive].file.part(*offset, *size)),
+            Location::Zip { .. } | Location::Part(_) => None,
+        };
+        if let Some(file) = in_place {
+            let mut start = [0; 6];
+            let found = read_fully(&mut file.clone(), &mut start).map_err(failed)?;
+            if packing(&start[..found]).is_none() {
+                return Ok(file);
+            }
+        }
+        let name = format!("shard-{}", blake3::hash(entry.name.as_bytes()).to_hex());
+        let kept = self.scratch.folder.join(&name);
+        let path = match kept.is_file() {
+            true => kept,
+            false => self.read(entry, |stream| self.scratch.keep(&name, stream, |error| self.unreadable(entry, error)))?,
+        };
+        SharedFile::open(&path).map_err(failed)
     }
 
     /// The whole content, which must not be larger than `limit`.
@@ -244,12 +324,13 @@ impl Tree {
             let sentence = format!("{} names {name:?}, which lies outside its folder", self.display(beside));
             return refuse("unsafe-path", sentence, self.place(beside));
         }
-        Ok(real.is_file().then(|| Entry { name: name.to_owned(), split: None, location: Location::File(real) }))
+        Ok(real.is_file().then(|| Entry::new(name.to_owned(), Location::File(real))))
     }
 
     fn read_stored<T>(&self, entry: &Entry, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
         match &entry.location {
             Location::File(path) => read(&mut File::open(path).map_err(|error| self.unreadable(entry, &error))?),
+            Location::Part(part) => read(&mut part.stream().map_err(|error| self.unreadable(entry, &error))?),
             Location::Tar { archive, offset, size } => {
                 let mut file = self.archives[*archive].file.clone();
                 file.seek_to(*offset);
@@ -284,10 +365,13 @@ impl Tree {
         if !metadata.is_file() {
             return refuse("not-a-file", format!("{shown} is neither a file nor a folder"), Place::file(shown.to_string()));
         }
-        if !self.add_archive(path, prefix)? {
-            let name = file_name(path).unwrap_or_default();
-            self.add(joined(prefix, &name), Location::File(path.to_owned()));
+        let name = file_name(path).unwrap_or_default();
+        self.check_parts(path, &name)?;
+        let container = crate::containers::may_be(&extension_of(&name));
+        if self.add_shard(path, &joined(prefix, &name), false)? || (!container && self.add_archive(path, prefix)?) {
+            return Ok(());
         }
+        self.add(joined(prefix, &name), Location::File(path.to_owned()));
         Ok(())
     }
 
@@ -298,7 +382,7 @@ impl Tree {
             return Ok(());
         }
         let before = self.entries.len() + self.waiting.len();
-        let cached = hub::parts(folder, prefix, self.chosen.as_deref())?;
+        let cached = hub::parts(folder, prefix, self.listing.chosen.as_deref())?;
         for item in fs::read_dir(folder).map_err(|error| not_listed(folder, &error))? {
             let item = item.map_err(|error| not_listed(folder, &error))?;
             let path = item.path();
@@ -351,7 +435,14 @@ impl Tree {
 
     /// A file of a folder. Archives directly in the folder wait: beside unpacked data they are what it was unpacked from.
     fn add_found(&mut self, path: PathBuf, name: String, depth: usize) -> Result<()> {
+        if archive::looks_like_archive(&name) && self.add_shard(&path, &name, false)? {
+            return Ok(());
+        }
         if depth == 0 && archive::looks_like_archive(&name) {
+            if archive::part_of(&name).is_some() {
+                self.waiting.push((path, name));
+                return Ok(());
+            }
             let file = SharedFile::open(&path).map_err(|error| not_listed(&path, &error))?;
             if !matches!(archive::kind_of(&file), Kind::None) {
                 self.waiting.push((path, name));
@@ -366,12 +457,21 @@ impl Tree {
     fn add_waiting(&mut self) -> Result<()> {
         let said = ["md", "txt", "pdf", "html", "license", ""];
         let alone = self.entries.iter().all(|entry| said.contains(&entry.extension().as_str()));
-        for (path, name) in std::mem::take(&mut self.waiting) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let names: Vec<&str> = waiting.iter().map(|(_, name)| name.as_str()).collect();
+        let numbered = shards::numbered(&names);
+        for ((path, name), numbered) in waiting.iter().zip(numbered) {
+            if alone {
+                self.check_parts(path, name)?;
+            }
+            if numbered && alone && self.add_shard(path, name, true)? {
+                continue;
+            }
             if alone || name.ends_with(".npz") {
-                self.add_archive(&path, &without_extensions(&name))?;
+                self.add_archive(path, &without_extensions(name))?;
             } else {
                 let sentence = format!("{} lies beside unpacked files and is left out; give it alone to import it", path.display());
-                self.report(Problem::note("archive-beside", sentence), &path);
+                self.report(Problem::note("archive-beside", sentence), path);
             }
         }
         Ok(())
@@ -399,119 +499,8 @@ impl Tree {
         fresh.then_some((kind, real))
     }
 
-    /// Adds the members of an archive as files below `prefix`; false where the file is none.
-    fn add_archive(&mut self, path: &Path, prefix: &str) -> Result<bool> {
-        let file = SharedFile::open(path).map_err(|error| not_listed(path, &error))?;
-        match archive::kind_of(&file) {
-            Kind::Zip => self.add_zip(path, file, prefix).map(|()| true),
-            Kind::Tar => self.add_tar(path, file, prefix).map(|()| true),
-            Kind::CompressedTar => {
-                let (scratch, mut target) = self.scratch.create(&format!("unpacked-{}.tar", self.archives.len()))?;
-                let counted = archive::Counted::new(file);
-                let count = counted.count.clone();
-                let unpacked = MultiGzDecoder::new(BufReader::with_capacity(1 << 18, counted));
-                let mut guarded = archive::Guarded::new(unpacked, count);
-                self.partial |= archive::copy(&mut guarded, &mut target, self.scratch.limit, &scratch, |error| damaged(path, error))?;
-                drop(target);
-                let file = SharedFile::open(&scratch).map_err(|error| not_listed(&scratch, &error))?;
-                self.add_tar(path, file, prefix).map(|()| true)
-            }
-            Kind::Unsupported(name) => {
-                let shown = path.display();
-                let sentence = format!("{shown} is {name}, which cannot be read; unpack it and give the folder");
-                refuse("unsupported-archive", sentence, Place::file(shown.to_string()))
-            }
-            Kind::None => Ok(false),
-        }
-    }
-
-    fn add_zip(&mut self, path: &Path, file: SharedFile, prefix: &str) -> Result<()> {
-        let mut zip = zip::ZipArchive::new(file.clone()).map_err(|error| damaged(path, &archive::io_error(error)))?;
-        if zip.has_overlapping_files().unwrap_or(true) {
-            return Err(bomb(path, "its members lie over each other"));
-        }
-        let archive = self.archives.len();
-        for index in 0..zip.len() {
-            let Ok(member) = zip.by_index_data(index) else { continue };
-            if member.is_dir() {
-                continue;
-            }
-            let (size, compressed) = (member.size(), member.compressed_size());
-            if size > archive::BOMB_BYTES && size / compressed.max(1) > archive::BOMB_RATIO {
-                return Err(bomb(path, &format!("{compressed} bytes would unpack to {size}")));
-            }
-            let name = member.name().map_or_else(|_| String::new(), |name| name.into_owned());
-            let encrypted = member.encrypted();
-            if encrypted {
-                let shown = path.display();
-                let sentence = format!("{shown} has encrypted members ({name:?}); unpack it and give the folder");
-                return refuse("encrypted-archive", sentence, Place::file(shown.to_string()));
-            }
-            let symlink = member.is_symlink();
-            self.add_member(path, prefix, &name, symlink, Location::Zip { archive, index });
-        }
-        self.archives.push(Archive { path: path.to_owned(), file, zip: Some(zip) });
-        Ok(())
-    }
-
-    fn add_tar(&mut self, path: &Path, file: SharedFile, prefix: &str) -> Result<()> {
-        let archive = self.archives.len();
-        let length = file.len();
-        let mut tar = tar::Archive::new(file.clone());
-        let mut members = Vec::new();
-        for member in tar.entries_with_seek().map_err(|error| damaged(path, &error))? {
-            let member = match member {
-                Ok(member) => member,
-                // The end of a part that was cut off on purpose.
-                Err(_) if self.partial => break,
-                Err(error) => return Err(damaged(path, &error)),
-            };
-            let kind = member.header().entry_type();
-            if kind.is_dir() || kind.is_pax_global_extensions() {
-                continue;
-            }
-            let name = String::from_utf8(member.path_bytes().into_owned()).unwrap_or_default();
-            let (offset, size) = (member.raw_file_position(), member.size());
-            if offset.saturating_add(size) > length {
-                if self.partial {
-                    break;
-                }
-                return Err(damaged(path, &std::io::Error::other(format!("it ends within its member {name:?}"))));
-            }
-            members.push((name, !kind.is_file(), Location::Tar { archive, offset, size }));
-        }
-        let end =
-            members.iter().map(|(_, _, location)| if let Location::Tar { offset, size, .. } = location { offset + size } else { 0 }).max();
-        // A tar ends with blocks of zeros; one that was cut between two members has none.
-        if !self.partial && end.is_some_and(|end| end.next_multiple_of(512) + 512 > length) {
-            return Err(damaged(path, &std::io::Error::other("it has no end mark, so its last members are missing")));
-        }
-        for (name, special, location) in members {
-            self.add_member(path, prefix, &name, special, location);
-        }
-        self.archives.push(Archive { path: path.to_owned(), file, zip: None });
-        Ok(())
-    }
-
-    /// `special`: a link or device, never followed.
-    fn add_member(&mut self, archive: &Path, prefix: &str, name: &str, special: bool, location: Location) {
-        let shown = archive.display();
-        let problem = match safe_name(name) {
-            None => Problem::warning("unsafe-path", format!("{shown} has a member {name:?}, a path that leads outside; it is left out")),
-            Some(_) if special => Problem::note("not-a-file", format!("{shown} has a link {name:?}; it is left out")),
-            Some(safe) => {
-                match safe.split('/').any(is_hidden) {
-                    true => self.left_out.add(Unit::Files, false, HIDDEN, &joined(prefix, &safe)),
-                    false => self.add(joined(prefix, &safe), location),
-                }
-                return;
-            }
-        };
-        self.report(problem, archive);
-    }
-
     fn add(&mut self, name: String, location: Location) {
-        self.entries.push(Entry { name, split: None, location });
+        self.entries.push(Entry::new(name, location));
     }
 
     /// Keeps one problem of each kind, with the first places of all; what it speaks of is left out.
@@ -539,17 +528,6 @@ impl Tree {
     }
 }
 
-/// A member's name as parts that stay inside: no `..`, no root, no drive; `None` where it does not.
-fn safe_name(name: &str) -> Option<String> {
-    let unified = name.replace('\\', "/");
-    let drive = unified.as_bytes().get(1) == Some(&b':');
-    if unified.is_empty() || unified.starts_with('/') || drive || unified.contains('\0') {
-        return None;
-    }
-    let parts: Vec<&str> = unified.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    (!parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
-}
-
 /// What systems leave behind.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX" || name == "Thumbs.db" || name == "desktop.ini"
@@ -557,6 +535,11 @@ fn is_hidden(name: &str) -> bool {
 
 fn file_name(path: &Path) -> Option<String> {
     path.file_name().and_then(|name| name.to_str()).map(ToOwned::to_owned)
+}
+
+fn extension_of(name: &str) -> String {
+    let name = name.to_lowercase();
+    plain_name(&name).rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
 }
 
 fn joined(prefix: &str, name: &str) -> String {
@@ -571,7 +554,7 @@ fn stem_of(path: &Path) -> String {
 
 fn without_extensions(name: &str) -> String {
     let mut name = name;
-    for extension in [".gz", ".tgz", ".tar", ".zip", ".npz"] {
+    for extension in [".gz", ".xz", ".bz2", ".zst", ".zstd", ".tgz", ".txz", ".tbz2", ".tzst", ".tar", ".zip", ".npz"] {
         name = name.strip_suffix(extension).unwrap_or(name);
     }
     name.to_owned()
@@ -604,23 +587,6 @@ pub fn reason(error: &std::io::Error) -> String {
 fn not_listed(path: &Path, error: &std::io::Error) -> Error {
     let shown = path.display();
     Problem::error("unreadable-file", format!("{shown} cannot be read: {}", reason(error))).at(Place::file(shown.to_string())).into()
-}
-
-fn damaged(path: &Path, error: &std::io::Error) -> Error {
-    let shown = path.display();
-    if archive::is_bomb(error) {
-        return bomb(path, &error.to_string());
-    }
-    Problem::error("damaged-archive", format!("{shown} is a damaged archive: {}; download or pack it again", reason(error)))
-        .at(Place::file(shown.to_string()))
-        .into()
-}
-
-fn bomb(path: &Path, why: &str) -> Error {
-    let shown = path.display();
-    Problem::error("archive-bomb", format!("{shown} is refused: {why}, as only an archive made to fill the disk does"))
-        .at(Place::file(shown.to_string()))
-        .into()
 }
 
 /// Shared by the threads of an import.

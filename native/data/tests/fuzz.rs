@@ -202,3 +202,117 @@ fn mutated_cards_are_read_or_refused() {
     });
     assert!(read > 0 && read < INPUTS, "{read}");
 }
+
+#[test]
+fn mutated_images_of_several_frames_are_read_or_refused() {
+    let seeds = ["turned-6.png", "frames.gif", "frames.webp", "frames.png", "pages.tiff", "turned.jpg"]
+        .map(|name| std::fs::read(fixtures().join("odd-images").join(name)).unwrap());
+    use image::ImageFormat::{Gif, Png, Tiff, WebP};
+    let read = through(&seeds, |bytes| {
+        sdp_data::image_marks::webp_orientation(bytes);
+        [Gif, Png, Tiff, WebP].into_iter().any(|format| sdp_data::image_marks::has_frames(bytes, format))
+    });
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_rows_of_json_and_other_encodings_are_read_or_refused() {
+    let seeds = [r#"[{"text": "one"}, "two", {"messages": [{"role": "user", "content": "é"}]}]"#, r#"{"v": [1], "data": [{"a": "b"}]}"#]
+        .map(|text| text.as_bytes().to_vec());
+    let read = through(&seeds, |bytes| sdp_data::json_rows::parse(&mut &bytes[..], &mut |_| true).is_ok());
+    assert!(read > 0 && read < INPUTS);
+    let sixteen: Vec<u8> = "\u{feff}ab中\u{1f408}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let seeds = [sixteen, vec![0xc4, 0xe3, 0xba, 0xc3, b'a', b'\n']];
+    for label in ["utf-16le", "gbk", "shift_jis", "latin1"] {
+        let options = sdp_data::options::Options { encoding: Some(label.into()), ..Default::default() };
+        let read = through(&seeds, |bytes| {
+            let Ok(Some(encoding)) = sdp_data::encoding::encoding_of(bytes, &options) else { return false };
+            let mut text = String::new();
+            sdp_data::encoding::Decoded::new(bytes, encoding, true).read_to_string(&mut text).unwrap();
+            sdp_data::encoding::Decoded::new(bytes, encoding, false).read_to_string(&mut text).is_ok()
+        });
+        assert!(read > 0, "{label}");
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(fixtures().join("shards").join(name)).unwrap()
+}
+
+#[test]
+fn mutated_examples_of_tensorflow_are_read_or_refused() {
+    use sdp_data::shards::{features, frame, spread_features};
+    let records = fixture("tfrecord/train-00000-of-00002");
+    let length = frame(&records).unwrap() as usize;
+    let message = records[12..12 + length].to_vec();
+    let read = through(&[message], |bytes| {
+        let whole = features(bytes);
+        let spread = spread_features(bytes.len(), &mut |at, count| bytes.get(at..at + count).map(<[u8]>::to_vec));
+        whole.is_some() && spread.is_some()
+    });
+    assert!(read > 0 && read < INPUTS);
+    assert!(through(&[records[..200].to_vec()], |bytes| frame(bytes).is_some()) < INPUTS);
+}
+
+#[test]
+fn mutated_indexes_of_shards_and_pillow_images_are_read_or_refused() {
+    let seeds = ["mds-pil/train/index.json", "mds-png/val/index.json", "litdata/index.json"].map(fixture);
+    let read = through(&seeds, |bytes| matches!(sdp_data::shards::indexed_shards(bytes), Some(Ok(_))));
+    assert!(read > 0 && read < INPUTS);
+    let image = [&[2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0][..], b"RGB", &[7; 12]].concat();
+    let read = through(&[image], |bytes| sdp_data::shards::pixels_of_pil(bytes).is_ok());
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_pickles_of_tensors_are_read_or_refused() {
+    let pickle = |name: &str| {
+        let mut zip = zip::ZipArchive::new(std::io::Cursor::new(fixture(name))).unwrap();
+        let at = (0..zip.len()).find(|at| zip.by_index_data(*at).unwrap().name().unwrap().ends_with("data.pkl")).unwrap();
+        let mut bytes = Vec::new();
+        zip.by_index(at).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let seeds = ["torch/training.pt", "channels-last.pt", "nested.pth", "weights.pt"].map(pickle);
+    let read = through(&seeds, |bytes| {
+        sdp_data::pickle::load_tensors(bytes).is_ok_and(|(value, _)| !sdp_data::containers::tensors(&value, bytes).is_empty())
+    });
+    assert!(read > 0 && read < INPUTS);
+}
+
+#[test]
+fn mutated_headers_of_safetensors_are_read_or_refused() {
+    let file = fixture("train.safetensors");
+    let end = 8 + u64::from_le_bytes(*file.first_chunk().unwrap()) as usize;
+    let body = (file.len() - end) as u64;
+    let read = through(&[file[8..end].to_vec()], |bytes| sdp_data::containers::safetensors_arrays(bytes, body).is_some());
+    assert!(read > 0 && read < INPUTS);
+}
+
+/// Whole files, of which all arrays are read; each is written to a disk, so there are fewer.
+#[test]
+fn mutated_files_of_arrays_are_read_or_refused() {
+    use sdp_data::tree::{Scratch, Tree};
+    let mut generator = ChaCha8Rng::seed_from_u64(2);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut read, mut all) = (0, 0);
+    for name in [
+        "svhn/test_32x32.mat",
+        "flowers/setid.mat",
+        "old.pt",
+        "channels-last.pt",
+        "plain.h5",
+        "hdf5/camelyonpatch_level_2_split_valid_x.h5",
+    ] {
+        let seed = fixture(name);
+        let path = folder.path().join(name.rsplit('/').next().unwrap());
+        for _ in 0..1500 {
+            std::fs::write(&path, mutated(&seed, &mut generator)).unwrap();
+            let tree = Tree::open(std::slice::from_ref(&path), Scratch::new(folder.path().join("scratch"), 1 << 24)).unwrap();
+            let whole = tree.entries.iter().all(|entry| tree.read_all(entry, 1 << 24).is_ok());
+            read += usize::from(whole && tree.entries.len() > 1);
+            all += 1;
+        }
+    }
+    assert!(read > 0 && read < all);
+}

@@ -2,10 +2,10 @@
 //!
 //! Every document ends with the end-of-text token, where the tokenizer has one; a tokenizer.json adds nothing else, whatever it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use tokenizers::models::TrainerWrapper;
-use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::models::bpe::{BPE, BpeTrainer, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, PostProcessorWrapper, Tokenizer as HuggingFace};
 
@@ -36,6 +36,26 @@ impl Tokenizer {
         model.with_post_processor(None::<PostProcessorWrapper>);
         let end = ENDS.iter().find_map(|name| model.token_to_id(name));
         Ok(Self::HuggingFace { model: Box::new(model), end })
+    }
+
+    /// Builds the byte-level BPE of GPT-2 and its kin from its `vocab.json` and `merges.txt`.
+    pub fn gpt2(vocabulary: &[u8], merges: &[u8]) -> Result<Self> {
+        let failed = |error: tokenizers::Error| format!("is no vocabulary of a byte-level BPE: {}", one_line(&error));
+        let vocabulary: HashMap<String, u32> = serde_json::from_slice(vocabulary).map_err(|error| failed(error.into()))?;
+        let merges = std::str::from_utf8(merges).map_err(|error| failed(error.into()))?;
+        let lines = merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version"));
+        let merges: Option<Vec<(String, String)>> =
+            lines.map(|line| line.split_once(' ').map(|(left, right)| (left.to_owned(), right.to_owned()))).collect();
+        let merges = merges.ok_or_else(|| failed("a merge is not two parts".into()))?;
+        let has_end = vocabulary.contains_key(END_OF_TEXT);
+        let vocabulary: Vocab = vocabulary.into_iter().collect();
+        let mut model = HuggingFace::new(BPE::builder().vocab_and_merges(vocabulary, merges).build().map_err(failed)?);
+        model.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
+        model.with_decoder(Some(ByteLevel::default()));
+        if has_end {
+            model.add_special_tokens([AddedToken::from(END_OF_TEXT, true)]).map_err(failed)?;
+        }
+        Self::load(model.to_string(false).map_err(failed)?.as_bytes())
     }
 
     /// Trains a byte-level BPE. The same text gives the same tokenizer.

@@ -2,7 +2,7 @@
 // divide, kernels up to 7. Formulations of custom operators are written, and checked by shape alone.
 
 import { describe, expect, it } from 'vitest';
-import { createModel } from '../../models/index.ts';
+import { createModel } from '../../families/models.ts';
 import { relativeError } from '../../testing/arrays.ts';
 import { interpret } from '../../testing/interpreter.ts';
 import { randomSource, randomTensor } from '../../testing/random.ts';

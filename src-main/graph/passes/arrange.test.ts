@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createModel } from '../../models/index.ts';
+import { createModel } from '../../families/models.ts';
 import { relativeError } from '../../testing/arrays.ts';
 import { interpret } from '../../testing/interpreter.ts';
 import { randomSource, randomTensor } from '../../testing/random.ts';

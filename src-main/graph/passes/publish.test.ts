@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ModelSpec } from '../../contract/deviceMessages.ts';
-import { createModel } from '../../models/index.ts';
+import type { ModelSpec } from '../../families/configs.ts';
+import { createModel } from '../../families/models.ts';
 import { allocations } from '../allocations.ts';
 import { executionOrder } from '../executionOrder.ts';
 import type { Graph, Node } from '../graph.ts';

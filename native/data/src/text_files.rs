@@ -1,0 +1,290 @@
+//! Which files of a tree are text, and of what kind: documents, source code, marked-up pages, tables of rows. What only lies beside them,
+//! such as a readme, a script or a tokenizer, is told apart; kinds that could each be the text are a question.
+
+use std::collections::BTreeMap;
+
+use crate::account::Account;
+use crate::error::{Place, Problem, Result};
+use crate::json_rows;
+use crate::options::Options;
+use crate::sniff::What;
+use crate::tree::{Entry, Tree};
+
+const CODE: [&str; 44] = [
+    "py", "pyi", "ipynb", "js", "mjs", "cjs", "jsx", "ts", "tsx", "vue", "c", "h", "cc", "cpp", "cxx", "hpp", "cu", "cuh", "rs", "go",
+    "java", "kt", "scala", "cs", "swift", "m", "rb", "php", "pl", "lua", "r", "jl", "hs", "ml", "sh", "bash", "ps1", "bat", "sql", "css",
+    "scss", "asm", "toml", "cmake",
+];
+const MARKUP: [&str; 6] = ["html", "htm", "xhtml", "xml", "yaml", "yml"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Document,
+    Table,
+    Code,
+    Markup,
+}
+
+impl Kind {
+    fn named(self) -> &'static str {
+        match self {
+            Self::Document => "text",
+            Self::Table => "tables",
+            Self::Code => "source code",
+            Self::Markup => "marked-up pages",
+        }
+    }
+}
+
+/// A tokenizer among the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Json(usize),
+    /// The vocabulary and merges of a byte-level BPE, as GPT-2 has it.
+    Gpt2 {
+        vocabulary: usize,
+        merges: usize,
+    },
+}
+
+#[derive(Default)]
+pub struct Files {
+    /// Entries that are text.
+    pub texts: Vec<usize>,
+    pub tokenizer: Option<Beside>,
+    pub problems: Vec<Problem>,
+    pub left_out: Account,
+}
+
+/// What a file is as text; none where it is no text, or tells of the dataset.
+fn kind_of(what: &What, entry: &Entry) -> Option<Kind> {
+    let extension = entry.extension();
+    match what {
+        What::Text | What::Json if CODE.contains(&extension.as_str()) => Some(Kind::Code),
+        What::Text | What::Json if MARKUP.contains(&extension.as_str()) => Some(Kind::Markup),
+        What::Text => Some(Kind::Document),
+        What::JsonLines | What::Csv | What::Parquet | What::Arrow => Some(Kind::Table),
+        _ => None,
+    }
+}
+
+/// Text about a dataset.
+fn is_about(entry: &Entry) -> bool {
+    let stem = entry.stem().to_lowercase();
+    ["readme", "license", "licence", "notice", "changelog", "requirements", "citation", "contributing"].contains(&stem.as_str())
+}
+
+pub fn fits(tree: &Tree, what: &[What]) -> bool {
+    let any = what.iter().zip(&tree.entries).any(|(what, entry)| kind_of(what, entry).is_some());
+    any || what.iter().zip(&tree.entries).any(|(what, entry)| is_array(tree, what, entry))
+}
+
+/// A JSON file of rows.
+fn is_array(tree: &Tree, what: &What, entry: &Entry) -> bool {
+    *what == What::Json && entry.extension() == "json" && !is_part_of_tokenizer(entry) && json_rows::has_rows(tree, entry)
+}
+
+/// Text that is more than words about the files beside it.
+pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
+    let is_document = |(what, entry): (&What, &Entry)| {
+        matches!(kind_of(what, entry), Some(Kind::Document | Kind::Table)) && !is_about(entry) && !is_part_of_tokenizer(entry)
+    };
+    what.iter().zip(&tree.entries).any(is_document)
+}
+
+pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
+    let mut files = Files::default();
+    files.find_tokenizer(tree, what, options);
+    let (mut found, mut about) = (Vec::new(), Vec::new());
+    for (at, (what, entry)) in what.iter().zip(&tree.entries).enumerate() {
+        if is_part_of_tokenizer(entry) {
+            continue;
+        }
+        let kind = kind_of(what, entry).or_else(|| is_array(tree, what, entry).then_some(Kind::Table));
+        if let Some(kind) = kind {
+            if is_about(entry) && *what == What::Text { &mut about } else { &mut found }.push((at, kind));
+        }
+    }
+    if found.is_empty() {
+        found.append(&mut about);
+    }
+    about.iter().for_each(|(at, _)| files.left_out.leave_out(tree, *at, "text about the dataset"));
+    match &options.extensions {
+        Some(chosen) => files.take_chosen(tree, &found, chosen)?,
+        None => files.take_likely(tree, &found)?,
+    }
+    files.tell_kinds(tree, &found);
+    Ok(files)
+}
+
+/// As `extensions` lists them; a file without one is `none`.
+fn extension_of(entry: &Entry) -> String {
+    Some(entry.extension()).filter(|extension| !extension.is_empty()).unwrap_or_else(|| "none".into())
+}
+
+/// Endings of files and how often, the most frequent first.
+fn endings(tree: &Tree, files: &[(usize, Kind)], wanted: impl Fn(Kind) -> bool) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, _) in files.iter().filter(|(_, kind)| wanted(*kind)) {
+        *counts.entry(extension_of(&tree.entries[*at])).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+fn listed(endings: &[(String, usize)]) -> String {
+    let shown: Vec<String> = endings.iter().take(4).map(|(ending, count)| format!("{count} .{ending}")).collect();
+    format!("{}{}", shown.join(", ").replace(".none", "without an ending"), if endings.len() > 4 { ", ..." } else { "" })
+}
+
+fn taking(endings: &[(String, usize)]) -> Options {
+    let names: Vec<&str> = endings.iter().map(|(ending, _)| ending.as_str()).collect();
+    Options { extensions: Some(names.join(",")), ..Options::default() }
+}
+
+impl Files {
+    fn take_chosen(&mut self, tree: &Tree, found: &[(usize, Kind)], chosen: &str) -> Result<()> {
+        let wanted: Vec<String> = chosen.split(',').map(|ending| ending.trim().trim_start_matches('.').to_lowercase()).collect();
+        for (at, _) in found {
+            match wanted.contains(&extension_of(&tree.entries[*at])) {
+                true => self.texts.push(*at),
+                false => self.left_out.leave_out(tree, *at, "text of endings that were not chosen"),
+            }
+        }
+        if self.texts.is_empty() {
+            let sentence = format!("no text has one of the endings {chosen}; there are {}", listed(&endings(tree, found, |_| true)));
+            return Err(Problem::error("no-text", sentence).into());
+        }
+        Ok(())
+    }
+
+    /// Code and pages beside much more text are left out; other mixtures are asked.
+    fn take_likely(&mut self, tree: &Tree, found: &[(usize, Kind)]) -> Result<()> {
+        let mut bytes: BTreeMap<Kind, u64> = BTreeMap::new();
+        found.iter().for_each(|(at, kind)| *bytes.entry(*kind).or_default() += tree.size(&tree.entries[*at]));
+        let main: u64 = [Kind::Document, Kind::Table].iter().filter_map(|kind| bytes.get(kind)).sum();
+        let other: u64 = [Kind::Code, Kind::Markup].iter().filter_map(|kind| bytes.get(kind)).sum();
+        let kinds: Vec<Kind> = bytes.keys().copied().collect();
+        let beside = |kind: Kind| matches!(kind, Kind::Code | Kind::Markup) && main > 4 * other;
+        let left: Vec<Kind> = kinds.iter().copied().filter(|kind| !beside(*kind)).collect();
+        if left.len() > 1 {
+            return Err(which_kind(tree, found, &left).into());
+        }
+        for (at, kind) in found {
+            match beside(*kind) {
+                false => self.texts.push(*at),
+                true => self.left_out.leave_out(tree, *at, &format!("{} beside text", kind.named())),
+            }
+        }
+        let out = endings(tree, found, beside);
+        if !out.is_empty() {
+            let count: usize = out.iter().map(|(_, count)| count).sum();
+            let sentence = format!("{count} files of source code or marked-up pages beside the text are left out ({})", listed(&out));
+            let all = taking(&endings(tree, found, |_| true));
+            self.problems.push(Problem::note("code-beside", sentence).counted(count as u64).with("choose", "Take them too", all));
+        }
+        Ok(())
+    }
+
+    /// What is in the text besides words.
+    fn tell_kinds(&mut self, tree: &Tree, found: &[(usize, Kind)]) {
+        let taken: Vec<(usize, Kind)> = found.iter().filter(|(at, _)| self.texts.binary_search(at).is_ok()).copied().collect();
+        for (kind, code, words) in [
+            (Kind::Code, "code", "files of source code are taken as text"),
+            (Kind::Markup, "markup", "files are taken as text with their marks (tags and keys) in it"),
+        ] {
+            let endings = endings(tree, &taken, |of| of == kind);
+            let count: usize = endings.iter().map(|(_, count)| count).sum();
+            if count > 0 {
+                self.problems.push(Problem::note(code, format!("{count} {words} ({})", listed(&endings))).counted(count as u64));
+            }
+        }
+    }
+
+    fn find_tokenizer(&mut self, tree: &Tree, what: &[What], options: &Options) {
+        let named = |name: &str| tree.entries.iter().position(|entry| entry.file_name() == name);
+        let pair = |one: &str, other: &str| {
+            let vocabulary = named(one)?;
+            let folder = tree.entries[vocabulary].folder();
+            let merges = tree.entries.iter().position(|entry| entry.file_name() == other && entry.folder() == folder)?;
+            // CLIP and others that end words with a mark are none of this kind.
+            let head = tree.head(&tree.entries[merges], 1 << 14).unwrap_or_default();
+            (!head.windows(4).any(|four| four == b"</w>")).then_some(Beside::Gpt2 { vocabulary, merges })
+        };
+        let json = named("tokenizer.json").map(Beside::Json);
+        self.tokenizer = json.or_else(|| pair("vocab.json", "merges.txt")).or_else(|| pair("encoder.json", "vocab.bpe"));
+        let is_unread = |(at, entry): (usize, &Entry)| {
+            let is_binary = !matches!(what.get(at), Some(What::Text | What::Json | What::JsonLines));
+            let name = entry.file_name();
+            (entry.extension() == "model" && is_binary) || ["merges.txt", "vocab.bpe"].contains(&name) || is_word_pieces(tree, entry)
+        };
+        let unread = tree.entries.iter().enumerate().find(|(at, entry)| is_unread((*at, entry)));
+        if let Some((at, entry)) = unread.filter(|_| self.tokenizer.is_none()) {
+            self.left_out.leave_out(tree, at, "tokenizers of a kind that is not read");
+            if options.tokenizer.is_none() {
+                let sentence = format!(
+                    "{} is a tokenizer of a kind that is not read; save it as tokenizer.json (save_pretrained of its transformers tokenizer \
+                     does), or every byte is a token",
+                    tree.display(entry)
+                );
+                let with = |tokenizer: &str| Options { tokenizer: Some(tokenizer.into()), ..Options::default() };
+                let problem = Problem::warning("other-tokenizer", sentence).at(tree.place(entry));
+                let problem = problem.with("tokenizer", "Train a BPE of 4,096", with("bpe"));
+                self.problems.push(problem.with("tokenizer", "Take bytes", with("bytes")));
+            }
+        }
+        for (at, entry) in tree.entries.iter().enumerate().filter(|(_, entry)| is_part_of_tokenizer(entry)) {
+            let used = match self.tokenizer {
+                Some(Beside::Json(json)) => at == json,
+                Some(Beside::Gpt2 { vocabulary, merges }) => at == vocabulary || at == merges,
+                None => false,
+            };
+            match used {
+                true => self.left_out.use_as(tree, at, "tokenizers"),
+                false => self.left_out.leave_out(
+                    tree,
+                    at,
+                    if entry.extension() == "json" { "other files of tokenizers" } else { "other tokenizers" },
+                ),
+            }
+        }
+    }
+}
+
+/// BERT's vocabulary.
+fn is_word_pieces(tree: &Tree, entry: &Entry) -> bool {
+    let has_unknown = || tree.head(entry, 8192).is_ok_and(|head| head.windows(6).any(|six| six == b"[UNK]\n" || six == b"[PAD]\n"));
+    entry.file_name() == "vocab.txt" && has_unknown()
+}
+
+/// Files that a tokenizer is saved as, by their names.
+fn is_part_of_tokenizer(entry: &Entry) -> bool {
+    let known = [
+        "tokenizer.json",
+        "vocab.json",
+        "merges.txt",
+        "encoder.json",
+        "vocab.bpe",
+        "vocab.txt",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+    ];
+    known.contains(&entry.file_name()) || entry.extension() == "vocab"
+}
+
+/// The kinds that may each be the text, the largest first.
+fn which_kind(tree: &Tree, found: &[(usize, Kind)], kinds: &[Kind]) -> Problem {
+    let mut of_kind: Vec<(Kind, Vec<(String, usize)>)> = kinds.iter().map(|kind| (*kind, endings(tree, found, |of| of == *kind))).collect();
+    of_kind.sort_by_key(|(_, endings)| std::cmp::Reverse(endings.iter().map(|(_, count)| *count).sum::<usize>()));
+    let shown: Vec<String> = of_kind.iter().map(|(kind, endings)| format!("{} ({})", kind.named(), listed(endings))).collect();
+    let sentence = format!("there are files of {}; say which are the text", shown.join(" and of "));
+    let first = found.first().map(|(at, _)| Place::file(tree.display(&tree.entries[*at])));
+    let problem = first.into_iter().fold(Problem::error("several-kinds", sentence), Problem::at);
+    let offer = |problem: Problem, (kind, endings): &(Kind, Vec<(String, usize)>)| {
+        problem.with("choose", format!("Take the {}", kind.named()), taking(endings))
+    };
+    let problem = of_kind.iter().fold(problem, offer);
+    problem.with("choose", "Take all of them", taking(&endings(tree, found, |_| true)))
+}
