@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetSource, getDataset, listDatasets } from './catalogue.ts';
 import { readImages } from './images.ts';
-import { importDataset } from './import.ts';
+import { importDataset, inspectDataset } from './import.ts';
 import type { ImportProgress } from '../native.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import type { ImagesManifest } from './manifest.ts';
@@ -83,7 +83,9 @@ describe('importDataset', () => {
       "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }".padEnd(117) + '\n',
     );
     expect(labels.subarray(128).toString('hex')).toBe('01000000000000000000000000000000');
-    const { mean, std, samplesPerClass, options } = (await getDataset(home, 'Tiny-set-')) as ImagesManifest;
+    const { mean, std, samplesPerClass, options, account } = (await getDataset(home, 'Tiny-set-')) as ImagesManifest;
+    expect(account.length).toBeGreaterThan(0);
+    expect(account).toEqual((await inspectDataset(home, [path], {})).account);
     expect({ samplesPerClass, options }).toEqual({
       samplesPerClass: { train: [1, 1], test: [0, 1] },
       options: { as: 'idx' },

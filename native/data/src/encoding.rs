@@ -105,12 +105,12 @@ impl<R: Read> Decoded<R> {
 
     fn fill(&mut self) -> io::Result<()> {
         if self.waiting.is_empty() && !self.read {
-            self.waiting.resize(1 << 14, 0);
+            self.waiting.resize(1 << 12, 0);
             let read = crate::tree::read_fully(&mut self.stream, &mut self.waiting)?;
             self.read = read < self.waiting.len();
             self.waiting.truncate(read);
         }
-        self.text.resize(1 << 16, 0);
+        self.text.resize(1 << 14, 0);
         self.given = 0;
         let (whole, read, written) = if self.replaces {
             let (result, read, written, _) = self.decoder.decode_to_utf8(&self.waiting, &mut self.text, self.read);
