@@ -10,6 +10,8 @@ mod index;
 mod known;
 mod lists;
 mod names;
+#[cfg(test)]
+mod property;
 mod reading;
 mod several;
 pub mod splits;
@@ -100,6 +102,7 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
     let chosen = options.label_column.is_some() || options.image_column.is_some() || options.table.is_some();
     let could = |at: usize| match role(tree, what, at, &index, options) {
         Ok(Role::Labels(_) | Role::Unlabelled { .. }) => true,
+        Err(Error::Data(problem)) if problem.code == splits::WHICH_FOLD => true,
         Err(_) => what[at] != What::Text && (chosen || !has_folders(tree, what)),
         Ok(Role::Other(_)) => false,
     };
@@ -141,9 +144,11 @@ fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options)
     }
     match lists::role(tree, at, index) {
         // A table under the name of a text.
-        Ok(Role::Other("other text")) => match columns::role(tree, what, at, index, options) {
+        Ok(Role::Other(why)) => match columns::role(tree, what, at, index, options) {
             Ok(Role::Labels(file)) if file.columns.len() > 1 => Ok(Role::Labels(file)),
-            _ => Ok(Role::Other("other text")),
+            Ok(Role::Unlabelled { entry, why, offered }) if !offered.is_empty() => Ok(Role::Unlabelled { entry, why, offered }),
+            Err(Error::Data(problem)) if problem.code == splits::WHICH_FOLD => Err(Error::Data(problem)),
+            _ => Ok(Role::Other(why)),
         },
         Err(Error::Data(_)) => Ok(Role::Other("other text")),
         role => role,

@@ -316,3 +316,19 @@ fn mutated_files_of_arrays_are_read_or_refused() {
     }
     assert!(read > 0 && read < all);
 }
+
+#[test]
+fn mutated_text_of_every_encoding_becomes_utf8_or_is_refused() {
+    let text = "file,label\ncaf\u{e9}.png,\u{1f600}\n".repeat(20);
+    let units = |big: bool| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    };
+    let seeds = [text.clone().into_bytes(), format!("\u{feff}{text}").into_bytes(), units(false), units(true)];
+    let read = through(&seeds, |bytes| {
+        let (mut stream, mut text) = (bytes, Vec::new());
+        let read = sdp_data::utf8::Utf8::new(&mut stream).read_to_end(&mut text);
+        assert!(text.len() <= 2 * bytes.len());
+        read.is_ok()
+    });
+    assert!(read < INPUTS);
+}

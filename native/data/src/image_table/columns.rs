@@ -208,6 +208,11 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
     if let [label] = of_label[..]
         && are_names(&rows, image, label)
     {
+        // Of most images it is a table all the same.
+        if 2 * rows.len() >= index.images().min(JUDGED) {
+            let others: Vec<usize> = free.iter().copied().filter(|column| *column != label).collect();
+            return Ok(unlabelled(at, &columns, &rows, &others, "has no column of labels that repeat"));
+        }
         return Ok(Role::Other("names of classes"));
     }
     let rule = split_rule(tree, entry, &source, split, options)?;

@@ -28,6 +28,9 @@ const FLAGS: [(&str, Named, Named); 16] = [
 ];
 const FOLDS: [&str; 8] = ["fold", "kfold", "folds", "k_fold", "cv_fold", "fold_id", "fold_number", "folder_fold"];
 
+/// The question which fold validates.
+pub const WHICH_FOLD: &str = "which-fold";
+
 /// More values than this are no folds.
 const MOST_FOLDS: usize = 20;
 
@@ -101,7 +104,12 @@ pub fn candidate(columns: &[String], has_header: bool, rows: Rows, taken: &[usiz
     let is_flag = |column: usize| all(column, &|text| truth(text).is_some());
     let flags: Vec<(usize, Named, Named)> =
         FLAGS.into_iter().filter_map(|(usual, yes, no)| Some((named(usual).filter(|column| is_flag(*column))?, yes, no))).collect();
+    // One true among more columns of truths is rather a class that is called like a split.
+    let truths: Vec<usize> = free().filter(|column| is_flag(*column)).collect();
+    let ones = |row: &crate::table::Row| truths.iter().filter(|column| row[**column].as_deref().and_then(truth) == Some(true)).count();
+    let are_classes = truths.len() > flags.len().max(2) && rows.iter().all(|row| ones(row) == 1);
     match flags[..] {
+        _ if are_classes => {}
         [(column, yes, no)] => return Some(Candidate::Rule(SplitRule::Flag(column, yes, no))),
         [_, _, ..] => return Some(Candidate::Rule(SplitRule::Flags(flags.into_iter().map(|(column, yes, _)| (column, yes)).collect()))),
         [] => {}
@@ -140,7 +148,7 @@ impl Folds {
     }
 
     fn asked(&self, file: &str, name: &str, sentence: &str) -> Problem {
-        let problem = Problem::error("which-fold", sentence).at(crate::error::Place::file(file));
+        let problem = Problem::error(WHICH_FOLD, sentence).at(crate::error::Place::file(file));
         // Validation is the smaller part.
         let mut values: Vec<(i64, u64)> = self.0.iter().map(|(value, count)| (*value, *count)).collect();
         values.sort_by_key(|(value, count)| (*count, *value));
