@@ -332,3 +332,36 @@ fn mutated_text_of_every_encoding_becomes_utf8_or_is_refused() {
     });
     assert!(read < INPUTS);
 }
+
+/// Shards as a verdict reads them.
+#[test]
+fn mutated_shards_are_inspected_or_refused() {
+    use sdp_data::options::Options;
+    let mut generator = ChaCha8Rng::seed_from_u64(3);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut read, mut all) = (0, 0);
+    for (name, beside) in [
+        ("webdataset/pets-train-000001.tar", None),
+        ("tfrecord/train-00000-of-00002", None),
+        ("mds-pil/train/shard.00000.mds", Some("mds-pil/train/index.json")),
+        ("litdata/chunk-0-0.bin", Some("litdata/index.json")),
+    ] {
+        let (seed, folder) = (fixture(name), folder.path().join(name.split('/').next().unwrap()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let last = |name: &str| folder.join(name.rsplit('/').next().unwrap());
+        for other in beside
+            .iter()
+            .copied()
+            .chain(["litdata/chunk-0-1.bin", "litdata/chunk-0-2.bin"].into_iter().filter(|_| name.starts_with("litdata")))
+        {
+            std::fs::write(last(other), fixture(other)).unwrap();
+        }
+        for _ in 0..400 {
+            std::fs::write(last(name), mutated(&seed, &mut generator)).unwrap();
+            let verdict = sdp_data::inspect::inspect(std::slice::from_ref(&folder), &Options::default(), folder.join("scratch")).unwrap();
+            read += usize::from(verdict.importable);
+            all += 1;
+        }
+    }
+    assert!(read > 0 && read < all);
+}

@@ -1,7 +1,8 @@
-//! MAT-files of version 5 (MATLAB's -v6 and -v7, scipy.io.savemat): numeric arrays, compressed or not, of either byte order. The crates for
-//! it either hold whole files in memory or are no longer kept. Format: MathWorks, "MAT-File Format".
+//! MAT-files of version 5 (MATLAB's -v6 and -v7, scipy.io.savemat): numeric arrays, compressed or not, of either byte order. Only the
+//! head of each array is read here, its elements when they are wanted. Format: MathWorks, "MAT-File Format".
 //!
-//! Elements lie in Fortran order. Images of SVHN's kind [H,W,C,N] become [N,C,H,W]: the axis of as many elements as there are labels is the first.
+//! Elements lie in Fortran order. Images of SVHN's kind [H,W,C,N] become [N,C,H,W]: the axis of as many elements as there are
+//! labels is the first.
 
 use std::io::Read;
 
