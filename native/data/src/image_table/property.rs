@@ -148,13 +148,13 @@ fn open(files: &[(String, Vec<u8>)], folder: &std::path::Path, options: &Options
     }
     let path = folder.join("set.tar");
     std::fs::write(&path, tar.into_inner().unwrap()).unwrap();
-    let tree = Tree::open(&[path], Scratch::new(folder.join("scratch"), 0))?;
-    let chosen = recognise::choose(&tree, options)?;
-    let found = recognise::open(tree, chosen, options)?;
+    let mut tree = Tree::open(&[path], Scratch::new(folder.join("scratch"), 0))?;
+    let chosen = recognise::choose(&mut tree, options)?;
+    let found = recognise::open(&mut tree, &chosen, options, None)?;
     match found.content {
         Content::Images(mut set) => {
             set.problems = found.problems;
-            Ok((found.tree, set))
+            Ok((tree, set))
         }
         _ => Err(crate::error::Problem::error("other", "no images").into()),
     }
