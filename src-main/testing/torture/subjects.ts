@@ -171,9 +171,8 @@ function lossesIn(line: string): string {
 /** Digests of the files in a folder, by their names. */
 export async function digestsOf(folder: string): Promise<Record<string, string>> {
   const names = (await readdir(folder)).sort();
-  const digest = async (name: string) =>
-    createHash('sha256')
-      .update(await readFile(join(folder, name)))
-      .digest('hex');
-  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await digest(name)] as const)));
+  const digest = async (name: string) => [name, digestOf(await readFile(join(folder, name)))] as const;
+  return Object.fromEntries(await Promise.all(names.map(digest)));
 }
+
+export const digestOf = (content: Buffer): string => createHash('sha256').update(content).digest('hex');

@@ -10,7 +10,7 @@ import { must, send, type Command } from './command.ts';
 import { fill } from './disk.ts';
 import type { Disturbances } from './disturbances.ts';
 import { mustEnd, type Scene } from './scene.ts';
-import { digestsOf, fingerprintIn, importedFiles } from './subjects.ts';
+import { digestOf, digestsOf, fingerprintIn, importedFiles } from './subjects.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const ends = [...signals, 'SIGKILL', 'kill of a device', 'end of its reader', 'two at once', 'stop of main'] as const;
@@ -32,11 +32,13 @@ const exported = (how: readonly End[]): Disturbances[string] => ({
     }
     const start = () => scene.start('export', id, '--format', format, '--out', out, '--json');
     const codes = await disturb(scene, chance, start, end);
-    const left = existsSync(path) ? (await digestsOf(out))[file!] : undefined;
+    const left = existsSync(path) ? digestOf(await readFile(path)) : undefined;
     const isOld = before && (await readFile(path, 'utf8').catch(() => '')) === 'before';
     const isNew = left === expected[file!];
     must(isNew || (before ? isOld : left === undefined), `${path} is neither what was there nor what was exported`);
     if (codes.includes(0) && end !== 'end of its reader') must(isNew, `the export is done, and ${path} is not there`);
+    const others = (await readdir(out).catch(() => [])).filter((name) => !(name in expected));
+    if (end !== 'SIGKILL') must(others.length === 0, `${others.join(', ')} in ${out} is left`);
     await mustEnd(start(), 0);
     must(isDeepStrictEqual(await digestsOf(out), expected), `the export in ${out} has other bytes than undisturbed`);
   },
