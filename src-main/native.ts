@@ -470,7 +470,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 10;
+export const nativeVersion = 11;
 
 let addon: NativeAddon | undefined;
 

@@ -217,9 +217,11 @@ def odd_images():
 
 def main():
     for item in here.iterdir():
+        if item.name in ("make.py", "make_shards.py", "shards"):
+            continue
         if item.is_dir():
             shutil.rmtree(item)
-        elif item.name != "make.py":
+        else:
             item.unlink()
     hub()
     write_zip("idx.zip", [(f"{name}.gz", gzip.compress(content, mtime=0)) for name, content in idx_files()])

@@ -23,7 +23,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 10;
+const INTERFACE_VERSION: u32 = 11;
 
 #[napi]
 pub fn interface_version() -> u32 {
