@@ -5,6 +5,8 @@ mod archive;
 mod array_labels;
 mod array_name;
 mod arrays;
+#[cfg(test)]
+mod arrays_property;
 pub mod arrow_file;
 pub mod augment;
 pub mod card;
