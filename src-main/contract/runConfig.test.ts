@@ -47,7 +47,7 @@ describe('a language model', () => {
     [{ heads: 5 }, 'model.heads must divide model.hidden, 256, got 5'],
     [{ hidden: 24, heads: 8 }, 'model.heads must leave heads of even size, but 24 / 8 is 3'],
     [{ kvHeads: 3 }, 'model.kvHeads must divide model.heads, 8, got 3'],
-    [{ family: 'vit' }, 'model.family must be resnet or swin or llama, got "vit"'],
+    [{ family: 'bert' }, 'model.family must be resnet or swin or vit or llama, got "bert"'],
     [{ family: undefined }, 'model.family is missing'],
     [{ preset: '7B' }, 'model.preset must be custom or 15M or 134M or 500M or 1B, got "7B"'],
     [{ width: 3 }, 'model.width is not a key of the run configuration'],
@@ -137,7 +137,7 @@ const broken: [string, object, string, string][] = [
     'another family',
     { ...good, model: { family: 'vgg' } },
     'model.family',
-    'model.family must be resnet or swin or llama, got "vgg"',
+    'model.family must be resnet or swin or vit or llama, got "vgg"',
   ],
   [
     'heads that do not divide',
