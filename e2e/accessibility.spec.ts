@@ -33,7 +33,8 @@ test('views have no accessibility violations and fit every size, light and dark'
   await page.evaluate(() => (location.hash = '#/data'));
   for (const [path, shown] of [
     ['jpeg', 'Images of 16 x 16'],
-    ['text', 'Tokenizer: '],
+    ['text/plain.txt', 'Tokenizer: '],
+    ['text', 'say which are the text'],
     ['kinds', 'no folders that name their classes'],
   ] as const) {
     await page.getByLabel('Path').fill(join(datasets, path));

@@ -32,7 +32,7 @@ const labels: Record<OptionKey, string> = {
   configuration: 'Configuration',
   splitLevel: 'Folders of splits',
   classLevel: 'Folders of classes',
-  nameEncoding: 'Names in a zip',
+  nameEncoding: 'Encoding of a zip',
   table: 'Table',
   imageColumn: 'Column of images',
   labelColumn: 'Column of labels',
