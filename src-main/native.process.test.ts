@@ -11,11 +11,11 @@ import { UserError } from './contract/errors.ts';
 import { GraphBuilder } from './graph/graph.ts';
 import { toOnnx } from './graph/onnx.ts';
 import { mul } from './graph/ops/elementwise.ts';
-import { reshape } from './graph/ops/movement.ts';
+import { reshape } from './graph/ops/reshape.ts';
 import { reduceMean } from './graph/ops/reduction.ts';
 import type { StoreLayout } from './memory/storeLayout.ts';
 import { native, type BatchSource, type NativeDevice, type SessionSpec, type TrainSpec } from './native.ts';
-import { runtimeLibrary } from './worker/runtimeLibrary.ts';
+import { runtimeLibrary } from './runtime/runtimeLibrary.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sdp-native-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -10,10 +10,10 @@ import { add1, GraphBuilder, type Op } from './graph/graph.ts';
 import { toOnnx } from './graph/onnx.ts';
 import { add, cast, greater } from './graph/ops/elementwise.ts';
 import { matMul } from './graph/ops/linalg.ts';
-import { reduceSum } from './graph/ops/reduction.ts';
+import { reduceSum } from './graph/ops/broadcast.ts';
 import type { TimeGraphOptions } from './native.ts';
 import { onSoftwareVulkan, softwareVulkan } from './testing/softwareVulkan.ts';
-import { runtimeLibrary } from './worker/runtimeLibrary.ts';
+import { runtimeLibrary } from './runtime/runtimeLibrary.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sdp-timing-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -10,7 +10,7 @@ import { add1, GraphBuilder, type Op, type Value } from './graph/graph.ts';
 import { toOnnx } from './graph/onnx.ts';
 import { mul } from './graph/ops/elementwise.ts';
 import { onSoftwareVulkan, softwareVulkan } from './testing/softwareVulkan.ts';
-import { runtimeLibrary } from './worker/runtimeLibrary.ts';
+import { runtimeLibrary } from './runtime/runtimeLibrary.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sdp-provider-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -12,10 +12,10 @@ import type { AppEvents } from '../contract/events.ts';
 import { connect } from '../transport/client.ts';
 import { EventHub } from '../transport/events.ts';
 import { messagePortTransport, type MainPort, type PagePort } from '../transport/messagePort.ts';
-import type { App } from '../run/app.ts';
-import type { RunHost } from '../run/openFleet.ts';
-import { engineArguments } from '../run/deviceProcess.ts';
-import { choiceFile, defaultHome } from '../run/home.ts';
+import type { App } from '../lab/app.ts';
+import type { RunHost } from '../fleet/openFleet.ts';
+import { engineArguments } from '../processes/deviceProcess.ts';
+import { choiceFile, defaultHome } from '../lab/home.ts';
 import { machineOf } from '../testing/defaultHome.ts';
 
 const electron = vi.hoisted(() => ({ current: undefined as unknown as FakeElectron }));
@@ -24,7 +24,7 @@ vi.mock(
   () => new Proxy({}, { get: (_, name: keyof FakeElectron) => electron.current[name], has: () => true }),
 );
 const createApp = vi.hoisted(() => vi.fn());
-vi.mock('../run/app.ts', () => ({ createApp }));
+vi.mock('../lab/app.ts', () => ({ createApp }));
 
 type FakeElectron = ReturnType<typeof fakeElectron>;
 let lab: App;
@@ -121,7 +121,7 @@ afterEach(() => {
 
 async function startDesktop(...args: string[]): Promise<void> {
   process.argv = ['electron', '.', ...args];
-  vi.doMock('../serve/staticFiles.ts', async (original) => ({
+  vi.doMock('../host/staticFiles.ts', async (original) => ({
     ...(await original<object>()),
     readStaticFiles: () => new Map([['/', { content: Buffer.from('<title>'), contentType: 'text/html' }]]),
   }));
@@ -214,7 +214,7 @@ test('the own scheme serves the built page with a strict policy and nothing besi
   mkdirSync(join(folder, 'renderer'));
   writeFileSync(join(folder, 'renderer/index.html'), '<!doctype html>');
   writeFileSync(join(folder, 'secret.txt'), 'secret');
-  vi.doUnmock('../serve/staticFiles.ts');
+  vi.doUnmock('../host/staticFiles.ts');
   vi.resetModules();
   const { registerScheme, servePage } = await import('./page.ts');
   registerScheme();

@@ -3,9 +3,9 @@
 import { app, BrowserWindow, dialog } from 'electron';
 import { join } from 'node:path';
 import { visibleBug } from '../contract/visible.ts';
-import { createApp, type App } from '../run/app.ts';
-import { sdpHome } from '../run/home.ts';
-import { samples } from '../run/samples.ts';
+import { createApp, type App } from '../lab/app.ts';
+import { sdpHome } from '../lab/home.ts';
+import { samples } from '../lab/samples.ts';
 import { connectPages } from './ipc.ts';
 import { setMenu } from './menu.ts';
 import { registerScheme, servePage } from './page.ts';

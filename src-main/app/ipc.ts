@@ -1,7 +1,7 @@
 // The one use of raw IPC: a page asks for a port and gets one, if it is the app's own page. Everything else is the contract over that port.
 
 import { ipcMain, MessageChannelMain, type WebFrameMain } from 'electron';
-import { servePage, type AppHost } from '../transport/appHost.ts';
+import { servePage, type AppHost } from '../host/appHost.ts';
 import { messagePortTransport } from '../transport/messagePort.ts';
 import { connectChannel, portChannel } from './channels.ts';
 import { pageUrl } from './page.ts';

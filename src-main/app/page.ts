@@ -1,7 +1,7 @@
 // The built page under the app's own scheme, so that it has an origin, a policy, and no way to other files.
 
 import { protocol } from 'electron';
-import { readStaticFiles, securityHeaders } from '../serve/staticFiles.ts';
+import { readStaticFiles, securityHeaders } from '../host/staticFiles.ts';
 
 const scheme = 'app';
 export const pageOrigin = `${scheme}://sdp-lab`;

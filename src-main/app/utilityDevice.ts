@@ -9,10 +9,10 @@ import {
   type DeviceProcess,
   type ProcessExit,
   type SpawnDevice,
-} from '../run/deviceProcess.ts';
-import { deviceEnvironment, drainMs } from '../transport/childProcess.ts';
+} from '../processes/deviceProcess.ts';
+import { deviceEnvironment, drainMs } from '../processes/childProcess.ts';
 import { createEndpoint } from '../transport/endpoint.ts';
-import { LastLines } from '../transport/lastLines.ts';
+import { LastLines } from '../processes/lastLines.ts';
 import type { Transport } from '../transport/transport.ts';
 
 /** `workerPath`: absolute path of the built worker. To be used when Electron is ready. */

@@ -5,7 +5,7 @@
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parse, parseDocument } from 'yaml';
 import { UserError } from '../contract/errors.ts';
-import { readSmallText } from '../data/files.ts';
+import { readSmallText } from '../files/files.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 
 /** Fails with one sentence that names the file and line, or the key. */

@@ -9,7 +9,7 @@ import { formatExtent } from '../contract/extent.ts';
 import { importOptions, type ImportOptions, type Problem, type Verdict } from '../contract/verdict.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
-import { sdpHome } from '../run/home.ts';
+import { sdpHome } from '../lab/home.ts';
 import { onInterrupt } from './interrupt.ts';
 import { StatusLine, formatDuration, printJson, printLine, printNote, printTable } from './output.ts';
 

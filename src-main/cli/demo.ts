@@ -1,6 +1,6 @@
 // `sdp demo`: the sample run in the terminal, from import to exported checkpoint.
 
-import { samples } from '../run/samples.ts';
+import { samples } from '../lab/samples.ts';
 import { overridden } from './configFile.ts';
 import { followRun } from './follow.ts';
 import { openApp } from './home.ts';

@@ -3,7 +3,7 @@
 
 import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
-import type { App } from '../run/app.ts';
+import type { App } from '../lab/app.ts';
 import { onInterrupt } from './interrupt.ts';
 import { StatusLine, metricOf, printJson, printNote, runProgressText, type Progress } from './output.ts';
 

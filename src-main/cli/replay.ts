@@ -4,8 +4,8 @@
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import type { RunDevice } from '../device/discover.ts';
-import { replayCase } from '../run/replay.ts';
-import { replayError } from '../run/replayErrors.ts';
+import { replayCase } from '../replay/replay.ts';
+import { replayError } from '../replay/replayErrors.ts';
 import { spawnChildDevice } from './home.ts';
 import { printJson, printLine } from './output.ts';
 

@@ -1,9 +1,9 @@
 // `sdp serve`: the app as a page on loopback, until Ctrl-C, which ends an active run with a checkpoint.
 
 import { join, resolve } from 'node:path';
-import type { App } from '../run/app.ts';
-import { sdpHome } from '../run/home.ts';
-import { samples } from '../run/samples.ts';
+import type { App } from '../lab/app.ts';
+import { sdpHome } from '../lab/home.ts';
+import { samples } from '../lab/samples.ts';
 import { startServer } from '../serve/server.ts';
 import { openApp } from './home.ts';
 import { onInterrupt } from './interrupt.ts';

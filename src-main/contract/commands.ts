@@ -104,7 +104,7 @@ export const appCommands = {
       imports: z.array(importState),
     }),
   },
-  /** Answers when the page was told of all that had waited to be told with others (transport/appHost.ts). */
+  /** Answers when the page was told of all that had waited to be told with others (host/appHost.ts). */
   catchUp: { params: nothing, result: nothing },
   sampleDevices: { params: nothing, result: z.array(deviceLoad) },
   saveSettings: { params: settings, result: settings },

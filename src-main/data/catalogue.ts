@@ -6,7 +6,7 @@ import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { faultOf } from '../contract/fault.ts';
 import type { BatchSource } from '../native.ts';
-import { isMissing, readError } from './files.ts';
+import { isMissing, readError } from '../files/files.ts';
 import { datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
 
 export interface Catalogue {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
 import { native } from '../native.ts';
-import { replaceFile } from './files.ts';
+import { replaceFile } from '../files/files.ts';
 import { datasetsFolder, type Manifest } from './manifest.ts';
 
 const record = z.object({ fingerprint: z.string(), files: z.array(z.string()) });

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { DatasetPage, Split } from '../contract/datasets.ts';
 import { getDataset, sourceOf, type SplitSource } from './catalogue.ts';
-import { readFully } from './files.ts';
+import { readFully } from '../files/files.ts';
 import { readImages } from './images.ts';
 import { withNpy } from './npy.ts';
 import { continuation, openTokenizer, type Tokenizer } from './tokenizer.ts';

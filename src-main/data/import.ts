@@ -10,7 +10,7 @@ import { UserError } from '../contract/errors.ts';
 import { verdict, type ImportOptions, type Verdict } from '../contract/verdict.ts';
 import { native, type ImportProgress, type NativeImport } from '../native.ts';
 import { keepFingerprint } from './fingerprint.ts';
-import { storageError, systemCode, temporaryName } from './files.ts';
+import { storageError, systemCode, temporaryName } from '../files/files.ts';
 import { datasetName, datasetsFolder, manifest } from './manifest.ts';
 
 export type { ImportProgress };

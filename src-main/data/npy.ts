@@ -5,7 +5,7 @@
 
 import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../contract/errors.ts';
-import { readFully, systemCode } from './files.ts';
+import { readFully, systemCode } from '../files/files.ts';
 
 export interface NpyHeader {
   type: string;

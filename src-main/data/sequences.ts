@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import { readFully } from './files.ts';
+import { readFully } from '../files/files.ts';
 import { withNpy } from './npy.ts';
 
 /** Sequences [0, count) of a split folder, [count, length]. */

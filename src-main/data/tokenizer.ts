@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { native, type NativeTokenizer } from '../native.ts';
-import { systemCode } from './files.ts';
+import { systemCode } from '../files/files.ts';
 import { datasetsFolder, type Manifest } from './manifest.ts';
 
 export type Tokenizer = NativeTokenizer;

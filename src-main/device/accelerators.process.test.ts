@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import type { DeviceProcess, SpawnDevice } from '../run/deviceProcess.ts';
+import type { DeviceProcess, SpawnDevice } from '../processes/deviceProcess.ts';
 import { builtWorker } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
-import { spawnDevice } from '../transport/childProcess.ts';
+import { spawnDevice } from '../processes/childProcess.ts';
 import { searchAccelerators } from './accelerators.ts';
 
 let folder: string;

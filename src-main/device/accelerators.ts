@@ -6,10 +6,10 @@
 import type { Device } from '../contract/commands.ts';
 import { deviceContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
-import type { SpawnDevice } from '../run/deviceProcess.ts';
+import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { native, type NvidiaCard } from '../native.ts';
 import { connect } from '../transport/client.ts';
-import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import { runsOn } from './cudaArchitectures.ts';
 import { cudaProvider } from './cudaLibraries.ts';
 import { isFile } from './libraryPlaces.ts';

@@ -8,7 +8,7 @@ import type { Device } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
 import { native } from '../native.ts';
-import type { SpawnDevice } from '../run/deviceProcess.ts';
+import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { findAccelerators, type Accelerators } from './accelerators.ts';
 
 export interface RunDevice {

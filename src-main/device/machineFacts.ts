@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { native, type NvidiaCards } from '../native.ts';
-import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import { cudaLibraries, type CudaLibrary, type CudaProvider } from './cudaLibraries.ts';
 import { isFile, isThere, systemLibrary, type Machine } from './libraryPlaces.ts';
 import { cudaCards } from './nvidiaCards.ts';

@@ -11,7 +11,7 @@ import { GraphBuilder } from '../graph/graph.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import { mul } from '../graph/ops/elementwise.ts';
 import { toolkit, writeLibraries, writeProvider } from '../testing/cudaMachine.ts';
-import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import { cudaLibraries } from './cudaLibraries.ts';
 
 let folder: string;

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import type { ModelDefinition, TensorSpec } from '../models/model.ts';
-import { replaceFile } from '../data/files.ts';
+import { replaceFile } from '../files/files.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 
 /** A file of weights and the tensors in it. */

@@ -4,7 +4,7 @@
 // The weights come from the safetensors export, in which statistics and branch scaling of evaluation are folded already.
 
 import { UserError } from '../contract/errors.ts';
-import { replaceFile } from '../data/files.ts';
+import { replaceFile } from '../files/files.ts';
 import { toOnnx, type OnnxOptions } from '../graph/onnx.ts';
 import type { ModelDefinition, ModelGraph } from '../models/model.ts';
 import { readSafetensors, type SafeTensor } from './safetensors.ts';

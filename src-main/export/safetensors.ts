@@ -8,7 +8,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
 import { faultOf } from '../contract/fault.ts';
-import { readFully, replaceFile, systemCode } from '../data/files.ts';
+import { readFully, replaceFile, systemCode } from '../files/files.ts';
 
 /** `data` begins a buffer of its own, so a typed array of any element type can view `data.buffer`. Little-endian, row-major. */
 export interface SafeTensor {

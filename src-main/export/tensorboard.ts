@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import protobuf from 'protobufjs/light.js';
-import { PatientAppend } from '../data/patientAppend.ts';
+import { PatientAppend } from '../files/patientAppend.ts';
 import { tfRecord } from './tfrecord.ts';
 
 /** The fields of event.proto and summary.proto that are written here, with their numbers. */

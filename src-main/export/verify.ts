@@ -3,11 +3,10 @@
 // onnxruntime-node is loaded on first use, in the main or command-line process only. Two ONNX Runtime libraries in one process conflict,
 // so it must never be loaded where the addon has a device open; device processes do that, this one does not.
 
-import type { InferenceSession } from 'onnxruntime-node';
 import { UserError } from '../contract/errors.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
-import { onnxRuntime } from './onnxRuntime.ts';
+import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
 import { dynamicBatch, readWeights } from './onnxExport.ts';
 import { asFloat32 } from './safetensors.ts';
 

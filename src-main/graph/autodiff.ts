@@ -6,7 +6,7 @@
 
 import { sizeOf, type GraphBuilder, type Node, type Value } from './graph.ts';
 import { add } from './ops/elementwise.ts';
-import { expand } from './ops/movement.ts';
+import { expand } from './ops/broadcast.ts';
 
 /**
  * Gradients of a scalar loss with respect to the parameters, in their order. A parameter that the loss does not depend on is a bug, or has

@@ -5,7 +5,8 @@ import { constantMemory, liveness } from './liveness.ts';
 import { add, exp } from './ops/elementwise.ts';
 import { conv } from './ops/conv.ts';
 import { gemm, matMul } from './ops/linalg.ts';
-import { reshape, transpose } from './ops/movement.ts';
+import { reshape } from './ops/reshape.ts';
+import { transpose } from './ops/movement.ts';
 
 function graphOf(build: (g: GraphBuilder, x: Value) => Value): Graph {
   const g = new GraphBuilder('test');

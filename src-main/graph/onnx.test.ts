@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { onnxRuntime } from '../export/onnxRuntime.ts';
+import { onnxRuntime } from '../runtime/onnxRuntime.ts';
 import { runOnnx } from '../testing/runOnnx.ts';
 import { GraphBuilder, type Graph } from './graph.ts';
 import { decodeOnnx, packNumbers, toOnnx } from './onnx.ts';
 import { add, exp, reluGradient } from './ops/elementwise.ts';
 import { gemm } from './ops/linalg.ts';
 import { maxPool } from './ops/pool.ts';
-import { reduceSum } from './ops/reduction.ts';
+import { reduceSum } from './ops/broadcast.ts';
 
 const { InferenceSession, Tensor } = await onnxRuntime();
 

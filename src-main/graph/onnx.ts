@@ -5,7 +5,7 @@
 
 import protobuf from 'protobufjs/light.js';
 import { elementBytes, type AttributeValue, type DType, type Graph, type Node, type Value } from './graph.ts';
-import { Reshape } from './ops/movement.ts';
+import { Reshape } from './ops/reshape.ts';
 import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
 import { ownOutputs } from './passes/ownOutputs.ts';
 

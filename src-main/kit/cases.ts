@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replayCase } from '../run/replay.ts';
-import { replayError } from '../run/replayErrors.ts';
-import { spawnDevice } from '../transport/childProcess.ts';
+import { replayCase } from '../replay/replay.ts';
+import { replayError } from '../replay/replayErrors.ts';
+import { spawnDevice } from '../processes/childProcess.ts';
 import { cellText } from './report.ts';
 import { type KitContext, messageOf, type Section, type SectionLog } from './section.ts';
 

@@ -14,10 +14,10 @@ import { storeLayout } from '../memory/storeLayout.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
 import { divergence } from '../run/divergence.ts';
-import { placeOfStore } from '../run/fleet.ts';
-import { initSpecs } from '../run/openFleet.ts';
+import { placeOfStore } from '../fleet/fleet.ts';
+import { initSpecs } from '../fleet/openFleet.ts';
 import { Bindings, customOps } from '../worker/bindings.ts';
-import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import type { KitContext } from './section.ts';
 
 /** Plain data parallelism, or half of all units (k/N = 1/2) of one of two workers. */

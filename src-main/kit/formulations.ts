@@ -5,7 +5,7 @@ import { formulationsOf, type Formulation } from '../graph/lower/formulations.ts
 import { formulationGraph, formulationSubjects, shapeClassOf, type FormulationSubject } from '../graph/lower/timing.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
 import { native } from '../native.ts';
-import { runtimeLibrary } from '../worker/runtimeLibrary.ts';
+import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import { type KitContext, median, type Section, type SectionLog } from './section.ts';
 
 export const formulationsSection: Section = {

@@ -2,7 +2,7 @@
 // cut off at any moment leaves everything that it had measured.
 
 import { join } from 'node:path';
-import { replaceFile } from '../data/files.ts';
+import { replaceFile } from '../files/files.ts';
 
 export type Cell = string | number | null;
 

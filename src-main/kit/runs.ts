@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../contract/errors.ts';
 import { isActive } from '../contract/run.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
-import { createApp, type App } from '../run/app.ts';
-import type { DeviceProcess } from '../run/deviceProcess.ts';
-import { samples } from '../run/samples.ts';
-import { spawnDevice } from '../transport/childProcess.ts';
+import { createApp, type App } from '../lab/app.ts';
+import type { DeviceProcess } from '../processes/deviceProcess.ts';
+import { samples } from '../lab/samples.ts';
+import { spawnDevice } from '../processes/childProcess.ts';
 import type { Cell } from './report.ts';
 import { type KitContext, messageOf, type Section, type SectionLog } from './section.ts';
 

@@ -2,7 +2,7 @@
 
 import { differentiate } from '../graph/autodiff.ts';
 import type { GraphBuilder, Value } from '../graph/graph.ts';
-import { expand } from '../graph/ops/movement.ts';
+import { expand } from '../graph/ops/broadcast.ts';
 import { pickHeld } from './finish.ts';
 import { heldRows, type TensorPort, type TensorSpec, type TrainingOptions } from './model.ts';
 import { outputPort, storeShape, type Ports } from './ports.ts';

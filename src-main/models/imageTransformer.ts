@@ -8,7 +8,7 @@ import { add, mul } from '../graph/ops/elementwise.ts';
 import { gelu } from '../graph/ops/gelu.ts';
 import { layerNorm } from '../graph/ops/layerNorm.ts';
 import { gemm } from '../graph/ops/linalg.ts';
-import { reshape } from '../graph/ops/movement.ts';
+import { reshape } from '../graph/ops/reshape.ts';
 import { gradientOutputs } from './backward.ts';
 import { Draws } from './draws.ts';
 import { finish } from './finish.ts';

@@ -3,8 +3,9 @@
 
 import type { GraphBuilder, Value } from '../graph/graph.ts';
 import { cast, equal, exp, greater, log, mul, stopGradient, sub } from '../graph/ops/elementwise.ts';
-import { reshape } from '../graph/ops/movement.ts';
-import { reduceMax, reduceMean, reduceSum } from '../graph/ops/reduction.ts';
+import { reshape } from '../graph/ops/reshape.ts';
+import { reduceMax, reduceMean } from '../graph/ops/reduction.ts';
+import { reduceSum } from '../graph/ops/broadcast.ts';
 
 /** Loss of each sample, [B]. A negative label picks no class, so its loss means nothing until `maskedLoss` sets it to 0. */
 export function crossEntropy(g: GraphBuilder, logits: Value, label: Value): Value {

@@ -7,7 +7,7 @@
 
 import type { Graph } from '../graph/graph.ts';
 import type { LoweringOptions } from '../graph/lower/formulations.ts';
-import type { ExecutionProvider } from '../graph/lower/lower.ts';
+import type { ExecutionProvider } from '../graph/lower/lowering.ts';
 
 /** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
 export type Initializer =

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { cpuDevices, importDigits, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let lab: TestLab;
 beforeAll(async () => {

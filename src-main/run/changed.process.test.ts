@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 let lab: TestLab;

@@ -4,7 +4,7 @@ import { readFile, rm, utimes, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 let lab: TestLab;

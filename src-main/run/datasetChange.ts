@@ -2,7 +2,7 @@
 
 import { getDataset } from '../data/catalogue.ts';
 import { contentFingerprint } from '../data/fingerprint.ts';
-import type { RunFolder } from './runFolder.ts';
+import type { RunFolder } from '../records/runFolder.ts';
 
 /** A sentence for those who evaluate, export or try a checkpoint; undefined where nothing has changed. */
 export async function datasetWarning(home: string, folder: RunFolder): Promise<string | undefined> {

@@ -2,14 +2,14 @@
 
 import { join } from 'node:path';
 import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
-import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
+import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
 import { exportStore } from './exportRun.ts';
-import type { Fleet } from './fleet.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import { evaluationOf } from './metrics.ts';
-import { openFleet, prepareFromHome, type RunHost } from './openFleet.ts';
-import type { PreparedRun } from './prepare.ts';
-import type { RunFolder } from './runFolder.ts';
+import { openFleet, prepareFromHome, type RunHost } from '../fleet/openFleet.ts';
+import type { PreparedRun } from '../plan/prepare.ts';
+import type { RunFolder } from '../records/runFolder.ts';
 import { runTokenizer } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */

@@ -5,16 +5,16 @@ import { basename, join } from 'node:path';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import type { ExportFormat, ExportResult } from '../contract/run.ts';
 import { readImages } from '../data/images.ts';
-import { replaceFiles } from '../data/files.ts';
+import { replaceFiles } from '../files/files.ts';
 import { readSequences } from '../data/sequences.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { weightFiles, writePretrainedFolder, type WeightFile } from '../export/huggingFace.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
 import type { Int64Tensor } from '../native.ts';
-import type { Fleet } from './fleet.ts';
-import { isAlive } from './isAlive.ts';
-import type { PreparedRun } from './prepare.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import { isAlive } from '../processes/isAlive.ts';
+import type { PreparedRun } from '../plan/prepare.ts';
 
 /** At most about so many logits are compared: of every so-many-th label. */
 const comparedLogits = 2 ** 20;

@@ -5,7 +5,7 @@ import { readSafetensors } from '../export/safetensors.ts';
 import { createSwin } from '../families/swin/model.ts';
 import { createViT } from '../families/vit/model.ts';
 import { cpuDevices, newHome, openLab } from '../testing/lab.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 beforeAll(async () => {

@@ -15,7 +15,7 @@ import {
   smallConfig,
   type TestLab,
 } from '../testing/lab.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let lab: TestLab;
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import { families, familyConfig, importText, newHome, openLab } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 beforeAll(async () => {

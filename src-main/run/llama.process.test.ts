@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { builtWorker, cpuDevices, importText, openLab } from '../testing/lab.ts';
-import { prepareFromHome } from './openFleet.ts';
-import { RunFolder } from './runFolder.ts';
+import { prepareFromHome } from '../fleet/openFleet.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 beforeAll(async () => {

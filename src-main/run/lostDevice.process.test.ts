@@ -3,8 +3,8 @@ import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RunSummary } from '../contract/run.ts';
-import type { DeviceProcess } from './deviceProcess.ts';
-import { RunFolder } from './runFolder.ts';
+import type { DeviceProcess } from '../processes/deviceProcess.ts';
+import { RunFolder } from '../records/runFolder.ts';
 import { cpuDevices, importDigits, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 
 let home: string;

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { connect } from '../transport/client.ts';
 import { trialContract } from '../contract/contracts.ts';
-import { deviceEnvironment } from '../transport/childProcess.ts';
+import { deviceEnvironment } from '../processes/childProcess.ts';
 import { builtWorker, cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { native } from '../native.ts';
 

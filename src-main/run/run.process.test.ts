@@ -8,8 +8,8 @@ import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import { builtWorker, cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import { exportStore } from './exportRun.ts';
-import { openFleet, prepareFromHome } from './openFleet.ts';
-import { RunFolder } from './runFolder.ts';
+import { openFleet, prepareFromHome } from '../fleet/openFleet.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { asFloat32, readSafetensors } from '../export/safetensors.ts';
 import { newHome, openLab, smallConfig } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let home: string;
 beforeAll(async () => {

@@ -3,7 +3,7 @@
 import { getDataset } from '../data/catalogue.ts';
 import { knownFingerprint } from '../data/fingerprint.ts';
 import { openTokenizer, type Tokenizer } from '../data/tokenizer.ts';
-import type { RunFolder } from './runFolder.ts';
+import type { RunFolder } from '../records/runFolder.ts';
 
 /** Undefined where the dataset has none, or is another one than the run's under the same name. */
 export async function runTokenizer(home: string, folder: RunFolder): Promise<Tokenizer | undefined> {

@@ -7,8 +7,8 @@ import { appCommands, type AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { pathsIn } from '../contract/userPath.ts';
-import { isBelow, realPath } from '../data/paths.ts';
-import type { AppHost } from '../transport/appHost.ts';
+import { isBelow, realPath } from '../files/paths.ts';
+import type { AppHost } from '../host/appHost.ts';
 
 type Handler = (params: unknown, context: { signal: AbortSignal }) => unknown;
 

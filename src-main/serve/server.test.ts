@@ -11,7 +11,7 @@ import type { AppEvents } from '../contract/events.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import type { ImportState } from '../contract/verdict.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
-import type { AppHost } from '../transport/appHost.ts';
+import type { AppHost } from '../host/appHost.ts';
 import { connect } from '../transport/client.ts';
 import { EventHub } from '../transport/events.ts';
 import { pageTransport, type PageWindow } from '../transport/page.ts';

@@ -11,9 +11,9 @@ import type { IncomingMessage } from 'node:http';
 import { dirname, join, resolve, sep } from 'node:path';
 import { formatBytes } from '../contract/bytes.ts';
 import { UserError } from '../contract/errors.ts';
-import { makeFolder, storageError, systemCode } from '../data/files.ts';
-import { isAlive } from '../run/isAlive.ts';
-import type { AppHost } from '../transport/appHost.ts';
+import { makeFolder, storageError, systemCode } from '../files/files.ts';
+import { isAlive } from '../processes/isAlive.ts';
+import type { AppHost } from '../host/appHost.ts';
 import { uploadPath } from '../transport/page.ts';
 
 export interface Answer {

@@ -6,7 +6,7 @@ import { families, type ModelSpec } from '../families/configs.ts';
 import { readSafetensors, type SafeTensor } from '../export/safetensors.ts';
 import { createModel } from '../families/models.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
-import { readCaseFile } from '../run/caseFile.ts';
+import { readCaseFile } from '../replay/caseFile.ts';
 import type { TestTensor } from './runOnnx.ts';
 
 export interface ReferenceCase {

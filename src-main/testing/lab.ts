@@ -9,10 +9,10 @@ import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { ImportOptions } from '../contract/verdict.ts';
 import { importDataset } from '../data/import.ts';
 import { samplePath } from '../data/samples.ts';
-import { createApp, type App } from '../run/app.ts';
-import type { DeviceProcess } from '../run/deviceProcess.ts';
-import type { Patience } from '../run/silence.ts';
-import { spawnDevice } from '../transport/childProcess.ts';
+import { createApp, type App } from '../lab/app.ts';
+import type { DeviceProcess } from '../processes/deviceProcess.ts';
+import type { Patience } from '../fleet/silence.ts';
+import { spawnDevice } from '../processes/childProcess.ts';
 
 const workerPath = join(import.meta.dirname, '../../out/main/worker.js');
 export const cliPath = join(import.meta.dirname, '../../out/main/cli.js');

@@ -1,7 +1,6 @@
 // Runs a graph in onnxruntime-node on the CPU provider: what tests compare the interpreter and the reference cases with.
 
-import type { Tensor as RuntimeTensor } from 'onnxruntime-node';
-import { onnxRuntime } from '../export/onnxRuntime.ts';
+import { onnxRuntime, type Tensor as RuntimeTensor } from '../runtime/onnxRuntime.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import type { DType, Graph } from '../graph/graph.ts';
 

@@ -15,7 +15,7 @@ import type { EventHub } from '../transport/events.ts';
 import { Bindings, customOps } from './bindings.ts';
 import { collectGarbage } from './collectGarbage.ts';
 import { boundBytes, measureDevice } from './deviceMemory.ts';
-import { runtimeLibrary } from './runtimeLibrary.ts';
+import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 
 /** Milliseconds between two record events and between two memory samples. */
 const recordsEveryMs = 100;

@@ -3,7 +3,7 @@
 
 import { deviceContract, trialContract } from '../contract/contracts.ts';
 import type { DeviceEvents } from '../contract/deviceMessages.ts';
-import { parentTransport } from '../transport/childProcess.ts';
+import { parentTransport } from '../processes/childProcess.ts';
 import { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
 import { deviceHandlers } from './device.ts';

@@ -1,10 +1,9 @@
 // Runs one exported model at a time with onnxruntime-node, in a process that never loads the addon. Every command names its model, and they are
 // worked off one after the other: no model goes while it is at work, and none answers for another.
 
-import type { InferenceSession } from 'onnxruntime-node';
 import type { Handlers } from '../contract/rpc.ts';
 import type { TrialCommands } from '../contract/trialMessages.ts';
-import { onnxRuntime } from '../export/onnxRuntime.ts';
+import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
 import { pick } from './pick.ts';
 
 export function trialHandlers(): Handlers<TrialCommands> {

@@ -1,5 +1,5 @@
 // LLaMA graphs: gradients against finite differences in float64, what masking leaves out, evaluation and inference. The reference cases are
-// replayed in run/replay.process.test.ts.
+// replayed in replay/replay.process.test.ts.
 
 import { describe, expect, it } from 'vitest';
 import { graphFlops } from '../../graph/flops.ts';

@@ -1,13 +1,14 @@
 // LLaMA-style language models (RMSNorm, rotary embedding, grouped-query attention, SwiGLU) as a model of SDP.
 //
 // Under forward masking a graph reads what is held only; under backward masking it reads the whole network, and computes weight gradients of
-// what is held. Checked against the llama-* reference cases in run/replay.process.test.ts.
+// what is held. Checked against the llama-* reference cases in replay/replay.process.test.ts.
 
 import { differentiate } from '../../graph/autodiff.ts';
 import { GraphBuilder, type Value } from '../../graph/graph.ts';
 import { lower } from '../../graph/lower/lower.ts';
 import { gemm, matMul } from '../../graph/ops/linalg.ts';
-import { reshape, transpose } from '../../graph/ops/movement.ts';
+import { reshape } from '../../graph/ops/reshape.ts';
+import { transpose } from '../../graph/ops/movement.ts';
 import { reduceMean } from '../../graph/ops/reduction.ts';
 import { linearCrossEntropy } from '../../graph/ops/tokenLoss.ts';
 import { removeDeadCode } from '../../graph/passes/deadCode.ts';

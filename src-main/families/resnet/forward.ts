@@ -4,7 +4,7 @@ import type { GraphBuilder, Value } from '../../graph/graph.ts';
 import { add, relu } from '../../graph/ops/elementwise.ts';
 import { conv } from '../../graph/ops/conv.ts';
 import { gemm } from '../../graph/ops/linalg.ts';
-import { expand } from '../../graph/ops/movement.ts';
+import { expand } from '../../graph/ops/broadcast.ts';
 import { maxPool } from '../../graph/ops/pool.ts';
 import { reduceMean } from '../../graph/ops/reduction.ts';
 import type { ResNetSpec } from './config.ts';

@@ -1,5 +1,5 @@
 // Vision Transformer (torchvision's vit_b_16 and any other sizes) as a model of SDP. Checked against the vit-* reference cases in
-// models/cases.test.ts and run/replay.process.test.ts.
+// models/cases.test.ts and replay/replay.process.test.ts.
 
 import { createImageTransformer } from '../../models/imageTransformer.ts';
 import type { ModelDefinition } from '../../models/model.ts';

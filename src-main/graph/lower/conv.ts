@@ -10,10 +10,11 @@ import { conv, convTranspose, type ConvTransposeAttributes } from '../ops/conv.t
 import { CudnnConvInputGradient } from '../ops/cudnn.ts';
 import { gather } from '../ops/indexing.ts';
 import { gemm } from '../ops/linalg.ts';
-import { cut, pad, reshape, transpose } from '../ops/movement.ts';
-import { reduceSum } from '../ops/reduction.ts';
+import { cut, pad, transpose } from '../ops/movement.ts';
+import { reshape } from '../ops/reshape.ts';
+import { reduceSum } from '../ops/broadcast.ts';
 import { chooseFormulation, type ShapeClass } from './formulations.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 import { patchRows, scatterRows, type Geometry } from './patches.ts';
 
 /** Images of at most this many pixels are convolved as one matrix product over the batch. */

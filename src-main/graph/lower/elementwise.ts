@@ -1,6 +1,6 @@
 // The gradient of Relu in standard operators.
 
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 import { hardSigmoid, mul } from '../ops/elementwise.ts';
 
 /** A slope so steep that every normal number above 0 gives 1; HardSigmoid, unlike Sign and Where, runs vectorised on all threads. */

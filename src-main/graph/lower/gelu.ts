@@ -1,7 +1,7 @@
 // Gelu and its gradient in standard operators. The formulas are in ops/gelu.ts.
 
 import { add, div, erf, exp, hardSigmoid, mul } from '../ops/elementwise.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 
 /** In the order of operations that the runtime recognises and runs as one kernel. */
 export const lowerGelu: Lowering = (g, { inputs: [x] }) => {

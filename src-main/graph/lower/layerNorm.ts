@@ -1,9 +1,10 @@
 // The gradient of layer normalisation in standard operators. The formulas are in ops/layerNorm.ts.
 
 import { mul, sub } from '../ops/elementwise.ts';
-import { reduceMean, reduceSum } from '../ops/reduction.ts';
+import { reduceMean } from '../ops/reduction.ts';
+import { reduceSum } from '../ops/broadcast.ts';
 import type { Value } from '../graph.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 
 export const lowerLayerNormalizationGradient: Lowering = (g, { inputs }) => {
   const [dy, x, scale, mean, inverse] = inputs as [Value, Value, Value, Value, Value];

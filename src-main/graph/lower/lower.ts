@@ -1,6 +1,6 @@
 // Replaces composite operators by standard ONNX operators, in the formulation that suits an execution provider.
 
-import type { Graph, GraphBuilder, Node, Value } from '../graph.ts';
+import type { Graph } from '../graph.ts';
 import { removeCommonSubexpressions } from '../passes/commonSubexpression.ts';
 import { removeDeadCode } from '../passes/deadCode.ts';
 import { simplify } from '../passes/simplify.ts';
@@ -8,6 +8,7 @@ import { rewrite } from '../passes/rewrite.ts';
 import { lowerConv, lowerConvInputGradient } from './conv.ts';
 import { lowerConvWeightGradient } from './weightGradient.ts';
 import type { LoweringOptions } from './formulations.ts';
+import type { ExecutionProvider, Lowering } from './lowering.ts';
 import { lowerBatchNormalization, lowerBatchNormalizationGradient } from './norm.ts';
 import { lowerGelu, lowerGeluGradient } from './gelu.ts';
 import { lowerLayerNormalizationGradient } from './layerNorm.ts';
@@ -16,17 +17,6 @@ import { lowerMaxPoolGradient } from './pool.ts';
 import { lowerReluGradient } from './elementwise.ts';
 import { lowerGather, lowerGatherGradient } from './rows.ts';
 import { transformerLowerings } from './transformer.ts';
-
-/** What a graph is to run on; `any`: standard ONNX operators only, for files that leave the app. */
-export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda' | 'any';
-
-/** Values that stand for the outputs of the node, or null to keep it. */
-export type Lowering = (
-  g: GraphBuilder,
-  node: Node,
-  provider: ExecutionProvider,
-  options: LoweringOptions,
-) => readonly Value[] | null;
 
 const lowerings: Readonly<Record<string, Lowering>> = {
   StopGradient: (_, node) => node.inputs,

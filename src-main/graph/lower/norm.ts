@@ -3,11 +3,12 @@
 import { sizeOf, type GraphBuilder, type Value } from '../graph.ts';
 import { cudnnBatchNormalization, CudnnBatchNormalizationGradient } from '../ops/cudnn.ts';
 import { add, div, mul, neg, sqrt, sub } from '../ops/elementwise.ts';
-import { reshape } from '../ops/movement.ts';
+import { reshape } from '../ops/reshape.ts';
 import { batchNormInference } from '../ops/norm.ts';
-import { reduceMean, reduceSum } from '../ops/reduction.ts';
+import { reduceMean } from '../ops/reduction.ts';
+import { reduceSum } from '../ops/broadcast.ts';
 import { chooseFormulation, type ShapeClass } from './formulations.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 
 /** All axes but the channels. */
 const imageAxes = (x: Value) => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));

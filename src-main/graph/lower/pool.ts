@@ -4,11 +4,12 @@ import { sizeOf, type GraphBuilder, type Value } from '../graph.ts';
 import { conv, convTranspose } from '../ops/conv.ts';
 import { cast, equal, mul } from '../ops/elementwise.ts';
 import { scatterAdd } from '../ops/indexing.ts';
-import { expand, reshape } from '../ops/movement.ts';
+import { expand } from '../ops/broadcast.ts';
+import { reshape } from '../ops/reshape.ts';
 import type { MaxPoolAttributes } from '../ops/pool.ts';
 import { reduceMax } from '../ops/reduction.ts';
 import { evenConvTranspose } from './conv.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 
 /** WebGPU gives no indices, and on CUDA adding at repeated indices has no fixed order: both compare instead. */
 export const lowerMaxPoolGradient: Lowering = (g, { inputs, attributes }, provider) => {

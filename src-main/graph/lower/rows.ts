@@ -4,8 +4,10 @@ import { sizeOf, type GraphBuilder, type Shape, type Value } from '../graph.ts';
 import { add, cast, equal } from '../ops/elementwise.ts';
 import { gather, scatterAdd, scatterRows } from '../ops/indexing.ts';
 import { gemm } from '../ops/linalg.ts';
-import { concat, expand, reshape } from '../ops/movement.ts';
-import type { ExecutionProvider, Lowering } from './lower.ts';
+import { concat } from '../ops/movement.ts';
+import { expand } from '../ops/broadcast.ts';
+import { reshape } from '../ops/reshape.ts';
+import type { ExecutionProvider, Lowering } from './lowering.ts';
 
 /** A gather of whole blocks of consecutive indices copies blocks: the axis is seen as [blocks, block size]. */
 export const lowerGather: Lowering = (g, { inputs: [x, indices], attributes }) => {

@@ -2,7 +2,7 @@
 
 import { gather } from '../ops/indexing.ts';
 import { pad } from '../ops/movement.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 
 export const lowerTake: Lowering = (g, { inputs: [x], attributes }) => {
   const { indices, axis } = attributes as { indices: readonly number[]; axis: number };

@@ -7,12 +7,14 @@ import { add, cast, div, equal, exp, greater, log, mul, neg, sqrt, sub } from '.
 import { quickGelu, sigmoid } from '../ops/gating.ts';
 import { gather, gatherElements } from '../ops/indexing.ts';
 import { gemm, matMul } from '../ops/linalg.ts';
-import { concat, reshape, slice, transpose } from '../ops/movement.ts';
-import { reduceMax, reduceMean, reduceSum } from '../ops/reduction.ts';
+import { concat, slice, transpose } from '../ops/movement.ts';
+import { reshape } from '../ops/reshape.ts';
+import { reduceMax, reduceMean } from '../ops/reduction.ts';
+import { reduceSum } from '../ops/broadcast.ts';
 import { SimplifiedLayerNormalization } from '../ops/rmsNorm.ts';
 import { RotaryEmbedding } from '../ops/rotary.ts';
 import { logSoftmax, softmax } from '../ops/softmax.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 import { addRows } from './rows.ts';
 
 /** Added to scores of keys later than the query; its exponential is 0 whatever the score. */

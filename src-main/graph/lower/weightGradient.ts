@@ -7,11 +7,12 @@ import { sizeOf, type GraphBuilder, type Value } from '../graph.ts';
 import { conv } from '../ops/conv.ts';
 import { CudnnConvWeightGradient } from '../ops/cudnn.ts';
 import { gemm } from '../ops/linalg.ts';
-import { concat, cut, pad, reshape, transpose } from '../ops/movement.ts';
-import { reduceSum } from '../ops/reduction.ts';
+import { concat, cut, pad, transpose } from '../ops/movement.ts';
+import { reshape } from '../ops/reshape.ts';
+import { reduceSum } from '../ops/broadcast.ts';
 import { convShapeClass, isSmall, readGeometry } from './conv.ts';
 import { chooseFormulation } from './formulations.ts';
-import type { Lowering } from './lower.ts';
+import type { Lowering } from './lowering.ts';
 import type { Geometry } from './patches.ts';
 
 export const lowerConvWeightGradient: Lowering = (

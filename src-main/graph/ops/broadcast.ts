@@ -1,8 +1,17 @@
-// Broadcasting of ONNX (as NumPy's): shapes align at the last axis, extents of 1 stretch.
+// Broadcasting of ONNX (as NumPy's): shapes align at the last axis, extents of 1 stretch. Expand and ReduceSum, each other's gradient.
 
-import { sameShape, shapeError, type GraphBuilder, type Shape, type Value } from '../graph.ts';
-import { reshape } from './movement.ts';
-import { reduceSum } from './reduction.ts';
+import {
+  add1,
+  sameShape,
+  shapeError,
+  sizeOf,
+  type Attributes,
+  type GraphBuilder,
+  type Op,
+  type Shape,
+  type Value,
+} from '../graph.ts';
+import { reshape } from './reshape.ts';
 
 /** Shape of an elementwise operation over the inputs. */
 export function broadcastShape(op: string, inputs: readonly Value[]): number[] {
@@ -26,3 +35,61 @@ export function unbroadcast(g: GraphBuilder, gradient: Value, shape: Shape): Val
   const summed = reduceSum(g, gradient, axes, false);
   return sameShape(summed.shape, shape) ? summed : reshape(g, summed, shape);
 }
+
+export const Expand: Op<{ shape: readonly number[] }> = {
+  type: 'Expand',
+  kind: 'onnx',
+  attributeInputs: ['shape'],
+  flops: () => 0,
+  infer(inputs, { shape }) {
+    const x = inputs[0]!;
+    const lead = shape.length - x.shape.length;
+    if (x.shape.some((extent, axis) => extent !== 1 && extent !== shape[axis + lead]))
+      throw shapeError('Expand', 'does not stretch', inputs, { shape });
+    return [{ dtype: x.dtype, shape }];
+  },
+  gradient: ({ g, inputs, outputGradients }) => [unbroadcast(g, outputGradients[0]!, inputs[0]!.shape)],
+};
+
+/** `keepdims`: 1 keeps reduced axes with extent 1. */
+type ReduceAttributes = { axes: readonly number[]; keepdims: number };
+
+export function reducedShape(shape: Shape, axes: readonly number[], keepdims: boolean): number[] {
+  return shape.flatMap((extent, axis) => (axes.includes(axis) ? (keepdims ? [1] : []) : [extent]));
+}
+
+/** Stretches the gradient of a reduction back over the reduced axes. */
+export function spread(g: GraphBuilder, gradient: Value, x: Value, axes: readonly number[]): Value {
+  const kept = reducedShape(x.shape, axes, true);
+  return expand(g, reshape(g, gradient, kept), x.shape);
+}
+
+export function reduction(
+  type: string,
+  gradient: NonNullable<Op<ReduceAttributes>['gradient']> | string,
+): Op<ReduceAttributes> {
+  return {
+    type,
+    kind: 'onnx',
+    attributeInputs: ['axes'],
+    infer(inputs, { axes, keepdims }) {
+      const x = inputs[0]!;
+      if (axes.length === 0 || axes.some((axis) => axis < 0 || axis >= x.shape.length))
+        throw shapeError(type, 'bad axes', inputs, { axes });
+      return [{ dtype: x.dtype, shape: reducedShape(x.shape, axes, keepdims === 1) }];
+    },
+    flops: (node) => sizeOf(node.inputs[0]!.shape),
+    ...(typeof gradient === 'string' ? { notDifferentiable: gradient } : { gradient }),
+  };
+}
+
+export const ReduceSum = reduction('ReduceSum', ({ g, inputs, attributes, outputGradients }) => [
+  spread(g, outputGradients[0]!, inputs[0]!, attributes.axes),
+]);
+
+export const expand = (g: GraphBuilder, x: Value, shape: Shape) =>
+  sameShape(x.shape, shape) ? x : add1(g, Expand, [x], { shape });
+export const reduceSum = (g: GraphBuilder, x: Value, axes: readonly number[], keepdims: boolean) =>
+  axes.length === 0 ? x : add1(g, ReduceSum, [x], { axes, keepdims: keepdims ? 1 : 0 });
+
+export const broadcastOps = [Expand, ReduceSum] as Op<Attributes>[];

@@ -3,7 +3,7 @@
 import { add1, shapeError, sizeOf, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { unbroadcast } from './broadcast.ts';
 import { transpose } from './movement.ts';
-import { reduceSum } from './reduction.ts';
+import { reduceSum } from './broadcast.ts';
 
 /** Batched product of the last two axes; leading axes broadcast. Operands have rank 2 or more. */
 export const MatMul: Op<Record<string, never>> = {

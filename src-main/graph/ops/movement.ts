@@ -1,31 +1,7 @@
-// Operators that move elements without computing: shape, order, repetition, padding, ranges.
+// Operators that move elements without computing: order, padding, ranges.
 
-import {
-  add1,
-  sameShape,
-  shapeError,
-  sizeOf,
-  type Attributes,
-  type GraphBuilder,
-  type Op,
-  type Shape,
-  type Value,
-} from '../graph.ts';
-import { unbroadcast } from './broadcast.ts';
-
-export const Reshape: Op<{ shape: readonly number[] }> = {
-  type: 'Reshape',
-  kind: 'onnx',
-  memory: 'alias',
-  attributeInputs: ['shape'],
-  flops: () => 0,
-  infer(inputs, { shape }) {
-    const x = inputs[0]!;
-    if (sizeOf(x.shape) !== sizeOf(shape)) throw shapeError('Reshape', 'sizes differ', inputs, { shape });
-    return [{ dtype: x.dtype, shape }];
-  },
-  gradient: ({ g, inputs, outputGradients }) => [reshape(g, outputGradients[0]!, inputs[0]!.shape)],
-};
+import { add1, sameShape, shapeError, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { expand } from './broadcast.ts';
 
 export const Transpose: Op<{ perm: readonly number[] }> = {
   type: 'Transpose',
@@ -40,21 +16,6 @@ export const Transpose: Op<{ perm: readonly number[] }> = {
   gradient: ({ g, attributes, outputGradients }) => [
     transpose(g, outputGradients[0]!, invertPermutation(attributes.perm)),
   ],
-};
-
-export const Expand: Op<{ shape: readonly number[] }> = {
-  type: 'Expand',
-  kind: 'onnx',
-  attributeInputs: ['shape'],
-  flops: () => 0,
-  infer(inputs, { shape }) {
-    const x = inputs[0]!;
-    const lead = shape.length - x.shape.length;
-    if (x.shape.some((extent, axis) => extent !== 1 && extent !== shape[axis + lead]))
-      throw shapeError('Expand', 'does not stretch', inputs, { shape });
-    return [{ dtype: x.dtype, shape }];
-  },
-  gradient: ({ g, inputs, outputGradients }) => [unbroadcast(g, outputGradients[0]!, inputs[0]!.shape)],
 };
 
 /** `pads`: before each axis, then after each axis; filled with zeros. */
@@ -167,12 +128,8 @@ export function invertPermutation(perm: readonly number[]): number[] {
   return inverse;
 }
 
-export const reshape = (g: GraphBuilder, x: Value, shape: Shape) =>
-  sameShape(x.shape, shape) ? x : add1(g, Reshape, [x], { shape });
 export const transpose = (g: GraphBuilder, x: Value, perm: readonly number[]) =>
   perm.every((axis, i) => axis === i) ? x : add1(g, Transpose, [x], { perm });
-export const expand = (g: GraphBuilder, x: Value, shape: Shape) =>
-  sameShape(x.shape, shape) ? x : add1(g, Expand, [x], { shape });
 export const pad = (g: GraphBuilder, x: Value, pads: readonly number[]) =>
   pads.every((p) => p === 0) ? x : add1(g, Pad, [x], { pads });
 export const concat = (g: GraphBuilder, values: readonly Value[], axis: number) => add1(g, Concat, values, { axis });
@@ -194,4 +151,4 @@ export const cut = (
 export const split = (g: GraphBuilder, x: Value, axis: number, extents: readonly number[]) =>
   g.add(Split, [x], { axis, split: extents });
 
-export const movementOps = [Reshape, Transpose, Expand, Pad, Concat, Slice, Split] as Op<Attributes>[];
+export const movementOps = [Transpose, Pad, Concat, Slice, Split] as Op<Attributes>[];

@@ -9,7 +9,8 @@ import { randomSource, randomTensor } from '../../testing/random.ts';
 import { runOnnx, type TestTensor } from '../../testing/runOnnx.ts';
 import { differentiate } from '../autodiff.ts';
 import { GraphBuilder, type Graph, type Shape, type Value } from '../graph.ts';
-import { lower, type ExecutionProvider } from '../lower/lower.ts';
+import { lower } from '../lower/lower.ts';
+import type { ExecutionProvider } from '../lower/lowering.ts';
 import { verify } from '../verify.ts';
 import * as conv from './conv.ts';
 import * as elementwise from './elementwise.ts';
@@ -20,10 +21,12 @@ import { gelu } from './gelu.ts';
 import { gather, gatherElements, pick, scatterAdd, scatterRows } from './indexing.ts';
 import { layerNorm, LayerNormalizationGradient } from './layerNorm.ts';
 import { gemm, matMul } from './linalg.ts';
+import * as broadcast from './broadcast.ts';
 import * as movement from './movement.ts';
 import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
 import { after, moment } from './ordering.ts';
 import { maxPool } from './pool.ts';
+import { reshape } from './reshape.ts';
 import * as reduction from './reduction.ts';
 import { rmsNorm, SimplifiedLayerNormalization } from './rmsNorm.ts';
 import { rotary, RotaryEmbedding } from './rotary.ts';
@@ -150,13 +153,13 @@ const baseEntries: Entry[] = [
     ops: ['ReduceSum'],
     what: 'inner and outer axis',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x, [0, 2], false),
+    build: (g, x) => broadcast.reduceSum(g, x, [0, 2], false),
   },
   {
     ops: ['ReduceSum'],
     what: 'kept axes',
     inputs: [[2, 3, 4]],
-    build: (g, x) => reduction.reduceSum(g, x, [1], true),
+    build: (g, x) => broadcast.reduceSum(g, x, [1], true),
   },
   {
     ops: ['ReduceMean'],
@@ -171,15 +174,15 @@ const baseEntries: Entry[] = [
     build: (g, x) => reduction.reduceMean(g, x, [2, 3], false),
   },
   { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x, [1], true) },
-  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => movement.reshape(g, x, [6, 4]) },
+  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => reshape(g, x, [6, 4]) },
   {
     ops: ['Transpose'],
     what: 'three axes',
     inputs: [[2, 3, 4]],
     build: (g, x) => movement.transpose(g, x, [2, 0, 1]),
   },
-  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => movement.expand(g, x, [2, 3, 4]) },
-  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => movement.expand(g, x, [3, 4]) },
+  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => broadcast.expand(g, x, [2, 3, 4]) },
+  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => broadcast.expand(g, x, [3, 4]) },
   { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x, [1, 0, 0, 2]) },
   {
     ops: ['Slice', 'Pad'],
@@ -306,7 +309,7 @@ const baseEntries: Entry[] = [
     build(g, dy, x, scale, mean, root) {
       const operands = [dy, x, scale, mean, elementwise.mul(g, root, root)];
       const [dx, dscale, dbias] = g.add(BatchNormalizationGradient, operands, { epsilon: 1e-5 });
-      return elementwise.mul(g, dx!, movement.reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
+      return elementwise.mul(g, dx!, reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
     },
   },
   { ops: ['Erf'], what: 'any', inputs: [[3, 4]], build: (g, x) => elementwise.erf(g, x) },
@@ -501,7 +504,7 @@ function buildBackward(entry: Entry): Built {
   const weights = randomTensor(randomSource(11), y.shape);
   const weighted = elementwise.mul(g, y, g.constant('float32', y.shape, Array.from(weights.data)));
   const axes = y.shape.map((_, axis) => axis);
-  const loss = movement.reshape(g, reduction.reduceSum(g, weighted, axes, false), []);
+  const loss = reshape(g, broadcast.reduceSum(g, weighted, axes, false), []);
   const reached = inputs.filter((input) => dependsSmoothly(g, y, input));
   differentiate(g, loss, reached).forEach((gradient, i) => g.output(`grad/${reached[i]!.name}`, gradient));
   g.output('loss', loss);
@@ -570,10 +573,10 @@ describe('operands that do not fit', () => {
     ['Add: shapes do not broadcast', () => elementwise.add(g, a, b)],
     ['Add: takes two operands of one dtype', () => elementwise.add(g, a, indices)],
     ['Where: takes bool', () => elementwise.where(g, a, a, a)],
-    ['ReduceSum: bad axes', () => reduction.reduceSum(g, a, [2], false)],
-    ['Reshape: sizes differ', () => movement.reshape(g, a, [5])],
+    ['ReduceSum: bad axes', () => broadcast.reduceSum(g, a, [2], false)],
+    ['Reshape: sizes differ', () => reshape(g, a, [5])],
     ['Transpose: perm is not a permutation', () => movement.transpose(g, a, [1, 1])],
-    ['Expand: does not stretch', () => movement.expand(g, a, [2, 4])],
+    ['Expand: does not stretch', () => broadcast.expand(g, a, [2, 4])],
     ['Pad: takes two non-negative pads', () => movement.pad(g, a, [0, 1])],
     ['Concat: operands differ', () => movement.concat(g, [a, b], 0)],
     ['Slice: range outside', () => movement.slice(g, a, [1], [1], [4])],

@@ -2,7 +2,7 @@
 
 import { add1, shapeError, sizeOf, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { exp, mul, sub } from './elementwise.ts';
-import { reduceSum } from './reduction.ts';
+import { reduceSum } from './broadcast.ts';
 
 /** ONNX counts a negative axis from the end; only the last axis is used here. */
 type SoftmaxAttributes = { axis: -1 };

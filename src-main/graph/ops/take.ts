@@ -4,8 +4,8 @@
 // found by taking from the output gradient. So nothing is scattered, and results do not depend on threads or on the provider.
 
 import { add1, shapeError, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
-import { reshape } from './movement.ts';
-import { reduceSum } from './reduction.ts';
+import { reshape } from './reshape.ts';
+import { reduceSum } from './broadcast.ts';
 
 type TakeAttributes = { indices: readonly number[]; axis: number };
 

@@ -2,7 +2,8 @@
 
 import type { Graph, GraphBuilder, Node, Value } from '../graph.ts';
 import { Identity } from '../ops/elementwise.ts';
-import { Reshape, reshape, Transpose, transpose } from '../ops/movement.ts';
+import { Reshape, reshape } from '../ops/reshape.ts';
+import { Transpose, transpose } from '../ops/movement.ts';
 import { rewrite } from './rewrite.ts';
 
 export function simplify(graph: Graph): Graph {

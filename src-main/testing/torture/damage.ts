@@ -4,7 +4,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Chance } from './chance.ts';
 import { must } from './command.ts';
-import type { Disturbances } from './disturbances.ts';
+import type { Disturbances } from './disturbance.ts';
 import { openPage } from './page.ts';
 
 const ways = ['flipped bit', 'zeros', 'cut'] as const;

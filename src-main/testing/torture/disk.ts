@@ -3,9 +3,9 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemCode } from '../../data/files.ts';
+import { systemCode } from '../../files/files.ts';
 import { must } from './command.ts';
-import type { Disturbances } from './disturbances.ts';
+import type { Disturbances } from './disturbance.ts';
 import { phases, type Scene } from './scene.ts';
 
 const hasBegun = (phase: string) => ['training', 'evaluating', 'saving'].includes(phase);

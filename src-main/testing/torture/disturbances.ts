@@ -1,24 +1,14 @@
 // What is done to runs, commands and files, each with how often it is picked.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Chance } from './chance.ts';
 import { must, send, type Command } from './command.ts';
 import { damages } from './damage.ts';
+import type { Disturbances } from './disturbance.ts';
 import { fullDisks } from './disk.ts';
-import { phases, type Scene } from './scene.ts';
+import { phases } from './scene.ts';
 import { servedDisturbances } from './served.ts';
 import { twice } from './twice.ts';
 import { disturbedWork } from './work.ts';
-
-export interface Disturbance {
-  weight: number;
-  /** Whether it wants the data folder on a file system of a few megabytes. */
-  onSmallDisk?: true;
-  act(scene: Scene, chance: Chance): Promise<void>;
-}
-
-/** Name -> what it does. */
-export type Disturbances = Record<string, Disturbance>;
 
 const ofRuns: Disturbances = {
   signal: {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../contract/errors.ts';
 import { isActive } from '../../contract/run.ts';
 import { limitMs, must, send } from './command.ts';
-import type { Disturbances } from './disturbances.ts';
+import type { Disturbances } from './disturbance.ts';
 import { openPage, type Page } from './page.ts';
 import { phases, type Scene } from './scene.ts';
 import { importedFiles } from './subjects.ts';

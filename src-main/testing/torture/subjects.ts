@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { ExportFormat } from '../../contract/run.ts';
 import type { RunConfig } from '../../contract/runConfig.ts';
 import { samplePath } from '../../data/samples.ts';
-import { isStep, linesOf, type StepLine } from '../../run/metricLines.ts';
+import { isStep, linesOf, type StepLine } from '../../records/metricLines.ts';
 import { cpuDevices, familyConfig, importText, newHome } from '../lab.ts';
 import { Command, endProcessesOf, must } from './command.ts';
 

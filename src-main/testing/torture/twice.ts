@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../../contract/errors.ts';
 import type { Chance } from './chance.ts';
 import { must, type Command } from './command.ts';
-import type { Disturbances } from './disturbances.ts';
+import type { Disturbances } from './disturbance.ts';
 import { openPage } from './page.ts';
 import type { Scene } from './scene.ts';
 

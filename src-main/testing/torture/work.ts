@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Chance } from './chance.ts';
 import { must, send, type Command } from './command.ts';
 import { fill } from './disk.ts';
-import type { Disturbances } from './disturbances.ts';
+import type { Disturbances } from './disturbance.ts';
 import { mustEnd, type Scene } from './scene.ts';
 import { digestOf, digestsOf, fingerprintIn, importedFiles } from './subjects.ts';
 

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { isMissing, makeFolder, readError, replaceFile, storageError, syncFolder, systemCode } from '../data/files.ts';
+import { isMissing, makeFolder, readError, replaceFile, storageError, syncFolder, systemCode } from '../files/files.ts';
 import { native, type NativeStore } from '../native.ts';
 import type { RunFolder } from './runFolder.ts';
 

@@ -4,7 +4,7 @@
 
 import type { GradientRecord } from '../contract/run.ts';
 import type { NativeStore } from '../native.ts';
-import type { PreparedRun } from './prepare.ts';
+import type { PreparedRun } from '../plan/prepare.ts';
 
 type Rows = Pick<PreparedRun, 'model' | 'masks' | 'layout' | 'plan'>;
 

@@ -6,13 +6,13 @@ import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine } from '../device/discover.ts';
 import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
-import { readCheckpoint, type FoundCheckpoint } from './checkpoint.ts';
-import type { SpawnDevice } from './deviceProcess.ts';
+import { readCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
+import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { usualPatience, type Patience } from './silence.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
-import { planApart, prepareApart, type PlanSources } from './planner.ts';
-import type { PreparedRun } from './prepare.ts';
-import type { RunFolder } from './runFolder.ts';
+import { planApart, prepareApart, type PlanSources } from '../plan/planner.ts';
+import type { PreparedRun } from '../plan/prepare.ts';
+import type { RunFolder } from '../records/runFolder.ts';
 
 /** What an app host provides. */
 export interface RunHost {

@@ -4,7 +4,7 @@ import { isAbsolute } from 'node:path';
 import { parse } from 'yaml';
 import { UserError } from '../contract/errors.ts';
 import { faultOf } from '../contract/fault.ts';
-import { readSmallText } from '../data/files.ts';
+import { readSmallText } from '../files/files.ts';
 import { unitsFile } from '../contract/plan.ts';
 import type { ExplicitPlan } from '../masks/explicit.ts';
 

@@ -6,8 +6,8 @@ import { fork } from 'node:child_process';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { deviceEnvironment, spawnDevice } from './childProcess.ts';
-import { connect } from './client.ts';
-import { testContract } from './testContract.ts';
+import { connect } from '../transport/client.ts';
+import { testContract } from '../transport/testContract.ts';
 
 let folder: string;
 let worker: string;

@@ -17,7 +17,7 @@ import { machineOf } from '../testing/defaultHome.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { choiceFile, defaultHome, sdpHome } from './home.ts';
-import { RunFolder } from './runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 let folder: string;
 let usual: string;

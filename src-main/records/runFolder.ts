@@ -19,7 +19,7 @@ import {
   type RunSummary,
 } from '../contract/run.ts';
 import { faultOf } from '../contract/fault.ts';
-import { isMissing, isTemporaryName, makeFolder, readError, replaceFile, storageError } from '../data/files.ts';
+import { isMissing, isTemporaryName, makeFolder, readError, replaceFile, storageError } from '../files/files.ts';
 import { isRunHeld } from './hold.ts';
 import { parseRunConfig, runConfig, type RunConfig } from '../contract/runConfig.ts';
 import type { Trained } from './configChanges.ts';

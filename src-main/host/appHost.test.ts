@@ -3,10 +3,10 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import { noLoss, type RunSummary } from '../contract/run.ts';
-import { emptyColumns } from '../run/stepMerger.ts';
+import { emptyColumns } from '../records/stepMerger.ts';
 import { cpuPauseMs, servePage, type AppHost } from './appHost.ts';
-import { EventHub } from './events.ts';
-import { memoryPair } from './memory.ts';
+import { EventHub } from '../transport/events.ts';
+import { memoryPair } from '../transport/memory.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

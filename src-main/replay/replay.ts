@@ -8,14 +8,14 @@ import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
 import { shareOf, type RunDevice } from '../device/discover.ts';
-import { makeFolder, storageError } from '../data/files.ts';
+import { makeFolder, storageError } from '../files/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../families/models.ts';
 import type { StepRecords } from '../native.ts';
 import { readCaseFile, type Case } from './caseFile.ts';
-import type { SpawnDevice } from './deviceProcess.ts';
-import { divergence } from './divergence.ts';
-import { Fleet } from './fleet.ts';
+import type { SpawnDevice } from '../processes/deviceProcess.ts';
+import { divergence } from '../run/divergence.ts';
+import { Fleet } from '../fleet/fleet.ts';
 
 export interface ReplayResult {
   /** loss[step][worker] */

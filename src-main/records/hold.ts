@@ -4,7 +4,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { makeFolder } from '../data/files.ts';
+import { makeFolder } from '../files/files.ts';
 import { native, type NativeHold } from '../native.ts';
 
 /** Others hold a file for moments only to look at it, or while they close. */

@@ -14,10 +14,10 @@ import {
   type DeviceProcess,
   type ProcessExit,
   type SpawnDevice,
-} from '../run/deviceProcess.ts';
-import { createEndpoint } from './endpoint.ts';
+} from './deviceProcess.ts';
+import { createEndpoint } from '../transport/endpoint.ts';
 import { LastLines } from './lastLines.ts';
-import type { Transport } from './transport.ts';
+import type { Transport } from '../transport/transport.ts';
 
 /** Longest wait for the rest of the output of a process that has ended. */
 export const drainMs = 1000;

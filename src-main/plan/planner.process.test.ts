@@ -9,8 +9,8 @@ import { parseRunConfig } from '../contract/runConfig.ts';
 import { datasetSource, getDataset } from '../data/catalogue.ts';
 import { noLoss } from '../contract/run.ts';
 import { EventHub } from '../transport/events.ts';
-import { Run } from './run.ts';
-import { RunFolder } from './runFolder.ts';
+import { Run } from '../run/run.ts';
+import { RunFolder } from '../records/runFolder.ts';
 import { builtWorker, cliPath, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { planApart, type PlanSources } from './planner.ts';
 

@@ -3,9 +3,9 @@ import type { Dataset } from '../contract/commands.ts';
 import { storeBytes, storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../families/models.ts';
 import { sampleStoreBytes } from './doctor.ts';
-import { matchData } from './match.ts';
-import { runMasks } from './plan.ts';
-import { optimizerSlots } from './prepare.ts';
+import { matchData } from '../plan/match.ts';
+import { runMasks } from '../plan/plan.ts';
+import { optimizerSlots } from '../plan/prepare.ts';
 import { samples } from './samples.ts';
 
 it('knows the size of the store of the sample', () => {

@@ -13,7 +13,7 @@ import { UserError, type ErrorCode } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import { createModel } from '../families/models.ts';
 import type { PreparedRun, prepareRun } from './prepare.ts';
-import { addressBytesLeft, readLimits } from './processLimits.ts';
+import { addressBytesLeft, readLimits } from '../processes/processLimits.ts';
 
 /** What a plan may take. */
 export interface PlanLimits {

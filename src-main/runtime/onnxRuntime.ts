@@ -3,6 +3,8 @@
 import type * as Runtime from 'onnxruntime-node';
 import { quietEnvironment } from '../contract/quiet.ts';
 
+export type { InferenceSession, Tensor } from 'onnxruntime-node';
+
 export async function onnxRuntime(): Promise<typeof Runtime> {
   Object.assign(process.env, quietEnvironment);
   return await import('onnxruntime-node');

@@ -6,9 +6,9 @@ import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { EventMessage, Handlers } from '../contract/rpc.ts';
 import type { RunState } from '../contract/run.ts';
-import type { EventHub } from './events.ts';
-import { serve } from './server.ts';
-import type { Transport } from './transport.ts';
+import type { EventHub } from '../transport/events.ts';
+import { serve } from '../transport/server.ts';
+import type { Transport } from '../transport/transport.ts';
 
 export interface AppHost {
   handlers: Handlers<AppCommands>;

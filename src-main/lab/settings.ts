@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settings, type Settings } from '../contract/settings.ts';
-import { makeFolder, replaceFile } from '../data/files.ts';
+import { makeFolder, replaceFile } from '../files/files.ts';
 
 export async function readSettings(home: string): Promise<Settings> {
   const text = await readFile(join(home, 'settings.json'), 'utf8').catch(() => '{}');

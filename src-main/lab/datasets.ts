@@ -9,13 +9,13 @@ import type { AppEvents } from '../contract/events.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { isActive, type RunSummary } from '../contract/run.ts';
 import { datasetFolder, getDataset, listDatasets } from '../data/catalogue.ts';
-import { storageError } from '../data/files.ts';
+import { storageError } from '../files/files.ts';
 import { datasetPage } from '../data/gallery.ts';
 import { datasetName, datasetsFolder } from '../data/manifest.ts';
 import type { NativeHold } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
-import { holdRun } from './hold.ts';
-import { RunFolder } from './runFolder.ts';
+import { holdRun } from '../records/hold.ts';
+import { RunFolder } from '../records/runFolder.ts';
 
 export class Datasets {
   constructor(

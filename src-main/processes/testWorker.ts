@@ -1,9 +1,9 @@
 // A device process that serves the test contract; `childProcess.process.test.ts` bundles and starts it.
 
 import { parentTransport } from './childProcess.ts';
-import { EventHub } from './events.ts';
-import { serve } from './server.ts';
-import { handlers, testContract, type TestEvents } from './testContract.ts';
+import { EventHub } from '../transport/events.ts';
+import { serve } from '../transport/server.ts';
+import { handlers, testContract, type TestEvents } from '../transport/testContract.ts';
 
 const hub = new EventHub<TestEvents>();
 const countingHandlers: typeof handlers = {

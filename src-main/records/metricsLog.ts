@@ -5,8 +5,8 @@
 // disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
 import type { EvaluationRecord, MemoryRecord, StepColumns } from '../contract/run.ts';
-import { replaceFile, storageError } from '../data/files.ts';
-import { PatientAppend } from '../data/patientAppend.ts';
+import { replaceFile, storageError } from '../files/files.ts';
+import { PatientAppend } from '../files/patientAppend.ts';
 import { ScalarLog } from '../export/tensorboard.ts';
 import { linesOf, stepMsOf, stepOf, stepSeries, workerSeries } from './metricLines.ts';
 

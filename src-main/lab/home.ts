@@ -9,7 +9,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
-import { systemCode, whyUnread } from '../data/files.ts';
+import { systemCode, whyUnread } from '../files/files.ts';
 
 const choice = z.strictObject({ folder: z.string().refine(isAbsolute) });
 export type Choice = z.infer<typeof choice>;

@@ -12,14 +12,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deviceContract } from '../contract/contracts.ts';
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
-import { whyUnread } from '../data/files.ts';
+import { whyUnread } from '../files/files.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type StepRecords, type TrainResult } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
-import { readMemoryKills } from './memoryKills.ts';
+import { readMemoryKills } from '../processes/memoryKills.ts';
 import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
-import { howItEnded, within, type DeviceProcess, type ProcessExit, type SpawnDevice } from './deviceProcess.ts';
+import {
+  howItEnded,
+  within,
+  type DeviceProcess,
+  type ProcessExit,
+  type SpawnDevice,
+} from '../processes/deviceProcess.ts';
 
 type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 

@@ -6,10 +6,10 @@ import { isAbsolute, join, resolve } from 'node:path';
 import type { DataFolder } from '../contract/dataFolder.ts';
 import { UserError } from '../contract/errors.ts';
 import { listDatasets } from '../data/catalogue.ts';
-import { makeFolder, replaceFile, storageError, systemCode } from '../data/files.ts';
-import { isBelow, realPath } from '../data/paths.ts';
+import { makeFolder, replaceFile, storageError, systemCode } from '../files/files.ts';
+import { isBelow, realPath } from '../files/paths.ts';
 import { choiceFile, defaultHome, fixedHome, readChoice, type Choice } from './home.ts';
-import { listRuns } from './runFolder.ts';
+import { listRuns } from '../records/runFolder.ts';
 
 /** What the app writes into a data folder, and what systems put into the root of a disk. */
 const known =
