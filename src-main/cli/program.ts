@@ -9,7 +9,7 @@ import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type ResumeOptions, type StartOptions } from '../lab/app.ts';
 import { diagnoseHome } from '../lab/doctor.ts';
-import { listRuns } from '../records/runFolder.ts';
+import { listRuns } from '../records/runList.ts';
 import { addDataCommands } from './data.ts';
 import { readConfigFile } from './configFile.ts';
 import { followRun } from './follow.ts';

@@ -1,7 +1,7 @@
 // Writing files whole or not at all, and the one place that turns a file system's refusal into a sentence.
 
 import { randomBytes } from 'node:crypto';
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync, type Dirent } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
@@ -79,6 +79,17 @@ export function whyUnread(error: unknown): string {
 
 /** Whether it is not there, and no more than that. */
 export const isMissing = (error: unknown): boolean => systemCode(error) === 'ENOENT';
+
+/** Names in a folder; none where it is not there. */
+export async function namesIn(folder: string, when: (entry: Dirent) => boolean = () => true): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.filter(when).map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw readError(error, folder);
+  }
+}
 
 /** Makes a folder, with those above it, where it is not there. Node's own `recursive` says ENOENT of a read-only disk, and EEXIST of a file. */
 export async function makeFolder(path: string, mode?: number): Promise<void> {

@@ -23,7 +23,6 @@ import { inspectDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
-import type { NativeHold } from '../native.ts';
 import type { AppHost } from '../host/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
@@ -32,13 +31,15 @@ import { evaluateRun, exportRun } from '../run/evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
 import { removeStaleStores } from '../fleet/fleet.ts';
-import { holdRun, holdTraining } from '../records/hold.ts';
+import { holdTraining } from '../records/hold.ts';
 import { changesOfResults } from '../records/configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from '../records/readMetrics.ts';
 import { planFromHome, type RunHost, type Start } from '../fleet/openFleet.ts';
 import { Run } from '../run/run.ts';
-import { listRuns, removeUnfinishedRuns, RunFolder, type RunList } from '../records/runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
+import { listRuns, type RunList } from '../records/runList.ts';
+import { removeUnfinishedRuns, RunRecord } from '../records/runRecord.ts';
 import { Trials } from './trials.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
@@ -215,19 +216,19 @@ class Lab {
       await run.rename(name);
       return run.summary;
     }
-    const summary = await this.changing(runId, (folder) => folder.rename(name));
+    await this.leaving();
+    const record = await RunRecord.open(this.folder(runId));
+    await record.rename(name).finally(() => record.close());
     this.runs.delete(runId);
-    this.events.emit('runChanged', { summary });
-    return summary;
+    this.events.emit('runChanged', { summary: record.summary });
+    return record.summary;
   }
 
   private async delete(runId: string): Promise<Record<string, never>> {
     const run = this.runs.get(runId);
     if (run && isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is active; stop it first`);
-    await this.changing(runId, async (folder) => {
-      await this.trials.leave(runId);
-      await folder.delete();
-    });
+    await this.leaving();
+    await RunRecord.delete(this.folder(runId), () => this.trials.leave(runId));
     this.runs.delete(runId);
     this.events.emit('runRemoved', { runId });
     return {};
@@ -261,7 +262,7 @@ class Lab {
 
   /** Checks what can be checked before the run exists, so that a bad configuration leaves no folder. */
   async start(config: RunConfig, { force = false, signal }: StartOptions = {}): Promise<string> {
-    return await this.beginning(async (holds) => {
+    const run = await this.beginning(async () => {
       const plan = await this.planWithRoom(config, force, signal);
       const begun = {
         name: config.name,
@@ -277,71 +278,80 @@ class Lab {
         fingerprint: '',
         warning: '',
       };
-      const folder = await RunFolder.create(this.host.home, config, plan, begun);
-      try {
-        holds.push(await taken(folder));
-      } catch (error) {
-        await folder.delete().catch(() => undefined);
-        throw error;
-      }
+      const record = await RunRecord.create(this.host.home, config, plan, begun);
       const from: Start = { kind: 'fresh', seed: config.training.seed };
-      this.launch(folder, await folder.readConfig(), { ...begun, id: folder.id }, from, holds);
-      return folder.id;
+      return await this.launch(record, () => from);
     });
+    return run.folder.id;
   }
 
-  async resume(
-    runId: string,
-    { force = false, signal, acceptChanges = false, checkpoint }: ResumeOptions = {},
-  ): Promise<RunSummary> {
+  async resume(runId: string, options: ResumeOptions = {}): Promise<RunSummary> {
     const folder = this.folder(runId);
     await folder.readState();
-    return await this.beginning(async (holds) => {
-      holds.push(await taken(folder));
-      const summary = await folder.readState();
-      if (summary.state === 'done') throw new UserError('conflict', `run ${runId} is done; there is nothing to resume`);
-      const config = await folder.readConfig();
-      const hasNone = (await folder.checkpoints()).length === 0;
-      const from: Start =
-        checkpoint === 0 || (hasNone && checkpoint === undefined)
-          ? { kind: 'fresh', seed: config.training.seed }
-          : { kind: 'checkpoint', folder, step: checkpoint, optimizer: true };
-      const step = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, checkpoint);
-      const changed = await acceptedChanges(folder, config, from, acceptChanges);
-      const plan = await this.planWithRoom(config, force, signal);
-      await folder.keepTrained();
-      await folder.writePlan(plan);
-      const restarted = hasNone ? 'it had no checkpoint, and started again from step 0' : '';
-      const told = [restarted, changed].filter((sentence) => sentence !== '');
-      for (const sentence of told) await folder.log(`warning: ${sentence}`);
-      // What was said of steps that are trained anew is said no more, nor is their dataset compared with.
-      const before = from.kind === 'fresh' ? { warning: '', fingerprint: '' } : summary;
-      const warning = [before.warning, ...told].filter((sentence) => sentence !== '').join('; ');
-      const { name, training } = config;
-      const begun: RunSummary = { ...summary, name, step, steps: training.steps, state: 'preparing', reason: '' };
-      const next = { ...begun, fingerprint: before.fingerprint, warning };
-      await folder.writeState(next);
-      return this.launch(folder, config, next, from, holds).summary;
+    const run = await this.beginning(async () => {
+      const record = await RunRecord.open(folder);
+      return await this.launch(record, () => this.goingOn(record, options));
     });
+    return run.summary;
   }
 
-  /** Launches a run while nobody else trains in the data folder. What `begin` takes besides is held until the run has ended, or `begin` has failed. */
-  private async beginning<T>(begin: (holds: NativeHold[]) => Promise<T>): Promise<T> {
+  /** Prepares the record of a run to go on; where from. */
+  private async goingOn(
+    record: RunRecord,
+    { force = false, signal, acceptChanges = false, checkpoint }: ResumeOptions,
+  ): Promise<Start> {
+    const { folder, summary } = record;
+    if (summary.state === 'done')
+      throw new UserError('conflict', `run ${folder.id} is done; there is nothing to resume`);
+    const config = await folder.readConfig();
+    const hasNone = (await folder.checkpoints()).length === 0;
+    const from: Start =
+      checkpoint === 0 || (hasNone && checkpoint === undefined)
+        ? { kind: 'fresh', seed: config.training.seed }
+        : { kind: 'checkpoint', folder, step: checkpoint, optimizer: true };
+    const step = from.kind === 'fresh' ? 0 : await findCheckpoint(folder, checkpoint);
+    const changed = await acceptedChanges(folder, config, from, acceptChanges);
+    const plan = await this.planWithRoom(config, force, signal);
+    await record.keepTrained();
+    await record.writePlan(plan);
+    const restarted = hasNone ? 'it had no checkpoint, and started again from step 0' : '';
+    const told = [restarted, changed].filter((sentence) => sentence !== '');
+    for (const sentence of told) await folder.log(`warning: ${sentence}`);
+    // What was said of steps that are trained anew is said no more, nor is their dataset compared with.
+    const before = from.kind === 'fresh' ? { warning: '', fingerprint: '' } : summary;
+    const warning = [before.warning, ...told].filter((sentence) => sentence !== '').join('; ');
+    const { name, training } = config;
+    record.set({
+      name,
+      step,
+      steps: training.steps,
+      state: 'preparing',
+      reason: '',
+      fingerprint: before.fingerprint,
+      warning,
+    });
+    await record.store();
+    return from;
+  }
+
+  /** Launches a run while nobody else trains in the data folder; that right goes with the end of the run, or of `begin` where it fails. */
+  private async beginning(begin: () => Promise<Run>): Promise<Run> {
     const begun = this.holdAndBegin(begin);
     this.beginnings.add(begun);
     return await begun.finally(() => this.beginnings.delete(begun));
   }
 
-  private async holdAndBegin<T>(begin: (holds: NativeHold[]) => Promise<T>): Promise<T> {
+  private async holdAndBegin(begin: () => Promise<Run>): Promise<Run> {
     await this.leaving();
     const training = await holdTraining(this.host.home);
     if (!training) throw await this.otherActive();
-    const holds = [training];
     try {
       await removeUnfinishedRuns(this.host.home);
-      return await begin(holds);
+      const run = await begin();
+      void run.ended.then(() => training.close());
+      return run;
     } catch (error) {
-      holds.forEach((hold) => hold.close());
+      training.close();
       throw error;
     }
   }
@@ -357,19 +367,6 @@ class Lab {
     if (!active) return new UserError('conflict', 'another run is being started; one can be active at a time');
     const where = this.runs.has(active.id) ? '' : ' in another process';
     return new UserError('conflict', `run ${active.id} is active${where}; stop it before starting another`);
-  }
-
-  /** Work on the folder of a run that is not active anywhere. */
-  private async changing<T>(runId: string, work: (folder: RunFolder) => Promise<T>): Promise<T> {
-    const folder = this.folder(runId);
-    await this.leaving();
-    folder.mustExist();
-    const hold = await taken(folder);
-    try {
-      return await work(folder);
-    } finally {
-      hold.close();
-    }
   }
 
   /** Fails where the run cannot be prepared, or a device has no room for it. */
@@ -391,17 +388,17 @@ class Lab {
     this.events.emit('datasetImported', { dataset: await ensureSample(this.host.home, name, { signal }) });
   }
 
-  private launch(
-    folder: RunFolder,
-    config: RunConfig,
-    summary: RunSummary,
-    from: Start,
-    holds: readonly NativeHold[],
-  ): Run {
-    const run = new Run(this.host, this.events, folder, config, summary, from);
-    this.runs.set(folder.id, run);
-    void run.ended.then(() => holds.forEach((hold) => hold.close()));
-    return run;
+  /** Where `from` succeeds, the record is the run's from there on. */
+  private async launch(record: RunRecord, from: () => Start | Promise<Start>): Promise<Run> {
+    try {
+      const start = await from();
+      const run = new Run(this.host, this.events, record, await record.folder.readConfig(), start);
+      this.runs.set(record.folder.id, run);
+      return run;
+    } catch (error) {
+      await record.close();
+      throw error;
+    }
   }
 
   /** Those that have only just begun are not on the disk yet, and come first. */
@@ -437,13 +434,6 @@ class Lab {
       exports: await folder.exports(),
     };
   }
-}
-
-async function taken(folder: RunFolder): Promise<NativeHold> {
-  const hold = await holdRun(folder.path);
-  if (!hold) throw new UserError('conflict', `run ${folder.id} is active in another process`);
-  await folder.removePartialFiles();
-  return hold;
 }
 
 /** What has changed in a configuration since its checkpoint, as a sentence; empty: nothing. Fails where that is not accepted. */

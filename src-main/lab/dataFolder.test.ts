@@ -17,7 +17,6 @@ import { machineOf } from '../testing/defaultHome.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { choiceFile, defaultHome, sdpHome } from './home.ts';
-import { RunFolder } from '../records/runFolder.ts';
 
 let folder: string;
 let usual: string;
@@ -172,7 +171,7 @@ test('a data folder of before is chosen, with things beside its runs too', async
   mkdirSync(join(chosen, 'runs/old'), { recursive: true });
   writeFileSync(join(chosen, 'notes.txt'), '');
   expect(await choose(chosen)).toBe(join(chosen, 'sdp-lab'));
-  await new RunFolder(chosen, 'old').writeState(summary);
+  writeFileSync(join(chosen, 'runs/old/state.json'), JSON.stringify({ summary }));
   expect(await choose(chosen)).toBeNull();
   expect(JSON.parse(readFileSync(choiceFile(), 'utf8'))).toEqual({ folder: chosen });
 });

@@ -9,7 +9,7 @@ import { listDatasets } from '../data/catalogue.ts';
 import { makeFolder, replaceFile, storageError, systemCode } from '../files/files.ts';
 import { isBelow, realPath } from '../files/paths.ts';
 import { choiceFile, defaultHome, fixedHome, readChoice, type Choice } from './home.ts';
-import { listRuns } from '../records/runFolder.ts';
+import { listRuns } from '../records/runList.ts';
 
 /** What the app writes into a data folder, and what systems put into the root of a disk. */
 const known =

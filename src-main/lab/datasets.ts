@@ -12,10 +12,9 @@ import { datasetFolder, getDataset, listDatasets } from '../data/catalogue.ts';
 import { storageError } from '../files/files.ts';
 import { datasetPage } from '../data/gallery.ts';
 import { datasetName, datasetsFolder } from '../data/manifest.ts';
-import type { NativeHold } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
-import { holdRun } from '../records/hold.ts';
 import { RunFolder } from '../records/runFolder.ts';
+import { RunRecord } from '../records/runRecord.ts';
 
 export class Datasets {
   constructor(
@@ -49,20 +48,16 @@ export class Datasets {
       throw new UserError('conflict', `there is a dataset "${to}" already; choose another name`, { key: 'to' });
     await getDataset(this.home, name);
     const uses = await this.idleUses(name);
-    const holds: NativeHold[] = [];
+    const records: RunRecord[] = [];
     try {
-      for (const { runId } of uses) {
-        const hold = await holdRun(new RunFolder(this.home, runId).path);
-        if (!hold) throw new UserError('conflict', `run ${runId} uses dataset ${name} and is active; stop it first`);
-        holds.push(hold);
-      }
+      for (const { runId } of uses) records.push(await RunRecord.open(new RunFolder(this.home, runId)));
       await this.change(name, (folder) => rename(folder, join(datasetsFolder(this.home), to)));
-      for (const { runId } of uses) {
-        await new RunFolder(this.home, runId).renameDataset(to);
-        this.changed(runId);
+      for (const record of records) {
+        await record.renameDataset(to);
+        this.changed(record.folder.id);
       }
     } finally {
-      holds.forEach((hold) => hold.close());
+      await Promise.all(records.map((record) => record.close()));
     }
     this.events.emit('datasetRemoved', { name });
     this.events.emit('datasetImported', { dataset: dataset.parse(await getDataset(this.home, to)) });

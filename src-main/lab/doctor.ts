@@ -7,7 +7,8 @@ import type { RunConfig } from '../contract/runConfig.ts';
 import { diagnose } from '../device/doctor.ts';
 import type { StoreNeed } from '../device/machineFacts.ts';
 import { optimizerSlots } from '../plan/prepare.ts';
-import { listRuns, RunFolder } from '../records/runFolder.ts';
+import { RunFolder } from '../records/runFolder.ts';
+import { listRuns } from '../records/runList.ts';
 
 /** Bytes of the store of the sample, before there is a run to go by. */
 export const sampleStoreBytes = 11.4e6;

@@ -10,7 +10,7 @@ import { datasetSource, getDataset } from '../data/catalogue.ts';
 import { noLoss } from '../contract/run.ts';
 import { EventHub } from '../transport/events.ts';
 import { Run } from '../run/run.ts';
-import { RunFolder } from '../records/runFolder.ts';
+import { RunRecord } from '../records/runRecord.ts';
 import { builtWorker, cliPath, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
 import { planApart, type PlanSources } from './planner.ts';
 
@@ -108,13 +108,13 @@ test('a run that is stopped while it is planned ends before its plan is made', a
     fingerprint: '',
     warning: '',
   };
-  const folder = await RunFolder.create(lab.home, vast, await lab.app.plan(smallConfig({})), begun);
+  const record = await RunRecord.create(lab.home, vast, await lab.app.plan(smallConfig({})), begun);
   const host = { home: lab.home, spawnDevice: builtWorker() };
-  const run = new Run(host, new EventHub(), folder, vast, { ...begun, id: folder.id }, { kind: 'fresh', seed: 0 });
+  const run = new Run(host, new EventHub(), record, vast, { kind: 'fresh', seed: 0 });
   await new Promise((resolve) => setTimeout(resolve, 1000));
   expect(run.summary.state).toBe('preparing');
   await run.stop();
-  expect(await folder.readState()).toMatchObject({
+  expect(await run.folder.readState()).toMatchObject({
     state: 'stopped',
     reason: 'stopped on request; while it was planned',
     step: 0,

@@ -10,6 +10,7 @@ import { UserError } from '../contract/errors.ts';
 import { isMissing, makeFolder, readError, replaceFile, storageError, syncFolder, systemCode } from '../files/files.ts';
 import { native, type NativeStore } from '../native.ts';
 import type { RunFolder } from './runFolder.ts';
+import type { RunRecord } from './runRecord.ts';
 
 const valuesFile = 'values.safetensors';
 const optimizerFile = 'optimizer.safetensors';
@@ -29,7 +30,7 @@ const olderState = z.strictObject({ step: z.number() });
  * back to an earlier one. On failure nothing is left, and all that were there stay.
  */
 export async function writeCheckpoint(
-  folder: RunFolder,
+  { folder }: RunRecord,
   store: NativeStore,
   step: number,
   keep: number,

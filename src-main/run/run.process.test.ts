@@ -5,7 +5,16 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isActive, type RunDetail, type RunSummary } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { asFloat32, readSafetensors } from '../export/safetensors.ts';
-import { builtWorker, cpuDevices, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
+import {
+  builtWorker,
+  cpuDevices,
+  newHome,
+  nextEvent,
+  openLab,
+  smallConfig,
+  type TestLab,
+  withRecord,
+} from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import { exportStore } from './exportRun.ts';
 import { openFleet, prepareFromHome } from '../fleet/openFleet.ts';
@@ -230,7 +239,7 @@ async function cutOffRun() {
   const { folder } = await runToEnd(await openLab(home), config);
   const end = await checkpointBytes(folder, 8);
   await rm(folder.checkpointPath(8), { recursive: true });
-  await folder.writeState({ ...(await folder.readState()), state: 'stopped', step: 6 });
+  await withRecord(folder, (record) => record.set({ state: 'stopped', step: 6 }));
   return { lab: await openLab(home), folder, end };
 }
 
@@ -292,7 +301,9 @@ it('an evaluation and an export are of the newest whole checkpoint, and say why'
 it('fewer steps are compared with the checkpoint that a resume really goes on from', async () => {
   const { lab, folder } = await cutOffRun();
   const setSteps = (steps: number) =>
-    folder.changeConfig((config) => ({ ...config, training: { ...config.training, steps } }));
+    withRecord(folder, (record) =>
+      record.changeConfig((config) => ({ ...config, training: { ...config.training, steps } })),
+    );
   await setSteps(5);
   await expect(lab.app.resume(folder.id)).rejects.toThrow('training.steps, 5, below the checkpoint of step 6');
   await damage(join(folder.checkpointPath(6), 'optimizer.safetensors'), (tail) => (tail[100]! ^= 4));
@@ -415,12 +426,14 @@ it('what was there when a run diverged stays, and the run goes on from it as its
   const config = smallConfig({ training: { steps: 8 }, checkpoint: { every: 2, keep: 1 } });
   const { folder } = await runToEnd(lab, { ...config, training: { ...config.training, steps: 2 } });
   const set = (training: Partial<RunConfig['training']>) =>
-    folder.changeConfig((now) => ({ ...now, training: { ...now.training, ...training } }));
+    withRecord(folder, (record) =>
+      record.changeConfig((now) => ({ ...now, training: { ...now.training, ...training } })),
+    );
   const goOn = async (checkpoint?: number) => {
     await lab.app.resume(folder.id, { acceptChanges: true, checkpoint });
     return await lab.app.whenEnded(folder.id);
   };
-  await folder.writeState({ ...(await folder.readState()), state: 'interrupted' });
+  await withRecord(folder, (record) => record.set({ state: 'interrupted' }));
   await set({ steps: 8, learningRate: 1e30 });
   const { step, state, reason } = await goOn();
   expect([step, state]).toEqual([3, 'failed']);

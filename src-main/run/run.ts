@@ -1,6 +1,6 @@
 // The life of one run: prepare, train in segments between evaluations and checkpoints, evaluate, save, and say the truth about it.
 //
-// The owner of the run's state: every change is stored in state.json, then told as an event. stop() ends training at a step boundary with a
+// The owner of the run's record: every change is stored, then told as an event. stop() ends training at a step boundary with a
 // checkpoint, or at the last one where the next is far; pause() holds it there; the loss of a device ends the run as failed. Weights come
 // first: they are saved before anything else is done, and when anything else has failed, wherever they are those of a whole step. What a full
 // disk refuses meanwhile is tried again.
@@ -28,6 +28,7 @@ import { openFleet, prepareFromHome, type RunHost, type Start } from '../fleet/o
 import type { PreparedRun } from '../plan/prepare.ts';
 import { Requests } from './requests.ts';
 import type { RunFolder } from '../records/runFolder.ts';
+import type { RunRecord } from '../records/runRecord.ts';
 import { learningRate } from './schedule.ts';
 import { StepMerger } from '../records/stepMerger.ts';
 
@@ -71,18 +72,23 @@ export class Run {
   constructor(
     private readonly host: RunHost,
     private readonly events: EventHub<AppEvents>,
-    readonly folder: RunFolder,
+    /** Closed when the run has ended. */
+    private readonly record: RunRecord,
     private configuration: RunConfig,
-    private current: RunSummary,
     from: Start,
   ) {
-    this.curve = new LossCurveBuilder(current.curve, current.step);
-    if (current.warning !== '') this.warnings.set('before', current.warning);
+    const { curve, step, warning } = record.summary;
+    this.curve = new LossCurveBuilder(curve, step);
+    if (warning !== '') this.warnings.set('before', warning);
     this.ended = this.live(from);
   }
 
+  get folder(): RunFolder {
+    return this.record.folder;
+  }
+
   get summary(): RunSummary {
-    return this.current;
+    return this.record.summary;
   }
 
   get config(): RunConfig {
@@ -91,10 +97,8 @@ export class Run {
 
   /** Gives it another name, in its configuration too. */
   async rename(name: string): Promise<void> {
-    await this.folder.changeConfig((config) => ({ ...config, name }));
+    await this.record.rename(name);
     this.configuration = { ...this.configuration, name };
-    this.current = { ...this.current, name };
-    await this.folder.writeState(this.current);
     this.tell();
   }
 
@@ -143,6 +147,7 @@ export class Run {
       this.over.abort();
       await this.fleet?.close();
       this.fleet = undefined;
+      await this.record.close();
     }
   }
 
@@ -164,11 +169,11 @@ export class Run {
   private async lookAtDataset(): Promise<void> {
     const { home } = this.host;
     const dataset = await getDataset(home, this.config.data.dataset);
-    const before = this.current.fingerprint || dataset.fingerprint;
-    const { step } = this.current;
+    const before = this.summary.fingerprint || dataset.fingerprint;
+    const { step } = this.summary;
     const since = step === 0 ? 'it was imported' : `the run's first ${step} steps: they were trained on other samples`;
     const notice = (found: string) => {
-      this.current = { ...this.current, fingerprint: found };
+      this.record.set({ fingerprint: found });
       if (found !== before) this.warn('dataset', `dataset ${dataset.name} has changed since ${since}`);
       this.tell();
     };
@@ -185,8 +190,8 @@ export class Run {
     // Those of later steps go when the next is written, also where that is of this step.
     if (isNewest) this.savedStep = step;
     if (problems.length === 0) return;
-    this.current = { ...this.current, step };
-    this.curve = new LossCurveBuilder(this.current.curve, step);
+    this.record.set({ step });
+    this.curve = new LossCurveBuilder(this.summary.curve, step);
     this.warn('resume', `it goes on from step ${step}, since ${problems.join('; ')}`);
   }
 
@@ -196,19 +201,19 @@ export class Run {
     if (sentence === '') this.warnings.delete(subject);
     else this.warnings.set(subject, sentence);
     void this.folder.log(sentence === '' ? `no longer so: ${subject}` : `warning: ${sentence}`);
-    this.current = { ...this.current, warning: [...this.warnings.values()].join('; ') };
+    this.record.set({ warning: [...this.warnings.values()].join('; ') });
     this.tell();
   }
 
   private async train(prepared: PreparedRun): Promise<void> {
     const { training } = this.config;
-    const log = await MetricsLog.open(this.folder.path, this.folder.file('metrics.jsonl'), this.current.step);
+    const log = await MetricsLog.open(this.folder.path, this.folder.file('metrics.jsonl'), this.summary.step);
     this.log = log;
     this.elapsedMs = log.elapsedMs;
     this.merger = new StepMerger(
       prepared.devices.map((device) => device.workers),
       (step) => learningRate(training, step),
-      this.current.step,
+      this.summary.step,
       log.elapsedMs,
     );
     this.watch = new GradientWatch(this.fleet!.store, prepared);
@@ -220,7 +225,7 @@ export class Run {
     this.isAtRest = true;
     this.dueIn(this.config.checkpoint.minutes * 60_000);
     try {
-      while (this.current.step < training.steps && !this.requests.stop) {
+      while (this.summary.step < training.steps && !this.requests.stop) {
         await this.segment(prepared, log);
         await this.serveRequests();
       }
@@ -253,13 +258,13 @@ export class Run {
   private async segment(prepared: PreparedRun, log: MetricsLog): Promise<void> {
     const { training, evaluation, checkpoint } = this.config;
     await this.change('training');
-    const from = this.current.step;
+    const from = this.summary.step;
     const to = Math.min(nextDue(from, evaluation.every), nextDue(from, checkpoint.every), training.steps);
     const rates = Array.from({ length: to - from }, (_, offset) => learningRate(training, from + offset));
     this.isAtRest = false;
     const { step, fault } = await this.fleet!.train(from, rates);
     this.isAtRest = true;
-    this.current = { ...this.current, step };
+    this.record.set({ step });
     this.tellSteps(log);
     this.tellGradients();
     await log.flush();
@@ -295,20 +300,20 @@ export class Run {
     const result = await Promise.race([this.fleet!.evaluate(prepared.evaluationSamples), this.requests.stopped]);
     if (!result) return;
     const tokens = prepared.setup.evaluation.source.kind === 'tokens';
-    const record = evaluationOf(result, { step: this.current.step, tokens, startedAt });
-    log.appendEvaluation(record);
-    const isFinite = record.loss !== null;
-    this.warn('evaluation', isFinite ? '' : `the loss of the full network at step ${record.step} is not finite`);
-    this.current = { ...this.current, accuracy: record.accuracy, perplexity: record.perplexity };
-    this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: record });
+    const measured = evaluationOf(result, { step: this.summary.step, tokens, startedAt });
+    log.appendEvaluation(measured);
+    const isFinite = measured.loss !== null;
+    this.warn('evaluation', isFinite ? '' : `the loss of the full network at step ${measured.step} is not finite`);
+    this.record.set({ accuracy: measured.accuracy, perplexity: measured.perplexity });
+    this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: measured });
   }
 
   /** Writes a checkpoint, unless there is one of this step; tries again after each of the pauses. */
   private async save(pauses: readonly number[] = [], keep = this.config.checkpoint.keep): Promise<void> {
-    const { step } = this.current;
+    const { step } = this.summary;
     if (this.savedStep !== step) {
       await this.change('saving');
-      const write = () => writeCheckpoint(this.folder, this.fleet!.store, step, keep);
+      const write = () => writeCheckpoint(this.record, this.fleet!.store, step, keep);
       await patiently(write, pauses);
       this.savedStep = step;
       this.events.emit('checkpointWritten', { runId: this.folder.id, step });
@@ -324,7 +329,7 @@ export class Run {
       await this.save(...how);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      this.warn('checkpoint', `the checkpoint of step ${this.current.step} could not be written: ${error.message}`);
+      this.warn('checkpoint', `the checkpoint of step ${this.summary.step} could not be written: ${error.message}`);
       this.requests.saved();
       this.dueIn(checkpointAgainMs);
     }
@@ -333,13 +338,13 @@ export class Run {
   /** Saves the parameters of a run that something has ended, where they are those of a step. Returns whether they are saved. */
   private async rescue(): Promise<boolean> {
     await this.fleet?.endDevices();
-    const step = this.isAtRest ? this.current.step : (this.fleet?.wholeStep ?? null);
+    const step = this.isAtRest ? this.summary.step : (this.fleet?.wholeStep ?? null);
     if (step === null || (step === 0 && !this.requests.stop)) return false;
-    const { state, step: told } = this.current;
-    this.current = { ...this.current, step };
+    const { state, step: told } = this.summary;
+    this.record.set({ step });
     if (step > told) this.warn('steps', lackOfSteps(step - told, step));
     await this.save().catch((error: unknown) => this.folder.log(`the parameters could not be saved: ${String(error)}`));
-    this.current = { ...this.current, state };
+    this.record.set({ state });
     return this.savedStep === step;
   }
 
@@ -347,7 +352,7 @@ export class Run {
     const sentence = error instanceof Error ? error.message : String(error);
     const code = error instanceof UserError ? error.code : undefined;
     const checkpoints = await this.folder.checkpoints().catch(() => []);
-    const ended = this.current.state === 'training' ? ` at step ${this.current.step}` : ` while ${this.current.state}`;
+    const ended = this.summary.state === 'training' ? ` at step ${this.summary.step}` : ` while ${this.summary.state}`;
     const at = code === 'divergence' ? '' : ended;
     const saved =
       checkpoints.length > 0 ? `the last checkpoint is of step ${checkpoints.at(-1)}` : 'there is no checkpoint yet';
@@ -357,9 +362,9 @@ export class Run {
   }
 
   private async change(state: RunState, reason = ''): Promise<void> {
-    if (this.current.state === state && this.current.reason === reason && state === 'training') return;
-    this.current = { ...this.current, state, reason };
-    await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
+    if (this.summary.state === state && this.summary.reason === reason && state === 'training') return;
+    this.record.set({ state, reason });
+    await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.summary.step})`);
     try {
       await this.store();
     } catch (error) {
@@ -373,7 +378,7 @@ export class Run {
 
   /** Nothing has been done: its parameters are those of the newest checkpoint, also where it was to go on from an earlier one. */
   private async endUnplanned(): Promise<void> {
-    this.current = { ...this.current, step: (await this.folder.checkpoints()).at(-1) ?? 0 };
+    this.record.set({ step: (await this.folder.checkpoints()).at(-1) ?? 0 });
     await this.endStopped('while it was planned');
   }
 
@@ -383,20 +388,20 @@ export class Run {
 
   /** To a state that the run ends with; told in any case. */
   private async changeAtLast(state: RunState, reason: string): Promise<void> {
-    this.current = { ...this.current, state, reason };
-    await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.current.step})`);
+    this.record.set({ state, reason });
+    await this.folder.log(`${state}${reason ? `: ${reason}` : ''} (step ${this.summary.step})`);
     await patiently(() => this.store(), lastTriesMs).catch(() => undefined);
     this.tell();
   }
 
   private async store(): Promise<void> {
-    await this.folder.writeState(this.current);
-    if (this.gradients && this.gradients !== this.storedGradients) await this.folder.writeGradients(this.gradients);
+    await this.record.store();
+    if (this.gradients && this.gradients !== this.storedGradients) await this.record.writeGradients(this.gradients);
     this.storedGradients = this.gradients;
   }
 
   private tell(): void {
-    this.events.emit('runChanged', { summary: this.current });
+    this.events.emit('runChanged', { summary: this.summary });
   }
 
   private tellSteps(log: MetricsLog): void {
@@ -409,8 +414,8 @@ export class Run {
       ),
     );
     this.elapsedMs = columns.elapsedMs.at(-1)!;
-    const step = Math.max(this.current.step, columns.step.at(-1)! + 1);
-    this.current = { ...this.current, step, curve: this.curve.value };
+    const step = Math.max(this.summary.step, columns.step.at(-1)! + 1);
+    this.record.set({ step, curve: this.curve.value });
     log.appendSteps(columns);
     this.events.emit('stepsAppended', { runId: this.folder.id, columns });
   }
@@ -423,10 +428,10 @@ export class Run {
   }
 
   private noticeMemory(prepared: PreparedRun, device: RunDevice, pid: number, sample: MemorySample): void {
-    if (!isActive(this.current.state)) return;
+    if (!isActive(this.summary.state)) return;
     this.memory.set(device.id, measuredMemory(device.id, pid, sample, this.memory.get(device.id)));
     const devices = [...this.memory.values()];
-    const memory = { step: this.current.step, elapsedMs: this.elapsedMs, devices };
+    const memory = { step: this.summary.step, elapsedMs: this.elapsedMs, devices };
     this.events.emit('memorySampled', { runId: this.folder.id, memory });
     if (devices.length < prepared.devices.length || performance.now() - this.memoryLoggedAt < memoryLoggedEveryMs)
       return;

@@ -11,6 +11,8 @@ import { importDataset } from '../data/import.ts';
 import { samplePath } from '../data/samples.ts';
 import { createApp, type App } from '../lab/app.ts';
 import type { DeviceProcess } from '../processes/deviceProcess.ts';
+import type { RunFolder } from '../records/runFolder.ts';
+import { RunRecord } from '../records/runRecord.ts';
 import type { Patience } from '../fleet/silence.ts';
 import { spawnDevice } from '../processes/childProcess.ts';
 
@@ -145,4 +147,12 @@ export function familyConfig(
 /** One-threaded CPU devices. */
 export function cpuDevices(count: number): { id: string; threads: number }[] {
   return Array.from({ length: count }, (_, index) => ({ id: `cpu:${index}`, threads: 1 }));
+}
+
+/** Changes a run that is not active, as its owner would. */
+export async function withRecord(folder: RunFolder, work: (record: RunRecord) => void | Promise<void>): Promise<void> {
+  const record = await RunRecord.open(folder);
+  await work(record);
+  await record.store();
+  await record.close();
 }
