@@ -2,7 +2,8 @@
 //
 // Adds backward nodes after the forward ones; the forward part is never changed. Only nodes on a path from a parameter to the loss get
 // gradients. A value used n times gets a chain of n - 1 Adds, in the order of the uses from last to first, so results do not depend on
-// traversal. Rules live in ops/. Checked against finite differences in autodiff.test.ts and against the reference cases.
+// traversal. Rules live in ops/; of the values of the forward pass a rule gets those alone that its operator says it saves. Checked against
+// finite differences in autodiff.test.ts and against the reference cases.
 
 import { sizeOf, type GraphBuilder, type Node, type Value } from './graph.ts';
 import { add } from './ops/elementwise.ts';
@@ -53,11 +54,18 @@ function propagate(g: GraphBuilder, node: Node, active: ReadonlySet<Value>, grad
   g.scope = node.scope;
   const outputGradients = outputs.map((output) => gradients.get(output) ?? null);
   const wanted = inputs.map((input) => active.has(input));
-  const inputGradients = op.gradient({ g, inputs, outputs, attributes, outputGradients, wanted });
+  const saved = savedOf(node);
+  const inputGradients = op.gradient({ g, saved, inputs, outputs, attributes, outputGradients, wanted });
   inputs.forEach((input, i) => {
     const gradient = inputGradients[i];
     if (!gradient || !wanted[i]) return;
     const sum = gradients.get(input);
     gradients.set(input, sum ? add(g, sum, gradient) : gradient);
   });
+}
+
+/** Values of the forward pass that the gradient rule of a node may read. */
+function savedOf({ op, inputs, outputs }: Node): Value[] {
+  const { inputs: read = [], outputs: written = [] } = op.saves ?? {};
+  return [...read.map((i) => inputs[i]!), ...(written === 'all' ? outputs : written.map((i) => outputs[i]!))];
 }

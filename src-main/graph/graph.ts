@@ -1,9 +1,11 @@
 // Typed intermediate representation over ONNX operators, and its builder.
 //
 // A graph is a list of nodes in execution order; each value is produced once and has a static shape and dtype, inferred by the rule of
-// its operator (ops/). Operators of kind `composite` (gradients of convolutions, normalisation, ...) have no ONNX counterpart: the
-// lowering of an execution provider (lower/) replaces them before a graph is planned or written.
+// its operator (ops/). Operators of kind `composite` (gradients of convolutions, normalisation, ...) have no ONNX counterpart: they are
+// lowered for an execution provider (lower/lower.ts) before a graph is planned or written.
 // Node order is creation order, so the same calls give the same graph; passes keep it.
+
+import type { LoweringOptions } from './lower/formulations.ts';
 
 export type DType = 'float32' | 'int32' | 'int64' | 'bool';
 export type Shape = readonly number[];
@@ -30,43 +32,105 @@ export interface Node<A extends Attributes = Attributes> {
   readonly scope: string;
 }
 
+/** What a graph is to run on; `any`: standard ONNX operators only, for files that leave the app. */
+export type ExecutionProvider = 'cpu' | 'webgpu' | 'cuda' | 'any';
+
+/** What a gradient rule reads of the forward pass: inputs and outputs of its operator, by their places. */
+export interface Saves {
+  readonly inputs?: readonly number[];
+  readonly outputs?: readonly number[] | 'all';
+}
+
 /** What a gradient rule gets. `wanted[i]`: the gradient of input i is asked for. `outputGradients[i]` is null where output i has none. */
 export interface GradientContext<A extends Attributes = Attributes> {
   readonly g: GraphBuilder;
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
+  /** What the operator saves, inputs before outputs. Of all else a rule has the types alone. */
+  readonly saved: readonly Value[];
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
   readonly attributes: A;
   readonly outputGradients: readonly (Value | null)[];
   readonly wanted: readonly boolean[];
 }
 
-/** An operator: everything the rest needs to know about it. */
-export interface Op<A extends Attributes = Attributes> {
-  /** ONNX operator type (domain ai.onnx, opset 18), or the name of a composite. */
+/** Some entries of a value along an axis of it. */
+export type Picking = (x: Value, axis: number) => Value;
+
+/** What the kernel in ONNX Runtime's CPU provider takes beside its outputs while it runs, in bytes, as its sources say. */
+export interface Scratch<A extends Attributes = Attributes> {
+  /** The pieces that it takes of the arena and gives back. */
+  arena?(node: Node<A>, threads: number): readonly number[];
+  /** The pieces are taken before the outputs. Default: after them. */
+  first?: boolean;
+  /** What it takes elsewhere. */
+  heap?(node: Node<A>): number;
+}
+
+interface Operator<A extends Attributes> {
+  /** ONNX operator type (opset 18 where there is no `domain`), or the name of a composite. */
   readonly type: string;
-  readonly kind: 'onnx' | 'composite';
-  /** Operator set of `type`; absent: ai.onnx. */
-  readonly domain?: 'com.microsoft' | 'sdp.cudnn' | 'sdp.copies';
   /** Types of the outputs; throws (see `shapeError`) where the inputs do not fit. */
   infer(inputs: readonly Value[], attributes: A): TensorType[];
-  /** Gradients of the inputs, null where not wanted or zero. Absent where `notDifferentiable` says why. */
-  gradient?(context: GradientContext<A>): (Value | null)[];
-  readonly notDifferentiable?: string;
+  /** Floating-point operations (a multiply-add counts 2); absent: one per output element. */
+  flops?(node: Node<A>): number;
+
   /** Outputs after the first may be left out of the file where nothing reads them. */
   readonly optionalOutputs?: boolean;
   /** Attributes that ONNX takes as int64 inputs after the tensor inputs, in order. */
   readonly attributeInputs?: readonly string[];
-  /** The shape of output 0 comes from the values of an input: the file says what it will be. */
-  readonly shapeAtRun?: boolean;
   /** Attributes that are floats in ONNX; other numbers are integers. */
   readonly floatAttributes?: readonly string[];
+  /** The shape of output 0 comes from the values of an input: the file says what it will be. */
+  readonly shapeAtRun?: boolean;
+
   /** Output 0 is input 0 seen otherwise. */
   readonly memory?: 'alias';
   /** Further outputs that the runtime always writes over an input: [input, output]. */
   readonly overwrites?: readonly (readonly [input: number, output: number])[];
-  /** Floating-point operations (a multiply-add counts 2); absent: one per output element. */
-  flops?(node: Node<A>): number;
+  /** Absent: none, or next to none. */
+  readonly scratch?: Scratch<A>;
+
+  /** The same value with fewer nodes, or null; `before` computes input 0 (passes/simplify.ts). */
+  simplify?(g: GraphBuilder, node: Node<A>, before: Node | undefined): Value | null;
+  /** Of an operator that picks entries along one axis: the axis, and the same of any value (passes/narrow.ts). */
+  picking?(g: GraphBuilder, node: Node<A>): { axis: number; pick: Picking } | null;
+  /** Picked entries of output 0, computed from picked operands; null where that cannot be. `deeper` picks of what computes an operand. */
+  narrow?(g: GraphBuilder, node: Node<A>, axis: number, pick: Picking, deeper: Picking): Value | null;
+  /** Each reader of the result does it for itself where the operands are inputs or constants (passes/refetch.ts). */
+  readonly refetched?: boolean;
 }
+
+/** A gradient rule, or the reason why there is none. */
+type Differentiation<A extends Attributes> =
+  | {
+      /** Gradients of the inputs, null where not wanted or zero. */
+      gradient(context: GradientContext<A>): (Value | null)[];
+      readonly saves?: Saves;
+      readonly notDifferentiable?: undefined;
+    }
+  | { readonly notDifferentiable: string; readonly gradient?: undefined; readonly saves?: undefined };
+
+/** `lower`: values that stand for the outputs on a provider; null: the node itself does. */
+type Realisation<A extends Attributes> =
+  | {
+      readonly kind: 'onnx';
+      /** Operator set of `type`; absent: ai.onnx. */
+      readonly domain?: 'com.microsoft' | 'sdp.cudnn' | 'sdp.copies';
+      lower?(
+        g: GraphBuilder,
+        node: Node<A>,
+        provider: ExecutionProvider,
+        options: LoweringOptions,
+      ): readonly Value[] | null;
+    }
+  | {
+      readonly kind: 'composite';
+      readonly domain?: undefined;
+      lower(g: GraphBuilder, node: Node<A>, provider: ExecutionProvider, options: LoweringOptions): readonly Value[];
+    };
+
+/** An operator: everything the product knows of it. Its kernel for tests is in testing/operators. */
+export type Op<A extends Attributes = Attributes> = Operator<A> & Differentiation<A> & Realisation<A>;
 
 export interface Constant {
   readonly value: Value;
@@ -100,7 +164,12 @@ export const sameShape = (a: Shape, b: Shape): boolean =>
 export const showType = (type: TensorType): string => `${type.dtype}[${type.shape.join(',')}]`;
 
 /** A bug in a graph: says the operator, what was wrong and the types of all operands. */
-export function shapeError(op: string, problem: string, inputs: readonly Value[], attributes: Attributes = {}): Error {
+export function shapeError(
+  op: string,
+  problem: string,
+  inputs: readonly (TensorType & { name?: string })[],
+  attributes: Attributes = {},
+): Error {
   const operands = inputs.map((v) => `${v.name}: ${showType(v)}`).join(', ');
   return new Error(`${op}: ${problem} (operands ${operands}; attributes ${JSON.stringify(attributes)})`);
 }

@@ -1,13 +1,12 @@
 // Peak memory of a graph's intermediates on the CPU provider, computed before anything runs.
 //
 // Follows the runtime through its order of execution (executionOrder.ts), what it takes and gives back (allocations.ts), what kernels take
-// besides (scratch.ts), and where the arena puts each piece (blocks.ts). Inputs, outputs and constants of the graph are memory of the
+// besides (`scratch` of the operators), and where the arena puts each piece (blocks.ts). Inputs, outputs and constants of the graph are memory of the
 // caller or the session and are reported apart.
 
 import { allocations, type Buffer, type Step } from './allocations.ts';
 import { alignedBytes, Blocks, type Block } from './blocks.ts';
 import { bytesOf, elementBytes, type Graph, type Value } from './graph.ts';
-import { scratchOf, takesScratchFirst } from './scratch.ts';
 
 export interface LiveTensor {
   name: string;
@@ -59,9 +58,10 @@ export function findPeak(steps: readonly Step[], threads: number): Peak {
   const peak = { step: 0, bytes: 0 };
   let alive = 0;
   steps.forEach(({ node, taken, freed }, step) => {
-    const scratch = scratchOf(node, threads);
+    const { scratch: kernel } = node.op;
+    const scratch = (kernel?.arena?.(node, threads) ?? []).filter((bytes) => bytes > 0);
     const takeScratch = () => scratch.map((bytes) => blocks.take(bytes));
-    const first = takesScratchFirst(node) ? takeScratch() : null;
+    const first = kernel?.first ? takeScratch() : null;
     for (const buffer of taken) {
       placed.set(buffer, blocks.take(buffer.bytes));
       alive += buffer.bytes;

@@ -102,7 +102,7 @@ function encode(message: string, content: object): Uint8Array {
 /** Writes the first extent of a Reshape that keeps it as 0, which takes it from the operand: it may then be any. */
 function keepFirstAxis(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
-    const shape = node.op.type === Reshape.type ? (node.attributes.shape as readonly number[]) : [];
+    const shape = node.op === Reshape ? (node.attributes.shape as readonly number[]) : [];
     const keeps = shape.length > 0 && shape[0] === node.inputs[0]!.shape[0];
     return keeps ? { ...node, attributes: { ...node.attributes, shape: [0, ...shape.slice(1)] } } : node;
   });
@@ -128,7 +128,7 @@ function dynamicValues(graph: Graph, ports: readonly string[]): Set<Value> {
 
 /** A Reshape of a dynamic value with its axis 0, which is where graphs keep what belongs to the batch, left to the runtime. */
 function anyExtent(node: Node, dynamic: ReadonlySet<Value>): Node {
-  if (node.op.type !== Reshape.type || !dynamic.has(node.inputs[0]!)) return node;
+  if (node.op !== Reshape || !dynamic.has(node.inputs[0]!)) return node;
   const [, ...shape] = node.attributes.shape as readonly number[];
   return { ...node, attributes: { shape: [-1, ...shape] } };
 }

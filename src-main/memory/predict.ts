@@ -10,7 +10,6 @@
 import type { MemoryBytes } from '../contract/plan.ts';
 import { bytesOf, sizeOf } from '../graph/graph.ts';
 import { constantMemory, liveness, type ConstantMemory } from '../graph/liveness.ts';
-import { heapScratchOf } from '../graph/scratch.ts';
 import type { ModelGraph } from '../models/model.ts';
 import type { StoreLayout, StoreRun } from './storeLayout.ts';
 import { touchedInSteps, type Participant, type Touched } from './touched.ts';
@@ -60,7 +59,7 @@ export function sessionMemory({ graph, inputs, outputs, carried = [] }: ModelGra
     arenaBytes: liveness(graph, threads).arenaBytes,
     constants: constantMemory(graph),
     numNodes: graph.nodes.length,
-    scratchBytes: Math.max(0, ...graph.nodes.map(heapScratchOf)),
+    scratchBytes: Math.max(0, ...graph.nodes.map((node) => node.op.scratch?.heap?.(node) ?? 0)),
     gatheredBytes: 4 * scalars(gathered),
     bound: { weights: 4 * scalars(inputs), gradients: 4 * (scalars(outputs) + scalars(carried)) },
     batchBytes: others.filter(({ name }) => !inStore.has(name)).reduce((sum, value) => sum + bytesOf(value), 0),

@@ -1,7 +1,7 @@
 // Graphs of every family in ONNX Runtime against the reference cases: losses and averaged gradients of step 0, statistics, evaluation loss.
 
 import { describe, expect, it } from 'vitest';
-import type { ExecutionProvider } from '../graph/lower/lowering.ts';
+import type { ExecutionProvider } from '../graph/graph.ts';
 import { axisFirst, relativeError, takeRows } from '../testing/arrays.ts';
 import { caseNames, readCase, type ReferenceCase } from '../testing/cases.ts';
 import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';

@@ -5,9 +5,8 @@
 // scalars of one unit are one contiguous run. Graph inputs and outputs for such tensors use the store layout.
 // Shape legend: B batch, C channels, H W image, K classes.
 
-import type { Graph } from '../graph/graph.ts';
+import type { ExecutionProvider, Graph } from '../graph/graph.ts';
 import type { LoweringOptions } from '../graph/lower/formulations.ts';
-import type { ExecutionProvider } from '../graph/lower/lowering.ts';
 
 /** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
 export type Initializer =

@@ -5,10 +5,11 @@ import {
   sameShape,
   shapeError,
   sizeOf,
-  type Attributes,
+  type GradientContext,
   type GraphBuilder,
   type Op,
   type Shape,
+  type TensorType,
   type Value,
 } from '../graph.ts';
 import { reshape } from './reshape.ts';
@@ -48,25 +49,26 @@ export const Expand: Op<{ shape: readonly number[] }> = {
       throw shapeError('Expand', 'does not stretch', inputs, { shape });
     return [{ dtype: x.dtype, shape }];
   },
+  refetched: true,
   gradient: ({ g, inputs, outputGradients }) => [unbroadcast(g, outputGradients[0]!, inputs[0]!.shape)],
 };
 
 /** `keepdims`: 1 keeps reduced axes with extent 1. */
 type ReduceAttributes = { axes: readonly number[]; keepdims: number };
 
-export function reducedShape(shape: Shape, axes: readonly number[], keepdims: boolean): number[] {
+function reducedShape(shape: Shape, axes: readonly number[], keepdims: boolean): number[] {
   return shape.flatMap((extent, axis) => (axes.includes(axis) ? (keepdims ? [1] : []) : [extent]));
 }
 
 /** Stretches the gradient of a reduction back over the reduced axes. */
-export function spread(g: GraphBuilder, gradient: Value, x: Value, axes: readonly number[]): Value {
+export function spread(g: GraphBuilder, gradient: Value, x: TensorType, axes: readonly number[]): Value {
   const kept = reducedShape(x.shape, axes, true);
   return expand(g, reshape(g, gradient, kept), x.shape);
 }
 
 export function reduction(
   type: string,
-  gradient: NonNullable<Op<ReduceAttributes>['gradient']> | string,
+  gradient: ((context: GradientContext<ReduceAttributes>) => (Value | null)[]) | string,
 ): Op<ReduceAttributes> {
   return {
     type,
@@ -92,4 +94,4 @@ export const expand = (g: GraphBuilder, x: Value, shape: Shape) =>
 export const reduceSum = (g: GraphBuilder, x: Value, axes: readonly number[], keepdims: boolean) =>
   axes.length === 0 ? x : add1(g, ReduceSum, [x], { axes, keepdims: keepdims ? 1 : 0 });
 
-export const broadcastOps = [Expand, ReduceSum] as Op<Attributes>[];
+export const broadcastOps = { Expand, ReduceSum };

@@ -5,7 +5,7 @@
 import { add1, type GraphBuilder, type Op, type Value } from '../graph.ts';
 
 /** Inputs: outputs of the graph. Output: a number that nobody reads, since a node needs one. */
-const Publish: Op<Record<string, never>> = {
+export const Publish: Op<Record<string, never>> = {
   type: 'Publish',
   kind: 'onnx',
   domain: 'sdp.copies',

@@ -2,15 +2,15 @@
 //
 // ReluGradient is a composite (mask the gradient where the output of Relu is zero): how to do that fastest depends on the provider.
 
-import { add1, shapeError, type Attributes, type DType, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, bytesOf, shapeError, type DType, type GraphBuilder, type Op, type Saves, type Value } from '../graph.ts';
 import { broadcastShape, unbroadcast } from './broadcast.ts';
 
 type NoAttributes = Record<string, never>;
 const none: NoAttributes = {};
 
-type Gradients = (g: GraphBuilder, gradient: Value, a: Value, b: Value, output: Value) => [() => Value, () => Value];
+type Gradients = (g: GraphBuilder, gradient: Value, saved: readonly Value[]) => [() => Value, () => Value];
 
-function binary(type: string, gradients: Gradients): Op<NoAttributes> {
+function binary(type: string, gradients: Gradients, saves: Saves = {}): Op<NoAttributes> {
   return {
     type,
     kind: 'onnx',
@@ -19,17 +19,19 @@ function binary(type: string, gradients: Gradients): Op<NoAttributes> {
         throw shapeError(type, 'takes two operands of one dtype', inputs);
       return [{ dtype: inputs[0]!.dtype, shape: broadcastShape(type, inputs) }];
     },
-    gradient({ g, inputs, outputs, outputGradients, wanted }) {
-      const [a, b] = [inputs[0]!, inputs[1]!];
-      const rules = gradients(g, outputGradients[0]!, a, b, outputs[0]!);
+    saves,
+    gradient({ g, saved, inputs, outputGradients, wanted }) {
+      const rules = gradients(g, outputGradients[0]!, saved);
       return rules.map((rule, i) => (wanted[i] ? unbroadcast(g, rule(), inputs[i]!.shape) : null));
     },
   };
 }
 
+/** The rule gets x where `saves` names the input, y where it names the output. */
 function unary(
   type: string,
-  gradient: (g: GraphBuilder, gradient: Value, x: Value, y: Value) => Value,
+  gradient: (g: GraphBuilder, gradient: Value, saved: Value) => Value,
+  saves: Saves = {},
 ): Op<NoAttributes> {
   return {
     type,
@@ -38,7 +40,8 @@ function unary(
       if (inputs.length !== 1) throw shapeError(type, 'takes one operand', inputs);
       return [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }];
     },
-    gradient: ({ g, inputs, outputs, outputGradients }) => [gradient(g, outputGradients[0]!, inputs[0]!, outputs[0]!)],
+    saves,
+    gradient: ({ g, saved, outputGradients }) => [gradient(g, outputGradients[0]!, saved[0]!)],
   };
 }
 
@@ -57,21 +60,31 @@ function comparison(type: string): Op<NoAttributes> {
 
 export const Add = binary('Add', (_, dy) => [() => dy, () => dy]);
 export const Sub = binary('Sub', (g, dy) => [() => dy, () => neg(g, dy)]);
-export const Mul = binary('Mul', (g, dy, a, b) => [() => mul(g, dy, b), () => mul(g, dy, a)]);
+export const Mul = binary('Mul', (g, dy, [a, b]) => [() => mul(g, dy, b!), () => mul(g, dy, a!)], { inputs: [0, 1] });
 /** d(a/b) = da/b - (a/b) db/b. */
-export const Div = binary('Div', (g, dy, _, b, y) => [() => div(g, dy, b), () => neg(g, div(g, mul(g, dy, y), b))]);
+export const Div = binary('Div', (g, dy, [b, y]) => [() => div(g, dy, b!), () => neg(g, div(g, mul(g, dy, y!), b!))], {
+  inputs: [1],
+  outputs: [0],
+});
+
+const [fromInput, fromOutput]: [Saves, Saves] = [{ inputs: [0] }, { outputs: [0] }];
 
 export const Neg = unary('Neg', (g, dy) => neg(g, dy));
-export const Exp = unary('Exp', (g, dy, _, y) => mul(g, dy, y));
-export const Log = unary('Log', (g, dy, x) => div(g, dy, x));
+export const Exp = unary('Exp', (g, dy, y) => mul(g, dy, y), fromOutput);
+export const Log = unary('Log', (g, dy, x) => div(g, dy, x), fromInput);
 /** d sqrt(x) = dx / (2 sqrt(x)). */
-export const Sqrt = unary('Sqrt', (g, dy, _, y) => div(g, dy, mul(g, g.scalar(2), y)));
-export const Relu = unary('Relu', (g, dy, _, y) => reluGradient(g, dy, y));
+export const Sqrt = unary('Sqrt', (g, dy, y) => div(g, dy, mul(g, g.scalar(2), y)), fromOutput);
+export const Relu = unary('Relu', (g, dy, y) => reluGradient(g, dy, y), fromOutput);
 /** d erf(x) = 2 / sqrt(pi) exp(-x^2) dx. */
-export const Erf = unary('Erf', (g, dy, x) =>
-  mul(g, dy, mul(g, exp(g, neg(g, mul(g, x, x))), g.scalar(2 / Math.sqrt(Math.PI)))),
+export const Erf = unary(
+  'Erf',
+  (g, dy, x) => mul(g, dy, mul(g, exp(g, neg(g, mul(g, x, x))), g.scalar(2 / Math.sqrt(Math.PI)))),
+  fromInput,
 );
-export const Identity = unary('Identity', (_, dy) => dy);
+export const Identity: Op<NoAttributes> = {
+  ...unary('Identity', (_, dy) => dy),
+  simplify: (_, node) => node.inputs[0]!,
+};
 
 export const Greater = comparison('Greater');
 export const Equal = comparison('Equal');
@@ -108,8 +121,11 @@ export const Where: Op<NoAttributes> = {
       throw shapeError('Where', 'takes bool and two operands of one dtype', inputs);
     return [{ dtype: a!.dtype, shape: broadcastShape('Where', inputs) }];
   },
-  gradient({ g, inputs, outputGradients, wanted }) {
-    const [condition, a, b] = [inputs[0]!, inputs[1]!, inputs[2]!];
+  /** What is selected of either operand, which the kernel then merges. */
+  scratch: { first: true, arena: ({ outputs: [selected] }) => [bytesOf(selected!), bytesOf(selected!)] },
+  saves: { inputs: [0] },
+  gradient({ g, saved, inputs, outputGradients, wanted }) {
+    const [condition, a, b] = [saved[0]!, inputs[1]!, inputs[2]!];
     const [dy, zero] = [outputGradients[0]!, g.scalar(0)];
     return [
       null,
@@ -119,12 +135,17 @@ export const Where: Op<NoAttributes> = {
   },
 };
 
+/** A slope so steep that every normal number above 0 gives 1; HardSigmoid, unlike Sign and Where, runs vectorised on all threads. */
+const steep = 3e38;
+
 /** Composite: the gradient `dy` where the output `y` of Relu is positive, else 0. */
 export const ReluGradient: Op<NoAttributes> = {
   type: 'ReluGradient',
   kind: 'composite',
   notDifferentiable: 'second derivatives are not built',
   infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: broadcastShape('ReluGradient', inputs) }],
+  /** The output of Relu is zero or positive: clipped to 1 after multiplication it is the mask. */
+  lower: (g, { inputs: [dy, y] }) => [mul(g, dy!, hardSigmoid(g, y!, steep, 0))],
 };
 
 /** Composite: x, taken as a constant by differentiation. */
@@ -135,6 +156,7 @@ export const StopGradient: Op<NoAttributes> = {
   flops: () => 0,
   infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],
   gradient: () => [null],
+  lower: (_, { inputs }) => inputs,
 };
 
 export const add = (g: GraphBuilder, a: Value, b: Value) => add1(g, Add, [a, b], none);
@@ -157,7 +179,7 @@ export const where = (g: GraphBuilder, condition: Value, a: Value, b: Value) => 
 export const reluGradient = (g: GraphBuilder, dy: Value, y: Value) => add1(g, ReluGradient, [dy, y], none);
 export const stopGradient = (g: GraphBuilder, x: Value) => add1(g, StopGradient, [x], none);
 
-export const elementwiseOps = [
+export const elementwiseOps = {
   Add,
   Sub,
   Mul,
@@ -176,4 +198,4 @@ export const elementwiseOps = [
   Where,
   ReluGradient,
   StopGradient,
-] as Op<Attributes>[];
+};

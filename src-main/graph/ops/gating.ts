@@ -5,13 +5,12 @@ import {
   sameShape,
   shapeError,
   sizeOf,
-  type Attributes,
   type GraphBuilder,
   type Op,
   type TensorType,
   type Value,
 } from '../graph.ts';
-import { mul, sub } from './elementwise.ts';
+import { add, mul, sub } from './elementwise.ts';
 
 type NoAttributes = Record<string, never>;
 
@@ -28,8 +27,10 @@ export const SwiGlu: Op<NoAttributes> = {
   kind: 'composite',
   infer: (inputs) => [sameType('SwiGlu', inputs)],
   flops: ({ outputs }) => 5 * sizeOf(outputs[0]!.shape),
-  gradient: ({ g, inputs, outputs, outputGradients }) => [
-    ...g.add(SwiGluGradient, [outputGradients[0]!, inputs[0]!, inputs[1]!, outputs[0]!], {}),
+  saves: { inputs: [0, 1], outputs: [0] },
+  gradient: ({ g, saved, outputGradients: [dy] }) => [...g.add(SwiGluGradient, [dy!, ...saved], {})],
+  lower: (g, { inputs: [gate, up] }, provider) => [
+    mul(g, provider === 'cpu' ? quickGelu(g, gate!, 1) : mul(g, gate!, sigmoid(g, gate!)), up!),
   ],
 };
 
@@ -43,6 +44,12 @@ export const SwiGluGradient: Op<NoAttributes> = {
     return [like, { ...like }];
   },
   flops: ({ outputs }) => 10 * sizeOf(outputs[0]!.shape),
+  lower(g, { inputs }, provider) {
+    const [dy, gate, up, y] = inputs as [Value, Value, Value, Value];
+    const s = sigmoid(g, gate);
+    const dgate = mul(g, dy, add(g, y, mul(g, s, sub(g, up, y))));
+    return [dgate, mul(g, dy, provider === 'cpu' ? quickGelu(g, gate, 1) : mul(g, gate, s))];
+  },
 };
 
 export const Sigmoid: Op<NoAttributes> = {
@@ -51,7 +58,8 @@ export const Sigmoid: Op<NoAttributes> = {
   infer: (inputs) => [sameType('Sigmoid', inputs)],
   flops: ({ outputs }) => 4 * sizeOf(outputs[0]!.shape),
   /** dx = dy y (1 - y). */
-  gradient: ({ g, outputs: [y], outputGradients: [dy] }) => [mul(g, dy!, mul(g, y!, sub(g, g.scalar(1), y!)))],
+  saves: { outputs: [0] },
+  gradient: ({ g, saved: [y], outputGradients: [dy] }) => [mul(g, dy!, mul(g, y!, sub(g, g.scalar(1), y!)))],
 };
 
 /** ONNX Runtime's operator x sigmoid(alpha x); with alpha 1 it is silu. */
@@ -69,4 +77,4 @@ export const swiGlu = (g: GraphBuilder, gate: Value, up: Value) => add1(g, SwiGl
 export const sigmoid = (g: GraphBuilder, x: Value) => add1(g, Sigmoid, [x], {});
 export const quickGelu = (g: GraphBuilder, x: Value, alpha: number) => add1(g, QuickGelu, [x], { alpha });
 
-export const gatingOps = [SwiGlu, SwiGluGradient, Sigmoid, QuickGelu] as Op<Attributes>[];
+export const gatingOps = { SwiGlu, SwiGluGradient, Sigmoid, QuickGelu };

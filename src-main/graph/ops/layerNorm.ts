@@ -2,16 +2,10 @@
 //
 // The gradient is a composite, as that of batch normalisation is (Ba, Kiros and Hinton, 2016; the sums run over the last axis).
 
-import {
-  add1,
-  sameShape,
-  shapeError,
-  sizeOf,
-  type Attributes,
-  type GraphBuilder,
-  type Op,
-  type Value,
-} from '../graph.ts';
+import { add1, sameShape, shapeError, sizeOf, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { reduceSum } from './broadcast.ts';
+import { mul, sub } from './elementwise.ts';
+import { reduceMean } from './reduction.ts';
 
 type LayerNormalizationAttributes = { axis: number; epsilon: number };
 
@@ -33,10 +27,8 @@ export const LayerNormalization: Op<LayerNormalizationAttributes> = {
     return [{ dtype, shape }, row, row];
   },
   flops: ({ inputs }) => 6 * sizeOf(inputs[0]!.shape),
-  gradient({ g, inputs, outputs, outputGradients }) {
-    const [x, scale] = [inputs[0]!, inputs[1]!];
-    return [...g.add(LayerNormalizationGradient, [outputGradients[0]!, x, scale, outputs[1]!, outputs[2]!], {})];
-  },
+  saves: { inputs: [0, 1], outputs: [1, 2] },
+  gradient: ({ g, saved, outputGradients: [dy] }) => [...g.add(LayerNormalizationGradient, [dy!, ...saved], {})],
 };
 
 /**
@@ -55,9 +47,20 @@ export const LayerNormalizationGradient: Op<Record<string, never>> = {
     return [x!, scale!, scale!].map(({ dtype, shape }) => ({ dtype, shape }));
   },
   flops: ({ inputs }) => 11 * sizeOf(inputs[0]!.shape),
+  lower(g, { inputs }) {
+    const [dy, x, scale, mean, inverse] = inputs as [Value, Value, Value, Value, Value];
+    const last = x.shape.length - 1;
+    const rows = x.shape.slice(0, -1).map((_, axis) => axis);
+    const normalised = mul(g, sub(g, x, mean), inverse);
+    const scaled = mul(g, dy, scale);
+    const shift = reduceMean(g, scaled, [last], true);
+    const slope = reduceMean(g, mul(g, scaled, normalised), [last], true);
+    const dx = mul(g, sub(g, sub(g, scaled, shift), mul(g, normalised, slope)), inverse);
+    return [dx, reduceSum(g, mul(g, dy, normalised), rows, false), reduceSum(g, dy, rows, false)];
+  },
 };
 
 export const layerNorm = (g: GraphBuilder, x: Value, scale: Value, bias: Value, epsilon: number) =>
   add1(g, LayerNormalization, [x, scale, bias], { axis: -1, epsilon });
 
-export const layerNormOps = [LayerNormalization, LayerNormalizationGradient] as Op<Attributes>[];
+export const layerNormOps = { LayerNormalization, LayerNormalizationGradient };

@@ -1,6 +1,6 @@
 // Matrix products.
 
-import { add1, shapeError, sizeOf, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, shapeError, sizeOf, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { unbroadcast } from './broadcast.ts';
 import { transpose } from './movement.ts';
 import { reduceSum } from './broadcast.ts';
@@ -23,9 +23,16 @@ export const MatMul: Op<Record<string, never>> = {
     return [{ dtype: a!.dtype, shape: [...batch, a!.shape[ra - 2]!, b!.shape[rb - 1]!] }];
   },
   flops: ({ inputs, outputs }) => 2 * sizeOf(outputs[0]!.shape) * inputs[0]!.shape.at(-1)!,
+  narrow(g, { inputs, outputs }, axis, _, deeper) {
+    const [a, b] = inputs as [Value, Value];
+    const last = outputs[0]!.shape.length - 1;
+    if (a.shape.length !== b.shape.length || axis < last - 1) return null;
+    return axis === last ? matMul(g, a, deeper(b, axis)) : matMul(g, deeper(a, axis), b);
+  },
+  saves: { inputs: [0, 1] },
   /** y = a b: da = dy bT, db = aT dy. */
-  gradient({ g, inputs, outputGradients, wanted }) {
-    const [a, b] = [inputs[0]!, inputs[1]!];
+  gradient({ g, saved, outputGradients, wanted }) {
+    const [a, b] = saved as [Value, Value];
     const dy = outputGradients[0]!;
     return [
       wanted[0] ? unbroadcast(g, matMul(g, dy, swapLast(g, b)), a.shape) : null,
@@ -52,8 +59,15 @@ export const Gemm: Op<GemmAttributes> = {
   },
   flops: ({ inputs, outputs, attributes }) =>
     2 * sizeOf(outputs[0]!.shape) * inputs[0]!.shape[attributes.transA ? 0 : 1]!,
-  gradient({ g, inputs, attributes: { transA, transB }, outputGradients, wanted }) {
-    const [a, b] = [inputs[0]!, inputs[1]!];
+  narrow(g, { inputs, attributes: { transA, transB } }, axis, _, deeper) {
+    const [a, b] = inputs as [Value, Value];
+    if (inputs.length === 3) return null;
+    if (axis === 0) return gemm(g, deeper(a, transA), b, { transA, transB });
+    return gemm(g, a, deeper(b, 1 - transB), { transA, transB });
+  },
+  saves: { inputs: [0, 1] },
+  gradient({ g, saved, inputs, attributes: { transA, transB }, outputGradients, wanted }) {
+    const [a, b] = saved as [Value, Value];
     const dy = outputGradients[0]!;
     const da = () =>
       transA ? gemm(g, b, dy, { transA: transB, transB: 1 }) : gemm(g, dy, b, { transA: 0, transB: 1 - transB });
@@ -71,8 +85,8 @@ function swapLast(g: GraphBuilder, x: Value): Value {
   return transpose(g, x, [...axes.slice(0, -2), last, last - 1]);
 }
 
-export const matMul = (g: GraphBuilder, a: Value, b: Value) => add1(g, MatMul, [a, b], {});
-export const gemm = (g: GraphBuilder, a: Value, b: Value, attributes: GemmAttributes, c?: Value) =>
+export const matMul = (g: GraphBuilder, a: Value, b: Value): Value => add1(g, MatMul, [a, b], {});
+export const gemm = (g: GraphBuilder, a: Value, b: Value, attributes: GemmAttributes, c?: Value): Value =>
   add1(g, Gemm, c ? [a, b, c] : [a, b], attributes);
 
-export const linalgOps = [MatMul, Gemm] as Op<Attributes>[];
+export const linalgOps = { MatMul, Gemm };

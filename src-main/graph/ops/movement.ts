@@ -1,6 +1,6 @@
 // Operators that move elements without computing: order, padding, ranges.
 
-import { add1, sameShape, shapeError, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, sameShape, shapeError, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { expand } from './broadcast.ts';
 
 export const Transpose: Op<{ perm: readonly number[] }> = {
@@ -13,6 +13,17 @@ export const Transpose: Op<{ perm: readonly number[] }> = {
       throw shapeError('Transpose', 'perm is not a permutation of the axes', inputs, { perm });
     return [{ dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]!) }];
   },
+  refetched: true,
+  simplify(g, { attributes: { perm } }, before) {
+    if (before?.op !== Transpose) return null;
+    const first = before.attributes.perm as readonly number[];
+    return transpose(
+      g,
+      before.inputs[0]!,
+      perm.map((axis) => first[axis]!),
+    );
+  },
+  narrow: (g, { inputs: [x], attributes: { perm } }, axis, _, deeper) => transpose(g, deeper(x!, perm[axis]!), perm),
   gradient: ({ g, attributes, outputGradients }) => [
     transpose(g, outputGradients[0]!, invertPermutation(attributes.perm)),
   ],
@@ -31,6 +42,7 @@ export const Pad: Op<{ pads: readonly number[] }> = {
       throw shapeError('Pad', 'takes two non-negative pads per axis', inputs, { pads });
     return [{ dtype: x.dtype, shape: x.shape.map((extent, axis) => pads[axis]! + extent + pads[axis + rank]!) }];
   },
+  refetched: true,
   gradient({ g, inputs, attributes, outputGradients }) {
     const x = inputs[0]!;
     const axes = x.shape.map((_, axis) => axis);
@@ -91,6 +103,9 @@ export const Slice: Op<SliceAttributes> = {
     });
     return [{ dtype: x.dtype, shape }];
   },
+  refetched: true,
+  picking: (g, { attributes: { axes, starts, ends } }) =>
+    axes.length === 1 ? { axis: axes[0]!, pick: (x, axis) => slice(g, x, [axis], starts, ends) } : null,
   gradient({ g, inputs, attributes, outputGradients }) {
     const { shape } = inputs[0]!;
     const before = shape.map(() => 0);
@@ -128,18 +143,19 @@ export function invertPermutation(perm: readonly number[]): number[] {
   return inverse;
 }
 
-export const transpose = (g: GraphBuilder, x: Value, perm: readonly number[]) =>
+export const transpose = (g: GraphBuilder, x: Value, perm: readonly number[]): Value =>
   perm.every((axis, i) => axis === i) ? x : add1(g, Transpose, [x], { perm });
-export const pad = (g: GraphBuilder, x: Value, pads: readonly number[]) =>
+export const pad = (g: GraphBuilder, x: Value, pads: readonly number[]): Value =>
   pads.every((p) => p === 0) ? x : add1(g, Pad, [x], { pads });
-export const concat = (g: GraphBuilder, values: readonly Value[], axis: number) => add1(g, Concat, values, { axis });
+export const concat = (g: GraphBuilder, values: readonly Value[], axis: number): Value =>
+  add1(g, Concat, values, { axis });
 export const slice = (
   g: GraphBuilder,
   x: Value,
   axes: readonly number[],
   starts: readonly number[],
   ends: readonly number[],
-) => add1(g, Slice, [x], { starts, ends, axes });
+): Value => add1(g, Slice, [x], { starts, ends, axes });
 /** Ranges of axes; the value itself where they are whole. */
 export const cut = (
   g: GraphBuilder,
@@ -147,8 +163,9 @@ export const cut = (
   axes: readonly number[],
   starts: readonly number[],
   ends: readonly number[],
-) => (axes.every((axis, i) => starts[i] === 0 && ends[i] === x.shape[axis]) ? x : slice(g, x, axes, starts, ends));
+): Value =>
+  axes.every((axis, i) => starts[i] === 0 && ends[i] === x.shape[axis]) ? x : slice(g, x, axes, starts, ends);
 export const split = (g: GraphBuilder, x: Value, axis: number, extents: readonly number[]) =>
   g.add(Split, [x], { axis, split: extents });
 
-export const movementOps = [Transpose, Pad, Concat, Slice, Split] as Op<Attributes>[];
+export const movementOps = { Transpose, Pad, Concat, Slice, Split };

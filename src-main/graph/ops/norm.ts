@@ -8,12 +8,17 @@ import {
   sameShape,
   shapeError,
   sizeOf,
-  type Attributes,
   type GraphBuilder,
   type Op,
+  type TensorType,
   type Value,
 } from '../graph.ts';
-import { mul } from './elementwise.ts';
+import { chooseFormulation, type ShapeClass } from '../lower/formulations.ts';
+import { reduceSum } from './broadcast.ts';
+import { onCudnn } from './cudnn.ts';
+import { add, div, mul, neg, sqrt, sub } from './elementwise.ts';
+import { reduceMean } from './reduction.ts';
+import { reshape } from './reshape.ts';
 
 type BatchNormalizationAttributes = { epsilon: number; momentum: number; training_mode: number };
 
@@ -42,13 +47,31 @@ export const BatchNormalization: Op<BatchNormalizationAttributes> = {
       : [{ dtype: x!.dtype, shape: x!.shape }];
   },
   flops: ({ inputs, attributes }) => sizeOf(inputs[0]!.shape) * (attributes.training_mode === 1 ? 6 : 2),
-  gradient({ g, inputs, outputs, attributes, outputGradients }) {
+  /** onnxruntime/core/providers/cpu/nn/batch_norm.h. */
+  scratch: {
+    arena: ({ inputs: [, scale], attributes }) =>
+      attributes.training_mode === 1 ? [4 * sizeOf(scale!.shape), 4 * sizeOf(scale!.shape)] : [],
+  },
+  saves: { inputs: [0, 1], outputs: [1, 2] },
+  gradient({ g, saved, inputs, attributes, outputGradients }) {
     if (attributes.training_mode !== 1)
       throw shapeError('BatchNormalization', 'inference mode has no gradient rule', inputs, attributes);
-    const [x, scale] = [inputs[0]!, inputs[1]!];
-    const operands = [outputGradients[0]!, x, scale, outputs[1]!, outputs[2]!];
+    const operands = [outputGradients[0]!, ...saved];
     const [dx, dscale, dbias] = g.add(BatchNormalizationGradient, operands, { epsilon: attributes.epsilon });
     return [dx!, dscale!, dbias!, null, null];
+  },
+  /** The training mode exists on the CPU provider only; elsewhere it is spelled out. */
+  lower(g, { inputs, attributes }, provider, options) {
+    const [x, scale, bias] = inputs;
+    if (provider === 'cpu' || attributes.training_mode !== 1) return null;
+    const { epsilon } = attributes;
+    if (provider === 'cuda' && chooseFormulation('BatchNormalization', shapeClass(x!), options) === 'cudnn')
+      return g.add(CudnnBatchNormalization, [x!, scale!, bias!], { epsilon });
+    const mean = reduceMean(g, x!, imageAxes(x!), false);
+    const centred = sub(g, x!, overImage(g, mean, x!));
+    const variance = reduceMean(g, mul(g, centred, centred), imageAxes(x!), false);
+    const factor = div(g, scale!, deviation(g, variance, epsilon));
+    return [add(g, mul(g, centred, overImage(g, factor, x!)), overImage(g, bias!, x!)), mean, variance];
   },
 };
 
@@ -69,7 +92,62 @@ export const BatchNormalizationGradient: Op<{ epsilon: number }> = {
     return [dy!, scale!, scale!].map(({ dtype, shape }) => ({ dtype, shape }));
   },
   flops: ({ inputs }) => 8 * sizeOf(inputs[0]!.shape),
+  /**
+   * With factor = scale / s, the input gradient is factor dy + slope x + shift: sum dy x gives all that is needed, in few passes over the
+   * images. Not centring x costs no accuracy that the runtime's forward pass has: that is x factor + shift too.
+   */
+  lower(g, { inputs, attributes: { epsilon } }, provider, options) {
+    const [dy, x, scale, mean, variance] = inputs as [Value, Value, Value, Value, Value];
+    if (provider === 'cuda' && chooseFormulation('BatchNormalizationGradient', shapeClass(x), options) === 'cudnn')
+      return g.add(CudnnBatchNormalizationGradient, inputs, { epsilon });
+    const count = g.scalar(sizeOf(x.shape) / x.shape[1]!);
+    const s = deviation(g, variance, epsilon);
+    const factor = div(g, scale, s);
+    const dbias = reduceSum(g, dy, imageAxes(x), false);
+    const product = reduceSum(g, mul(g, dy, x), imageAxes(x), false);
+    const dscale = div(g, sub(g, product, mul(g, mean, dbias)), s);
+    const slope = neg(g, div(g, mul(g, factor, dscale), mul(g, s, count)));
+    const shift = neg(g, add(g, div(g, mul(g, factor, dbias), count), mul(g, slope, mean)));
+    const dx = add(g, mul(g, dy, overImage(g, factor, x)), affine(g, x, slope, shift, provider === 'cpu'));
+    return [dx, dscale, dbias];
+  },
 };
+
+export const CudnnBatchNormalizationGradient: Op<{ epsilon: number }> = {
+  ...onCudnn(BatchNormalizationGradient),
+  floatAttributes: ['epsilon'],
+};
+
+/** Inputs: x, scale, bias. Outputs: y, and mean and variance of the batch (variance over the count). */
+export const CudnnBatchNormalization: Op<{ epsilon: number }> = {
+  ...onCudnn({ type: 'BatchNormalization', infer: inferOfBatch }),
+  floatAttributes: ['epsilon'],
+};
+
+function inferOfBatch(inputs: readonly Value[]): TensorType[] {
+  const [x, ...perChannel] = inputs;
+  requireChannels('BatchNormalization', x!, perChannel, inputs);
+  return [x!, perChannel[0]!, perChannel[0]!].map(({ dtype, shape }) => ({ dtype, shape }));
+}
+
+/** All axes but the channels. */
+const imageAxes = (x: Value) => x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+
+/** A value per channel, shaped to broadcast over images. */
+const overImage = (g: GraphBuilder, perChannel: Value, x: Value) =>
+  reshape(g, perChannel, [x.shape[1]!, ...x.shape.slice(2).map(() => 1)]);
+
+const deviation = (g: GraphBuilder, variance: Value, epsilon: number) => sqrt(g, add(g, variance, g.scalar(epsilon)));
+
+const shapeClass = ({ shape }: Value): ShapeClass => ({ channels: shape[1]!, pixels: sizeOf(shape.slice(2)) });
+
+/** x slope + shift per channel; `fused`: in one pass, as a normalisation with mean 0 and variance 1. */
+function affine(g: GraphBuilder, x: Value, slope: Value, shift: Value, fused: boolean): Value {
+  if (!fused) return add(g, mul(g, x, overImage(g, slope, x)), overImage(g, shift, x));
+  const channels = slope.shape;
+  const filled = (value: number) => g.constant('float32', channels, new Array<number>(channels[0]!).fill(value));
+  return batchNormInference(g, x, slope, shift, filled(0), filled(1), 0);
+}
 
 export interface BatchStatistics {
   y: Value;
@@ -108,4 +186,4 @@ export const batchNormInference = (
   epsilon: number,
 ) => add1(g, BatchNormalization, [x, scale, bias, mean, variance], { epsilon, momentum: 0.9, training_mode: 0 });
 
-export const normOps = [BatchNormalization, BatchNormalizationGradient] as Op<Attributes>[];
+export const normOps = { BatchNormalization, BatchNormalizationGradient };

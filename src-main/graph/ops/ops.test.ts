@@ -1,482 +1,57 @@
 // Every operator: its shape rule and forward pass in ONNX Runtime against the float64 interpreter, its lowering for each provider, and
-// its gradient against finite differences. An operator without an entry here fails the last tests.
+// its gradient against finite differences, on the entries of testing/operators. Which operators there must be, the graphs of the families say.
 
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ModelSpec } from '../../families/configs.ts';
+import { createModel } from '../../families/models.ts';
+import { presetSpecs } from '../../families/testSpecs.ts';
 import { relativeError } from '../../testing/arrays.ts';
 import { slopeError } from '../../testing/finiteDifferences.ts';
-import { interpret, kernels } from '../../testing/interpreter.ts';
+import { interpret } from '../../testing/interpreter.ts';
+import { square } from '../../testing/operators/convolution.ts';
+import { operatorTests } from '../../testing/operators/index.ts';
+import type { Entry } from '../../testing/operators/kernel.ts';
 import { randomSource, randomTensor } from '../../testing/random.ts';
 import { runOnnx, type TestTensor } from '../../testing/runOnnx.ts';
+import type { ModelDefinition } from '../../models/model.ts';
 import { differentiate } from '../autodiff.ts';
-import { GraphBuilder, type Graph, type Shape, type Value } from '../graph.ts';
+import {
+  GraphBuilder,
+  type ExecutionProvider,
+  type GradientContext,
+  type Graph,
+  type Op,
+  type Value,
+} from '../graph.ts';
 import { lower } from '../lower/lower.ts';
-import type { ExecutionProvider } from '../lower/lowering.ts';
+import { ownOutputs } from '../passes/ownOutputs.ts';
+import { publishGradients } from '../passes/publish.ts';
 import { verify } from '../verify.ts';
-import * as conv from './conv.ts';
-import * as elementwise from './elementwise.ts';
-import { allOps } from './index.ts';
 import { causalAttention } from './attention.ts';
-import { quickGelu, sigmoid, swiGlu } from './gating.ts';
-import { gelu } from './gelu.ts';
-import { gather, gatherElements, pick, scatterAdd, scatterRows } from './indexing.ts';
-import { layerNorm, LayerNormalizationGradient } from './layerNorm.ts';
-import { gemm, matMul } from './linalg.ts';
 import * as broadcast from './broadcast.ts';
+import { conv } from './conv.ts';
+import * as elementwise from './elementwise.ts';
+import { swiGlu } from './gating.ts';
+import { customOperators, operators } from './index.ts';
+import { gather, gatherElements, scatterAdd, scatterRows } from './indexing.ts';
+import { layerNorm } from './layerNorm.ts';
+import { gemm, matMul } from './linalg.ts';
 import * as movement from './movement.ts';
-import { BatchNormalizationGradient, batchNormInference, batchNormTraining } from './norm.ts';
-import { after, moment } from './ordering.ts';
+import { batchNormTraining } from './norm.ts';
 import { maxPool } from './pool.ts';
 import { reshape } from './reshape.ts';
-import * as reduction from './reduction.ts';
-import { rmsNorm, SimplifiedLayerNormalization } from './rmsNorm.ts';
-import { rotary, RotaryEmbedding } from './rotary.ts';
-import { logSoftmax, softmax } from './softmax.ts';
+import { rmsNorm } from './rmsNorm.ts';
+import { rotary } from './rotary.ts';
+import { softmax } from './softmax.ts';
 import { take } from './take.ts';
 import { linearCrossEntropy } from './tokenLoss.ts';
 
-interface Entry {
-  /** Operators that the entry tests. */
-  ops: string[];
-  what: string;
-  /** Shapes of random float32 inputs. */
-  inputs: Shape[];
-  build(g: GraphBuilder, ...inputs: Value[]): Value;
-  /** The gradient is one of several, so finite differences do not apply. */
-  ambiguous?: boolean;
-  /** Applied to the numbers of all inputs. */
-  domain?: (x: number) => number;
-}
-
-const positive = Math.abs;
-const square = (stride: number, padding: number) => ({
-  strides: [stride, stride],
-  pads: [padding, padding, padding, padding],
-});
-const uneven = { strides: [2, 1], pads: [1, 0, 0, 2] };
-const int64 = (g: GraphBuilder, data: number[], shape: number[] = [data.length]) => g.constant('int64', shape, data);
-
-function binaryEntries(op: string, build: (g: GraphBuilder, a: Value, b: Value) => Value): Entry[] {
-  return [
-    {
-      ops: [op],
-      what: 'equal shapes',
-      inputs: [
-        [2, 3],
-        [2, 3],
-      ],
-      build,
-    },
-    {
-      ops: [op],
-      what: 'both stretched',
-      inputs: [
-        [2, 1, 4],
-        [3, 1],
-      ],
-      build,
-    },
-    { ops: [op], what: 'a scalar', inputs: [[2, 3], []], build },
-  ];
-}
-
-function convolutionEntries(): Entry[] {
-  const cases: [string, Shape, Shape, { strides: number[]; pads: number[] }][] = [
-    ['3x3 of stride 1', [2, 3, 5, 6], [4, 3, 3, 3], square(1, 1)],
-    ['3x3 of stride 1 at an image too large for patches', [2, 2, 9, 9], [3, 2, 3, 3], square(1, 1)],
-    ['3x3 of stride 2', [2, 3, 6, 8], [4, 3, 3, 3], square(2, 1)],
-    ['3x3 of stride 2 at odd extents, odd batch', [3, 2, 7, 5], [4, 2, 3, 3], square(2, 1)],
-    ['3x3 of stride 2 at a large image', [2, 2, 18, 17], [3, 2, 3, 3], square(2, 1)],
-    ['7x7 of stride 2', [2, 3, 20, 19], [4, 3, 7, 7], square(2, 3)],
-    ['1x1 of stride 2', [2, 3, 6, 6], [5, 3, 1, 1], square(2, 0)],
-    ['1x1 of stride 2 at a large image', [2, 2, 18, 18], [3, 2, 1, 1], square(2, 0)],
-    ['1x1 of stride 1', [2, 3, 4, 4], [5, 3, 1, 1], square(1, 0)],
-    ['4x4 of stride 4', [2, 3, 12, 12], [5, 3, 4, 4], square(4, 0)],
-    ['a kernel, strides and pads that differ by axis', [2, 2, 7, 5], [3, 2, 3, 2], uneven],
-  ];
-  return cases.map(([what, x, w, attributes]) => ({
-    ops: ['Conv', 'ConvInputGradient', 'ConvWeightGradient', 'ConvTranspose'],
-    what,
-    inputs: [x, w],
-    build: (g, a, b) => conv.conv(g, a, b, attributes),
-  }));
-}
-
-const baseEntries: Entry[] = [
-  ...binaryEntries('Add', elementwise.add),
-  ...binaryEntries('Sub', elementwise.sub),
-  ...binaryEntries('Mul', elementwise.mul),
-  ...binaryEntries('Div', elementwise.div),
-  { ops: ['Neg'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.neg(g, x) },
-  { ops: ['Exp'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.exp(g, x) },
-  { ops: ['Log'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.log(g, x) },
-  { ops: ['Sqrt'], what: 'positive', inputs: [[2, 3]], domain: positive, build: (g, x) => elementwise.sqrt(g, x) },
-  { ops: ['Relu', 'ReluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => elementwise.relu(g, x) },
-  {
-    ops: ['Size'],
-    what: 'in a value that waits for two others',
-    inputs: [[2, 3], [4], []],
-    build: (g, x, a, b) => after(g, x, moment(g, [a, b])),
-  },
-  { ops: ['Identity'], what: 'any', inputs: [[2, 3]], build: (g, x) => elementwise.identity(g, x) },
-  {
-    ops: ['HardSigmoid'],
-    what: 'any',
-    inputs: [[2, 3]],
-    build: (g, x) => elementwise.hardSigmoid(g, x, 0.5, 0.25),
-  },
-  {
-    ops: ['Greater', 'Cast'],
-    what: 'as numbers',
-    inputs: [[2, 3], [3]],
-    build: (g, a, b) => elementwise.cast(g, elementwise.greater(g, a, b), 'float32'),
-  },
-  {
-    ops: ['Equal', 'Cast'],
-    what: 'on integers',
-    inputs: [[4]],
-    build: (g, a) =>
-      elementwise.cast(g, elementwise.equal(g, elementwise.cast(g, a, 'int64'), g.scalar(0, 'int64')), 'float32'),
-  },
-  {
-    ops: ['Where'],
-    what: 'stretched operands',
-    inputs: [[2, 3], [3], [2, 1]],
-    build: (g, c, a, b) => elementwise.where(g, elementwise.greater(g, c, g.scalar(0)), a, b),
-  },
-  {
-    ops: ['StopGradient'],
-    what: 'one of two paths',
-    inputs: [[3], [3]],
-    build: (g, a, b) => elementwise.mul(g, a, elementwise.stopGradient(g, elementwise.exp(g, b))),
-  },
-  {
-    ops: ['ReduceSum'],
-    what: 'inner and outer axis',
-    inputs: [[2, 3, 4]],
-    build: (g, x) => broadcast.reduceSum(g, x, [0, 2], false),
-  },
-  {
-    ops: ['ReduceSum'],
-    what: 'kept axes',
-    inputs: [[2, 3, 4]],
-    build: (g, x) => broadcast.reduceSum(g, x, [1], true),
-  },
-  {
-    ops: ['ReduceMean'],
-    what: 'to a scalar',
-    inputs: [[2, 3]],
-    build: (g, x) => reduction.reduceMean(g, x, [0, 1], false),
-  },
-  {
-    ops: ['ReduceMean'],
-    what: 'images',
-    inputs: [[2, 3, 4, 5]],
-    build: (g, x) => reduction.reduceMean(g, x, [2, 3], false),
-  },
-  { ops: ['ReduceMax'], what: 'kept axis', inputs: [[2, 5]], build: (g, x) => reduction.reduceMax(g, x, [1], true) },
-  { ops: ['Reshape'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => reshape(g, x, [6, 4]) },
-  {
-    ops: ['Transpose'],
-    what: 'three axes',
-    inputs: [[2, 3, 4]],
-    build: (g, x) => movement.transpose(g, x, [2, 0, 1]),
-  },
-  { ops: ['Expand'], what: 'a middle axis', inputs: [[2, 1, 4]], build: (g, x) => broadcast.expand(g, x, [2, 3, 4]) },
-  { ops: ['Expand'], what: 'a new axis', inputs: [[4]], build: (g, x) => broadcast.expand(g, x, [3, 4]) },
-  { ops: ['Pad', 'Slice'], what: 'uneven', inputs: [[2, 3]], build: (g, x) => movement.pad(g, x, [1, 0, 0, 2]) },
-  {
-    ops: ['Slice', 'Pad'],
-    what: 'two axes',
-    inputs: [[4, 5]],
-    build: (g, x) => movement.slice(g, x, [0, 1], [1, 0], [3, 4]),
-  },
-  {
-    ops: ['Concat', 'Slice'],
-    what: 'three parts',
-    inputs: [
-      [2, 1],
-      [2, 3],
-      [2, 2],
-    ],
-    build: (g, ...parts) => movement.concat(g, parts, 1),
-  },
-  {
-    ops: ['Gather', 'GatherGradient'],
-    what: 'rows',
-    inputs: [[4, 3]],
-    build: (g, x) => gather(g, x, int64(g, [3, 1, 1]), 0),
-  },
-  {
-    ops: ['Gather'],
-    what: 'columns by a matrix',
-    inputs: [[2, 4]],
-    build: (g, x) => gather(g, x, int64(g, [3, 1, 0, 2], [2, 2]), 1),
-  },
-  { ops: ['Gather'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [0, 2, 3], 1) },
-  {
-    ops: ['Gather'],
-    what: 'picked blocks',
-    inputs: [[2, 8, 3]],
-    build: (g, x) => pick(g, x, [0, 1, 4, 5, 6, 7], 1),
-  },
-  { ops: ['Slice'], what: 'picked', inputs: [[2, 4]], build: (g, x) => pick(g, x, [1, 2], 1) },
-  {
-    ops: ['ScatterElements'],
-    what: 'repeated indices',
-    inputs: [[5], [4]],
-    build: (g, data, updates) => scatterAdd(g, data, int64(g, [1, 3, 1, 0]), updates, 0),
-  },
-  {
-    ops: ['MatMul'],
-    what: 'matrices',
-    inputs: [
-      [2, 3],
-      [3, 4],
-    ],
-    build: (g, a, b) => matMul(g, a, b),
-  },
-  {
-    ops: ['MatMul'],
-    what: 'batches stretched',
-    inputs: [
-      [5, 1, 2, 3],
-      [4, 3, 2],
-    ],
-    build: (g, a, b) => matMul(g, a, b),
-  },
-  ...[0, 1, 2, 3].map((flags): Entry => ({
-    ops: ['Gemm'],
-    what: `transposition ${flags}`,
-    inputs: [flags & 1 ? [3, 2] : [2, 3], flags & 2 ? [4, 3] : [3, 4], [4]],
-    build: (g, a, b, c) => gemm(g, a, b, { transA: flags & 1, transB: flags >> 1 }, c),
-  })),
-  ...convolutionEntries(),
-  {
-    ops: ['ConvTranspose'],
-    what: 'with padding of the output',
-    inputs: [
-      [2, 3, 3, 4],
-      [3, 2, 3, 3],
-    ],
-    build: (g, x, w) => conv.convTranspose(g, x, w, { ...square(2, 1), output_padding: [1, 0] }),
-  },
-  {
-    ops: ['MaxPool', 'MaxPoolGradient', 'ScatterElements'],
-    what: 'overlapping windows with padding',
-    inputs: [[2, 3, 7, 6]],
-    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
-  },
-  {
-    ops: ['BatchNormalization', 'BatchNormalizationGradient'],
-    what: 'of the batch',
-    inputs: [[3, 2, 4, 5], [2], [2]],
-    build: (g, x, scale, bias) => batchNormTraining(g, x, scale, bias, 1e-5).y,
-  },
-  {
-    ops: ['BatchNormalization'],
-    what: 'statistics',
-    inputs: [[3, 2, 4, 5], [2], [2]],
-    build(g, x, scale, bias) {
-      const { mean, variance } = batchNormTraining(g, x, scale, bias, 1e-5);
-      return movement.concat(g, [elementwise.stopGradient(g, mean), elementwise.stopGradient(g, variance), scale], 0);
-    },
-  },
-  {
-    ops: ['BatchNormalization'],
-    what: 'with given statistics',
-    inputs: [[3, 2, 4], [2], [2], [2]],
-    build: (g, x, scale, mean, root) =>
-      batchNormInference(g, x, scale, mean, mean, elementwise.mul(g, root, root), 1e-3),
-  },
-  {
-    ops: ['MaxPool', 'MaxPoolGradient'],
-    what: 'equal maxima',
-    ambiguous: true,
-    inputs: [[1, 2, 6, 6]],
-    domain: (x) => Math.sign(x),
-    build: (g, x) => maxPool(g, x, { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }),
-  },
-  {
-    ops: ['MaxPool', 'MaxPoolGradient'],
-    what: 'a last row in no window',
-    inputs: [[2, 1, 5, 7]],
-    build: (g, x) => maxPool(g, x, { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 0, 0] }),
-  },
-  {
-    ops: ['BatchNormalizationGradient'],
-    what: 'all outputs',
-    inputs: [[3, 2, 4], [3, 2, 4], [2], [2], [2]],
-    build(g, dy, x, scale, mean, root) {
-      const operands = [dy, x, scale, mean, elementwise.mul(g, root, root)];
-      const [dx, dscale, dbias] = g.add(BatchNormalizationGradient, operands, { epsilon: 1e-5 });
-      return elementwise.mul(g, dx!, reshape(g, elementwise.add(g, dscale!, dbias!), [2, 1]));
-    },
-  },
-  { ops: ['Erf'], what: 'any', inputs: [[3, 4]], build: (g, x) => elementwise.erf(g, x) },
-  { ops: ['Gelu', 'GeluGradient'], what: 'any', inputs: [[2, 3, 4]], build: (g, x) => gelu(g, x) },
-  {
-    ops: ['Gelu', 'GeluGradient'],
-    what: 'far from zero',
-    inputs: [[40]],
-    domain: (x) => 4 * x,
-    build: (g, x) => gelu(g, x),
-  },
-  {
-    ops: ['LayerNormalization', 'LayerNormalizationGradient'],
-    what: 'rows of three axes',
-    inputs: [[2, 3, 5], [5], [5]],
-    build: (g, x, scale, bias) => layerNorm(g, x, scale, bias, 1e-5),
-  },
-  {
-    ops: ['LayerNormalizationGradient'],
-    what: 'all outputs',
-    inputs: [[4, 3], [4, 3], [3], [4, 1], [4, 1]],
-    build(g, dy, x, scale, mean, inverse) {
-      const [dx, dscale, dbias] = g.add(LayerNormalizationGradient, [dy, x, scale, mean, inverse], {});
-      return elementwise.mul(g, dx!, elementwise.add(g, dscale!, dbias!));
-    },
-  },
-  { ops: ['Take'], what: 'a permutation', inputs: [[2, 4, 3]], build: (g, x) => take(g, x, [2, 0, 3, 1], 1) },
-  {
-    ops: ['Take'],
-    what: 'repeated, left out and zero',
-    inputs: [[4, 3]],
-    build: (g, x) => take(g, x, [3, -1, 3, 1], 0),
-  },
-  { ops: ['Take'], what: 'the last axis', inputs: [[2, 3]], build: (g, x) => take(g, x, [2, 2, -1, 2, 0], 1) },
-  {
-    ops: ['Split', 'Concat'],
-    what: 'uneven parts',
-    inputs: [[2, 6]],
-    build(g, x) {
-      const [a, b, c] = movement.split(g, x, 1, [2, 3, 1]);
-      return elementwise.mul(g, elementwise.add(g, a!, c!), movement.slice(g, b!, [1], [1], [3]));
-    },
-  },
-  {
-    ops: ['Split', 'Concat'],
-    what: 'a part that nothing reads',
-    inputs: [[4, 2]],
-    build: (g, x) => movement.split(g, x, 0, [1, 3])[1]!,
-  },
-];
-
-const transformerEntries: Entry[] = [
-  { ops: ['Softmax'], what: 'last axis', inputs: [[2, 3, 5]], build: (g, x) => softmax(g, x) },
-  { ops: ['LogSoftmax'], what: 'last axis', inputs: [[3, 5]], build: (g, x) => logSoftmax(g, x) },
-  {
-    ops: ['RmsNorm', 'RmsNormGradient', 'SimplifiedLayerNormalization'],
-    what: 'three axes',
-    inputs: [[2, 3, 8], [8]],
-    build: (g, x, w) => rmsNorm(g, x, w, 1e-3),
-  },
-  {
-    ops: ['RmsNorm', 'RmsNormGradient'],
-    what: 'a large epsilon, odd width',
-    inputs: [[4, 5], [5]],
-    build: (g, x, w) => rmsNorm(g, x, w, 0.5),
-  },
-  {
-    ops: ['SimplifiedLayerNormalization'],
-    what: 'both outputs',
-    inputs: [[3, 8], [8]],
-    build(g, x, w) {
-      const [y, r] = g.add(SimplifiedLayerNormalization, [x, w], { epsilon: 1e-3, axis: -1 });
-      return elementwise.mul(g, y!, r!);
-    },
-  },
-  {
-    ops: ['SwiGlu', 'SwiGluGradient', 'QuickGelu'],
-    what: 'any',
-    inputs: [
-      [3, 5],
-      [3, 5],
-    ],
-    build: (g, gate, up) => swiGlu(g, gate, up),
-  },
-  { ops: ['Sigmoid'], what: 'any', inputs: [[3, 5]], build: (g, x) => sigmoid(g, x) },
-  { ops: ['QuickGelu'], what: 'two slopes', inputs: [[3, 5]], build: (g, x) => quickGelu(g, x, 1.5) },
-  ...[
-    [2, 3, 4, 8],
-    [2, 2, 3, 4, 6],
-    [4, 2],
-  ].map((shape): Entry => ({
-    ops: ['Rotary', 'RotaryEmbedding'],
-    what: `heads of ${shape.join(' x ')}`,
-    inputs: [shape],
-    build: (g, x) => rotary(g, x, ...angles(g, shape.at(-2)!, shape.at(-1)!)),
-  })),
-  {
-    ops: ['RotaryEmbedding'],
-    what: 'heads',
-    inputs: [[2, 3, 4, 8]],
-    build: (g, x) => g.add(RotaryEmbedding, [x, int64(g, [0]), ...angles(g, 4, 8)], { interleaved: 0 })[0]!,
-  },
-  ...[
-    [1, 1],
-    [2, 1],
-    [2, 2],
-    [3, 3],
-    [1, 5],
-  ].map(([group, chunks]): Entry => ({
-    ops: ['CausalAttention', 'CausalAttentionGradient'],
-    what: `groups of ${group} in ${chunks} chunks`,
-    inputs: [
-      [2, 2, group!, 5, 4],
-      [2, 2, 5, 4],
-      [2, 2, 5, 4],
-    ],
-    build: (g, q, k, v) => causalAttention(g, q, k, v, chunks!),
-  })),
-  {
-    ops: ['LinearCrossEntropy', 'LinearCrossEntropyGradient'],
-    what: 'repeated labels',
-    inputs: [
-      [4, 3],
-      [5, 3],
-    ],
-    build: (g, h, w) => linearCrossEntropy(g, h, w, int64(g, [1, 4, 1, 0])),
-  },
-  {
-    ops: ['Gather', 'GatherGradient', 'ScatterND'],
-    what: 'repeated rows of a matrix of indices',
-    inputs: [[5, 3]],
-    build: (g, x) => gather(g, x, int64(g, [3, 1, 1, 4, 3, 3], [2, 3]), 0),
-  },
-  {
-    ops: ['GatherElements'],
-    what: 'columns',
-    inputs: [[3, 5]],
-    build: (g, x) => gatherElements(g, x, int64(g, [4, 0, 2], [3, 1]), 1),
-  },
-  {
-    ops: ['ScatterND'],
-    what: 'repeated rows',
-    inputs: [
-      [4, 3],
-      [3, 3],
-    ],
-    build: (g, data, updates) => scatterRows(g, data, int64(g, [2, 0, 2], [3, 1]), updates),
-  },
-];
-
-/** Some cosines and sines for rotary embedding; the rules do not need them to be of one angle. */
-function angles(g: GraphBuilder, positions: number, size: number): [Value, Value] {
-  const values = (f: (angle: number) => number) =>
-    g.constant(
-      'float32',
-      [positions, size / 2],
-      Array.from({ length: (positions * size) / 2 }, (_, i) => Math.fround(f(0.7 * i + 0.1))),
-    );
-  return [values(Math.cos), values(Math.sin)];
-}
-
-const entries = [...baseEntries, ...transformerEntries];
-
-interface Built {
-  graph: Graph;
-  feeds: Map<string, TestTensor>;
-}
+const ops = operators as unknown as Readonly<Record<string, Op>>;
+const nameOf = new Map(Object.entries<Op>({ ...ops, ...customOperators }).map(([name, op]) => [op, name]));
+const namesOf = (found: readonly Op[]) => found.map((op) => nameOf.get(op) ?? op.type);
+const entries = Object.entries(operatorTests).flatMap(([name, test]) =>
+  (test.entries ?? []).map((entry) => [name, entry.what, entry] as const),
+);
 
 /** Random input values, seeded by the entry. */
 function feedsOf(entry: Entry): Map<string, TestTensor> {
@@ -489,78 +64,218 @@ function feedsOf(entry: Entry): Map<string, TestTensor> {
   );
 }
 
-function buildForward(entry: Entry): Built {
-  const g = new GraphBuilder('test');
-  const inputs = entry.inputs.map((shape, i) => g.input(`x${i}`, 'float32', shape));
-  g.output('y', entry.build(g, ...inputs));
-  return { graph: verify(g.build()), feeds: feedsOf(entry) };
-}
+/** Scope of the loss over an entry, which is not what the entry tests. */
+const scaffold = 'scaffold';
 
-/** The loss is the sum of the outputs, each times a fixed number; gradients of all inputs are outputs. */
-function buildBackward(entry: Entry): Built {
+function start(entry: Entry): { g: GraphBuilder; inputs: Value[]; y: Value } {
   const g = new GraphBuilder('test');
   const inputs = entry.inputs.map((shape, i) => g.input(`x${i}`, 'float32', shape));
   const y = entry.build(g, ...inputs);
+  g.scope = scaffold;
+  return { g, inputs, y };
+}
+
+function buildForward(entry: Entry): Graph {
+  const { g, y } = start(entry);
+  g.output('y', y);
+  return verify(g.build());
+}
+
+/** The loss is the sum of the outputs, each times a fixed number; gradients of all inputs are outputs. */
+function buildBackward(entry: Entry): Graph {
+  const { g, inputs, y } = start(entry);
   const weights = randomTensor(randomSource(11), y.shape);
   const weighted = elementwise.mul(g, y, g.constant('float32', y.shape, Array.from(weights.data)));
   const axes = y.shape.map((_, axis) => axis);
   const loss = reshape(g, broadcast.reduceSum(g, weighted, axes, false), []);
-  const reached = inputs.filter((input) => dependsSmoothly(g, y, input));
+  const reached = inputs.filter((input) => pathBetween(g, y, input) !== null);
   differentiate(g, loss, reached).forEach((gradient, i) => g.output(`grad/${reached[i]!.name}`, gradient));
   g.output('loss', loss);
-  return { graph: verify(g.build()), feeds: feedsOf(entry) };
+  return verify(g.build());
 }
 
-/** Whether differentiation reaches the input from y: not through comparisons or StopGradient. */
-function dependsSmoothly(g: GraphBuilder, y: Value, input: Value): boolean {
-  if (y === input) return true;
+/** Operators between an input and y through which differentiation goes: not integers, and not StopGradient. Null: there is no path. */
+function pathBetween(g: GraphBuilder, y: Value, input: Value): Set<Op> | null {
+  if (y === input) return new Set();
   const node = g.producer(y);
-  if (!node || ['StopGradient', 'Greater'].includes(node.op.type)) return false;
-  return node.inputs.some((operand) => dependsSmoothly(g, operand, input));
+  if (!node || node.op === elementwise.StopGradient || y.dtype !== 'float32') return null;
+  const paths = node.inputs.flatMap((operand) => pathBetween(g, operand, input) ?? []);
+  return paths.length > 0 ? new Set([node.op, ...paths.flatMap((path) => [...path])]) : null;
+}
+
+/** Operators in the way of an entry's gradient that have none. */
+function withoutGradient(entry: Entry): Op[] {
+  const { g, inputs, y } = start(entry);
+  const onPaths = new Set(inputs.flatMap((input) => [...(pathBetween(g, y, input) ?? [])]));
+  return [...onPaths].filter((op) => !op.gradient);
 }
 
 const providers: ExecutionProvider[] = ['cpu', 'webgpu', 'cuda'];
-/** Entries of an operator with a gradient rule that does not hold for them. */
-const withoutGradient = new Set(['with given statistics', 'columns by a matrix', 'picked', 'picked blocks']);
 
-describe.each(entries.map((entry) => [entry.ops[0]!, entry.what, entry] as const))('%s, %s', (type, _, entry) => {
+describe.each(entries)('%s, %s', (_, __, entry) => {
+  const feeds = feedsOf(entry);
+
   it.each(providers)('gives what the interpreter gives when lowered for %s', async (provider) => {
-    const { graph, feeds } = buildForward(entry);
+    const graph = buildForward(entry);
     const expected = interpret(graph, feeds).get('y')!;
     const actual = (await runOnnx(verify(lower(graph, provider)), feeds)).get('y')!;
     expect(actual.shape).toEqual(expected.shape);
     expect(relativeError(actual.data, expected.data)).toBeLessThan(1e-5);
   });
 
-  const op = allOps.find((candidate) => candidate.type === type)!;
-  const hasGradient = op.gradient !== undefined && !withoutGradient.has(entry.what);
-  it.runIf(hasGradient)('has the gradient that finite differences measure, also when lowered', async () => {
-    const { graph, feeds } = buildBackward(entry);
-    if (!entry.ambiguous) expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
-    const expected = interpret(graph, feeds);
-    for (const provider of providers) {
-      const actual = await runOnnx(verify(lower(graph, provider)), feeds);
-      for (const [name, value] of actual) {
-        expect(relativeError(value.data, expected.get(name)!.data), `${name} on ${provider}`).toBeLessThan(2e-5);
+  const missing = withoutGradient(entry);
+  if (missing.length > 0 || entry.refuses) {
+    it('says why it has no gradient', () => {
+      const reasons = entry.refuses ? [entry.refuses] : missing.map((op) => op.notDifferentiable!);
+      const isReason = (message: string) => reasons.some((reason) => message.includes(reason));
+      expect(() => buildBackward(entry)).toThrow(expect.toSatisfy((error: Error) => isReason(error.message)));
+    });
+  } else {
+    it('has the gradient that finite differences measure, also when lowered', async () => {
+      const graph = buildBackward(entry);
+      if (!entry.ambiguous) expect(slopeError(graph, feeds, randomSource(5))).toBeLessThan(1e-6);
+      const expected = interpret(graph, feeds);
+      for (const provider of providers) {
+        const actual = await runOnnx(verify(lower(graph, provider)), feeds);
+        for (const [name, value] of actual) {
+          expect(relativeError(value.data, expected.get(name)!.data), `${name} on ${provider}`).toBeLessThan(2e-5);
+        }
       }
-    }
-  });
+    });
+  }
 });
 
-describe('the set of operators', () => {
-  it('has a gradient rule or a reason for each', () => {
-    const without = allOps.filter((op) => (op.gradient === undefined) === (op.notDifferentiable === undefined));
-    expect(without.map((op) => op.type)).toEqual([]);
+/** What one call of a gradient rule read of the node that it differentiates. */
+interface GradientCall {
+  op: Op;
+  /** Places of what it read and may read. */
+  inputs: number[];
+  outputs: number[];
+  numOutputs: number;
+  /** What it read though the operator does not say that it saves it. */
+  undeclared: string[];
+}
+
+/** Operators of the graphs that `build` gives, with the composites that were lowered on the way, and all calls of gradient rules. */
+function watch(build: () => Graph[]): { found: Set<Op>; calls: GradientCall[] } {
+  const found = new Set<Op>();
+  const calls: GradientCall[] = [];
+  const { keep } = GraphBuilder.prototype;
+  vi.spyOn(GraphBuilder.prototype, 'keep').mockImplementation(function (this: GraphBuilder, node) {
+    if (node.op.kind === 'composite') found.add(node.op);
+    keep.call(this, node);
+  });
+  for (const op of Object.values(ops)) {
+    if (!op.gradient) continue;
+    const rule = op.gradient.bind(op);
+    vi.spyOn(op as { gradient: typeof rule }, 'gradient').mockImplementation((context) => {
+      const before = context.g.nodes.length;
+      const results = rule(context);
+      const read = context.g.nodes.slice(before).flatMap(({ inputs }) => inputs);
+      if (context.g.scope !== scaffold) calls.push(gradientCall(op, context, new Set<unknown>([...read, ...results])));
+      return results;
+    });
+  }
+  for (const { nodes } of build()) for (const { op, scope } of nodes) if (scope !== scaffold) found.add(op);
+  vi.restoreAllMocks();
+  return { found, calls };
+}
+
+function gradientCall(op: Op, context: GradientContext, read: ReadonlySet<unknown>): GradientCall {
+  const { g, inputs, outputs } = context;
+  const saved = new Set<unknown>(context.saved);
+  const own = [...inputs, ...outputs] as Value[];
+  const undeclared = own.filter((value) => read.has(value) && !saved.has(value) && !g.constantData(value));
+  const places = (values: readonly unknown[]) =>
+    values.flatMap((value, i) => (read.has(value) && saved.has(value) ? [i] : []));
+  return {
+    op,
+    inputs: places(inputs),
+    outputs: places(outputs),
+    numOutputs: outputs.length,
+    undeclared: undeclared.map(({ name }) => `${op.type} ${name}`),
+  };
+}
+
+const regimes = (['block', 'neuron'] as const).flatMap((granularity) =>
+  (['forward', 'backward'] as const).map((masking) => ({ granularity, masking })),
+);
+const targets = [
+  ...providers.map((provider) => ({ provider })),
+  { provider: 'cuda' as const, lowering: { customOperators: true } },
+];
+
+/** What a worker with a part of the units and evaluations run; half of them with all options that a run may have. */
+function graphsOf(model: ModelDefinition, target: (typeof targets)[number], regime: number): Graph[] {
+  const everyOther = (size: number) => Array.from({ length: Math.ceil(size / 2) }, (_, i) => 2 * i);
+  const held = {
+    blocks: model.blocks.slice(1),
+    neurons: Object.fromEntries(model.groups.map(({ id, size }) => [id, everyOther(size)])),
+  };
+  const softLabels = model.reads === 'images';
+  const options = { accumulate: true, recompute: true, dropout: 0.1, stochasticDepth: 0.2, softLabels };
+  const { granularity, masking } = regimes[regime % regimes.length]!;
+  const all = [1, 2].includes(regime % regimes.length);
+  const { graph } = model.training({ batch: 1, granularity, masking, held, ...target, ...(all && options) });
+  if (masking === 'backward') return [publishGradients(graph)];
+  const whole = { batch: 1, granularity, branchScale: 0.5, ...target };
+  const hasBuffers = model.tensors.some(({ kind }) => kind === 'buffer');
+  return [graph, model.evaluation(whole).graph, ...(hasBuffers ? [model.statistics(whole).graph] : [])];
+}
+
+describe('the operators', () => {
+  let inGraphs: ReturnType<typeof watch>;
+  let inEntries: ReturnType<typeof watch>;
+
+  beforeAll(() => {
+    inGraphs = watch(() => {
+      const { first, others } = presetSpecs();
+      const build = (spec: ModelSpec, some: readonly number[]) => {
+        const model = createModel(spec);
+        const run = targets.flatMap((target, i) => some.flatMap((regime) => graphsOf(model, target, regime + i)));
+        return [model.inference().graph, ...run];
+      };
+      return [...first.flatMap((spec) => build(spec, [0, 1, 2, 3])), ...others.flatMap((spec, i) => build(spec, [i]))];
+    });
+    inEntries = watch(() =>
+      entries.flatMap(([, , entry]) => {
+        const differentiated = withoutGradient(entry).length === 0 && !entry.refuses && !entry.ambiguous;
+        const graphs = [buildForward(entry), ...(differentiated ? [buildBackward(entry)] : [])];
+        return providers.flatMap((provider) => graphs.map((graph) => ownOutputs(lower(graph, provider))));
+      }),
+    );
   });
 
-  it('has a test entry and a kernel in the interpreter for each', () => {
-    const tested = new Set(entries.flatMap((entry) => entry.ops));
-    expect(allOps.map((op) => op.type).filter((type) => !tested.has(type))).toEqual([]);
-    expect(allOps.map((op) => op.type).filter((type) => !(type in kernels))).toEqual([]);
+  it('are those of the graphs that families build, no more and no less', () => {
+    const unused = [...nameOf.keys()].filter((op) => !inGraphs.found.has(op));
+    const unlisted = [...inGraphs.found].filter((op) => !nameOf.has(op));
+    expect({ unused: namesOf(unused), unlisted: namesOf(unlisted) }).toEqual({ unused: [], unlisted: [] });
   });
 
-  it('names each operator once', () => {
-    expect(new Set(allOps.map((op) => op.type)).size).toBe(allOps.length);
+  it('have an entry each that runs them, but for custom ones', () => {
+    const custom = new Set<Op>(Object.values(customOperators));
+    expect(namesOf([...inGraphs.found].filter((op) => !inEntries.found.has(op) && !custom.has(op)))).toEqual([]);
+  });
+
+  it('have a gradient that finite differences check, or none', () => {
+    const checked = new Set(inEntries.calls.map(({ op }) => op));
+    expect(namesOf(Object.values(ops).filter((op) => op.gradient && !checked.has(op)))).toEqual([]);
+  });
+
+  it('are differentiated from what they say they save, and from all of it', () => {
+    expect([...inGraphs.calls, ...inEntries.calls].flatMap(({ undeclared }) => undeclared)).toEqual([]);
+    for (const op of Object.values(ops)) {
+      if (!op.gradient) continue;
+      const calls = inEntries.calls.filter((call) => call.op === op);
+      const places = (which: 'inputs' | 'outputs') => new Set(calls.flatMap((call) => call[which]));
+      const { inputs = [], outputs = [] } = op.saves ?? {};
+      const all = [...Array(Math.max(...calls.map(({ numOutputs }) => numOutputs))).keys()];
+      expect({ op: op.type, inputs: places('inputs'), outputs: places('outputs') }).toEqual({
+        op: op.type,
+        inputs: new Set(inputs),
+        outputs: new Set(outputs === 'all' ? all : outputs),
+      });
+    }
   });
 });
 
@@ -595,7 +310,7 @@ describe('operands that do not fit', () => {
     ['LayerNormalization: takes one entry', () => layerNorm(g, a, a, a, 1e-5)],
     ['MatMul: inner extents differ', () => matMul(g, a, b)],
     ['Gemm: inner extents differ', () => gemm(g, a, b, { transA: 0, transB: 1 })],
-    ['Conv: weight or attributes do not fit', () => conv.conv(g, a, b, square(1, 1))],
+    ['Conv: weight or attributes do not fit', () => conv(g, a, b, square(1, 1))],
     [
       'MaxPool: kernel does not fit',
       () => maxPool(g, a, { kernel_shape: [3, 3], strides: [1, 1], pads: [0, 0, 0, 0] }),

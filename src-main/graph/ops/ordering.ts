@@ -5,7 +5,7 @@
 // tensor is read, and no optimisation sees through it, so that nodes over the result are not merged with nodes over the operand either.
 // Shapes are computed on the host: of each event only the first element is asked for, so that a device has no more to copy there.
 
-import { add1, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { add, mul } from './elementwise.ts';
 import { slice } from './movement.ts';
 
@@ -65,4 +65,4 @@ function ordering(g: GraphBuilder, build: () => Value): Value {
   return value;
 }
 
-export const orderingOps = [Size] as Op<Attributes>[];
+export const orderingOps = { Size, ReshapeToSame };

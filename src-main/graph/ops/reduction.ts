@@ -1,6 +1,6 @@
 // Reductions over listed axes but the sum (broadcast.ts).
 
-import { add1, sizeOf, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, sizeOf, type GraphBuilder, type Value } from '../graph.ts';
 import { reduction, spread } from './broadcast.ts';
 import { div } from './elementwise.ts';
 
@@ -16,4 +16,4 @@ export const reduceMean = (g: GraphBuilder, x: Value, axes: readonly number[], k
 export const reduceMax = (g: GraphBuilder, x: Value, axes: readonly number[], keepdims: boolean) =>
   add1(g, ReduceMax, [x], { axes, keepdims: keepdims ? 1 : 0 });
 
-export const reductionOps = [ReduceMean, ReduceMax] as Op<Attributes>[];
+export const reductionOps = { ReduceMean, ReduceMax };

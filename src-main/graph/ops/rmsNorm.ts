@@ -7,12 +7,15 @@ import {
   sameShape,
   shapeError,
   sizeOf,
-  type Attributes,
   type GraphBuilder,
   type Op,
   type TensorType,
   type Value,
 } from '../graph.ts';
+import { add, div, mul, sqrt, sub } from './elementwise.ts';
+import { matMul } from './linalg.ts';
+import { reduceMean } from './reduction.ts';
+import { reshape } from './reshape.ts';
 
 type Epsilon = { epsilon: number };
 
@@ -33,9 +36,16 @@ export const RmsNorm: Op<Epsilon> = {
   kind: 'composite',
   infer: (inputs) => inferNorm('RmsNorm', inputs),
   flops: ({ inputs }) => 4 * sizeOf(inputs[0]!.shape),
-  gradient({ g, inputs, outputs, outputGradients }) {
+  saves: { inputs: [0, 1], outputs: [1] },
+  gradient({ g, saved, inputs, outputGradients }) {
     if (outputGradients[1]) throw shapeError('RmsNorm', 'no gradient goes through output 1', inputs);
-    return [...g.add(RmsNormGradient, [outputGradients[0]!, inputs[0]!, inputs[1]!, outputs[1]!], {})];
+    return [...g.add(RmsNormGradient, [outputGradients[0]!, ...saved], {})];
+  },
+  lower(g, { inputs: [x, w], attributes: { epsilon } }, provider) {
+    if (provider === 'cpu') return g.add(SimplifiedLayerNormalization, [x!, w!], { epsilon, axis: -1 });
+    const square = reduceMean(g, mul(g, x!, x!), [x!.shape.length - 1], true);
+    const r = div(g, g.scalar(1), sqrt(g, add(g, square, g.scalar(epsilon))));
+    return [mul(g, mul(g, x!, r), w!), r];
   },
 };
 
@@ -55,6 +65,17 @@ export const RmsNormGradient: Op<Record<string, never>> = {
     ];
   },
   flops: ({ inputs }) => 9 * sizeOf(inputs[1]!.shape),
+  /** Sums over rows and over entries are matrix products, which read dy x once each. */
+  lower(g, { inputs }) {
+    const [dy, x, w, r] = inputs as [Value, Value, Value, Value];
+    const width = w.shape[0]!;
+    const rows = sizeOf(x.shape) / width;
+    const product = reshape(g, mul(g, dy, x), [rows, width]);
+    const dw = reshape(g, matMul(g, reshape(g, r, [1, rows]), product), [width]);
+    const mean = div(g, matMul(g, product, reshape(g, w, [width, 1])), g.scalar(width));
+    const slope = mul(g, reshape(g, mean, r.shape), mul(g, r, mul(g, r, r)));
+    return [sub(g, mul(g, mul(g, dy, w), r), mul(g, x, slope)), dw];
+  },
 };
 
 /** ONNX Runtime's operator: RmsNorm in one pass. */
@@ -70,4 +91,4 @@ export const SimplifiedLayerNormalization: Op<Epsilon & { axis: -1 }> = {
 
 export const rmsNorm = (g: GraphBuilder, x: Value, w: Value, epsilon: number) => add1(g, RmsNorm, [x, w], { epsilon });
 
-export const rmsNormOps = [RmsNorm, RmsNormGradient, SimplifiedLayerNormalization] as Op<Attributes>[];
+export const rmsNormOps = { RmsNorm, RmsNormGradient, SimplifiedLayerNormalization };

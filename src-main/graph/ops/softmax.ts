@@ -1,6 +1,6 @@
 // Softmax over the last axis and its logarithm.
 
-import { add1, shapeError, sizeOf, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, shapeError, sizeOf, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { exp, mul, sub } from './elementwise.ts';
 import { reduceSum } from './broadcast.ts';
 
@@ -17,7 +17,8 @@ function softmaxLike(type: string, gradient: (g: GraphBuilder, dy: Value, y: Val
       return [{ dtype: x.dtype, shape: x.shape }];
     },
     flops: ({ outputs }) => 4 * sizeOf(outputs[0]!.shape),
-    gradient: ({ g, outputs, outputGradients }) => [gradient(g, outputGradients[0]!, outputs[0]!)],
+    saves: { outputs: [0] },
+    gradient: ({ g, saved: [y], outputGradients }) => [gradient(g, outputGradients[0]!, y!)],
   };
 }
 
@@ -31,4 +32,4 @@ export const LogSoftmax = softmaxLike('LogSoftmax', (g, dy, y) => sub(g, dy, mul
 export const softmax = (g: GraphBuilder, x: Value) => add1(g, Softmax, [x], { axis: -1 });
 export const logSoftmax = (g: GraphBuilder, x: Value) => add1(g, LogSoftmax, [x], { axis: -1 });
 
-export const softmaxOps = [Softmax, LogSoftmax] as Op<Attributes>[];
+export const softmaxOps = { Softmax, LogSoftmax };

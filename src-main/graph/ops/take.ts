@@ -3,9 +3,11 @@
 // Take is a composite with a gradient of its own kind: the gradient of an entry is the sum over the places that took it, in their order,
 // found by taking from the output gradient. So nothing is scattered, and results do not depend on threads or on the provider.
 
-import { add1, shapeError, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { add1, shapeError, type GraphBuilder, type Op, type Value } from '../graph.ts';
 import { reshape } from './reshape.ts';
 import { reduceSum } from './broadcast.ts';
+import { gather } from './indexing.ts';
+import { pad } from './movement.ts';
 
 type TakeAttributes = { indices: readonly number[]; axis: number };
 
@@ -24,6 +26,14 @@ export const Take: Op<TakeAttributes> = {
   gradient: ({ g, inputs, attributes: { indices, axis }, outputGradients }) => [
     giveBack(g, outputGradients[0]!, indices, axis, inputs[0]!.shape[axis]!),
   ],
+  /** Gather, from the operand with an entry of zeros behind the last where some are asked for. */
+  lower(g, { inputs: [x], attributes: { indices, axis } }) {
+    const extent = x!.shape[axis]!;
+    const after = x!.shape.map((_, at) => (at === axis && indices.includes(-1) ? 1 : 0));
+    const source = pad(g, x!, [...x!.shape.map(() => 0), ...after]);
+    const from = indices.map((index) => (index === -1 ? extent : index));
+    return [gather(g, source, g.constant('int64', [from.length], from), axis)];
+  },
 };
 
 /** Sums, for each of `extent` entries, the gradients of the places that took it. */
@@ -44,4 +54,4 @@ export const take = (g: GraphBuilder, x: Value, indices: readonly number[], axis
     ? x
     : add1(g, Take, [x], { indices, axis });
 
-export const takeOps = [Take] as Op<Attributes>[];
+export const takeOps = { Take };

@@ -2,7 +2,14 @@
 //
 // z = h wT, loss = log sum exp(z) - z[label] per row. Shape legend: N rows, D features, V vocabulary.
 
-import { sameShape, shapeError, sizeOf, type Attributes, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { sameShape, shapeError, sizeOf, type GraphBuilder, type Op, type Value } from '../graph.ts';
+import { reduceSum } from './broadcast.ts';
+import { cast, equal, exp, log, mul, neg, sub } from './elementwise.ts';
+import { addRows, gather, gatherElements } from './indexing.ts';
+import { gemm } from './linalg.ts';
+import { reduceMax } from './reduction.ts';
+import { reshape } from './reshape.ts';
+import { logSoftmax } from './softmax.ts';
 
 type NoAttributes = Record<string, never>;
 
@@ -28,9 +35,18 @@ export const LinearCrossEntropy: Op<NoAttributes> = {
     ];
   },
   flops: ({ inputs, outputs }) => sizeOf(outputs[1]!.shape) * (2 * inputs[0]!.shape[1]! + 5),
-  gradient({ g, inputs, outputs, outputGradients }) {
+  saves: { inputs: [0, 1, 2], outputs: [1] },
+  gradient({ g, saved: [h, w, label, logProbability], inputs, outputGradients }) {
     if (outputGradients[1]) throw shapeError('LinearCrossEntropy', 'no gradient goes through output 1', inputs);
-    return [...g.add(LinearCrossEntropyGradient, [...inputs, outputGradients[0]!, outputs[1]!], {}), null];
+    return [...g.add(LinearCrossEntropyGradient, [h!, w!, label!, outputGradients[0]!, logProbability!], {}), null];
+  },
+  lower(g, { inputs }, provider) {
+    const [h, w, label] = inputs as [Value, Value, Value];
+    const logits = gemm(g, h, w, { transA: 0, transB: 1 });
+    const logProbability = provider === 'cpu' ? logSoftmax(g, logits) : spelledLogSoftmax(g, logits);
+    const rows = label.shape[0]!;
+    const picked = gatherElements(g, logProbability, reshape(g, label, [rows, 1]), 1);
+    return [neg(g, reshape(g, picked, [rows])), logProbability];
   },
 };
 
@@ -50,9 +66,31 @@ export const LinearCrossEntropyGradient: Op<NoAttributes> = {
     return [h!, w!].map(({ dtype, shape }) => ({ dtype, shape }));
   },
   flops: ({ inputs }) => sizeOf(inputs[4]!.shape) * (4 * inputs[0]!.shape[1]! + 1),
+  lower(g, { inputs }, provider) {
+    const [h, w, label, dloss, logProbability] = inputs as [Value, Value, Value, Value, Value];
+    const factor = reshape(g, dloss, [dloss.shape[0]!, 1]);
+    const p = exp(g, logProbability);
+    if (provider === 'cuda') {
+      // Nothing is scattered, as in the gradient of a Gather; and the gradient of the logits is made once for both products.
+      const classes = g.constant('int64', [1, w.shape[0]!], [...Array(w.shape[0]).keys()]);
+      const oneHot = cast(g, equal(g, reshape(g, label, [label.shape[0]!, 1]), classes), 'float32');
+      const dlogits = mul(g, sub(g, p, oneHot), factor);
+      return [gemm(g, dlogits, w, { transA: 0, transB: 0 }), gemm(g, dlogits, h, { transA: 1, transB: 0 })];
+    }
+    const scaled = mul(g, h, factor);
+    const dh = mul(g, factor, sub(g, gemm(g, p, w, { transA: 0, transB: 0 }), gather(g, w, label, 0)));
+    const dw = addRows(g, gemm(g, p, scaled, { transA: 1, transB: 0 }), label, neg(g, scaled), provider);
+    return [dh, dw];
+  },
 };
+
+function spelledLogSoftmax(g: GraphBuilder, x: Value): Value {
+  const last = [x.shape.length - 1];
+  const shifted = sub(g, x, reduceMax(g, x, last, true));
+  return sub(g, shifted, log(g, reduceSum(g, exp(g, shifted), last, true)));
+}
 
 export const linearCrossEntropy = (g: GraphBuilder, h: Value, w: Value, label: Value): Value =>
   g.add(LinearCrossEntropy, [h, w, label], {})[0]!;
 
-export const tokenLossOps = [LinearCrossEntropy, LinearCrossEntropyGradient] as Op<Attributes>[];
+export const tokenLossOps = { LinearCrossEntropy, LinearCrossEntropyGradient };

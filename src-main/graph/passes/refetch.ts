@@ -4,8 +4,6 @@
 
 import { GraphBuilder, type Graph, type Node, type Value } from '../graph.ts';
 
-const movements: ReadonlySet<string> = new Set(['Expand', 'Transpose', 'Reshape', 'Gather', 'Slice', 'Pad']);
-
 export function refetch(graph: Graph): Graph {
   const moved = movedInputs(graph);
   const g = new GraphBuilder(graph.name, { ...graph, outputs: [], nodes: [] });
@@ -42,7 +40,7 @@ function movedInputs(graph: Graph): Map<Value, Node> {
   const given = new Set<Value>([...graph.inputs, ...graph.constants.map((constant) => constant.value)]);
   const moved = new Map<Value, Node>();
   for (const node of graph.nodes) {
-    if (!movements.has(node.op.type) || !node.inputs.every((input) => given.has(input))) continue;
+    if (!node.op.refetched || !node.inputs.every((input) => given.has(input))) continue;
     given.add(node.outputs[0]!);
     moved.set(node.outputs[0]!, node);
   }

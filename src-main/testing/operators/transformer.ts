@@ -1,66 +1,43 @@
-// The operators of transformers by their formulas in float64, for the interpreter.
+// Matrix products, softmax, and what attention and the loss of tokens are made of.
 
-import { sizeOf, type Attributes, type Node, type Shape } from '../graph/graph.ts';
-import { chunksOf } from '../graph/ops/attention.ts';
-import type { TestTensor } from './runOnnx.ts';
+import { sizeOf, type Attributes, type GraphBuilder, type Shape, type Value } from '../../graph/graph.ts';
+import { causalAttention, chunksOf } from '../../graph/ops/attention.ts';
+import { gemm, matMul } from '../../graph/ops/linalg.ts';
+import { rotary, RotaryEmbedding } from '../../graph/ops/rotary.ts';
+import * as softmax from '../../graph/ops/softmax.ts';
+import { linearCrossEntropy } from '../../graph/ops/tokenLoss.ts';
+import type { TestTensor } from '../runOnnx.ts';
+import { byRow, generate, int64, read, sum, type Entry, type Kernel, type OperatorTests } from './kernel.ts';
 
-type Kernel = (inputs: readonly TestTensor[], attributes: Attributes, node: Node) => TestTensor[];
+const matrixProduct: Kernel = ([a, b], _, node) => {
+  const inner = a!.shape.at(-1)!;
+  return [
+    generate(node.outputs[0]!.shape, (at) => {
+      let sum = 0;
+      const [lead, row, column] = [at.slice(0, -2), at.at(-2)!, at.at(-1)!];
+      for (let k = 0; k < inner; k++) sum += read(a!, [...lead, row, k]) * read(b!, [...lead, k, column]);
+      return sum;
+    }),
+  ];
+};
 
-/** Calls `compute` for each row of the last axis with its elements in all inputs; gives the rows of each output. */
-function byRow(compute: (rows: number[][], row: number) => number[][]): Kernel {
-  return (inputs, _, node) => {
-    const rows = sizeOf(inputs[0]!.shape.slice(0, -1));
-    const results: number[][] = node.outputs.map(() => []);
-    for (let row = 0; row < rows; row++) {
-      const parts = inputs.map(({ data }) => {
-        const width = data.length / rows;
-        return Array.from({ length: width }, (_, i) => data[row * width + i]!);
-      });
-      compute(parts, row).forEach((part, i) => results[i]!.push(...part));
-    }
-    return results.map((data, i) => ({ shape: node.outputs[i]!.shape, data }));
-  };
-}
-
-const sum = (numbers: readonly number[]) => numbers.reduce((total, x) => total + x, 0);
+const generalProduct: Kernel = ([a, b, c], { transA, transB }, node) => {
+  const inner = a!.shape[transA ? 0 : 1]!;
+  return [
+    generate(node.outputs[0]!.shape, (at) => {
+      let sum = c ? read(c, at) : 0;
+      for (let k = 0; k < inner; k++)
+        sum += read(a!, transA ? [k, at[0]!] : [at[0]!, k]) * read(b!, transB ? [at[1]!, k] : [k, at[1]!]);
+      return sum;
+    }),
+  ];
+};
 
 function logSoftmax(row: readonly number[]): number[] {
   const shift = Math.max(...row);
   const logSum = shift + Math.log(sum(row.map((x) => Math.exp(x - shift))));
   return row.map((x) => x - logSum);
 }
-
-/** y and r; the weight is the same for every row, so it is taken apart from them. */
-const rmsNorm: Kernel = ([x, w], { epsilon }, node) =>
-  byRow(([row]) => {
-    const r = 1 / Math.sqrt(sum(row!.map((v) => v * v)) / row!.length + (epsilon as number));
-    return [row!.map((v, i) => v * r * w!.data[i]!), [r]];
-  })([x!], {}, node);
-
-const rmsNormGradient: Kernel = ([dy, x, w, r]) => {
-  const width = w!.shape[0]!;
-  const dx = new Float64Array(x!.data.length);
-  const dw = new Float64Array(width);
-  for (let row = 0; row < r!.data.length; row++) {
-    const scale = r!.data[row]!;
-    let mean = 0;
-    for (let i = 0; i < width; i++) {
-      const at = row * width + i;
-      mean += (dy!.data[at]! * w!.data[i]! * x!.data[at]!) / width;
-      dw[i]! += dy!.data[at]! * x!.data[at]! * scale;
-    }
-    for (let i = 0; i < width; i++) {
-      const at = row * width + i;
-      dx[at] = scale * dy!.data[at]! * w!.data[i]! - x!.data[at]! * scale ** 3 * mean;
-    }
-  }
-  return [
-    { shape: x!.shape, data: dx },
-    { shape: w!.shape, data: dw },
-  ];
-};
-
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
 /** Position of a row among T, with cosines and sines of shape [T, h/2]. */
 const turn =
@@ -108,7 +85,7 @@ const dot = (a: ArrayLike<number>, i: number, b: ArrayLike<number>, j: number, s
 const probabilitiesOf = (q: TestTensor, k: TestTensor, query: number, keys: number, t: number, size: number) =>
   logSoftmax(Array.from({ length: t + 1 }, (_, e) => dot(q.data, query, k.data, keys + e * size, size))).map(Math.exp);
 
-const causalAttention: Kernel = ([q, k, v], { chunks }, node) => {
+const attention: Kernel = ([q, k, v], { chunks }, node) => {
   const heads = headsOf(q!.shape);
   const { size } = heads;
   const y = new Float64Array(q!.data.length);
@@ -129,7 +106,7 @@ const causalAttention: Kernel = ([q, k, v], { chunks }, node) => {
   return [{ shape: q!.shape, data: y }, ...parts.map((data, c) => ({ shape: node.outputs[c + 1]!.shape, data }))];
 };
 
-const causalAttentionGradient: Kernel = ([q, k, v, dy]) => {
+const attentionGradient: Kernel = ([q, k, v, dy]) => {
   const heads = headsOf(q!.shape);
   const { size } = heads;
   const [dq, dk, dv] = [q!, k!, v!].map(({ data }) => new Float64Array(data.length)) as [
@@ -158,7 +135,7 @@ const causalAttentionGradient: Kernel = ([q, k, v, dy]) => {
   ];
 };
 
-const linearCrossEntropy: Kernel = ([h, w, label]) => {
+const tokenLoss: Kernel = ([h, w, label]) => {
   const [rows, features] = h!.shape as [number, number];
   const vocabulary = w!.shape[0]!;
   const logs = Array.from({ length: rows }, (_, n) =>
@@ -172,7 +149,7 @@ const linearCrossEntropy: Kernel = ([h, w, label]) => {
   ];
 };
 
-const linearCrossEntropyGradient: Kernel = ([h, w, label, dloss, logs]) => {
+const tokenLossGradient: Kernel = ([h, w, label, dloss, logs]) => {
   const [rows, features] = h!.shape as [number, number];
   const vocabulary = w!.shape[0]!;
   const [dh, dw] = [new Float64Array(h!.data.length), new Float64Array(w!.data.length)];
@@ -190,55 +167,112 @@ const linearCrossEntropyGradient: Kernel = ([h, w, label, dloss, logs]) => {
   ];
 };
 
-const gatherGradient: Kernel = ([dy, indices], attributes) => {
-  const shape = attributes.shape as Shape;
-  const width = sizeOf(shape.slice(1));
-  const data = new Float64Array(sizeOf(shape));
-  Array.from(dy!.data).forEach((d, i) => (data[indices!.data[Math.floor(i / width)]! * width + (i % width)]! += d));
-  return [{ shape, data }];
-};
+/** Some cosines and sines for rotary embedding; the rules do not need them to be of one angle. */
+function angles(g: GraphBuilder, positions: number, size: number): [Value, Value] {
+  const values = (f: (angle: number) => number) =>
+    g.constant(
+      'float32',
+      [positions, size / 2],
+      Array.from({ length: (positions * size) / 2 }, (_, i) => Math.fround(f(0.7 * i + 0.1))),
+    );
+  return [values(Math.cos), values(Math.sin)];
+}
 
-const scatterRows: Kernel = ([data, indices, updates]) => {
-  const width = sizeOf(data!.shape.slice(1));
-  const result = Float64Array.from(data!.data);
-  Array.from(updates!.data).forEach(
-    (u, i) => (result[indices!.data[Math.floor(i / width)]! * width + (i % width)]! += u),
-  );
-  return [{ shape: data!.shape, data: result }];
-};
+const heads = [
+  [2, 3, 4, 8],
+  [2, 2, 3, 4, 6],
+  [4, 2],
+];
+/** Query heads per key-value head, and chunks. */
+const attentions = [
+  [1, 1],
+  [2, 1],
+  [2, 2],
+  [3, 3],
+  [1, 5],
+] as const;
 
-const gatherElements: Kernel = ([x, indices], attributes) => {
-  const axis = attributes.axis as number;
-  const [inner, extent] = [sizeOf(x!.shape.slice(axis + 1)), x!.shape[axis]!];
-  const taken = indices!.shape[axis]!;
-  const data = Array.from(indices!.data, (index, i) => {
-    const outer = Math.floor(i / (taken * inner));
-    return x!.data[(outer * extent + index) * inner + (i % inner)]!;
-  });
-  return [{ shape: indices!.shape, data }];
-};
-
-export const transformerKernels: Readonly<Record<string, Kernel>> = {
-  Softmax: byRow(([x]) => [logSoftmax(x!).map(Math.exp)]),
-  LogSoftmax: byRow(([x]) => [logSoftmax(x!)]),
-  RmsNorm: rmsNorm,
-  SimplifiedLayerNormalization: rmsNorm,
-  RmsNormGradient: rmsNormGradient,
-  Sigmoid: byRow(([x]) => [x!.map(sigmoid)]),
-  QuickGelu: (inputs, { alpha }, node) =>
-    byRow(([x]) => [x!.map((v) => v * sigmoid((alpha as number) * v))])(inputs, {}, node),
-  SwiGlu: byRow(([gate, up]) => [gate!.map((v, i) => v * sigmoid(v) * up![i]!)]),
-  SwiGluGradient: byRow(([dy, gate, up]) => [
-    dy!.map((d, i) => d * up![i]! * sigmoid(gate![i]!) * (1 + gate![i]! * (1 - sigmoid(gate![i]!)))),
-    dy!.map((d, i) => d * gate![i]! * sigmoid(gate![i]!)),
-  ]),
-  Rotary: turn(({ inverse }) => (inverse === 1 ? -1 : 1)),
-  RotaryEmbedding: turn(() => 1),
-  CausalAttention: causalAttention,
-  CausalAttentionGradient: causalAttentionGradient,
-  LinearCrossEntropy: linearCrossEntropy,
-  LinearCrossEntropyGradient: linearCrossEntropyGradient,
-  GatherGradient: gatherGradient,
-  GatherElements: gatherElements,
-  ScatterND: scatterRows,
-};
+export const transformerTests = {
+  MatMul: {
+    kernel: matrixProduct,
+    entries: [
+      {
+        what: 'matrices',
+        inputs: [
+          [2, 3],
+          [3, 4],
+        ],
+        build: (g, a, b) => matMul(g, a, b),
+      },
+      {
+        what: 'batches stretched',
+        inputs: [
+          [5, 1, 2, 3],
+          [4, 3, 2],
+        ],
+        build: (g, a, b) => matMul(g, a, b),
+      },
+    ],
+  },
+  Gemm: {
+    kernel: generalProduct,
+    entries: [0, 1, 2, 3].map((flags): Entry => ({
+      what: `transposition ${flags}`,
+      inputs: [flags & 1 ? [3, 2] : [2, 3], flags & 2 ? [4, 3] : [3, 4], [4]],
+      build: (g, a, b, c) => gemm(g, a, b, { transA: flags & 1, transB: flags >> 1 }, c),
+    })),
+  },
+  Softmax: {
+    kernel: byRow(([x]) => [logSoftmax(x!).map(Math.exp)]),
+    entries: [{ what: 'last axis', inputs: [[2, 3, 5]], build: (g, x) => softmax.softmax(g, x) }],
+  },
+  LogSoftmax: {
+    kernel: byRow(([x]) => [logSoftmax(x!)]),
+    entries: [{ what: 'last axis', inputs: [[3, 5]], build: (g, x) => softmax.logSoftmax(g, x) }],
+  },
+  Rotary: {
+    kernel: turn(({ inverse }) => (inverse === 1 ? -1 : 1)),
+    entries: heads.map((shape): Entry => ({
+      what: `heads of ${shape.join(' x ')}`,
+      inputs: [shape],
+      build: (g, x) => rotary(g, x, ...angles(g, shape.at(-2)!, shape.at(-1)!)),
+    })),
+  },
+  RotaryEmbedding: {
+    kernel: turn(() => 1),
+    entries: [
+      {
+        what: 'heads',
+        inputs: [[2, 3, 4, 8]],
+        build: (g, x) => g.add(RotaryEmbedding, [x, int64(g, [0]), ...angles(g, 4, 8)], { interleaved: 0 })[0]!,
+      },
+    ],
+  },
+  CausalAttention: {
+    kernel: attention,
+    entries: attentions.map(([group, chunks]): Entry => ({
+      what: `groups of ${group} in ${chunks} chunks`,
+      inputs: [
+        [2, 2, group, 5, 4],
+        [2, 2, 5, 4],
+        [2, 2, 5, 4],
+      ],
+      build: (g, q, k, v) => causalAttention(g, q, k, v, chunks),
+    })),
+  },
+  CausalAttentionGradient: { kernel: attentionGradient },
+  LinearCrossEntropy: {
+    kernel: tokenLoss,
+    entries: [
+      {
+        what: 'repeated labels',
+        inputs: [
+          [4, 3],
+          [5, 3],
+        ],
+        build: (g, h, w) => linearCrossEntropy(g, h, w, int64(g, [1, 4, 1, 0])),
+      },
+    ],
+  },
+  LinearCrossEntropyGradient: { kernel: tokenLossGradient },
+} satisfies OperatorTests;

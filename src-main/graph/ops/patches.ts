@@ -1,10 +1,10 @@
 // Which rows of a channels-last matrix [batch*height*width, channels] a 2-D convolution reads for each output pixel.
 
-export interface Geometry {
+export type Geometry = {
   strides: readonly number[];
   /** Top, left, bottom, right. */
   pads: readonly number[];
-}
+};
 
 export interface PatchGeometry extends Geometry {
   kernel: readonly number[];
