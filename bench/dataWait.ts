@@ -54,8 +54,8 @@ async function measured(app: App, steps: number, threads: number, augmentation: 
   const off = app.events.subscribe((event) => {
     if (event.name !== 'stepsAppended') return;
     const { columns } = event.payload;
-    stepMs.push(...columns.stepMs);
-    waitMs.push(...columns.dataMs[0]!);
+    stepMs.push(...(columns.stepMs as number[]));
+    waitMs.push(...(columns.dataMs[0] as number[]));
   });
   const { state, reason } = await app.whenEnded(await app.start(config));
   off();

@@ -202,7 +202,7 @@ async function train(app: App, config: RunConfig): Promise<Result> {
   const perSample = plan!.workers.reduce((sum, worker) => sum + worker.flopsPerSample, 0) / workers;
   return {
     loss: loss ?? NaN,
-    accuracy,
+    accuracy: accuracy!,
     flops: steps * batch * perSample,
     minutes: (performance.now() - startedAt) / 6e4,
   };

@@ -157,7 +157,7 @@ function watchSteps(app: App): readonly Step[] {
     if (event.name !== 'stepsAppended') return;
     const { stepMs, elapsedMs } = event.payload.columns;
     clockAhead = Math.min(clockAhead, performance.now() - elapsedMs.at(-1)!);
-    stepMs.forEach((ms, row) => steps.push({ ms, endedAt: elapsedMs[row]! + clockAhead }));
+    stepMs.forEach((ms, row) => steps.push({ ms: ms!, endedAt: elapsedMs[row]! + clockAhead }));
   });
   return steps;
 }

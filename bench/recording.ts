@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppEvents } from '../src-main/contract/events.ts';
 import type { EventMessage } from '../src-main/contract/rpc.ts';
-import type { RunDetail, StepColumns } from '../src-main/contract/run.ts';
+import type { RunDetail } from '../src-main/contract/run.ts';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
+import { columnsIn, emptyColumns, type StepColumns } from '../src-main/contract/steps.ts';
 import { createApp } from '../src-main/lab/app.ts';
-import { emptyColumns } from '../src-main/records/stepMerger.ts';
 import { builtWorker } from '../src-main/testing/lab.ts';
 import type { EventHub } from '../src-main/transport/events.ts';
 
@@ -139,21 +139,17 @@ export class Player {
   }
 }
 
-/** Appends rows [from, to) of `rows`, with what is to be added to steps and times. */
+/** Appends rows [first, end) of `rows`, with what is to be added to steps and times. */
 function append(
   columns: StepColumns,
   rows: StepColumns,
-  [from, to]: [number, number],
+  [first, end]: [number, number],
   add = { step: 0, elapsedMs: 0 },
 ): void {
-  for (let row = from; row < to; row++) {
+  const to = columnsIn(columns);
+  for (let row = first; row < end; row++) {
     columns.step.push(rows.step[row]! + add.step);
     columns.elapsedMs.push(rows.elapsedMs[row]! + add.elapsedMs);
-    columns.gradNorm.push(rows.gradNorm[row]!);
-    columns.learningRate.push(rows.learningRate[row]!);
-    columns.stepMs.push(rows.stepMs[row]!);
-    rows.loss.forEach((values, worker) => columns.loss[worker]!.push(values[row]!));
-    for (const phase of ['computeMs', 'syncMs', 'dataMs'] as const)
-      rows[phase].forEach((values, worker) => columns[phase][worker]!.push(values[row]!));
+    columnsIn(rows).forEach(({ values }, index) => to[index]!.values.push(values[row]!));
   }
 }

@@ -11,7 +11,7 @@ import type { AppCommands } from '../src-main/contract/commands.ts';
 import type { AppEvents } from '../src-main/contract/events.ts';
 import type { Handlers } from '../src-main/contract/rpc.ts';
 import type { RunDetail } from '../src-main/contract/run.ts';
-import { emptyColumns } from '../src-main/records/stepMerger.ts';
+import { emptyColumns } from '../src-main/contract/steps.ts';
 import { startServer } from '../src-main/serve/server.ts';
 import { EventHub } from '../src-main/transport/events.ts';
 import { Browser, openRun, type BrowserPage } from './browser.ts';

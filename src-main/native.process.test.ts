@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { UserError } from './contract/errors.ts';
+import { measuredNames } from './contract/series.ts';
 import { GraphBuilder } from './graph/graph.ts';
 import { toOnnx } from './graph/onnx.ts';
 import { mul } from './graph/ops/elementwise.ts';
@@ -121,7 +122,9 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(await device.train(training(5000))).toEqual({ step: 5000, stopped: false });
   clearInterval(timer);
   expect(ticks).toBeGreaterThan(5);
-  const { step, loss, gradNorm, computeMs, copyMs } = device.drainRecords();
+  const records = device.drainRecords();
+  expect(Object.keys(records).sort()).toEqual(['step', 'worker', 'copyMs', ...measuredNames].sort());
+  const { step, loss, gradNorm, computeMs, copyMs } = records;
   expect(step).toEqual(Array.from({ length: 5000 }, (_, index) => index));
   expect(loss.slice(0, 3).map((x) => x.toFixed(6))).toEqual(['0.200000', '0.180000', '0.160000']);
   expect(gradNorm[0]).toBeCloseTo(0.2);

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError, type ErrorCode } from './contract/errors.ts';
 import { quietEnvironment } from './contract/quiet.ts';
+import type { DeviceRecords } from './contract/steps.ts';
 
 /** Optimizer with PyTorch's semantics; weight decay applies where a tensor `decays`. */
 export interface OptimizerSpec {
@@ -178,18 +179,8 @@ export interface TrainResult {
   fault?: Fault | null;
 }
 
-/** Step records since the last drain, as columns; one row per step and logical worker of this device. */
-export interface StepRecords {
-  step: number[];
-  worker: number[];
-  /** Mean over the micro-batches. */
-  loss: number[];
-  /** Global norm of the averaged gradient before clipping (the same in every row of a step). */
-  gradNorm: number[];
-  /** Running the session; waiting for others, averaging and updating (shared by the workers of a device); waiting for data. */
-  computeMs: number[];
-  syncMs: number[];
-  dataMs: number[];
+/** Step records since the last drain; one row per step and logical worker of this device. */
+export interface StepRecords extends DeviceRecords {
   /** In copies between host and device, or waiting for them; part of computeMs, but for what was begun in syncMs of the step before. 0 on the CPU. */
   copyMs: number[];
 }

@@ -3,6 +3,7 @@
 
 import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
+import { stepValue } from '../contract/steps.ts';
 import type { App } from '../lab/app.ts';
 import { onInterrupt } from './interrupt.ts';
 import { StatusLine, metricOf, printJson, printNote, runProgressText, type Progress } from './output.ts';
@@ -54,10 +55,10 @@ function followAsLine(app: App): () => void {
       if (progress.summary.state === 'preparing' && summary.state === 'training') progress.startedAt = Date.now();
       progress.summary = summary;
     } else if (event.name === 'stepsAppended' && progress) {
-      const losses = event.payload.columns.loss.map((series) => series.at(-1) ?? NaN);
-      const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-      progress.loss = Number.isFinite(mean) ? mean : null;
-      progress.summary = { ...progress.summary, step: event.payload.columns.step.at(-1)! + 1 };
+      const { columns } = event.payload;
+      const loss = stepValue(columns, 'loss', columns.step.length - 1);
+      progress.loss = Number.isFinite(loss) ? loss : null;
+      progress.summary = { ...progress.summary, step: columns.step.at(-1)! + 1 };
     } else if (event.name === 'evaluationAppended') {
       const { evaluation } = event.payload;
       const { step, samples, seconds } = evaluation;

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { augmentationConfig } from './augmentation.ts';
 import { modelSpec } from '../families/configs.ts';
+import { deviceRecords } from './steps.ts';
 
 const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
 export const masks = z.object({
@@ -152,16 +153,7 @@ export type DeviceCommands = typeof deviceCommands;
 
 export const deviceEvents = {
   /** Step records since the last event, as columns (a row per step and worker of this device), at most ten times a second. */
-  records: z.object({
-    step: z.array(z.number()),
-    worker: z.array(z.number()),
-    loss: z.array(z.number()),
-    gradNorm: z.array(z.number()),
-    computeMs: z.array(z.number()),
-    syncMs: z.array(z.number()),
-    dataMs: z.array(z.number()),
-    copyMs: z.array(z.number()),
-  }),
+  records: deviceRecords,
   memory: memorySample,
 } as const;
 export type DeviceEvents = typeof deviceEvents;

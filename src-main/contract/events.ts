@@ -3,8 +3,9 @@
 import { z } from 'zod';
 import { dataset } from './commands.ts';
 import { dataFolder } from './dataFolder.ts';
-import { evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary, stepColumns } from './run.ts';
+import { evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary } from './run.ts';
 import { settings } from './settings.ts';
+import { stepColumns } from './steps.ts';
 import { importState } from './verdict.ts';
 
 const ofRun = z.object({ runId: z.string() });

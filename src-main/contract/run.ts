@@ -3,6 +3,8 @@
 import { z } from 'zod';
 import { memoryBytes, plan } from './plan.ts';
 import { runConfig } from './runConfig.ts';
+import { evaluationNames, evaluationSeries, type EvaluationSeries, type EvaluationTable } from './series.ts';
+import { stepColumns } from './steps.ts';
 
 /** preparing -> training <-> evaluating / saving / paused -> done | stopped | failed. `interrupted`: the app ended without a word while it ran. */
 export const runState = z.enum([
@@ -52,34 +54,20 @@ export const runSummary = z.object({
 });
 export type RunSummary = z.infer<typeof runSummary>;
 
-/** Step records as columns; a row per step. A loss that is not finite is null: JSON has no NaN, and the screen marks it. */
-export const stepColumns = z.object({
-  /** Index of the step, from 0; evaluations, checkpoints and summaries count the steps done. */
-  step: z.array(z.number()),
-  /** loss[w][row] of worker w. */
-  loss: z.array(z.array(z.number().nullable())),
-  gradNorm: z.array(z.number().nullable()),
-  learningRate: z.array(z.number()),
-  /** Times of a step by worker, milliseconds: running, waiting and averaging, waiting for data. */
-  computeMs: z.array(z.array(z.number())),
-  syncMs: z.array(z.array(z.number())),
-  dataMs: z.array(z.array(z.number())),
-  /** Wall-clock milliseconds of the step. */
-  stepMs: z.array(z.number()),
-  /** Milliseconds of training up to the end of the step: the sum of stepMs. */
-  elapsedMs: z.array(z.number()),
-});
-export type StepColumns = z.infer<typeof stepColumns>;
+const valueOf = { notFinite: z.number().nullable(), absent: z.number().nullable().default(null) };
+const nullText = { notFinite: 'not finite', absent: 'another kind of model, or not finite' };
+type EvaluationShape = { [N in EvaluationSeries]: (typeof valueOf)[EvaluationTable[N]['nulls']] };
 
 export const evaluationRecord = z.object({
-  step: z.number(),
-  /** Mean over labels: of a language model, per token. */
-  loss: z.number().nullable(),
-  accuracy: z.number(),
-  /** exp(loss) of a language model; null for others, and where it is not finite. */
-  perplexity: z.number().nullable().default(null),
-  samples: z.number(),
-  seconds: z.number(),
+  step: z.number().describe('steps done'),
+  ...(Object.fromEntries(
+    evaluationNames.map((name) => {
+      const { nulls, meaning } = evaluationSeries[name];
+      return [name, valueOf[nulls].describe(`${meaning}; null: ${nullText[nulls]}`)];
+    }),
+  ) as EvaluationShape),
+  samples: z.number().describe('validation samples'),
+  seconds: z.number().describe('duration of the evaluation'),
 });
 export type EvaluationRecord = z.infer<typeof evaluationRecord>;
 

@@ -12,10 +12,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deviceContract } from '../contract/contracts.ts';
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
+import type { DeviceRecords } from '../contract/steps.ts';
 import { whyUnread } from '../files/files.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
-import { native, type MemorySample, type NativeStore, type StepRecords, type TrainResult } from '../native.ts';
+import { native, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { readMemoryKills } from '../processes/memoryKills.ts';
 import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
@@ -58,7 +59,7 @@ export interface FleetOptions {
   unneeded?: Promise<void>;
   /** When a device counts as hanging. */
   patience?: Patience | undefined;
-  onRecords?(records: StepRecords): void;
+  onRecords?(records: DeviceRecords): void;
   onMemory?(device: RunDevice, pid: number, sample: MemorySample): void;
 }
 

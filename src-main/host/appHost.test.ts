@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import { noLoss, type RunSummary } from '../contract/run.ts';
-import { emptyColumns } from '../records/stepMerger.ts';
+import { emptyColumns } from '../contract/steps.ts';
 import { cpuPauseMs, servePage, type AppHost } from './appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { memoryPair } from '../transport/memory.ts';

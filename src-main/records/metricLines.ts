@@ -3,12 +3,10 @@
 
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { StepSeries } from '../contract/series.ts';
 
-export const workerSeries = ['loss', 'computeMs', 'syncMs', 'dataMs'] as const;
-export const stepSeries = ['gradNorm', 'learningRate', 'stepMs'] as const;
-
-export type StepLine = { step: number } & Record<(typeof workerSeries)[number], (number | null)[]> &
-  Record<(typeof stepSeries)[number], number>;
+/** Lists by worker, or values of the step; a series that is younger than the log is missing. */
+export type StepLine = { step: number } & Partial<Record<StepSeries, (number | null)[] | number | null>>;
 
 /** Whole lines of a file that may be missing; a last one that was cut short is left out. */
 export async function* linesOf(path: string): AsyncGenerator<string> {

@@ -2,8 +2,10 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { StepColumns } from '../contract/run.ts';
+import { evaluationRecord } from '../contract/run.ts';
+import type { StepColumns } from '../contract/steps.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
+import { columnsOf } from '../testing/steps.ts';
 import { MetricsLog } from './metricsLog.ts';
 import { readMetrics } from './readMetrics.ts';
 
@@ -15,34 +17,31 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const steps = (from: number, losses: (number | null)[]): StepColumns => ({
-  step: losses.map((_, row) => from + row),
-  loss: [losses, losses],
-  gradNorm: losses.map(() => 1),
-  learningRate: losses.map(() => 0.1),
-  computeMs: [losses.map(() => 5), losses.map(() => 6)],
-  syncMs: [losses.map(() => 1), losses.map(() => 1)],
-  dataMs: [losses.map(() => 0), losses.map(() => 0)],
-  stepMs: losses.map(() => 7),
-  elapsedMs: losses.map((_, row) => 7 * (from + row + 1)),
-});
+const steps = (from: number, losses: (number | null)[]): StepColumns =>
+  columnsOf(from, [losses, losses], {
+    stepMs: losses.map(() => 7),
+    elapsedMs: losses.map((_, row) => 7 * (from + row + 1)),
+  });
+
+const evaluationOf = (step: number) =>
+  evaluationRecord.parse({ step, loss: 1.5, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 });
 
 it('reads back what it wrote, and a TensorBoard file lies beside', async () => {
   const log = await MetricsLog.open(folder, path, 0);
   log.appendSteps(steps(0, [3, 2]));
-  log.appendEvaluation({ step: 2, loss: 1.5, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 });
+  log.appendEvaluation(evaluationOf(2));
   log.appendSteps(steps(2, [1]));
   await log.close();
   const { columns, evaluations } = await readMetrics(path, 2, 100);
   expect(columns).toEqual(steps(0, [3, 2, 1]));
-  expect(evaluations).toEqual([{ step: 2, loss: 1.5, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 }]);
+  expect(evaluations).toEqual([evaluationOf(2)]);
   expect((await readdir(folder)).some((name) => name.startsWith('events.out.tfevents.'))).toBe(true);
 });
 
 it('a resumed run drops the steps that it will do again, and a last line that was cut short', async () => {
   const log = await MetricsLog.open(folder, path, 0);
   log.appendSteps(steps(0, [3, 2, 1]));
-  log.appendEvaluation({ step: 3, loss: 1, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 });
+  log.appendEvaluation(evaluationOf(3));
   await log.close();
   await writeFile(path, `${await readFile(path, 'utf8')}{"step":3,"lo`);
   const resumed = await MetricsLog.open(folder, path, 2);
@@ -83,4 +82,15 @@ it('keeps memory beside the steps', async () => {
   log.appendMemory({ step: 1, elapsedMs: 7, devices: [] });
   await log.close();
   expect((await readMetrics(path, 2, 10)).memory).toEqual([{ step: 1, elapsedMs: 7, devices: [] }]);
+});
+
+it('reads a log from before a series', async () => {
+  const line = { step: 0, loss: [3, 2], stepMs: 7 };
+  await writeFile(
+    path,
+    `${JSON.stringify(line)}\n{"evaluation":{"step":1,"loss":1,"accuracy":0.5,"samples":10,"seconds":1}}\n`,
+  );
+  const { columns, evaluations } = await readMetrics(path, 2, 10);
+  expect(columns).toMatchObject({ loss: [[3], [2]], computeMs: [[null], [null]], gradNorm: [null], stepMs: [7] });
+  expect(evaluations).toMatchObject([{ step: 1, loss: 1, accuracy: 0.5, perplexity: null, samples: 10, seconds: 1 }]);
 });

@@ -1,14 +1,17 @@
-// Metrics of a run on disk: metrics.jsonl (a line per step or evaluation) and TensorBoard scalars.
+// Metrics of a run on disk: metrics.jsonl (a line per step, evaluation or sample of memory) and TensorBoard scalars.
 //
-// TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", "loss": [per worker], "gradNorm", "learningRate", "computeMs": [], "syncMs": [], "dataMs": [], "stepMs"} and
-// {"evaluation": {"step", "loss", "accuracy", "perplexity", "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}. Lines that the
-// disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
+// TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", and the series of contract/series.ts: lists
+// by worker, then values of the step}, {"evaluation": {"step", its series, "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}.
+// Lines that the disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the
+// steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
-import type { EvaluationRecord, MemoryRecord, StepColumns } from '../contract/run.ts';
+import type { EvaluationRecord, MemoryRecord } from '../contract/run.ts';
+import { evaluationNames, evaluationSeries, isPerWorker, stepNames, stepSeries } from '../contract/series.ts';
+import { stepValue, type StepColumns } from '../contract/steps.ts';
 import { replaceFile, storageError } from '../files/files.ts';
 import { PatientAppend } from '../files/patientAppend.ts';
 import { ScalarLog } from '../export/tensorboard.ts';
-import { linesOf, stepMsOf, stepOf, stepSeries, workerSeries } from './metricLines.ts';
+import { linesOf, stepMsOf, stepOf, type StepLine } from './metricLines.ts';
 
 export class MetricsLog {
   private constructor(
@@ -32,21 +35,21 @@ export class MetricsLog {
     const lines = columns.step.map((_, row) => JSON.stringify(lineOf(columns, row)));
     this.append(lines, () => {
       columns.step.forEach((step, row) => {
-        const losses = columns.loss.map((series) => series[row] ?? NaN);
-        this.scalars.add('train/loss', step + 1, losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
-        this.scalars.add('train/learning_rate', step + 1, columns.learningRate[row]!);
-        this.scalars.add('train/grad_norm', step + 1, columns.gradNorm[row] ?? NaN);
-        this.scalars.add('time/step_ms', step + 1, columns.stepMs[row]!);
+        for (const name of stepNames) {
+          const { tag } = stepSeries[name];
+          if (tag !== null) this.scalars.add(tag, step + 1, stepValue(columns, name, row));
+        }
       });
     });
   }
 
   appendEvaluation(evaluation: EvaluationRecord): void {
     this.append([JSON.stringify({ evaluation })], () => {
-      this.scalars.add('evaluation/loss', evaluation.step, evaluation.loss ?? NaN);
-      this.scalars.add('evaluation/accuracy', evaluation.step, evaluation.accuracy);
-      if (evaluation.perplexity !== null)
-        this.scalars.add('evaluation/perplexity', evaluation.step, evaluation.perplexity);
+      for (const name of evaluationNames) {
+        const { tag, nulls } = evaluationSeries[name];
+        const isAbsent = evaluation[name] === null && nulls === 'absent';
+        if (tag !== null && !isAbsent) this.scalars.add(tag, evaluation.step, evaluation[name] ?? NaN);
+      }
     });
   }
 
@@ -79,10 +82,12 @@ export class MetricsLog {
   }
 }
 
-function lineOf(columns: StepColumns, row: number): object {
-  const ofWorkers = workerSeries.map((name) => [name, columns[name].map((series) => series[row])]);
-  const ofStep = stepSeries.map((name) => [name, columns[name][row]]);
-  return { step: columns.step[row], ...(Object.fromEntries([...ofWorkers, ...ofStep]) as object) };
+/** The step, then lists by worker, then values of the step. */
+function lineOf(columns: StepColumns, row: number): StepLine {
+  const line: StepLine = { step: columns.step[row]! };
+  for (const name of stepNames) if (isPerWorker(name)) line[name] = columns[name].map((values) => values[row]!);
+  for (const name of stepNames) if (!isPerWorker(name)) line[name] = columns[name][row]!;
+  return line;
 }
 
 /** Leaves out what follows step `from`, and returns the training time of what stays, in milliseconds. */

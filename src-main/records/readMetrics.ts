@@ -1,14 +1,8 @@
 // What the log of a run has for a page: series of any length thinned out evenly, with every step whose loss is not finite.
 
-import {
-  evaluationRecord,
-  memoryRecord,
-  type EvaluationRecord,
-  type MemoryRecord,
-  type StepColumns,
-} from '../contract/run.ts';
-import { isStep, linesOf, stepMsOf, stepSeries, workerSeries, type StepLine } from './metricLines.ts';
-import { emptyColumns } from './stepMerger.ts';
+import { evaluationRecord, memoryRecord, type EvaluationRecord, type MemoryRecord } from '../contract/run.ts';
+import { columnsIn, emptyColumns, type StepColumns } from '../contract/steps.ts';
+import { isStep, linesOf, stepMsOf, type StepLine } from './metricLines.ts';
 
 export interface Metrics {
   columns: StepColumns;
@@ -78,7 +72,8 @@ function addRow(columns: StepColumns, { line, elapsedMs }: Row): void {
   const record = JSON.parse(line) as StepLine;
   columns.step.push(record.step);
   columns.elapsedMs.push(elapsedMs);
-  for (const name of stepSeries) columns[name].push(record[name]);
-  for (const name of workerSeries)
-    columns[name].forEach((series: (number | null)[], worker) => series.push(record[name][worker] ?? null));
+  for (const { name, worker, values } of columnsIn(columns)) {
+    const value = record[name];
+    values.push((Array.isArray(value) ? value[worker!] : value) ?? null);
+  }
 }

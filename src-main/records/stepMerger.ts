@@ -1,22 +1,33 @@
 // Puts the step records of several device processes together: a row per step, once all workers have reported it.
 //
-// Steps come out in order. A loss or norm that is not finite becomes null (JSON has no NaN). The wall-clock time of a step is that of the
+// Steps come out in order. A value that is not finite becomes null (JSON has no NaN). The wall-clock time of a step is that of the
 // slowest device: compute and data waits of its workers, which run in turn, plus its share of waiting, averaging and updating.
 
-import type { StepColumns } from '../contract/run.ts';
-import type { StepRecords } from '../native.ts';
+import {
+  isMeasured,
+  measuredNames,
+  stepSeries,
+  type ComputedSeries,
+  type MeasuredSeries,
+  type StepSeries,
+} from '../contract/series.ts';
+import { columnsIn, emptyColumns, type DeviceRecords, type StepColumns } from '../contract/steps.ts';
 
+/** Values of the workers in one step. */
 interface Row {
+  step: number;
   reported: number;
-  loss: (number | null)[];
-  gradNorm: number | null;
-  computeMs: number[];
-  syncMs: number[];
-  dataMs: number[];
+  measured: Record<MeasuredSeries, number[]>;
 }
 
 export class StepMerger {
   private readonly rows = new Map<number, Row>();
+  private readonly numWorkers: number;
+
+  private readonly computed: Record<ComputedSeries, (row: Row) => number> = {
+    learningRate: ({ step }) => this.learningRate(step),
+    stepMs: (row) => Math.max(...this.workersOfDevices.map((workers) => deviceMs(row, workers))),
+  };
 
   constructor(
     private readonly workersOfDevices: readonly (readonly number[])[],
@@ -24,22 +35,15 @@ export class StepMerger {
     private nextStep: number,
     /** Of the steps before. */
     private elapsedMs = 0,
-  ) {}
-
-  private get numWorkers(): number {
-    return this.workersOfDevices.reduce((sum, workers) => sum + workers.length, 0);
+  ) {
+    this.numWorkers = workersOfDevices.flat().length;
   }
 
-  add(records: StepRecords): void {
+  add(records: DeviceRecords): void {
     records.step.forEach((step, index) => {
       const row = this.rows.get(step) ?? this.emptyRow(step);
-      const worker = records.worker[index]!;
       row.reported += 1;
-      row.loss[worker] = finite(records.loss[index]!);
-      row.gradNorm = finite(records.gradNorm[index]!);
-      row.computeMs[worker] = records.computeMs[index]!;
-      row.syncMs[worker] = records.syncMs[index]!;
-      row.dataMs[worker] = records.dataMs[index]!;
+      for (const name of measuredNames) row.measured[name][records.worker[index]!] = records[name][index]!;
     });
   }
 
@@ -59,44 +63,30 @@ export class StepMerger {
   }
 
   private append(columns: StepColumns, row: Row): void {
-    columns.step.push(this.nextStep);
-    columns.gradNorm.push(row.gradNorm);
-    columns.learningRate.push(this.learningRate(this.nextStep));
-    const stepMs = Math.max(...this.workersOfDevices.map((workers) => deviceMs(row, workers)));
-    this.elapsedMs += stepMs;
-    columns.stepMs.push(stepMs);
+    columns.step.push(row.step);
+    for (const { name, worker, values } of columnsIn(columns)) values.push(finite(this.valueOf(row, name, worker)));
+    this.elapsedMs += columns.stepMs.at(-1)!;
     columns.elapsedMs.push(this.elapsedMs);
-    for (const series of ['loss', 'computeMs', 'syncMs', 'dataMs'] as const) {
-      row[series].forEach((value, worker) => (columns[series][worker] as (number | null)[]).push(value));
-    }
+  }
+
+  private valueOf(row: Row, name: StepSeries, worker: number | null): number {
+    if (!isMeasured(name)) return this.computed[name](row);
+    const values = row.measured[name];
+    return worker === null ? stepSeries[name].merge(values) : values[worker]!;
   }
 
   private emptyRow(step: number): Row {
-    const zeros = () => new Array<number>(this.numWorkers).fill(0);
-    const row = { reported: 0, loss: zeros(), gradNorm: 0, computeMs: zeros(), syncMs: zeros(), dataMs: zeros() };
+    const ofWorkers = measuredNames.map((name) => [name, new Array<number>(this.numWorkers).fill(0)]);
+    const row = { step, reported: 0, measured: Object.fromEntries(ofWorkers) as Row['measured'] };
     this.rows.set(step, row);
     return row;
   }
 }
 
-export function emptyColumns(numWorkers: number): StepColumns {
-  const series = <T>() => Array.from({ length: numWorkers }, (): T[] => []);
-  return {
-    step: [],
-    loss: series(),
-    gradNorm: [],
-    learningRate: [],
-    computeMs: series(),
-    syncMs: series(),
-    dataMs: series(),
-    stepMs: [],
-    elapsedMs: [],
-  };
-}
-
-function deviceMs(row: Row, workers: readonly number[]): number {
-  const inTurn = workers.reduce((sum, worker) => sum + row.computeMs[worker]! + row.dataMs[worker]!, 0);
-  return inTurn + (row.syncMs[workers[0]!] ?? 0);
+function deviceMs({ measured }: Row, workers: readonly number[]): number {
+  const { computeMs, dataMs, syncMs } = measured;
+  const inTurn = workers.reduce((sum, worker) => sum + computeMs[worker]! + dataMs[worker]!, 0);
+  return inTurn + (syncMs[workers[0]!] ?? 0);
 }
 
 function finite(value: number): number | null {

@@ -7,11 +7,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
+import type { DeviceRecords } from '../contract/steps.ts';
 import { shareOf, type RunDevice } from '../device/discover.ts';
 import { makeFolder, storageError } from '../files/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../families/models.ts';
-import type { StepRecords } from '../native.ts';
 import { readCaseFile, type Case } from './caseFile.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { divergence } from '../run/divergence.ts';
@@ -94,7 +94,7 @@ function openCase(
   folder: string,
   devices: RunDevice[],
   spawnDevice: SpawnDevice,
-  onRecords: (records: StepRecords) => void,
+  onRecords: (records: DeviceRecords) => void,
 ): Promise<Fleet> {
   const { model: spec, masks } = read;
   const model = createModel(spec);
@@ -159,7 +159,7 @@ class Records {
     this.gradNorm = new Array<number>(read.steps).fill(NaN);
   }
 
-  add(records: StepRecords): void {
+  add(records: DeviceRecords): void {
     records.step.forEach((step, row) => {
       this.loss[step]![records.worker[row]!] = records.loss[row]!;
       this.gradNorm[step] = records.gradNorm[row]!;

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
-import { columnsOf, detailOf, minimalConfig } from '../stores/testApp.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
+import { detailOf, minimalConfig } from '../stores/testApp.ts';
 import { configDifferences, groupBySeeds, meanBand, outcomeOf, valueAt, type ComparedRun } from './comparison.ts';
 import { RunSeries } from './runSeries.ts';
 

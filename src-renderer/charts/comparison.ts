@@ -76,7 +76,7 @@ export function outcomeOf({ detail, series }: ComparedRun): Outcome {
     metric: (perplexity ? last.perplexity : last?.accuracy) ?? NaN,
     perplexity,
     memoryBytes: processes.length > 0 ? Math.max(...processes) : NaN,
-    seconds: series.length > 0 ? series.elapsedMs()[series.length - 1]! / 1000 : NaN,
+    seconds: series.length > 0 ? series.elapsedMs[series.length - 1]! / 1000 : NaN,
     flops: plan ? flopsPerStep(plan) * summary.step : NaN,
     bytes: plan ? bytesPerStep(plan) * summary.step : NaN,
   };

@@ -1,5 +1,7 @@
 // Numbers as people read them: SI units, durations, shares. A value that is not finite is said in words, never left out.
 
+import type { Unit } from '../../src-main/contract/series.ts';
+
 const SI = ['', 'k', 'M', 'G', 'T', 'P'];
 
 /** Three significant digits with an SI prefix: 11.2 M. */
@@ -87,13 +89,20 @@ function notFinite(value: number | null): string {
   return value === null || Number.isNaN(value) ? 'not finite' : value > 0 ? '+infinity' : '−infinity';
 }
 
+/** Values of a series on an axis. */
+export const formatOfUnit: Record<Unit, (value: number) => string> = {
+  '': formatFigure,
+  ms: formatMilliseconds,
+  share: formatShareTick,
+};
+
 /** The figure that an evaluation is judged by: perplexity of a language model, else accuracy. */
 export function formatMetric({ accuracy, perplexity }: { accuracy: number | null; perplexity: number | null }): string {
   if (perplexity !== null) return formatFigure(perplexity);
   return accuracy === null ? '–' : formatShare(accuracy);
 }
 
-export const metricName = ({ perplexity }: { perplexity: number | null }): string =>
+export const metricName = ({ perplexity }: { perplexity: number | null }): 'accuracy' | 'perplexity' =>
   perplexity === null ? 'accuracy' : 'perplexity';
 
 /** What a dataset counts. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { detailOf, columnsOf } from '../stores/testApp.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
+import { detailOf } from '../stores/testApp.ts';
 import { describeCell, disagreementBars, fitsPlan, normScale, shadeOf } from './gradients.ts';
 
 test('the scale of norms ends at 1 or 3 times a power of ten, and spans one to four decades', () => {

@@ -1,22 +1,20 @@
 import { expect, test } from 'vitest';
-import type { StepColumns } from '../../src-main/contract/run.ts';
+import { stepNames } from '../../src-main/contract/series.ts';
+import { columnsIn, stepValue } from '../../src-main/contract/steps.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
 import { RunSeries } from './runSeries.ts';
 
 /** `first` is the index of the first step. */
-function batch(first: number, losses: (number | null)[][]): StepColumns {
-  const rows = losses[0]!.length;
-  const each = (value: number) => Array<number>(rows).fill(value);
-  return {
-    step: Array.from({ length: rows }, (_, row) => first + row),
-    loss: losses,
+function batch(first: number, losses: (number | null)[][]) {
+  const each = (value: number) => Array<number>(losses[0]!.length).fill(value);
+  return columnsOf(first, losses, {
     gradNorm: each(3),
     learningRate: each(0.1),
     computeMs: [each(10), each(20)],
     syncMs: [each(11), each(1)],
     dataMs: [each(0.5), each(0.25)],
     stepMs: each(22),
-    elapsedMs: Array.from({ length: rows }, (_, row) => 22 * (first + row + 1)),
-  };
+  });
 }
 
 test('keeps losses by worker and means of the newest steps', () => {
@@ -27,16 +25,17 @@ test('keeps losses by worker and means of the newest steps', () => {
       [3, 1],
     ]),
   );
-  expect(series.losses().map((column) => [...column.subarray(0, series.length)])).toEqual([
+  expect(series.ofWorkers('loss').map((column) => [...column.subarray(0, series.length)])).toEqual([
     [4, 2],
     [3, 1],
   ]);
-  expect(series.recentPhases(1)).toEqual({ computeMs: 20, syncMs: 1, dataMs: 0.25 });
-  expect([series.recentStepMs(), series.lastGradNorm(), series.lastLearningRate()]).toEqual([
+  expect((['computeMs', 'syncMs', 'dataMs'] as const).map((name) => series.recentMean(name, 1))).toEqual([20, 1, 0.25]);
+  expect([series.recentMean('stepMs'), series.newest('gradNorm'), series.newest('learningRate')]).toEqual([
     22,
     3,
     expect.closeTo(0.1, 6),
   ]);
+  expect([series.newest('loss'), [...series.elapsedMs.subarray(0, 2)]]).toEqual([1.5, [2, 3]]);
 });
 
 test('a loss that is not finite is marked with its step, counted from 1, and worker', () => {
@@ -52,7 +51,7 @@ test('a loss that is not finite is marked with its step, counted from 1, and wor
     { step: 9, worker: 0 },
     { step: 9, worker: 1 },
   ]);
-  expect(series.loss(0)[1]).toBeNaN();
+  expect(series.column('loss')[1]).toBeNaN();
 });
 
 test('a resumed run drops the marks of the steps that it does again', () => {
@@ -66,4 +65,18 @@ test('a resumed run drops the marks of the steps that it does again', () => {
   series.append(batch(2, [[1], [1]]));
   expect(series.nonFinite).toEqual([]);
   expect(series.length).toBe(2);
+});
+
+test.each(stepNames)('%s has columns of its own, and one curve', (name) => {
+  const series = new RunSeries(3);
+  const columns = columnsOf(0, [[7], [8], [9]]);
+  series.append(columns);
+  const own = columnsIn(columns).filter((column) => column.name === name);
+  expect(own.map(({ values }) => values)).toEqual(
+    own.map(({ worker }) => [...series.column(name, worker ?? 0).subarray(0, series.length)]),
+  );
+  expect([series.newest(name), series.merged(name)[0]]).toEqual([
+    stepValue(columns, name, 0),
+    stepValue(columns, name, 0),
+  ]);
 });

@@ -1,8 +1,10 @@
-// The step records of one run: losses and times by worker, and where a loss was not finite. Fed with batches of columns, in order of step.
+// The step records of one run: the series of contract/series.ts, and where a loss was not finite. Fed with batches of columns, in order of step.
 // Records carry the index of a step, from 0; here and on the screen a step is counted as done, from 1, like evaluations and checkpoints.
 
-import type { StepColumns } from '../../src-main/contract/run.ts';
+import { isPerWorker, stepSeries, type StepSeries, type WorkerSeries } from '../../src-main/contract/series.ts';
+import { columnsIn, emptyColumns, type StepColumns } from '../../src-main/contract/steps.ts';
 import { SeriesBuffer } from './seriesBuffer.ts';
+import { mergeRows } from './smooth.ts';
 
 /** A loss that was not finite; `step` counts from 1. */
 export interface NonFinite {
@@ -13,22 +15,31 @@ export interface NonFinite {
 const maxMarks = 10_000;
 
 export class RunSeries {
+  /** Columns of the series in the table's order, then that of the elapsed time. */
   readonly buffer: SeriesBuffer;
   /** In order of step; the first ten thousand. */
   nonFinite: NonFinite[] = [];
+  /** Index of the first column of a series; those of further workers follow. */
+  private readonly first = new Map<StepSeries, number>();
 
   constructor(
     readonly numWorkers: number,
     capacity?: number,
   ) {
-    this.buffer = new SeriesBuffer(4 * numWorkers + 4, capacity);
+    const columns = columnsIn(emptyColumns(numWorkers));
+    columns.forEach(({ name, worker }, index) => worker || this.first.set(name, index));
+    this.buffer = new SeriesBuffer(columns.length + 1, capacity);
   }
 
   append(batch: StepColumns): void {
     const first = batch.step[0];
     if (first !== undefined && first < this.buffer.lastStep)
       this.nonFinite = this.nonFinite.filter(({ step }) => step <= first);
-    batch.step.forEach((index, row) => this.appendRow(batch, index + 1, row));
+    const columns = [...columnsIn(batch).map(({ values }) => values), batch.elapsedMs];
+    batch.step.forEach((index, row) => {
+      this.buffer.append(index + 1, (column) => columns[column]![row]);
+      this.mark(batch, index + 1, row);
+    });
   }
 
   get length(): number {
@@ -39,59 +50,43 @@ export class RunSeries {
     return this.buffer.steps;
   }
 
-  /** Columns below have `length` valid rows; loss is NaN where it was not finite. */
-  loss(worker: number): Float32Array {
-    return this.buffer.columns[worker]!;
-  }
-
-  losses(): Float32Array[] {
-    return Array.from({ length: this.numWorkers }, (_, worker) => this.loss(worker));
-  }
-
-  /** Mean wall-clock milliseconds of the newest steps; NaN before the first. */
-  recentStepMs(rows = 20): number {
-    return this.buffer.recentMean(4 * this.numWorkers + 2, rows);
-  }
-
-  gradNorm(): Float32Array {
-    return this.buffer.columns[4 * this.numWorkers]!;
-  }
-
-  learningRate(): Float32Array {
-    return this.buffer.columns[4 * this.numWorkers + 1]!;
-  }
-
-  stepMs(): Float32Array {
-    return this.buffer.columns[4 * this.numWorkers + 2]!;
-  }
-
   /** Milliseconds of training up to the end of each step. */
-  elapsedMs(): Float32Array {
-    return this.buffer.columns[4 * this.numWorkers + 3]!;
+  get elapsedMs(): Float32Array {
+    return this.buffer.columns.at(-1)!;
   }
 
-  lastGradNorm(): number {
-    return this.buffer.last(4 * this.numWorkers);
+  /** Columns here and below have `length` valid rows; NaN: not finite. `worker`: of a series that each worker has. */
+  column(name: StepSeries, worker = 0): Float32Array {
+    return this.buffer.columns[this.indexOf(name, worker)]!;
   }
 
-  lastLearningRate(): number {
-    return this.buffer.last(4 * this.numWorkers + 1);
+  ofWorkers(name: WorkerSeries): Float32Array[] {
+    return Array.from({ length: this.numWorkers }, (_, worker) => this.column(name, worker));
   }
 
-  /** Mean milliseconds of the newest steps by phase, for one worker. */
-  recentPhases(worker: number, rows = 20): { computeMs: number; syncMs: number; dataMs: number } {
-    const mean = (phase: number) => this.buffer.recentMean(phase * this.numWorkers + worker, rows);
-    return { computeMs: mean(1), syncMs: mean(2), dataMs: mean(3) };
+  /** One curve: workers that each have one are merged. */
+  merged(name: StepSeries): ArrayLike<number> {
+    return isPerWorker(name) ? mergeRows(this.ofWorkers(name), this.length, stepSeries[name].merge) : this.column(name);
   }
 
-  private appendRow(batch: StepColumns, step: number, row: number): void {
-    const n = this.numWorkers;
-    const byWorker = [batch.loss, batch.computeMs, batch.syncMs, batch.dataMs];
-    const byStep = [batch.gradNorm, batch.learningRate, batch.stepMs, batch.elapsedMs];
-    this.buffer.append(step, (column) =>
-      column < 4 * n ? byWorker[Math.floor(column / n)]![column % n]?.[row] : byStep[column - 4 * n]![row],
-    );
-    for (let worker = 0; worker < n && this.nonFinite.length < maxMarks; worker++)
+  /** The same in the last row; NaN where there is none. */
+  newest(name: StepSeries): number {
+    if (!isPerWorker(name)) return this.buffer.last(this.indexOf(name));
+    const values = this.ofWorkers(name).map((_, worker) => this.buffer.last(this.indexOf(name, worker)));
+    return stepSeries[name].merge(values);
+  }
+
+  /** Mean over the newest steps; NaN before the first. */
+  recentMean(name: StepSeries, worker = 0, rows = 20): number {
+    return this.buffer.recentMean(this.indexOf(name, worker), rows);
+  }
+
+  private indexOf(name: StepSeries, worker = 0): number {
+    return this.first.get(name)! + worker;
+  }
+
+  private mark(batch: StepColumns, step: number, row: number): void {
+    for (let worker = 0; worker < this.numWorkers && this.nonFinite.length < maxMarks; worker++)
       if (!Number.isFinite(batch.loss[worker]?.[row] ?? NaN)) this.nonFinite.push({ step, worker });
   }
 }

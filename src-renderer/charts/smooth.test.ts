@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { rowMean, smooth } from './smooth.ts';
+import { mean } from '../../src-main/contract/series.ts';
+import { mergeRows, smooth } from './smooth.ts';
 
 test('weight 0 returns the values', () => {
   expect([...smooth([3, 1, 2], 3, 0)]).toEqual([3, 1, 2]);
@@ -23,12 +24,13 @@ test('a constant stays constant under any weight', () => {
 
 test('the mean over workers is not finite where one of them is not', () => {
   expect([
-    ...rowMean(
+    ...mergeRows(
       [
         [1, 2],
         [3, NaN],
       ],
       2,
+      mean,
     ),
   ]).toEqual([2, NaN]);
 });

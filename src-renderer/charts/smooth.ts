@@ -1,5 +1,7 @@
 // Exponential moving average for display, with the bias of its start removed. Values that are not finite are skipped and stay as they are.
 
+import type { Merge } from '../../src-main/contract/series.ts';
+
 /** `weight` in [0, 1): share of the old average in the new one; 0 returns the values themselves. */
 export function smooth(values: ArrayLike<number>, length: number, weight: number): Float64Array {
   const result = new Float64Array(length);
@@ -18,13 +20,13 @@ export function smooth(values: ArrayLike<number>, length: number, weight: number
   return result;
 }
 
-/** Mean over columns by row. A row in which any column is not finite has no finite mean: nothing is averaged away. */
-export function rowMean(columns: readonly ArrayLike<number>[], length: number): Float64Array {
+/** Columns merged row by row. */
+export function mergeRows(columns: readonly ArrayLike<number>[], length: number, merge: Merge): Float64Array {
   const result = new Float64Array(length);
+  const values = new Float64Array(columns.length);
   for (let row = 0; row < length; row++) {
-    let sum = 0;
-    for (const column of columns) sum += column[row]!;
-    result[row] = sum / columns.length;
+    columns.forEach((column, index) => (values[index] = column[row]!));
+    result[row] = merge(values);
   }
   return result;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { columnsOf, detailOf } from '../stores/testApp.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
+import { detailOf } from '../stores/testApp.ts';
 import { RunSeries } from './runSeries.ts';
 import { withRoom, xAxis } from './xAxis.ts';
 

@@ -65,11 +65,11 @@ function perStep(choice: Exclude<XChoice, 'time'>, plan: Plan): number {
 }
 
 function seconds(series: RunSeries): Float64Array {
-  return Float64Array.from(series.elapsedMs(), (ms) => ms / 1000);
+  return Float64Array.from(series.elapsedMs, (ms) => ms / 1000);
 }
 
 function secondsOfStep(step: number, series: RunSeries): number {
   if (series.length === 0) return 0;
   const row = Math.min(lowerBound(series.steps, series.length, step), series.length - 1);
-  return series.elapsedMs()[row]! / 1000;
+  return series.elapsedMs[row]! / 1000;
 }

@@ -5,7 +5,8 @@ import { createSSRApp } from 'vue';
 import { renderToString } from 'vue/server-renderer';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import type { GradientRecord } from '../../src-main/contract/run.ts';
-import { columnsOf, detailOf } from '../stores/testApp.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
+import { detailOf } from '../stores/testApp.ts';
 import MaskMatrix from './MaskMatrix.vue';
 
 const plan: Plan = {

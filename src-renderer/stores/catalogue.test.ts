@@ -1,9 +1,10 @@
 import { expect, test, vi } from 'vitest';
 import { UserError } from '../../src-main/contract/errors.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
 import { useCatalogueStore } from './catalogue.ts';
 import { useConnectionStore } from './connection.ts';
 import { useRunsStore } from './runs.ts';
-import { columnsOf, datasetOf, snapshotOf, summaryOf, testApp } from './testApp.ts';
+import { datasetOf, snapshotOf, summaryOf, testApp } from './testApp.ts';
 
 async function opened(handlers: Parameters<typeof testApp>[0]) {
   const app = testApp(handlers);

@@ -1,9 +1,10 @@
 import { expect, test, vi } from 'vitest';
 import { UserError } from '../../src-main/contract/errors.ts';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
 import { useConnectionStore } from './connection.ts';
 import { useDraftStore } from './draft.ts';
-import { columnsOf, detailOf, minimalConfig, testApp } from './testApp.ts';
+import { detailOf, minimalConfig, testApp } from './testApp.ts';
 
 const plan = detailOf('r', columnsOf(0, [[1], [1]])).plan!;
 

@@ -1,9 +1,10 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { UserError } from '../../src-main/contract/errors.ts';
 import type { RunDetail } from '../../src-main/contract/run.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
 import { useConnectionStore } from './connection.ts';
 import { useRunStore } from './run.ts';
-import { columnsOf, detailOf, summaryOf, testApp } from './testApp.ts';
+import { detailOf, summaryOf, testApp } from './testApp.ts';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -19,7 +20,7 @@ async function opened(detail: () => RunDetail | Promise<RunDetail>, handlers: Pa
 
 function lossesOf(run: ReturnType<typeof useRunStore>) {
   const { series } = run;
-  return series!.losses().map((column) => [...column.subarray(0, series!.length)]);
+  return series!.ofWorkers('loss').map((column) => [...column.subarray(0, series!.length)]);
 }
 
 const twoSteps = () =>
@@ -82,7 +83,7 @@ test('events that come while the run loads are neither lost nor applied twice', 
 test('steps of a resumed run replace those after its checkpoint', async () => {
   const { app, run } = await opened(twoSteps);
   app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(1, [[3], [2]]) });
-  await vi.waitUntil(() => run.series!.loss(0)[1] === 3);
+  await vi.waitUntil(() => run.series!.column('loss')[1] === 3);
   expect(lossesOf(run)).toEqual([
     [9, 3],
     [7, 2],

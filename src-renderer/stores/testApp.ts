@@ -5,8 +5,9 @@ import type { AppCommands, DamagedDataset, Dataset } from '../../src-main/contra
 import { appContract } from '../../src-main/contract/contracts.ts';
 import type { AppEvents } from '../../src-main/contract/events.ts';
 import type { Handlers } from '../../src-main/contract/rpc.ts';
-import { noLoss, type RunDetail, type RunSummary, type StepColumns } from '../../src-main/contract/run.ts';
+import { noLoss, type RunDetail, type RunSummary } from '../../src-main/contract/run.ts';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
+import type { StepColumns } from '../../src-main/contract/steps.ts';
 import { EventHub } from '../../src-main/transport/events.ts';
 import { memoryPair } from '../../src-main/transport/memory.ts';
 import { serve } from '../../src-main/transport/server.ts';
@@ -56,24 +57,6 @@ export function summaryOf(id: string, changes: Partial<RunSummary> = {}): RunSum
     curve: noLoss,
     dataset: 'mnist',
     ...changes,
-  };
-}
-
-/** `first` is the index of the first step. */
-export function columnsOf(first: number, losses: number[][]): StepColumns {
-  const step = losses[0]!.map((_, row) => first + row);
-  const times = losses.map((column) => column.map(() => 5));
-  const each = step.map(() => 1);
-  return {
-    step,
-    loss: losses,
-    gradNorm: each,
-    learningRate: each,
-    computeMs: times,
-    syncMs: times,
-    dataMs: times,
-    stepMs: each,
-    elapsedMs: step.map((index) => index + 1),
   };
 }
 

@@ -162,7 +162,7 @@ export async function outcomeOf(folder: string): Promise<Outcome> {
 function lossesIn(line: string): string {
   try {
     const { step, loss } = JSON.parse(line) as StepLine;
-    return `${step}: ${loss.join(' ')}`;
+    return `${step}: ${(loss as number[]).join(' ')}`;
   } catch {
     return line;
   }
