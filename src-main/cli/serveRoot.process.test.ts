@@ -160,7 +160,7 @@ describe('the start says', () => {
 
   test('that any file can be read, or which', async () => {
     expect((await start([])).text.split('\n')[1]).toBe(
-      'Who has this address may read any file that you may, by importing it; --root FOLDER keeps the page to one folder.',
+      'Anyone with this address can read any file that you can read, by importing it; --root FOLDER limits the page to one folder.',
     );
     expect((await start(['--root', root])).text.split('\n')[1]).toBe(`The page may name files in ${root} only.`);
   });
