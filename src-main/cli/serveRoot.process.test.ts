@@ -169,7 +169,7 @@ describe('the start says', () => {
     const path = join(machine, name);
     expect(await start(['--root', path])).toEqual({
       code: 2,
-      text: `sdp: --root must be a folder, and ${path} is none\n`,
+      text: `sdp: --root must be a folder, and ${path} is not a folder\n`,
     });
   });
 });
