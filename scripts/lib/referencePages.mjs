@@ -148,7 +148,7 @@ export function metrics({ stepColumns, evaluationRecord, memoryRecord, gradientR
   return page(
     note('the schemas in src-main/contract'),
     '# Metrics of a run',
-    `The folder of a run, ${code('runs/ID')} in the data folder, has three forms of its metrics: ${code('metrics.jsonl')}, ${code('gradients.json')} and the event files of TensorBoard. ${code('sdp train --json')} prints them while they arise.`,
+    `The folder of a run, ${code('runs/ID')} in the data folder, has three forms of its metrics: ${code('metrics.jsonl')}, ${code('gradients.json')} and the event files of TensorBoard. ${code('sdp train --json')} prints steps, evaluations and memory as they arise.`,
     '## metrics.jsonl',
     'Each line is a JSON object. A line has one of three forms.',
     '### Step',
