@@ -72,7 +72,7 @@ test('text is shown as its tokens, a broken file gives its sentence, and what is
   await found.getByRole('button', { name: 'Train a BPE of 4,096' }).click();
   await expect(found).toContainText('Tokenizer: bpe');
   await expect(page.getByRole('button', { name: 'Import', exact: true })).toBeEnabled();
-  await found.getByRole('button', { name: 'Put these files away' }).click();
+  await found.getByRole('button', { name: 'Discard these files' }).click();
   await expect(found).toHaveCount(0);
   await expect.poll(() => filesIn(join(home, 'uploads'))).toEqual([]);
 

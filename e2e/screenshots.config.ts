@@ -1,4 +1,4 @@
-// `npm run screenshots`: pictures of every view at three sizes, light and dark, into out/screenshots.
+// `npm run screenshots`: pictures of the user's guide into docs/images, and of every view at three sizes, light and dark, into out/screenshots.
 
 import { defineConfig } from '@playwright/test';
 import base from '../playwright.config.ts';

@@ -1,4 +1,4 @@
-// Usage: node scripts/check.mjs [NAME...] - format, layers, types, lint and Rust lints, cheapest first; all of them, or those named.
+// Usage: node scripts/check.mjs [NAME...] - layers, reference pages, format, types, lint and Rust lints, cheapest first; all of them, or those named.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,6 +22,7 @@ const tsc = 'node_modules/typescript/bin/tsc';
 /** Name -> program and arguments. */
 export const checks = {
   layers: script('scripts/layers.mjs'),
+  reference: script('scripts/reference.mjs', '--check'),
   'rust format': cargo('fmt', '--manifest-path', 'native/Cargo.toml', '--all', '--check'),
   format: script('node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
   'types of the pure layers': types('pure.', tsc),

@@ -1,4 +1,4 @@
-// Every view of a home with some short runs, as pictures to look at.
+// Every view of a home with some short runs, as pictures to look at, and those of the user's guide.
 
 import { join } from 'node:path';
 import { expect, test } from '../lab.ts';
@@ -9,8 +9,14 @@ const sizes = [
   { width: 1920, height: 1080 },
   { width: 3840, height: 2160 },
 ];
-/** Of the README: a laptop's window, and of a run the whole page. */
-const readme = { views: ['run', 'plan', 'compare'], size: { width: 1600, height: 1000 } };
+/** A laptop's window, and of a run the whole page. */
+const guide = {
+  folder: join(import.meta.dirname, '../../docs/images'),
+  views: ['data', 'plan', 'run', 'compare', 'try'],
+  size: { width: 1600, height: 1000 },
+};
+/** Paths of the machine that makes the pictures. */
+const noPaths = 'p > .mono, p.mono { visibility: hidden; }';
 const runs = [
   { name: 'coverage 2', seed: 0, coverage: 2 },
   { name: 'coverage 2', seed: 1, coverage: 2 },
@@ -56,11 +62,11 @@ test('pictures of every view', async ({ lab }) => {
     await expect(place).toBeVisible({ timeout: 120_000 });
     if (name === 'try') await page.getByRole('button', { name: 'Validation sample' }).click();
     await page.waitForTimeout(1000);
-    if (readme.views.includes(name)) {
-      await page.setViewportSize(readme.size);
+    if (guide.views.includes(name)) {
+      await page.setViewportSize(guide.size);
       await page.emulateMedia({ colorScheme: 'light' });
       await page.waitForTimeout(1000);
-      await page.screenshot({ path: join(folder, `readme-${name}.png`), fullPage: name === 'run' });
+      await page.screenshot({ path: join(guide.folder, `${name}.png`), fullPage: name === 'run', style: noPaths });
     }
     for (const size of sizes) {
       await page.setViewportSize(size);

@@ -41,7 +41,7 @@ export async function makePortable(folder) {
   copy('native/binding/sdp.node', 'app/native/binding/sdp.node');
   for (const path of shippedPackages()) copy(path, `app/${path}`, isRun);
   copy('samples', 'app/samples');
-  copy('resources', 'resources', (path) => basename(path) !== 'screenshots');
+  copy('resources');
   copy('LICENSE');
   mkdirSync(join(folder, 'node/bin'), { recursive: true });
   cpSync(process.execPath, join(folder, 'node/bin/node'));

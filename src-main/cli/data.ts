@@ -25,6 +25,7 @@ function withImportOptions(command: Command): Command {
     const inner = schema.unwrap();
     const isSwitch = inner instanceof z.ZodBoolean;
     const option = new Option(isSwitch ? flag : `${flag} <value>`, schema.description ?? '');
+    if (inner instanceof z.ZodEnum) option.choices(inner.options.map(String));
     if (!isSwitch) option.argParser((text) => parsed(inner, text));
     command.addOption(option);
   }
@@ -47,8 +48,8 @@ const jsonOption = () => new Option('--json', 'print JSON');
 export function addDataCommands(program: Command): void {
   const inspect = program
     .command('inspect')
-    .description('look at files without importing them: format, contents, problems and what to do about them')
-    .argument('<paths...>', 'files or folders');
+    .description('inspect files without importing them: format, contents, problems and remedies')
+    .argument('<paths...>', 'file or folder');
   withImportOptions(inspect)
     .addOption(jsonOption())
     .action(async (paths: string[], flags: Flags & ImportOptions) => {
@@ -60,9 +61,9 @@ export function addDataCommands(program: Command): void {
     });
   const add = program
     .command('import')
-    .description('import a dataset from files; goes on where an import of the same files was cut off')
-    .argument('<paths...>', 'files or folders')
-    .option('--name <name>', 'name in the catalogue');
+    .description('import a dataset from files; continue an interrupted import of the same files')
+    .argument('<paths...>', 'file or folder')
+    .option('--name <name>', 'name of the dataset; default: from the files');
   withImportOptions(add).addOption(jsonOption()).action(runImport);
   program.command('datasets').description('list the imported datasets').addOption(jsonOption()).action(printDatasets);
 }

@@ -9,7 +9,13 @@ import { onInterrupt } from './interrupt.ts';
 import { StatusLine, metricOf, printJson, printNote, runProgressText, type Progress } from './output.ts';
 
 /** Events that `--json` prints, one object per line with its `event`. */
-const streamed = new Set(['runChanged', 'stepsAppended', 'evaluationAppended', 'memorySampled', 'checkpointWritten']);
+export const streamed = new Set([
+  'runChanged',
+  'stepsAppended',
+  'evaluationAppended',
+  'memorySampled',
+  'checkpointWritten',
+]);
 
 /** `start` begins the run and gives its id, or ends its planning by the signal. Fails where the run failed. */
 export async function followRun(

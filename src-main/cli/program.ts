@@ -31,7 +31,7 @@ const integer = (least: number) => (text: string) => {
   return value;
 };
 
-const forceOption = () => new Option('--force', 'train even where a device has no room for what is predicted');
+const forceOption = () => new Option('--force', 'train even if the predicted memory exceeds the limit of a device');
 
 const collect = (value: string, values: string[]) => [...values, value];
 
@@ -53,12 +53,14 @@ export function buildProgram(): Command {
 
 const jsonOption = () => new Option('--json', 'print JSON');
 const setOption = () =>
-  new Option('--set <key=value>', 'override a key').argParser(collect).default([] as string[], 'none');
+  new Option('--set <key=value>', 'override a key of the configuration; may be repeated')
+    .argParser(collect)
+    .default([] as string[], 'none');
 
 function addDeviceCommand(program: Command): void {
   program
     .command('devices')
-    .description('list devices with memory and execution provider')
+    .description('list the devices of this machine with memory and execution provider')
     .addOption(jsonOption())
     .action(async ({ json }: Json) => {
       const { devices, missing } = await listDevices(spawnChildDevice());
@@ -74,15 +76,19 @@ function addDeviceCommand(program: Command): void {
         ]),
       ]);
       for (const { kind, reason } of missing) printLine(`${kind}: ${reason}`);
-      printLine('cpu:1, cpu:2, ... and webgpu:1, ... may be named as well: they share the cores, or the adapter.');
+      printLine('You can also name cpu:1, webgpu:1, ...; they share the same cores or adapter.');
     });
 }
 
 function addDoctorCommand(program: Command): void {
   program
     .command('doctor')
-    .description('what this machine has and lacks for training, with remedies')
-    .addOption(new Option('--for <kind>', 'what it is asked for; default: what is here').choices(purpose.options))
+    .description('check this machine: what training needs, what is missing and how to get it')
+    .addOption(
+      new Option('--for <kind>', 'kind of device to check for; default: the kinds that this machine has').choices(
+        purpose.options,
+      ),
+    )
     .addOption(jsonOption())
     .action(async ({ for: kind, json }: Json & { for?: Purpose }) => {
       const home = await sdpHome().catch((error: unknown) => {
@@ -99,8 +105,8 @@ function addDoctorCommand(program: Command): void {
 function addRunCommands(program: Command): void {
   program
     .command('plan')
-    .description('masks and predicted memory per device; runs nothing')
-    .argument('<config>', 'YAML file')
+    .description('show masks, cost and predicted memory of each device; train nothing')
+    .argument('<config>', 'configuration, a YAML file')
     .addOption(setOption())
     .addOption(jsonOption())
     .action(async (path: string, { set, json }: Json & { set: string[] }) => {
@@ -110,8 +116,8 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('train')
-    .description('train: progress on a terminal, JSON lines with --json')
-    .argument('<config>', 'YAML file')
+    .description('train; show progress on a terminal, or print JSON lines with --json')
+    .argument('<config>', 'configuration, a YAML file')
     .addOption(setOption())
     .addOption(forceOption())
     .addOption(jsonOption())
@@ -122,11 +128,11 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('resume')
-    .description('continue a run from its newest whole checkpoint, or from the start where it has none')
-    .argument('<run>')
-    .option('--checkpoint <step>', 'go back to the checkpoint of this step; 0: to the start', integer(0))
+    .description('continue a run from its newest intact checkpoint, or from the start if it has none')
+    .argument('<run>', 'ID of the run')
+    .option('--checkpoint <step>', 'continue from the checkpoint of this step; 0: from the start', integer(0))
     .addOption(forceOption())
-    .option('--accept-changes', 'go on with a configuration that was changed in ways that change results')
+    .option('--accept-changes', 'continue although the configuration was changed in a way that changes results')
     .addOption(jsonOption())
     .action(async (runId: string, { json = false, ...options }: Json & ResumeOptions) => {
       const app = await openApp();
@@ -137,7 +143,7 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('runs')
-    .description('list runs')
+    .description('list the runs of the data folder')
     .addOption(jsonOption())
     .action(async ({ json }: Json) => {
       const { runs, damaged } = await listRuns(await sdpHome());
@@ -151,9 +157,9 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('evaluate')
-    .description('metrics of the full network')
-    .argument('<run>')
-    .option('--checkpoint <step>', 'step of the checkpoint; default: the newest', integer(0))
+    .description('evaluate the full network on the validation data')
+    .argument('<run>', 'ID of the run')
+    .option('--checkpoint <step>', 'step of the checkpoint; default: the newest checkpoint', integer(0))
     .addOption(jsonOption())
     .action(async (runId: string, { checkpoint, json }: Json & { checkpoint?: number }) => {
       const record = await (await openApp()).evaluate(runId, checkpoint);
@@ -165,11 +171,13 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('export')
-    .description('export a checkpoint for PyTorch or ONNX, checked against the engine')
-    .argument('<run>')
-    .addOption(new Option('--format <format>').choices(exportFormat.options).makeOptionMandatory())
-    .requiredOption('--out <folder>', 'where model.safetensors or model.onnx goes')
-    .option('--checkpoint <step>', 'step of the checkpoint; default: the newest', integer(0))
+    .description('export a checkpoint as safetensors or ONNX and compare the file with the engine')
+    .argument('<run>', 'ID of the run')
+    .addOption(
+      new Option('--format <format>', 'format of the file').choices(exportFormat.options).makeOptionMandatory(),
+    )
+    .requiredOption('--out <folder>', 'folder for model.safetensors or model.onnx')
+    .option('--checkpoint <step>', 'step of the checkpoint; default: the newest checkpoint', integer(0))
     .addOption(jsonOption())
     .action(
       async (
@@ -186,11 +194,13 @@ function addRunCommands(program: Command): void {
     );
   program
     .command('replay')
-    .description('replay reference cases through the engine; prints the largest relative error of each')
-    .argument('<case...>', 'folders of cases')
-    .requiredOption('--out <folder>', 'where the results go; of several cases, to a folder each')
-    .option('--devices <count>', 'device processes', integer(1), 1)
-    .addOption(new Option('--device-kind <kind>').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .description('replay reference cases in the engine and print the largest relative error of each')
+    .argument('<case...>', 'folder of a case')
+    .requiredOption('--out <folder>', 'folder for the results; with several cases, each gets a folder of its own')
+    .option('--devices <count>', 'number of device processes', integer(1), 1)
+    .addOption(
+      new Option('--device-kind <kind>', 'kind of the devices').choices(['cpu', 'webgpu', 'cuda']).default('cpu'),
+    )
     .addOption(jsonOption())
     .action((folders: string[], flags: ReplayFlags) => replayCases(folders, flags));
 }
@@ -198,18 +208,18 @@ function addRunCommands(program: Command): void {
 function addHostCommands(program: Command): void {
   program
     .command('serve')
-    .description('the app as a page on loopback')
-    .option('--port <port>', 'port; default: a free one', integer(0), 0)
+    .description('serve the app as a page on loopback')
+    .option('--port <port>', 'port to listen on; 0: a free one', integer(0), 0)
     .option(
       '--root <folder>',
-      'folder that the files which a page names must lie in; without it the page may read every file that you may',
+      'refuse paths outside this folder; without it the page can read every file that you can read',
     )
     .option('--demo', 'start the sample run')
     .addOption(jsonOption())
     .action(serveApp);
   program
     .command('demo')
-    .description('the sample run in the terminal, to an exported checkpoint')
+    .description('train the sample run in the terminal and export it')
     .addOption(setOption())
     .addOption(jsonOption())
     .action(({ set, json = false }: Json & { set: string[] }) => runDemo(set, json));

@@ -32,10 +32,10 @@ export async function serveApp({ port, root, demo, json }: ServeFlags): Promise<
     printLine(`SDP Lab is at ${server.url}`);
     printLine(
       root === undefined
-        ? 'Who has this address may read any file that you may, by importing it; --root FOLDER keeps the page to one folder.'
+        ? 'Anyone with this address can read any file that you can read, by importing it; --root FOLDER limits the page to one folder.'
         : `The page may name files in ${resolve(root)} only.`,
     );
-    printLine('Ctrl-C ends it; an active run is saved first.');
+    printLine('Press Ctrl-C to end the app; it saves an active run first.');
   }
   if (demo) startDemo(app).catch((error: unknown) => printNote(`sdp: ${(error as Error).message}`));
   await interrupted;

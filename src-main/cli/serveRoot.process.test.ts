@@ -160,7 +160,7 @@ describe('the start says', () => {
 
   test('that any file can be read, or which', async () => {
     expect((await start([])).text.split('\n')[1]).toBe(
-      'Who has this address may read any file that you may, by importing it; --root FOLDER keeps the page to one folder.',
+      'Anyone with this address can read any file that you can read, by importing it; --root FOLDER limits the page to one folder.',
     );
     expect((await start(['--root', root])).text.split('\n')[1]).toBe(`The page may name files in ${root} only.`);
   });
@@ -169,7 +169,7 @@ describe('the start says', () => {
     const path = join(machine, name);
     expect(await start(['--root', path])).toEqual({
       code: 2,
-      text: `sdp: --root must be a folder, and ${path} is none\n`,
+      text: `sdp: --root must be a folder, and ${path} is not a folder\n`,
     });
   });
 });

@@ -15,13 +15,13 @@ export const augmentationConfig = z.strictObject({
   size: positiveInt
     .max(4096)
     .optional()
-    .describe('Height and width in pixels that the model sees; default: those of the dataset'),
+    .describe('Height and width of the images that the model gets, in pixels; default: those of the dataset'),
   evaluationResize: positiveInt
     .max(8192)
     .optional()
-    .describe('Shorter side in evaluation, before the centre crop; default: size'),
-  resizedCrop: share.default(0).describe('Random resized crop: least share of the area; 0: none'),
-  cropPadding: z.int().min(0).max(1024).default(0).describe('Random crop after padding by so many pixels; 0: none'),
+    .describe('Evaluation: length of the shorter side before the centre crop, in pixels; default: size'),
+  resizedCrop: share.default(0).describe('Random resized crop: smallest share of the area; 0: no crop'),
+  cropPadding: z.int().min(0).max(1024).default(0).describe('Random crop: pixels of padding on each side; 0: no crop'),
   flip: share.default(0).describe('Probability of a horizontal flip'),
   brightness: change.describe('Colour jitter: largest change of brightness, as a share'),
   contrast: change.describe('Colour jitter: largest change of contrast, as a share'),
@@ -41,7 +41,7 @@ export const augmentationConfig = z.strictObject({
     .min(0)
     .lt(1)
     .default(0)
-    .describe('Share of the label that is spread over all classes in training'),
+    .describe('Label smoothing: share of the label that is spread over all classes in training'),
 });
 export type AugmentationConfig = z.infer<typeof augmentationConfig>;
 

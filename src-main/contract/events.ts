@@ -8,7 +8,7 @@ import { settings } from './settings.ts';
 import { stepColumns } from './steps.ts';
 import { importState } from './verdict.ts';
 
-const ofRun = z.object({ runId: z.string() });
+const ofRun = z.object({ runId: z.string().describe('ID of the run') });
 
 export const appEvents = {
   runChanged: z.object({ summary: runSummary }),
@@ -17,7 +17,7 @@ export const appEvents = {
   evaluationAppended: ofRun.extend({ evaluation: evaluationRecord }),
   gradientsMeasured: ofRun.extend({ gradients: gradientRecord }),
   memorySampled: ofRun.extend({ memory: memoryRecord }),
-  checkpointWritten: ofRun.extend({ step: z.number() }),
+  checkpointWritten: ofRun.extend({ step: z.number().describe('steps done, of the checkpoint') }),
   exportWritten: ofRun.extend({ export: exportResult }),
   /** At most some times a second. */
   importChanged: z.object({ import: importState }),

@@ -6,12 +6,12 @@ const bytes = z.number().describe('bytes');
 
 /** Predicted or measured memory of one device process, by category. */
 export const memoryBytes = z.object({
-  weights: bytes,
-  gradients: bytes,
-  optimizer: bytes,
-  activations: bytes,
-  workspace: bytes,
-  total: bytes,
+  weights: bytes.describe('bytes of parameters and BatchNorm statistics that the process touches'),
+  gradients: bytes.describe('bytes of gradients'),
+  optimizer: bytes.describe('bytes of optimizer state'),
+  activations: bytes.describe('bytes of the arena of the sessions: activations and other intermediates'),
+  workspace: bytes.describe('bytes of everything else: runtime, addon, batches held ready'),
+  total: bytes.describe('bytes of the whole process at its peak'),
 });
 export type MemoryBytes = z.infer<typeof memoryBytes>;
 

@@ -30,26 +30,34 @@ export function isActive(state: RunState): boolean {
 /** Why a run ended as asked. Where more is said behind it, something was left off. */
 export const stoppedOnRequest = 'stopped on request';
 
-/** Mean loss over stretches of `every` steps, from the first on; null where a loss was not finite. */
-export const lossCurve = z.object({ every: z.number(), means: z.array(z.number().nullable()) });
+/** Loss of a whole run in a few numbers, for a picture in lists. */
+export const lossCurve = z.object({
+  every: z.number().describe('steps of a stretch'),
+  means: z.array(z.number().nullable()).describe('mean loss of each stretch; null: not finite'),
+});
 export type LossCurve = z.infer<typeof lossCurve>;
 export const noLoss: LossCurve = { every: 1, means: [] };
 
 export const runSummary = z.object({
-  id: z.string(),
-  name: z.string(),
-  state: runState,
-  /** Why it stopped or failed, one sentence; empty otherwise. */
-  reason: z.string(),
-  step: z.number(),
-  steps: z.number(),
-  createdAt: z.string().describe('ISO 8601'),
-  accuracy: z.number().nullable().describe('last evaluation of the full network'),
-  perplexity: z.number().nullable().default(null).describe('the same, of language models'),
-  /** For a picture in lists. */
+  id: z.string().describe('identifier, the name of the folder of the run'),
+  name: z.string().describe('name in the configuration'),
+  state: runState.describe('state'),
+  reason: z.string().describe('why the run stopped or failed, one sentence; else empty'),
+  step: z.number().describe('steps done'),
+  steps: z.number().describe('steps in all'),
+  createdAt: z.string().describe('time of the start, ISO 8601'),
+  accuracy: z.number().nullable().describe('accuracy of the full network in the last evaluation; null: none yet'),
+  perplexity: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe('perplexity of the full network in the last evaluation; null: none yet, or not a language model'),
   curve: lossCurve.default(noLoss),
-  dataset: z.string().default('').describe('that it is trained on'),
-  fingerprint: z.string().default('').describe('of the dataset when the run was last prepared; empty before'),
+  dataset: z.string().default('').describe('name of the dataset'),
+  fingerprint: z
+    .string()
+    .default('')
+    .describe('fingerprint of the dataset when the run was last prepared; empty before'),
   warning: z.string().default('').describe('what the user should know, one sentence; empty: nothing'),
 });
 export type RunSummary = z.infer<typeof runSummary>;
@@ -76,27 +84,33 @@ export type EvaluationRecord = z.infer<typeof evaluationRecord>;
  * workers hold. Null where a figure is not finite. Defined in native/core/src/norms.rs.
  */
 export const gradientRecord = z.object({
-  step: z.number().describe('steps done with it'),
-  norms: z.array(z.array(z.number().nullable())).describe('[row][worker]; 0 where a worker holds nothing of the row'),
-  mean: z.array(z.number().nullable()).describe('norm of the averaged gradient'),
+  step: z.number().describe('steps done, with the measured one'),
+  norms: z
+    .array(z.array(z.number().nullable()))
+    .describe('norm of each worker’s gradient, [row][worker]; 0: the worker holds nothing of the row'),
+  mean: z.array(z.number().nullable()).describe('norm of the averaged gradient, [row]'),
   disagreement: z
     .array(z.number().nullable())
-    .describe('root mean square distance of the holders from the averaged gradient, over its norm'),
+    .describe('root mean square distance of the holders’ gradients from their average, over its norm, [row]'),
 });
 export type GradientRecord = z.infer<typeof gradientRecord>;
 
 /** Measured memory of a device process; its total is the largest resident size so far (run/measuredMemory.ts). */
 export const deviceMemory = z.object({
-  device: z.string(),
-  pid: z.number(),
-  residentBytes: z.number(),
-  peakResidentBytes: z.number(),
+  device: z.string().describe('device, such as cpu:0'),
+  pid: z.number().describe('process number of the device process'),
+  residentBytes: z.number().describe('resident memory of the process now'),
+  peakResidentBytes: z.number().describe('largest resident memory of the process so far'),
   measured: memoryBytes,
 });
 export type DeviceMemory = z.infer<typeof deviceMemory>;
 
-/** Memory of all devices of a run at one time; `step`: steps done then. */
-export const memoryRecord = z.object({ step: z.number(), elapsedMs: z.number(), devices: z.array(deviceMemory) });
+/** Memory of all devices of a run at one time. */
+export const memoryRecord = z.object({
+  step: z.number().describe('steps done'),
+  elapsedMs: z.number().describe('milliseconds of training so far'),
+  devices: z.array(deviceMemory),
+});
 export type MemoryRecord = z.infer<typeof memoryRecord>;
 
 export const exportFormat = z.enum(['safetensors', 'onnx']);

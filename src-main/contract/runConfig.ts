@@ -15,44 +15,52 @@ const positiveInt = z.int().min(1);
 const fraction = z.number().min(0).lt(1);
 
 export const dataConfig = z.strictObject({
-  dataset: z.string().min(1).max(100).describe('Name in the catalogue, as “sdp datasets” lists it'),
+  dataset: z.string().min(1).max(100).describe('Name of an imported dataset, as “sdp datasets” lists it'),
   augmentation: augmentationConfig.prefault({}),
 });
 
 export const subnetworksConfig = z.strictObject({
-  workers: positiveInt.max(256).default(4).describe('Logical workers N: the number of subnetworks'),
-  coverage: z.int().max(256).default(2).describe('Workers that hold each unit, k; k = N is plain data parallelism'),
+  workers: positiveInt.max(256).default(4).describe('Number of logical workers N; each trains one subnetwork'),
+  coverage: z
+    .int()
+    .max(256)
+    .default(2)
+    .describe('Number of workers k that hold each unit; k = N is plain data parallelism'),
   granularity: z
     .enum(['block', 'neuron'])
     .default('block')
-    .describe('Unit of masking: residual block, or inner channel, hidden unit and attention head'),
+    .describe('What is masked: block: residual blocks; neuron: inner channels, hidden units and attention heads'),
   masking: z
     .enum(['forward', 'backward'])
     .default('forward')
-    .describe('forward: units not held are absent; backward: only their weight gradients are'),
+    .describe(
+      'forward: a worker computes only the units that it holds; backward: it computes the whole network, but weight gradients only of the units that it holds',
+    ),
   assignment: z
     .enum(['count', 'cost', 'cyclic'])
     .default('count')
     .describe(
-      'How units are shared out: count evens out their number, cost the FLOPs and memory of the workers, cyclic goes round',
+      'How units are distributed over the workers: count evens out their number, cost evens out FLOPs and memory, cyclic goes round the workers',
     ),
-  seed: z.int().min(0).default(0).describe('Seed of the mask assignment'),
+  seed: z.int().min(0).default(0).describe('Seed of the assignment of units to workers'),
   plan: userPath()
     .optional()
-    .describe('File that says who holds what, such as the plan.json of a run; in the place of coverage and assignment'),
+    .describe(
+      'File that lists the holders of each unit, such as the plan.json of a run; replaces coverage and assignment',
+    ),
 });
 
 export const deviceConfig = z.strictObject({
   id: z
     .string()
     .regex(/^(cpu|webgpu|cuda):\d{1,4}$/, 'must look like cpu:0')
-    .describe('Device, as “sdp devices” lists it; cpu:0, cpu:1, ... share the cores'),
-  threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: the cores shared out evenly'),
+    .describe('Device, as “sdp devices” lists it; cpu:0, cpu:1, ... share the cores of the machine'),
+  threads: positiveInt.max(1024).optional().describe('Threads of a CPU device; default: an even share of the cores'),
   memory: z
     .union([z.string().max(40), z.number().max(1e15)])
     .refine((size) => parseBytes(size) !== null, 'must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes')
     .optional()
-    .describe('Memory that the device may use; default: an even part of what the machine has'),
+    .describe('Memory that the device may use; default: an even share of the memory of the machine'),
 });
 export type DeviceEntry = z.infer<typeof deviceConfig>;
 
@@ -67,18 +75,18 @@ export const trainingConfig = z.strictObject({
   batch: positiveInt
     .max(2 ** 24)
     .default(128)
-    .describe('Samples per step over all workers'),
+    .describe('Samples per step, over all workers'),
   accumulation: positiveInt
     .max(mostMicroBatches)
     .default(1)
     .describe(
-      'Micro-batches of a worker and step, of whose gradients the mean is taken; BatchNorm normalises each by itself and updates its running statistics with each in turn, as in PyTorch',
+      'Micro-batches per worker and step, whose gradients are averaged; BatchNorm normalises each micro-batch by itself and updates its running statistics with each in turn, as in PyTorch',
     ),
   recompute: z
     .enum(['none', 'block'])
     .default('none')
     .describe(
-      'block: what is inside a block is computed again for the backward pass, not kept; less memory, more time, same results',
+      'block: computes the inside of each block again in the backward pass instead of keeping it; less memory, more time, same results',
     ),
   dropout: fraction
     .default(0)
@@ -86,20 +94,20 @@ export const trainingConfig = z.strictObject({
   stochasticDepth: fraction
     .default(0)
     .describe(
-      "Probability of dropping the last block's residual branch, sample by sample; block l of L is dropped with l/L of it",
+      "Probability of dropping the last block's residual branch, per sample; block l of L is dropped with l/L of this probability",
     ),
-  optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('With the semantics of torch.optim'),
+  optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('Optimizer, with the semantics of torch.optim'),
   learningRate: z.number().min(0).max(largestFloat).default(0.05).describe('Peak learning rate'),
-  momentum: fraction.default(0.9).describe('sgd: share of the last update in the next'),
+  momentum: fraction.default(0.9).describe('sgd: momentum'),
   nesterov: z.boolean().default(false).describe('sgd: Nesterov momentum'),
   weightDecay: z
     .number()
     .min(0)
     .max(largestFloat)
     .default(0.0005)
-    .describe('On parameters with two or more dimensions'),
-  beta1: fraction.default(0.9).describe('adamw: decay of the mean of gradients'),
-  beta2: fraction.default(0.999).describe('adamw: decay of the mean of squared gradients'),
+    .describe('Weight decay of parameters with two or more dimensions'),
+  beta1: fraction.default(0.9).describe('adamw: decay rate of the mean of the gradients'),
+  beta2: fraction.default(0.999).describe('adamw: decay rate of the mean of the squared gradients'),
   eps: z.number().min(0).max(largestFloat).default(1e-8).describe('adamw: added to the root of the second moment'),
   clipGlobalNorm: z
     .number()
@@ -110,23 +118,23 @@ export const trainingConfig = z.strictObject({
   schedule: z
     .enum(['constant', 'cosine', 'onecycle', 'step'])
     .default('constant')
-    .describe('Course of the learning rate after the warm-up'),
-  warmupSteps: z.int().min(0).max(1e9).default(0).describe('Linear warm-up before the schedule'),
-  finalFraction: z.number().min(0).max(1).default(0).describe('Last learning rate of cosine, as a share of the peak'),
+    .describe('Schedule of the learning rate after the warm-up'),
+  warmupSteps: z.int().min(0).max(1e9).default(0).describe('Steps of linear warm-up before the schedule'),
+  finalFraction: z.number().min(0).max(1).default(0).describe('cosine: last learning rate, as a share of the peak'),
   warmupShare: z
     .number()
     .min(0)
     .max(1)
     .default(0.3)
     .describe('onecycle: share of the steps in which the learning rate rises'),
-  stepEvery: positiveInt.max(1e9).default(100).describe('step: steps between two drops'),
+  stepEvery: positiveInt.max(1e9).default(100).describe('step: steps between two drops of the learning rate'),
   stepFactor: z.number().gt(0).max(1).default(0.1).describe('step: factor of each drop'),
   seed: z
     .int()
     .min(0)
     .max(2 ** 32 - 1)
     .default(0)
-    .describe('Seed of initial parameters and sampling order'),
+    .describe('Seed of initial parameters, sampling order and every random draw of training'),
 });
 
 export const evaluationConfig = z.strictObject({
@@ -134,17 +142,19 @@ export const evaluationConfig = z.strictObject({
   batch: positiveInt
     .max(2 ** 20)
     .default(100)
-    .describe('Samples per evaluation batch; of tokens at most as many as per worker and step'),
-  samples: z.int().min(0).max(1e12).default(0).describe('Validation samples (images or sequences); 0: all'),
+    .describe('Samples per evaluation batch; for text at most the samples per worker and step'),
+  samples: z.int().min(0).max(1e12).default(0).describe('Number of validation samples (images or sequences); 0: all'),
   statistics: z
     .enum(['auto', 'running', 'reestimate'])
     .default('auto')
-    .describe('BatchNorm statistics; auto: re-estimated after forward masking with coverage below N'),
-  statisticsBatches: positiveInt.max(1000).default(16).describe('Training batches for re-estimation'),
+    .describe(
+      'BatchNorm statistics: running averages, or re-estimated on training batches; auto: re-estimated if masking is forward and coverage is below N',
+    ),
+  statisticsBatches: positiveInt.max(1000).default(16).describe('Number of training batches for the re-estimation'),
   branchScale: z
     .enum(['auto', 'none'])
     .default('auto')
-    .describe('auto: residual branches scaled by coverage k/N after block-forward masking'),
+    .describe('auto: scales residual branches by k/N after forward masking of blocks'),
 });
 
 export const checkpointConfig = z.strictObject({
@@ -154,12 +164,14 @@ export const checkpointConfig = z.strictObject({
     .min(0)
     .max(10_080)
     .default(10)
-    .describe('Minutes between checkpoints by time; 0: none; one is written at the end and when a run is stopped'),
-  keep: positiveInt.max(1e6).default(2).describe('Newest checkpoints to keep'),
+    .describe(
+      'Minutes between checkpoints; 0: none by time; a checkpoint is always written at the end and when a run is stopped',
+    ),
+  keep: positiveInt.max(1e6).default(2).describe('Number of newest checkpoints to keep'),
 });
 
 export const runConfig = z.strictObject({
-  name: z.string().min(1).max(200).default('run').describe('Shown in lists; need not be unique'),
+  name: z.string().min(1).max(200).default('run').describe('Name shown in lists; need not be unique'),
   model: modelConfig,
   data: dataConfig,
   subnetworks: subnetworksConfig.prefault({}),

@@ -25,46 +25,44 @@ export type DatasetFormat = z.infer<typeof datasetFormat>;
 
 /** Choices for an import. Everything has a default that follows from the files; the verdict says which. */
 export const importOptions = z.strictObject({
-  as: datasetFormat.optional().describe('Format; default: recognised by content'),
+  as: datasetFormat.optional().describe('Format of the files; default: recognised by content'),
   skip: z
     .boolean()
     .optional()
-    .describe('Leave out what cannot be read or has no label, in place of refusing the whole'),
+    .describe('Leave out samples that cannot be read or have no label, instead of refusing the import'),
   keepCut: z
     .boolean()
     .optional()
-    .describe(
-      'Keep the part that can be read of JPEG files that were cut off, the rest grey, in place of refusing them',
-    ),
-  orient: z.boolean().optional().describe('Turn image files upright as EXIF says; default: taken as they are stored'),
+    .describe('Keep the readable part of truncated JPEG files, with the rest grey, instead of refusing them'),
+  orient: z.boolean().optional().describe('Turn image files upright as their EXIF data says; default: as stored'),
   duplicates: z
     .enum(['conflicts', 'training', 'validation'])
     .optional()
     .describe(
-      'Equal images that are left out: conflicts: those with different labels; training, validation: these, and of those in both splits the ones in training or in validation; default: none',
+      'Equal images to leave out: conflicts: those with different labels; training or validation: also the copies in that split of images that are in both splits; default: none',
     ),
   validation: z
     .number()
     .gt(0)
     .lt(1)
     .optional()
-    .describe('Share that becomes the validation split where the files have none; default: 0.1'),
+    .describe('Share of the samples for the validation split if the files have none; default: 0.1'),
   seed: z.int().min(0).optional().describe('Seed of the choice of validation samples; default: 0'),
   storage: z
     .enum(['array', 'encoded'])
     .optional()
-    .describe('array: one size, decoded once; encoded: the files as they are, decoded when they are read'),
+    .describe(
+      'array: all images of one size, decoded by the import; encoded: the files as they are, decoded in training',
+    ),
   size: positiveInt
     .max(8192)
     .optional()
-    .describe(
-      'Height and width of the images in pixels; default: that of most of the images, or 224 where they differ much',
-    ),
+    .describe('Height and width of the images in pixels; default: that of most images, or 224 if sizes differ much'),
   resize: z
     .enum(['crop', 'stretch', 'pad'])
     .optional()
     .describe(
-      'How images of another size are brought to it: cut at the centre, stretched, or padded with black; default: crop',
+      'How images of another size are changed: crop cuts them at the centre, stretch distorts them, pad adds black; default: crop',
     ),
   channels: z
     .union([z.literal(1), z.literal(3)])
@@ -76,40 +74,38 @@ export const importOptions = z.strictObject({
     .regex(/^\s*-?[\d.]+(e[+-]?\d+)?\s*:\s*-?[\d.]+(e[+-]?\d+)?\s*$/i, 'expected two numbers, such as 0:4095')
     .optional()
     .describe(
-      'Values of arrays and of image files of 16 bits that become black and white, such as 0:4095; default: of arrays from the range of the data, of files 0:65535',
+      'Values that become black and white, of arrays and of image files of 16 bits, such as 0:4095; default: the range of the data for arrays, 0:65535 for files',
     ),
   order: z
     .enum(['pixels', 'planes'])
     .optional()
-    .describe('How the values of a colour image that is a row follow one another: pixel by pixel, or plane by plane'),
+    .describe('Order of the values of a colour image in a row: pixel by pixel, or plane by plane'),
   folder: z
     .string()
     .max(4096)
     .optional()
-    .describe('Folder of those given of which images and files of columns are taken, such as data/color; default: all'),
-  leaveOut: z.string().max(4096).optional().describe('Folder whose images are left out'),
-  configuration: z
-    .string()
-    .max(1000)
-    .optional()
-    .describe('Configuration that is imported, of several that a README.md tells of'),
+    .describe('Folder to take images and tables from, such as data/color; default: all folders'),
+  leaveOut: z.string().max(4096).optional().describe('Folder whose images to leave out'),
+  configuration: z.string().max(1000).optional().describe('Configuration to import, if README.md lists several'),
   splitLevel: z
     .int()
     .min(0)
     .max(32)
     .optional()
     .describe(
-      'Level of the folders that name the splits, from 1; 0: none; default: that of folders named train, test and so on',
+      'Level of the folders that name the splits, from 1; 0: no such level; default: the level with names such as train and test',
     ),
   classLevel: positiveInt
     .max(32)
     .optional()
-    .describe('Level of the folders that name the classes, from 1; default: the first that differ below the splits'),
+    .describe(
+      'Level of the folders that name the classes, from 1; default: the first level below the splits whose names differ',
+    ),
   nameEncoding: z
     .enum(['gbk', 'shift-jis', 'big5', 'euc-kr', 'ibm866', 'cp437'])
     .optional()
-    .describe('Encoding of names in a zip that are not UTF-8; default: what the names look like'),
-  table: z.string().max(4096).optional().describe('Table of images and labels, where there are several'),
+    .describe('Encoding of names in a zip that are not UTF-8; default: guessed from the names'),
+  table: z.string().max(4096).optional().describe('Table of images and labels, if there are several'),
   imageColumn: z.string().max(1000).optional().describe('Column or array with images'),
   labelColumn: z.string().max(1000).optional().describe('Column or array with labels'),
   fold: z
@@ -117,37 +113,34 @@ export const importOptions = z.strictObject({
     .max(100)
     .optional()
     .describe(
-      'Value of a column of folds, or of splits that are numbers, that validates, or number of the division; none: a share of each class does',
+      'Fold to validate on: a value of the column of folds, or the number of a division; none: validate on a share of each class',
     ),
-  combineLabels: z
-    .boolean()
-    .optional()
-    .describe('Several labels of an image, or a text that looks like it, are one class of their own'),
+  combineLabels: z.boolean().optional().describe('Make each combination of several labels of an image one class'),
   textColumn: z.string().max(1000).optional().describe('Column, field or array with text or tokens'),
   extensions: z
     .string()
     .max(1000)
     .optional()
     .describe(
-      'Endings of the files that are text, such as txt,md; none: files without one; default: from what is there',
+      'Endings of the text files, such as txt,md; none: files without an ending; default: chosen from the files',
     ),
   encoding: z
     .string()
     .max(40)
     .optional()
     .describe(
-      'Encoding of text that is not UTF-8, such as gbk, shift_jis or latin1; default: UTF-8, or as its first bytes say',
+      'Encoding of text that is not UTF-8, such as gbk, shift_jis or latin1; default: UTF-8, or as the byte order mark says',
     ),
   tokenizer: userPath(['bytes', 'bpe'])
     .optional()
     .describe(
-      'bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: one beside the text (tokenizer.json, or vocab.json with merges.txt), else bytes',
+      'Tokenizer: bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: the tokenizer beside the text (tokenizer.json, or vocab.json with merges.txt), else bytes',
     ),
-  vocabulary: positiveInt.max(1_000_000).optional().describe('Size of the vocabulary that bpe trains; default: 4096'),
+  vocabulary: positiveInt.max(1_000_000).optional().describe('Size of the vocabulary for bpe; default: 4096'),
   dtype: z
     .enum(['uint8', 'uint16', 'uint32', 'int32', 'int64'])
     .optional()
-    .describe('Type of tokens without a header; default: what their bytes look like'),
+    .describe('Type of tokens in files without a header; default: guessed from the bytes'),
 });
 export type ImportOptions = z.infer<typeof importOptions>;
 

@@ -452,7 +452,7 @@ async function acceptedChanges(
   if (training.steps < step) changes.push(`training.steps, ${training.steps}, below the checkpoint of step ${step}`);
   if (changes.length === 0) return '';
   if (accept) return `from step ${step} on the run has another configuration: ${changes.join('; ')}`;
-  const remedy = `undo that in ${folder.file('config.yaml')}, or go on with "sdp resume ${folder.id} --accept-changes"`;
+  const remedy = `undo that in ${folder.file('config.yaml')}, or continue with "sdp resume ${folder.id} --accept-changes"`;
   throw new UserError(
     'configuration',
     `the configuration of run ${folder.id} was changed in ways that change its results: ${changes.join('; ')}; ${remedy}`,

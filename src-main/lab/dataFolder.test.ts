@@ -142,7 +142,7 @@ test('a folder inside of the one in use is not chosen, through a link neither', 
   symlinkSync(usual, join(folder, 'link'), 'junction');
   for (const path of [join(usual, 'runs/deep'), join(usual, 'datasets'), join(folder, 'link/runs')])
     await expect(choose(path)).rejects.toMatchObject({
-      message: `${path} is inside of the data folder in use, ${usual}; choose one outside of it`,
+      message: `${path} is inside the data folder in use, ${usual}; choose a folder outside it`,
     });
   expect(readdirSync(join(usual, 'runs'))).toEqual([]);
   expect(kept()).toBe(false);

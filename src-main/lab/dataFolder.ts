@@ -33,7 +33,7 @@ export async function chooseDataFolder(inUse: string, folder: string | null): Pr
   const [real, realInUse, realDefault] = await Promise.all([path, inUse, defaultHome()].map(realPath));
   if (real === realDefault) return forget();
   if (isBelow(real!, realInUse!))
-    throw new UserError('usage', `${path} is inside of the data folder in use, ${inUse}; choose one outside of it`, {
+    throw new UserError('usage', `${path} is inside the data folder in use, ${inUse}; choose a folder outside it`, {
       key: path,
     });
   if (await holdsOther(path)) return join(path, 'sdp-lab');

@@ -53,7 +53,7 @@ it('a dataset is renamed with the runs that use it, not while one is active, and
     `run ${runId} uses dataset digits`,
   );
   await lab.app.whenEnded(runId);
-  await expect(renameDataset({ name: 'digits', to: '../numbers' }, call)).rejects.toThrow('a name is of letters');
+  await expect(renameDataset({ name: 'digits', to: '../numbers' }, call)).rejects.toThrow('a name may contain letters');
   await expect(renameDataset({ name: 'digits', to: 'digits' }, call)).rejects.toThrow('already');
   await renameDataset({ name: 'digits', to: 'numbers' }, call);
   expect((await getRun({ runId }, call)).config.data.dataset).toBe('numbers');

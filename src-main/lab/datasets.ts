@@ -42,7 +42,7 @@ export class Datasets {
 
   private async rename(name: string, to: string): Promise<{ name: string }> {
     if (!datasetName.test(to))
-      throw new UserError('data', `a name is of letters, digits, "_", "-" and ".", got "${to}"`, { key: 'to' });
+      throw new UserError('data', `a name may contain letters, digits, "_", "-" and "."; got "${to}"`, { key: 'to' });
     const { datasets, damaged } = await listDatasets(this.home);
     if (datasets.some((one) => one.name === to) || damaged.some(({ key }) => key === to))
       throw new UserError('conflict', `there is a dataset "${to}" already; choose another name`, { key: 'to' });

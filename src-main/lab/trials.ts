@@ -179,8 +179,7 @@ export class Trials {
     end?: number,
   ): Promise<number[]> {
     if (model.kind !== 'tokens') throw notOf('tokens');
-    if (tokens.length === 0)
-      throw new UserError('usage', 'the prompt has no tokens; write something', { key: 'prompt' });
+    if (tokens.length === 0) throw new UserError('usage', 'the prompt is empty; write something', { key: 'prompt' });
     const wrong = tokens.find((token) => token >= model.vocabulary);
     if (wrong !== undefined)
       throw new UserError('usage', `token ${wrong} is not in the vocabulary of ${model.vocabulary}`, { key: 'tokens' });

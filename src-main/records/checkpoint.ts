@@ -142,7 +142,7 @@ async function readManifest(path: string, step: number): Promise<Partial<Manifes
   const text = await readFile(file, 'utf8');
   const parsed = (isOlder ? olderState : manifest).safeParse(parseJson(text));
   if (!parsed.success || parsed.data.step !== step)
-    throw new UserError('checkpoint', `${file} is damaged: it does not tell of step ${step}`, { key: file });
+    throw new UserError('checkpoint', `${file} is damaged: it does not name step ${step}`, { key: file });
   return parsed.data;
 }
 

@@ -40,7 +40,7 @@ it('a configuration that was edited is named at resume, and goes on where that i
   const named = 'training.learningRate from 0.05 to 0.01; training.seed from 0 to 5';
   await expect(lab.app.resume(folder.id)).rejects.toMatchObject({
     code: 'configuration',
-    message: `the configuration of run ${folder.id} was changed in ways that change its results: ${named}; undo that in ${folder.file('config.yaml')}, or go on with "sdp resume ${folder.id} --accept-changes"`,
+    message: `the configuration of run ${folder.id} was changed in ways that change its results: ${named}; undo that in ${folder.file('config.yaml')}, or continue with "sdp resume ${folder.id} --accept-changes"`,
   });
   await lab.app.resume(folder.id, { acceptChanges: true });
   const { warning } = await lab.app.stop(folder.id);

@@ -24,5 +24,5 @@ export function divergence(
 export function remedyOf(runId: string, file: string): string {
   const settings = 'training.learningRate, more training.warmupSteps or training.clipGlobalNorm';
   const goOn = `"sdp resume ${runId} --accept-changes", with --checkpoint STEP from an earlier step`;
-  return `try a lower ${settings} in ${file} and go on with ${goOn}, or look for broken samples in the dataset`;
+  return `try a lower ${settings} in ${file} and continue with ${goOn}, or look for broken samples in the dataset`;
 }

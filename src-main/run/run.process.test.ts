@@ -258,7 +258,7 @@ it('a resume passes over damaged checkpoints, says so, and ends as if nothing ha
   const summary = await lab.app.whenEnded(folder.id);
   expect(summary).toMatchObject({ state: 'done', step: 8 });
   expect(summary.warning).toMatch(
-    /it goes on from step 2, since .*step-00000006.optimizer\.safetensors is damaged.*step-00000004.values\.safetensors is damaged/,
+    /the run continues from step 2, since .*step-00000006.optimizer\.safetensors is damaged.*step-00000004.values\.safetensors is damaged/,
   );
   expect(await checkpointBytes(folder, 8)).toEqual(end);
   expect((await detailOf(lab, folder)).columns.step).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -439,7 +439,7 @@ it('what was there when a run diverged stays, and the run goes on from it as its
   expect([step, state]).toEqual([3, 'failed']);
   expect(await folder.checkpoints()).toEqual([2, 3]);
   expect(reason).toContain(
-    `in ${folder.file('config.yaml')} and go on with "sdp resume ${folder.id} --accept-changes"`,
+    `in ${folder.file('config.yaml')} and continue with "sdp resume ${folder.id} --accept-changes"`,
   );
   expect(await goOn()).toMatchObject({ state: 'failed', step: 3 });
   expect(await folder.checkpoints()).toEqual([2, 3]);

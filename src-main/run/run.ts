@@ -192,7 +192,7 @@ export class Run {
     if (problems.length === 0) return;
     this.record.set({ step });
     this.curve = new LossCurveBuilder(this.summary.curve, step);
-    this.warn('resume', `it goes on from step ${step}, since ${problems.join('; ')}`);
+    this.warn('resume', `the run continues from step ${step}, since ${problems.join('; ')}`);
   }
 
   /** Tells the user in one sentence, once; an empty one takes back what was said of the subject. */

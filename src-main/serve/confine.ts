@@ -15,7 +15,7 @@ type Handler = (params: unknown, context: { signal: AbortSignal }) => unknown;
 /** The app as a page sees it that may name paths in `root` only. Fails where that is no folder. */
 export async function confined({ handlers, events }: AppHost, root: string, home: string): Promise<AppHost> {
   const folder = resolve(root);
-  if (!(await isFolder(folder))) throw new UserError('usage', `--root must be a folder, and ${folder} is none`);
+  if (!(await isFolder(folder))) throw new UserError('usage', `--root must be a folder, and ${folder} is not a folder`);
   const check = async (command: keyof AppCommands, params: unknown): Promise<void> => {
     const allowed = await Promise.all([folder, resolve(home)].map(realPath));
     for (const { key, path } of pathsIn(appCommands[command].params, params)) {

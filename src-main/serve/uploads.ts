@@ -84,7 +84,7 @@ export class Uploads {
 
   async #receive(id: string, names: string[], request: IncomingMessage): Promise<void> {
     const upload: Upload = this.#uploads.get(id) ?? { writing: new Map(), gone: false };
-    if (upload.gone) throw new UserError('usage', 'the upload was put away');
+    if (upload.gone) throw new UserError('usage', 'the upload was discarded');
     this.#uploads.set(id, upload);
     const written = this.#write(join(this.#folder, id, ...names), request).finally(() =>
       upload.writing.delete(request),
@@ -98,7 +98,7 @@ export class Uploads {
 
   async #write(path: string, request: IncomingMessage): Promise<void> {
     const bytes = Number(request.headers['content-length'] ?? NaN);
-    if (!Number.isSafeInteger(bytes)) throw new UserError('usage', 'a file is sent with its Content-Length');
+    if (!Number.isSafeInteger(bytes)) throw new UserError('usage', 'the header Content-Length is required');
     try {
       await makeFolder(dirname(path), 0o700);
       const { bavail, bsize } = await statfs(dirname(path));
@@ -116,7 +116,7 @@ export class Uploads {
     // A file of it that is still on its way must not bring it back.
     this.#uploads.set(id, upload);
     upload.gone = true;
-    for (const request of upload.writing.keys()) request.destroy(new Error('the upload was put away'));
+    for (const request of upload.writing.keys()) request.destroy(new Error('the upload was discarded'));
     await Promise.all(upload.writing.values());
     await removed(join(this.#folder, id));
   }

@@ -22,7 +22,7 @@ test('labels, ranges and choices come from the schema', () => {
     family: undefined,
     section: 'subnetworks',
     label: 'Workers',
-    description: 'Logical workers N: the number of subnetworks',
+    description: 'Number of logical workers N; each trains one subnetwork',
     kind: 'number',
     choices: [],
     fallback: '4',

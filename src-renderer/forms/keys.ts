@@ -23,7 +23,7 @@ export const keysOfViews: { name: string; keys: { keys: string; does: string }[]
   {
     name: 'Run',
     keys: [
-      { keys: 'p', does: 'Pause, or go on' },
+      { keys: 'p', does: 'Pause, or resume' },
       { keys: 's', does: 'Stop with a checkpoint' },
       { keys: 'c', does: 'Checkpoint now' },
       { keys: 't', does: 'Try the model' },

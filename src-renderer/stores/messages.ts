@@ -69,7 +69,7 @@ function plainState({ state, step, steps, reason, accuracy, perplexity }: RunSum
     case 'saving':
       return `Saving a checkpoint after ${at}`;
     case 'paused':
-      return `Paused after ${at}; its devices wait`;
+      return `Paused after ${at}; its devices keep their memory`;
     case 'done':
       return `Done after ${formatInteger(step)} steps${metric}`;
     case 'stopped':

@@ -16,10 +16,10 @@ const config = z.strictObject({
   ff: count.default(688).describe('Hidden units of each MLP'),
   layers: count.max(1000).default(6).describe('Decoder layers'),
   heads: count.default(8).describe('Query heads'),
-  kvHeads: count.default(8).describe('Key-value heads; query heads share them out evenly'),
-  tied: z.boolean().default(false).describe('The head shares the weight of the embedding'),
-  seq: count.default(256).describe('Tokens of a sequence'),
-  vocab: count.optional().describe('Vocabulary; default: that of the data'),
+  kvHeads: count.default(8).describe('Key-value heads; their number must divide heads'),
+  tied: z.boolean().default(false).describe('Whether the head shares the weight of the embedding'),
+  seq: count.default(256).describe('Tokens per sequence'),
+  vocab: count.optional().describe('Size of the vocabulary; default: that of the dataset'),
 });
 type LlamaConfig = z.infer<typeof config>;
 

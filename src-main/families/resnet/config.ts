@@ -15,11 +15,10 @@ const config = z.strictObject({
     .max(8)
     .default([2, 2, 2, 2])
     .describe('Basic blocks per stage, or resnet18 for [2,2,2,2], resnet34 for [3,4,6,3]'),
-  width: positiveInt
-    .max(4096)
-    .default(64)
-    .describe('Channels of the first stage; every further stage has twice as many'),
-  stem: stem.default('cifar').describe('cifar: 3x3 stride 1; imagenet: 7x7 stride 2 and max-pooling'),
+  width: positiveInt.max(4096).default(64).describe('Channels of the first stage; each later stage has twice as many'),
+  stem: stem
+    .default('cifar')
+    .describe('cifar: 3x3 convolution of stride 1; imagenet: 7x7 convolution of stride 2 and max-pooling'),
 });
 
 const spec = z.object({

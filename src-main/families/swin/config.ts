@@ -24,9 +24,11 @@ const config = z.strictObject({
     .describe('Sizes by name; custom: the sizes below'),
   patch: count.default(4).describe('Height and width of a patch, in pixels'),
   window: count.default(7).describe('Height and width of a window of attention, in patches'),
-  embed: count.default(96).describe('Channels of the first stage; every further stage has twice as many'),
+  embed: count.default(96).describe('Channels of the first stage; each later stage has twice as many'),
   depths: perStage(256, [2, 2, 6, 2]).describe('Blocks per stage'),
-  heads: perStage(4096, [3, 6, 12, 24]).describe('Attention heads per stage; they divide its channels'),
+  heads: perStage(4096, [3, 6, 12, 24]).describe(
+    'Attention heads per stage; their number must divide the channels of the stage',
+  ),
   mlpRatio: z.number().gt(0).max(64).default(4).describe('Hidden units of each MLP per channel'),
 });
 type SwinConfig = z.infer<typeof config>;

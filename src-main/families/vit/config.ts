@@ -11,11 +11,11 @@ const config = z.strictObject({
     .enum(['custom', 'vit_ti_16', 'vit_s_16', 'vit_b_16', 'vit_b_32', 'vit_l_16'])
     .default('custom')
     .describe('Sizes by name; custom: the sizes below'),
-  patch: count.default(4).describe('Height and width of a patch, in pixels; they divide the image'),
+  patch: count.default(4).describe('Height and width of a patch, in pixels; must divide those of the image'),
   hidden: count.default(192).describe('Width of the hidden states'),
   mlp: count.default(768).describe('Hidden units of each MLP'),
   layers: count.max(1000).default(6).describe('Encoder layers'),
-  heads: count.default(3).describe('Attention heads; they divide the width'),
+  heads: count.default(3).describe('Attention heads; their number must divide hidden'),
 });
 type ViTConfig = z.infer<typeof config>;
 

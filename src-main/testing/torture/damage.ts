@@ -42,7 +42,7 @@ export const damages: Disturbances = {
       if (damaged.length < newestFirst.length) {
         must(code === 0, `resume ended with ${code}: ${command.stderr}`);
         const { warning } = command.summary!;
-        must(warning.includes('it goes on from step'), `no word of the damaged checkpoint: "${warning}"`);
+        must(warning.includes('the run continues from step'), `no word of the damaged checkpoint: "${warning}"`);
         return;
       }
       const names = damaged.every((name) => command.stderr.includes(name));
