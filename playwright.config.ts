@@ -10,8 +10,9 @@ const electron = electronPath();
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'out/test/e2e',
-  workers: 1,
-  fullyParallel: false,
+  // Each test has a server, a data folder and a browser of its own.
+  workers: 2,
+  fullyParallel: true,
   forbidOnly: Boolean(process.env.CI),
   timeout: 5 * 60_000,
   expect: { timeout: 20_000 },

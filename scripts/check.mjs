@@ -45,6 +45,7 @@ export const checks = {
     'native/Cargo.toml',
     '--workspace',
     '--all-targets',
+    '--release',
     '--locked',
     '--quiet',
     '--',

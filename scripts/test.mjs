@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { keepPackages, restorePackages } from './lib/cache.mjs';
 import { nodeScript, root, run } from './lib/processes.mjs';
 import { setUp, SetupError } from './lib/setUp.mjs';
 
@@ -22,6 +23,7 @@ const stages = {
 async function testSetup() {
   try {
     await setUp({ say: (line) => console.log(line) });
+    restorePackages();
     return { ...none, passed: 1 };
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
@@ -126,6 +128,7 @@ async function main() {
     lines.push(`${name.padEnd(6)} ${counts(result)} (${seconds} s)${result.note ? `; ${result.note}` : ''}`);
     if (name === 'setup' && result.failed > 0) break;
   }
+  if (!only) keepPackages();
   console.log(`\n${lines.join('\n')}\n${counts(total)}`);
   process.exitCode = total.failed > 0 ? 1 : 0;
 }

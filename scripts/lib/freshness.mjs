@@ -31,7 +31,7 @@ const builds = {
   },
   native: {
     sources: ['native', 'scripts/buildNative.mjs'],
-    skip: /(^|[/\\])(target|node_modules)$|\.node$|\.d\.ts$/,
+    skip: /(^|[/\\])(target|node_modules|tests|examples|benches)$|\.node$|\.d\.ts$/,
     products: ['native/binding/sdp.node'],
   },
 };
@@ -50,7 +50,8 @@ export async function buildOnce(name, build) {
   return result;
 }
 
-function fingerprint(name) {
+/** Of the sources' names and content. */
+export function fingerprint(name) {
   const { sources, skip } = builds[name];
   const hash = createHash('sha256');
   for (const path of sources.flatMap((source) => filesUnder(source, skip))) {

@@ -1,9 +1,12 @@
 // Sets up whatever is missing: npm packages, CUDA provider, Rust addon, built app. What is there and current is left alone.
 
 import { cudaSettled, fetchCudaProvider } from './cuda.mjs';
-import { buildOnce, isFresh } from './freshness.mjs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { compiler, keepAddon, restoreAddon, restorePackages } from './cache.mjs';
+import { buildOnce, fingerprint, isFresh } from './freshness.mjs';
 import { packagesInstalled } from './packages.mjs';
-import { nodeScript, npm, tail } from './processes.mjs';
+import { nodeScript, npm, root, tail } from './processes.mjs';
 import { buildToolsProblem, nodeProblem } from './tools.mjs';
 
 /** Something that the user has to do; the message is the whole answer. */
@@ -48,7 +51,15 @@ async function fetchCuda(say) {
 async function buildNative() {
   const problem = await buildToolsProblem();
   if (problem) throw new SetupError(problem);
-  const build = () => nodeScript('scripts/buildNative.mjs', ['--force'], { stdio: 'capture' });
+  const addon = join(root, 'native/binding/sdp.node');
+  const key = createHash('sha256').update(fingerprint('native')).update(compiler()).digest('hex');
+  const build = async () => {
+    if (restoreAddon(key, addon)) return { code: 0, output: '' };
+    restorePackages();
+    const built = await nodeScript('scripts/buildNative.mjs', ['--force'], { stdio: 'capture' });
+    if (built.code === 0) keepAddon(key, addon);
+    return built;
+  };
   await must('The Rust addon could not be built', buildOnce('native', build));
 }
 

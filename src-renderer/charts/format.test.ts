@@ -12,15 +12,14 @@ import {
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
-test('bytes and counts carry SI prefixes and three digits', () => {
-  expect([0, 999, 1000, 12_345, 999_600, 44_700_000, 3.21e12].map((bytes) => plain(formatBytes(bytes)))).toEqual([
+test('sizes are in binary units as in the terminal; counts carry SI prefixes and three digits', () => {
+  expect([0, 999, 1024, 12_345, 44_700_000, 3.21e12].map((bytes) => plain(formatBytes(bytes)))).toEqual([
     '0 B',
     '999 B',
-    '1.00 kB',
-    '12.3 kB',
-    '1.00 MB',
-    '44.7 MB',
-    '3.21 TB',
+    '1.0 KiB',
+    '12.1 KiB',
+    '42.6 MiB',
+    '2.9 TiB',
   ]);
   expect(plain(formatSi(11_173_962))).toBe('11.2 M');
   expect(plain(formatSi(-2500))).toBe('−2.50 k');

@@ -1,4 +1,6 @@
-// Numbers as people read them: SI units, durations, shares. A value that is not finite is said in words, never left out.
+// Numbers as people read them: SI units, sizes of memory, durations, shares. A value that is not finite is said in words, never left out.
+
+import { formatBytes as formatSize } from '../../src-main/contract/bytes.ts';
 
 import type { Unit } from '../../src-main/contract/series.ts';
 
@@ -18,9 +20,13 @@ export function formatSi(value: number, unit = ''): string {
   return `${value < 0 ? '−' : ''}${scaled.toFixed(digits)}${suffix ? `\u00a0${suffix}` : ''}`;
 }
 
+/** As the command line writes them: 1.5 GiB. */
 export function formatBytes(bytes: number): string {
-  return formatSi(bytes, 'B');
+  return Number.isFinite(bytes) ? formatSize(bytes).replace(' ', '\u00a0') : notFinite(bytes);
 }
+
+/** Factor between two units of a format: its round values are 1, 2 and 5 times powers of ten, or powers of two. */
+export const baseOf = (format: (value: number) => string): 2 | 10 => (format === formatBytes ? 2 : 10);
 
 const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 

@@ -4,6 +4,7 @@
 // through some hundred points takes ten to sixty times as long (bench/results.md), which is time that training needs.
 
 import uPlot from 'uplot';
+import { baseOf } from './format.ts';
 
 export interface PlotLine {
   label: string;
@@ -53,9 +54,14 @@ export function plotOptions(spec: PlotSpec): Omit<uPlot.Options, 'width' | 'heig
         ...axis(spec, spec.formatX),
         size: spec.look.fontPx * 1.5,
         space: spec.look.fontPx * 4,
-        incrs: wholeIncrements,
+        incrs: baseOf(spec.formatX) === 2 ? binaryIncrements : wholeIncrements,
       },
-      { ...axis(spec, spec.formatY), size: widthOfLabels(spec.look.fontPx), space: spec.look.fontPx * 2.2 },
+      {
+        ...axis(spec, spec.formatY),
+        size: widthOfLabels(spec.look.fontPx),
+        space: spec.look.fontPx * 2.2,
+        ...(baseOf(spec.formatY) === 2 && { incrs: binaryIncrements }),
+      },
     ],
     series: [{}, ...spec.lines.map(line)],
     bands: (spec.bands ?? []).map(({ high, low, colour }) => ({ series: [high + 1, low + 1], fill: colour })),
@@ -71,6 +77,8 @@ function scaleY({ logarithmic, rangeY }: PlotSpec): uPlot.Scale {
 
 /** 1, 2, 5, 10, ...: steps and bytes have no fractions, and labels rounded to whole numbers must be where they say. */
 const wholeIncrements = Array.from({ length: 18 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+/** Of sizes of memory. */
+const binaryIncrements = Array.from({ length: 60 }, (_, power) => 2 ** power);
 
 const labelShare = 0.8;
 

@@ -31,6 +31,8 @@ test('gaps break lines, bands are closed, and nothing is not a number', () => {
 
 test('ticks are round', () => {
   expect(ticks([0, 60])).toEqual([0, 10, 20, 30, 40, 50, 60]);
+  expect(ticks([0, 60], 2)).toEqual([0, 16, 32, 48]);
+  expect(ticks([0, 5 * 2 ** 30], 2)).toEqual([0, 1, 2, 3, 4, 5].map((gibibytes) => gibibytes * 2 ** 30));
   expect(ticks([0.13, 0.19])).toEqual(
     [0.13, 0.14, 0.15, 0.16, 0.17, 0.18, 0.19].map((v) => expect.closeTo(v, 10) as number),
   );

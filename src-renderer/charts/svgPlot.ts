@@ -1,5 +1,7 @@
 // The picture of a comparison as an SVG file that stands by itself: axes, grid, bands, lines and names, with colours for paper.
 
+import { baseOf } from './format.ts';
+
 export interface PictureLine {
   name: string;
   colour: string;
@@ -45,12 +47,12 @@ export function svgOf(picture: Picture): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height + 22 * Math.ceil(picture.lines.length / 3)}" font-family="Inter, system-ui, sans-serif" font-size="13">`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     text(plot.left, 28, picture.title, 'start', ink, 16),
-    ...ticks(xs).map(
+    ...ticks(xs, baseOf(picture.formatX)).map(
       (tick) =>
         `<path d="M${toX(tick).toFixed(1)} ${plot.top}V${plot.bottom}" stroke="#e0e2df"/>` +
         text(toX(tick), plot.bottom + 18, picture.formatX(tick), 'middle', faint),
     ),
-    ...ticks(ys).map(
+    ...ticks(ys, picture.logarithmic ? 10 : baseOf(picture.formatY)).map(
       (tick) =>
         `<path d="M${plot.left} ${toY(unlog(tick)).toFixed(1)}H${plot.right}" stroke="#e0e2df"/>` +
         text(plot.left - 8, toY(unlog(tick)) + 4, picture.formatY(unlog(tick)), 'end', faint),
@@ -75,10 +77,10 @@ function range(values: readonly number[]): [number, number] {
 }
 
 /** About six round places. */
-export function ticks([least, most]: readonly [number, number]): number[] {
+export function ticks([least, most]: readonly [number, number], base: 2 | 10 = 10): number[] {
   const rough = (most - least) / 6;
-  const unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * unit).find((one) => one >= rough)!;
+  const unit = base ** Math.floor(Math.log(rough) / Math.log(base));
+  const step = [1, 2, ...(base === 10 ? [5, 10] : [])].map((factor) => factor * unit).find((one) => one >= rough)!;
   const first = Math.ceil(least / step);
   return Array.from({ length: Math.floor(most / step) - first + 1 }, (_, index) => (first + index) * step);
 }
