@@ -9,8 +9,8 @@ const withProcesses = '**/*.process.test.*';
 export default defineConfig({
   plugins: [vue()],
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     unstubEnvs: true,
     restoreMocks: true,
     // Tests with processes wait for them half of the time.

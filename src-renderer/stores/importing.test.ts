@@ -150,7 +150,7 @@ test('imports under way are known from the snapshot, follow their events, and ca
 
 test('a verdict and the progress of an import are told in words', () => {
   expect(describeFound(verdictOf(['/beasts']))).toEqual([
-    '9 training and 3 validation samples, 9.31\u00a0kB when imported',
+    '9 training and 3 validation samples, 9.1\u00a0KiB when imported',
     '1 class',
     'Images of 16 x 16 colour (12)',
     'The model gets 16 x 16 colour; kept decoded',
