@@ -16,7 +16,7 @@ test('a hidden page is sent no steps, and shows the newest when it is visible ag
   const second = await first.context().newPage();
   const secondFrames = framesOf(second);
   await second.goto(await addressOf(first));
-  await second.getByRole('link', { name: 'mnist-resnet18' }).click();
+  await second.getByRole('link', { name: 'mnist-resnet18', exact: true }).click();
   await expect.poll(() => stepOf(second)).toBeGreaterThan(0);
 
   await setHidden(first, true);
