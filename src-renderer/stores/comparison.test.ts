@@ -11,7 +11,8 @@ test('runs are asked for again when the page was hidden, stay meanwhile, and go 
   const app = testApp({
     getRun: ({ runId }) => {
       if (runId === 'gone' && steps > 1) throw new UserError('data', 'there is no run "gone"');
-      return detailOf(runId, columnsOf(0, [Array.from({ length: steps }, (_, step) => step)]));
+      const losses = Array.from({ length: steps }, (_, step) => step);
+      return detailOf(runId, columnsOf(0, [losses, losses]));
     },
   });
   const connection = useConnectionStore();
@@ -22,7 +23,7 @@ test('runs are asked for again when the page was hidden, stay meanwhile, and go 
   await vi.waitUntil(() => !comparison.loading);
   connection.setVisible(false);
   await vi.waitUntil(() => !connection.live);
-  app.hub.emit('stepsAppended', { runId: 'a', columns: columnsOf(1, [[1]]) });
+  app.hub.emit('stepsAppended', { runId: 'a', columns: columnsOf(1, [[1], [1]]) });
   steps = 2;
   const shown: string[] = [];
   const ids = () => comparison.runs.map(({ id }) => id).join(' ');

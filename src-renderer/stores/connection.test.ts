@@ -110,7 +110,7 @@ test('a page that was hidden asks again only for progress, and only where it mis
     await settle();
     return [connection.live, connection.missed, connection.epoch];
   };
-  const step = () => app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1]]) });
+  const step = () => app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
   const checkpoint = () => app.hub.emit('checkpointWritten', { runId: 'r', step: 1 });
   checkpoint();
   expect(await hide(true)).toEqual([false, 0, 1]);
@@ -138,7 +138,7 @@ test('a page that is hidden when it connects says so', async () => {
   connection.setVisible(false);
   connection.start(app.connect);
   await settle();
-  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1]]) });
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
   app.hub.emit('checkpointWritten', { runId: 'r', step: 1 });
   await vi.advanceTimersByTimeAsync(10 * periodMs);
   expect([heard, connection.missed]).toEqual([['checkpointWritten'], 0]);
@@ -154,7 +154,7 @@ test('a page that turns from hidden to visible and back fast stays hidden', asyn
   await settle();
   for (const visible of [false, true, false]) connection.setVisible(visible);
   await settle();
-  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1]]) });
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
   await settle();
   expect([connection.live, connection.missed]).toEqual([false, 0]);
   connection.setVisible(true);
