@@ -17,7 +17,7 @@ type Call = (method: string, params?: Message) => Promise<Message>;
 const ticksPerSec = 100;
 
 /** Of Linux's table of processes; undefined where it has ended. */
-export function readProcess(pid: number): { group: number; processorSecs: number } | undefined {
+function readProcess(pid: string): { group: number; processorSecs: number } | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
     return { group: Number(fields[2]), processorSecs: (Number(fields[11]) + Number(fields[12])) / ticksPerSec };
@@ -74,19 +74,10 @@ export class Browser {
   processorSecs(): number {
     let secs = 0;
     for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-      const found = readProcess(Number(name));
+      const found = readProcess(name);
       if (found && found.group === this.child.pid) secs += found.processorSecs;
     }
     return secs;
-  }
-
-  /** All its processes, until they go on. */
-  stop(): void {
-    process.kill(-this.child.pid!, 'SIGSTOP');
-  }
-
-  goOn(): void {
-    process.kill(-this.child.pid!, 'SIGCONT');
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 // The events of a real run, recorded: 8 workers on two CPU devices, a small ResNet-18 on MNIST. They can be played again and again, as one
-// run on graphics cards that goes on: steps and times are shifted, everything else is as it was.
+// run that goes on: steps and times are shifted, everything else is as it was.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -53,16 +53,11 @@ export async function recordRun(): Promise<Recording> {
     await app.whenEnded(runId);
     const detail = await app.handlers.getRun({ runId }, { signal: new AbortController().signal });
     if (after !== recordedSteps) throw new Error(`the recorded run ended at step ${after}: ${detail.summary.reason}`);
-    return asOnCards({ detail, events, seconds: detail.columns.elapsedMs.at(-1)! / 1000 });
+    return { detail, events, seconds: detail.columns.elapsedMs.at(-1)! / 1000 };
   } finally {
     await app.close();
     await rm(home, { recursive: true });
   }
-}
-
-/** The same run with the names of graphics cards, of which a page is told the most often (host/appHost.ts). */
-function asOnCards(recording: Recording): Recording {
-  return JSON.parse(JSON.stringify(recording).replaceAll('"cpu:', '"cuda:')) as Recording;
 }
 
 /** Plays a recording in portions of steps, for ever. What was told between the steps of a portion is told after them. */

@@ -7,11 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import type { AppCommands } from '../src-main/contract/commands.ts';
 import type { AppEvents } from '../src-main/contract/events.ts';
-import type { Handlers } from '../src-main/contract/rpc.ts';
 import type { RunDetail } from '../src-main/contract/run.ts';
 import { emptyColumns } from '../src-main/contract/steps.ts';
+import type { AppHandlers } from '../src-main/host/appHost.ts';
 import { startServer } from '../src-main/serve/server.ts';
 import { EventHub } from '../src-main/transport/events.ts';
 import { Browser, openRun, type BrowserPage } from './browser.ts';
@@ -130,9 +129,9 @@ function begun(detail: RunDetail, steps: number): RunDetail {
 }
 
 /** The commands that the page uses here. */
-function handlersOf(events: EventHub<AppEvents>, detail: RunDetail): Handlers<AppCommands> {
+function handlersOf(events: EventHub<AppEvents>, detail: RunDetail): AppHandlers {
   const settings = { theme: 'system' as const, notify: false, startFrom: null };
-  const handlers: Partial<Handlers<AppCommands>> = {
+  const handlers: Partial<AppHandlers> = {
     snapshot: () => ({
       ...{ version: 'bench', sequence: events.sequence, devices: [], datasets: [], damagedDatasets: [] },
       ...{ runs: [detail.summary], damagedRuns: [], imports: [], samples: [], settings },
@@ -142,5 +141,5 @@ function handlersOf(events: EventHub<AppEvents>, detail: RunDetail): Handlers<Ap
     runLog: () => ({ lines: [] }),
     sampleDevices: () => [],
   };
-  return handlers as Handlers<AppCommands>;
+  return handlers as AppHandlers;
 }

@@ -1,9 +1,7 @@
 // How this page reaches its app, when it is worth trying again at once (the network is back, the page is looked at, or its address was opened
-// anew with another key), and when it asks for news.
+// anew with another key), and whether it can be seen.
 
-import { catchUpMs } from '../src-main/contract/commands.ts';
 import { pageTransport } from '../src-main/transport/page.ts';
-import { askWhileUsed } from './composables/askWhileUsed.ts';
 import { useConnectionStore } from './stores/connection.ts';
 
 export function openConnection(): void {
@@ -11,13 +9,11 @@ export function openConnection(): void {
   const retry = () => {
     if (!document.hidden) connection.retryNow();
   };
+  const tellVisible = () => connection.setVisible(!document.hidden);
   window.addEventListener('online', retry);
   window.addEventListener('hashchange', retry);
   document.addEventListener('visibilitychange', retry);
-  const catchUp = () => {
-    // That it failed is shown by the connection.
-    if (connection.isOpen) connection.call('catchUp', {}).catch(() => undefined);
-  };
-  askWhileUsed(document, catchUp, catchUpMs);
+  document.addEventListener('visibilitychange', tellVisible);
+  tellVisible();
   connection.start(() => pageTransport(window));
 }

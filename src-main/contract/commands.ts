@@ -82,9 +82,6 @@ const nothing = z.strictObject({});
 /** Checked by parseRunConfig at the receiving side, for one good sentence. */
 const rawConfig = z.strictObject({ config: checkedLater(runConfig) });
 
-/** How often a page asks by `catchUp` while it is used: seldom enough to slow training on all of two cores by less than one percent (bench/results.md). */
-export const catchUpMs = 5000;
-
 export const appCommands = {
   /** Everything that the first screen needs, with the sequence number of the last event that it includes. */
   snapshot: {
@@ -104,8 +101,8 @@ export const appCommands = {
       imports: z.array(importState),
     }),
   },
-  /** Answers when the page was told of all that had waited to be told with others (host/appHost.ts). */
-  catchUp: { params: nothing, result: nothing },
+  /** Whether the page can be seen: one that cannot is sent no periodic events. `sequence`: number of the last event before the change. */
+  setVisible: { params: z.strictObject({ visible: z.boolean() }), result: z.object({ sequence: z.number() }) },
   sampleDevices: { params: nothing, result: z.array(deviceLoad) },
   saveSettings: { params: settings, result: settings },
   planRun: { params: rawConfig, result: plan },

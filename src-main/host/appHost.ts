@@ -1,48 +1,55 @@
 // What a host (Electron, loopback server, command line) needs of the app: its handlers and its events; and how it serves them to a page.
 
-import { availableParallelism } from 'node:os';
 import type { AppCommands } from '../contract/commands.ts';
 import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { EventMessage, Handlers } from '../contract/rpc.ts';
-import type { RunState } from '../contract/run.ts';
+import { noLoss } from '../contract/run.ts';
 import type { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
 import type { Transport } from '../transport/transport.ts';
 
+/** All but what concerns one page alone. */
+export type AppHandlers = Omit<Handlers<AppCommands>, 'setVisible'>;
+
 export interface AppHost {
-  handlers: Handlers<AppCommands>;
+  handlers: AppHandlers;
   events: EventHub<AppEvents>;
 }
 
-const [leastPauseMs, mostPauseMs] = [250, 10_000];
-/** What showing it takes of a core where no graphics card draws the page (bench/results.md), and the share of all cores that it may take. */
-const [shownMs, mostShare] = [20, 0.001];
-
-/** While the CPU trains, since training takes the cores that draw the page; `elapsedMs` of it: at first little time is news. */
-export function cpuPauseMs(cores: number, elapsedMs: number): number {
-  return Math.max(leastPauseMs, Math.min(mostPauseMs, shownMs / (mostShare * cores), elapsedMs / 10));
-}
-
-/** Serves a page, which is told of what goes on steadily at a pace. */
+/** Serves a page. It counts as visible until it says that it is hidden, and is sent no periodic events while it is. */
 export function servePage(transport: Transport, { handlers, events }: AppHost): void {
-  serve(transport, appContract, handlers, events, { pauseMs: steadyPause() });
+  let visible = true;
+  const setVisible: Handlers<AppCommands>['setVisible'] = (params) => {
+    visible = params.visible;
+    return { sequence: events.sequence };
+  };
+  const isPeriodic = createIsPeriodic();
+  serve(transport, appContract, { ...handlers, setVisible }, events, {
+    timing: (event) => (!isPeriodic(event) ? 'at once' : visible ? 'periodic' : 'never'),
+  });
 }
 
-/** A pause for steps and what is measured beside them, and for the summary of a run whose state is as it was. */
-function steadyPause(): (event: EventMessage<AppEvents>) => number {
-  const states = new Map<string, RunState>();
-  let pauseMs = leastPauseMs;
+/** Whether an event tells only of progress: steps, memory, gradients, how far a run or an import is. To be given every event, in order. */
+function createIsPeriodic(): (event: EventMessage<AppEvents>) => boolean {
+  const known = new Map<string, string>();
+  const isSame = (id: string, facts: string): boolean => {
+    const before = known.get(id);
+    known.set(id, facts);
+    return facts === before;
+  };
   return ({ name, payload }) => {
-    if (name === 'memorySampled') {
-      const onCpu = payload.memory.devices.some(({ device }) => device.startsWith('cpu:'));
-      pauseMs = onCpu ? cpuPauseMs(availableParallelism(), payload.memory.elapsedMs) : leastPauseMs;
+    switch (name) {
+      case 'stepsAppended':
+      case 'memorySampled':
+      case 'gradientsMeasured':
+        return true;
+      case 'runChanged':
+        return isSame(payload.summary.id, JSON.stringify({ ...payload.summary, step: 0, curve: noLoss }));
+      case 'importChanged':
+        return isSame(payload.import.id, payload.import.state);
+      default:
+        return false;
     }
-    if (name !== 'runChanged')
-      return name === 'stepsAppended' || name === 'memorySampled' || name === 'gradientsMeasured' ? pauseMs : 0;
-    const { id, state } = payload.summary;
-    const before = states.get(id);
-    states.set(id, state);
-    return state === before ? pauseMs : 0;
   };
 }

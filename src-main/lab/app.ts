@@ -5,7 +5,6 @@
 import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
-import type { AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
 import {
@@ -16,14 +15,13 @@ import {
   type RunDetail,
   type RunSummary,
 } from '../contract/run.ts';
-import type { Handlers } from '../contract/rpc.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { inspectDataset } from '../data/import.ts';
 import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
-import type { AppHost } from '../host/appHost.ts';
+import type { AppHandlers, AppHost } from '../host/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
@@ -119,7 +117,7 @@ class Lab {
     );
   }
 
-  handlers(): Handlers<AppCommands> {
+  handlers(): AppHandlers {
     const { home, spawnDevice } = this.host;
     return {
       snapshot: async () => {
@@ -145,7 +143,6 @@ class Lab {
           imports: this.imports.list(),
         };
       },
-      catchUp: () => ({}),
       sampleDevices: () => sampleDevices(),
       diagnose: ({ purpose }) => diagnoseHome(home, purpose),
       saveSettings: async (settings) => {
@@ -415,6 +412,7 @@ class Lab {
   private async detail(runId: string): Promise<RunDetail> {
     const folder = this.folder(runId);
     const run = this.runs.get(runId);
+    await run?.logged();
     const summary = run?.summary ?? (await folder.readState());
     const config = run?.config ?? (await folder.readConfig());
     const { columns, evaluations, memory } = await readMetrics(

@@ -95,6 +95,11 @@ export class Run {
     return this.configuration;
   }
 
+  /** Until the steps that were told are in the log, or the disk has refused them. */
+  async logged(): Promise<void> {
+    await this.log?.flush();
+  }
+
   /** Gives it another name, in its configuration too. */
   async rename(name: string): Promise<void> {
     await this.record.rename(name);

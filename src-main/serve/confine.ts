@@ -5,10 +5,9 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { appCommands, type AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
-import type { Handlers } from '../contract/rpc.ts';
 import { pathsIn } from '../contract/userPath.ts';
 import { isBelow, realPath } from '../files/paths.ts';
-import type { AppHost } from '../host/appHost.ts';
+import type { AppHandlers, AppHost } from '../host/appHost.ts';
 
 type Handler = (params: unknown, context: { signal: AbortSignal }) => unknown;
 
@@ -32,7 +31,7 @@ export async function confined({ handlers, events }: AppHost, root: string, home
       return await (handler as Handler)(params, context);
     },
   ]);
-  return { handlers: Object.fromEntries(checked) as unknown as Handlers<AppCommands>, events };
+  return { handlers: Object.fromEntries(checked) as unknown as AppHandlers, events };
 }
 
 /** As the system takes it: `..` after a link leads to the folder above where the link leads, and not above the link. */

@@ -6,12 +6,11 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { appContract } from '../contract/contracts.ts';
-import type { AppCommands, Sample } from '../contract/commands.ts';
+import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
-import type { Handlers } from '../contract/rpc.ts';
 import type { ImportState } from '../contract/verdict.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
-import type { AppHost } from '../host/appHost.ts';
+import type { AppHandlers, AppHost } from '../host/appHost.ts';
 import { connect } from '../transport/client.ts';
 import { EventHub } from '../transport/events.ts';
 import { pageTransport, type PageWindow } from '../transport/page.ts';
@@ -52,7 +51,7 @@ afterEach(() => server.close());
 function fakeApp(): AppHost {
   const events = new EventHub<AppEvents>();
   const samples: Sample[] = [];
-  const handlers: Partial<Handlers<AppCommands>> = {
+  const handlers: Partial<AppHandlers> = {
     snapshot: () => ({
       version: '1',
       sequence: events.sequence,
@@ -68,7 +67,7 @@ function fakeApp(): AppHost {
     }),
     startRun: ({ config }) => ({ runId: JSON.stringify(config).length.toString() }),
   };
-  return { handlers: handlers as Handlers<AppCommands>, events };
+  return { handlers: handlers as AppHandlers, events };
 }
 
 /** A socket of the page, or one that differs from it in a point. */

@@ -1,45 +1,43 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createPace } from './pace.ts';
-
-const pauseMs = 1000;
+import { createPace, periodMs } from './pace.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 function paced() {
-  const told: string[][] = [];
-  return { pace: createPace<string>((events) => told.push(events)), told };
+  const sent: string[][] = [];
+  return { pace: createPace<string>((events) => sent.push(events)), sent };
 }
 
-test('tells what goes on steadily at once after a silence, then once in a pause', () => {
-  const { pace, told } = paced();
-  pace.receive('a', pauseMs);
+test('periodic events go at once after a silence, then together once a second', () => {
+  const { pace, sent } = paced();
+  pace.add('a', true);
   vi.advanceTimersByTime(0);
-  expect(told).toEqual([['a']]);
-  for (const event of ['b', 'c', 'd']) pace.receive(event, pauseMs);
-  vi.advanceTimersByTime(pauseMs - 1);
-  expect(told).toEqual([['a']]);
+  expect(sent).toEqual([['a']]);
+  for (const event of ['b', 'c', 'd']) pace.add(event, true);
+  vi.advanceTimersByTime(periodMs - 1);
+  expect(sent).toEqual([['a']]);
   vi.advanceTimersByTime(1);
-  expect(told).toEqual([['a'], ['b', 'c', 'd']]);
+  expect(sent).toEqual([['a'], ['b', 'c', 'd']]);
 });
 
-test('tells what happens once at once, behind what came earlier', () => {
-  const { pace, told } = paced();
-  pace.receive('a', pauseMs);
+test('one-off events go at once, behind what waits', () => {
+  const { pace, sent } = paced();
+  pace.add('a', true);
   vi.advanceTimersByTime(0);
-  pace.receive('b', pauseMs);
-  pace.receive('paused', 0);
-  expect(told).toEqual([['a'], ['b', 'paused']]);
-  pace.receive('c', pauseMs);
+  pace.add('b', true);
+  pace.add('paused', false);
+  expect(sent).toEqual([['a'], ['b', 'paused']]);
+  pace.add('c', true);
   pace.flush();
-  vi.advanceTimersByTime(pauseMs);
-  expect(told).toEqual([['a'], ['b', 'paused'], ['c']]);
+  vi.advanceTimersByTime(periodMs);
+  expect(sent).toEqual([['a'], ['b', 'paused'], ['c']]);
 });
 
-test('tells earlier where much waits', () => {
-  const { pace, told } = paced();
-  for (let event = 0; event < 1000; event++) pace.receive(String(event), pauseMs);
-  vi.advanceTimersByTime(pauseMs);
-  expect(told.flat()).toEqual(Array.from({ length: 1000 }, (_, event) => String(event)));
-  expect(Math.max(...told.map((events) => events.length))).toBeLessThan(1000);
+test('what waits at the end is dropped', () => {
+  const { pace, sent } = paced();
+  pace.add('a', true);
+  pace.stop();
+  vi.advanceTimersByTime(periodMs);
+  expect(sent).toEqual([]);
 });

@@ -1,38 +1,35 @@
-// When the other side is told of what goes on steadily, such as the steps of a run: at once after a silence, and from then on after a pause
-// each time, all of it together. Training may use every core, and whatever wakes a page and has it drawn is missing there. What happens once
-// is told at once, and never before what came earlier.
+// Events on their way to a page. Periodic ones, such as the steps of a run, go in one message, at most once a second: the first after a
+// silence at once. The others go at once, behind what waits. The order is always that of the events.
 
 export interface Pace<E> {
-  /** `pauseMs`: from what was told last to this; 0 for what happens once. */
-  receive(event: E, pauseMs: number): void;
-  /** Tells what waits. */
+  add(event: E, isPeriodic: boolean): void;
+  /** Sends what waits. */
   flush(): void;
   /** Drops what waits. */
   stop(): void;
 }
 
-/** More than a run tells in a pause; so that no message becomes large. */
-const mostWaiting = 300;
+export const periodMs = 1000;
 
-export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
+export function createPace<E>(send: (events: E[]) => void): Pace<E> {
   let waiting: E[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let toldAt = -Infinity;
+  let sentAt = -Infinity;
+
+  function add(event: E, isPeriodic: boolean): void {
+    waiting.push(event);
+    if (isPeriodic) timer ??= setTimeout(flush, Math.max(0, sentAt + periodMs - performance.now()));
+    else flush();
+  }
 
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
     if (waiting.length === 0) return;
-    toldAt = performance.now();
+    sentAt = performance.now();
     const events = waiting;
     waiting = [];
-    tell(events);
-  }
-
-  function receive(event: E, pauseMs: number): void {
-    waiting.push(event);
-    if (pauseMs === 0 || waiting.length >= mostWaiting) flush();
-    else timer ??= setTimeout(flush, Math.max(0, toldAt + pauseMs - performance.now()));
+    send(events);
   }
 
   function stop(): void {
@@ -40,5 +37,5 @@ export function createPace<E>(tell: (events: E[]) => void): Pace<E> {
     waiting = [];
   }
 
-  return { receive, flush, stop };
+  return { add, flush, stop };
 }

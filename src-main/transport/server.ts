@@ -15,8 +15,8 @@ import type { Transport } from './transport.ts';
 type Call = Extract<ClientMessage, { type: 'call' }>;
 
 export interface ServeOptions<E extends EventRecord> {
-  /** Milliseconds that an event may wait to be told with others (pace.ts); default: 0, of all. Is given every event once. */
-  pauseMs?: (event: EventMessage<E>) => number;
+  /** How an event is sent (pace.ts), if at all; default: at once. Is given every event once, in order. */
+  timing?: (event: EventMessage<E>) => 'at once' | 'periodic' | 'never';
   /** Receives unexpected exceptions; default: standard error. */
   reportBug?: (error: unknown) => void;
 }
@@ -27,7 +27,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
   contract: Contract<C, E>,
   handlers: Handlers<C>,
   hub: EventHub<E>,
-  { pauseMs = () => 0, reportBug = (error) => console.error(visibleBug(error)) }: ServeOptions<E> = {},
+  { timing = () => 'at once', reportBug = (error) => console.error(visibleBug(error)) }: ServeOptions<E> = {},
 ): void {
   const running = new Map<number, AbortController>();
   let unsubscribe: (() => void) | undefined;
@@ -40,10 +40,13 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
       return transport.close();
     }
     send({ type: 'welcome', version: contract.version });
-    unsubscribe = hub.subscribe((event) => pace.receive(event, pauseMs(event)));
+    unsubscribe = hub.subscribe((event) => {
+      const when = timing(event);
+      if (when !== 'never') pace.add(event, when === 'periodic');
+    });
   }
 
-  /** Events that came before an answer are told before it. */
+  /** Events that came before an answer are sent before it. */
   function reply(message: ServerMessage): void {
     pace.flush();
     send(message);

@@ -127,10 +127,10 @@ test('events carry the numbers of their hub and end with the subscription or the
   expect(hub.sequence).toBe(4);
 });
 
-test('what goes on steadily comes together, and before an answer that is given after it', async () => {
+test('periodic events come together, and before an answer that is given after them', async () => {
   const [near, far] = memoryPair();
   const hub = new EventHub<TestEvents>();
-  serve(far, testContract, handlers, hub, { pauseMs: () => 1000 });
+  serve(far, testContract, handlers, hub, { timing: () => 'periodic' });
   const messages: unknown[] = [];
   near.onMessage((message) => messages.push(message));
   onTestFinished(() => near.close());

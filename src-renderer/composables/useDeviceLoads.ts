@@ -1,12 +1,10 @@
-// What the devices have in use: asked for every two seconds while the page is used, and seldom while it is only looked at, since training may use
-// every core.
+// What the devices have in use: asked for every two seconds while the page can be seen.
 
 import { onScopeDispose, shallowRef, type Ref } from 'vue';
 import type { DeviceLoad } from '../../src-main/contract/commands.ts';
 import { useConnectionStore } from '../stores/connection.ts';
-import { askWhileUsed } from './askWhileUsed.ts';
 
-const [everyMs, everyMsWhileUsed] = [10_000, 2000];
+const everyMs = 2000;
 
 export function useDeviceLoads(): Readonly<Ref<ReadonlyMap<string, DeviceLoad>>> {
   const connection = useConnectionStore();
@@ -28,10 +26,6 @@ export function useDeviceLoads(): Readonly<Ref<ReadonlyMap<string, DeviceLoad>>>
 
   void ask();
   const timer = setInterval(() => void ask(), everyMs);
-  const stopAsking = askWhileUsed(document, () => void ask(), everyMsWhileUsed);
-  onScopeDispose(() => {
-    clearInterval(timer);
-    stopAsking();
-  });
+  onScopeDispose(() => clearInterval(timer));
   return loads;
 }

@@ -76,7 +76,7 @@ export const useCatalogueStore = defineStore('catalogue', () => {
 
   connection.onEvent(feed.receive);
   watch(
-    () => connection.epoch,
+    () => [connection.epoch, connection.missed],
     () => void load(),
   );
 

@@ -1,4 +1,4 @@
-// The runs that are compared: each loaded once with getRun and kept up by its events. Asked for again after a reconnect.
+// The runs that are compared: each loaded once with getRun and kept up by its events. Asked for again after a reconnect and when progress was missed.
 
 import { defineStore } from 'pinia';
 import { computed, markRaw, ref, shallowRef, watch } from 'vue';
@@ -32,6 +32,7 @@ export const useComparisonStore = defineStore('comparison', () => {
     try {
       put(id, await connection.call('getRun', { runId: id }));
     } catch (error) {
+      loaded.value = new Map([...loaded.value].filter(([one]) => one !== id));
       problems.value = new Map([...problems.value, [id, errorText(error)]]);
     }
   }
@@ -63,10 +64,10 @@ export const useComparisonStore = defineStore('comparison', () => {
 
   connection.onEvent(apply);
   watch(
-    () => connection.epoch,
+    () => [connection.epoch, connection.missed],
     () => {
-      loaded.value = new Map();
-      choose(chosen.value);
+      problems.value = new Map();
+      for (const id of chosen.value) void load(id);
     },
   );
 

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { appContract } from '../../src-main/contract/contracts.ts';
 import { UserError } from '../../src-main/contract/errors.ts';
 import { memoryPair } from '../../src-main/transport/memory.ts';
+import { periodMs } from '../../src-main/transport/pace.ts';
+import { columnsOf } from '../../src-main/testing/steps.ts';
 import { useConnectionStore } from './connection.ts';
 import { summaryOf, testApp } from './testApp.ts';
 
@@ -94,4 +96,68 @@ test('a missed sequence number makes everyone ask again', async () => {
     epochs.push(connection.epoch);
   }
   expect(epochs).toEqual([1, 1, 2, 2]);
+});
+
+test('a page that was hidden asks again only for progress, and only where it missed some', async () => {
+  const app = testApp({});
+  const connection = useConnectionStore();
+  const heard: number[] = [];
+  connection.onEvent(({ sequence }) => heard.push(sequence));
+  connection.start(app.connect);
+  await settle();
+  const hide = async (hidden: boolean) => {
+    connection.setVisible(!hidden);
+    await settle();
+    return [connection.live, connection.missed, connection.epoch];
+  };
+  const step = () => app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
+  const checkpoint = () => app.hub.emit('checkpointWritten', { runId: 'r', step: 1 });
+  checkpoint();
+  expect(await hide(true)).toEqual([false, 0, 1]);
+  checkpoint();
+  expect(await hide(false)).toEqual([true, 0, 1]);
+  await hide(true);
+  step();
+  checkpoint();
+  step();
+  expect(await hide(false)).toEqual([true, 1, 1]);
+  checkpoint();
+  await hide(true);
+  step();
+  expect(await hide(false)).toEqual([true, 2, 1]);
+  step();
+  await vi.advanceTimersByTimeAsync(periodMs);
+  expect([heard, connection.missed, connection.epoch]).toEqual([[1, 2, 4, 6, 8], 2, 1]);
+});
+
+test('a page that is hidden when it connects says so', async () => {
+  const app = testApp({});
+  const connection = useConnectionStore();
+  const heard: string[] = [];
+  connection.onEvent(({ name }) => heard.push(name));
+  connection.setVisible(false);
+  connection.start(app.connect);
+  await settle();
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
+  app.hub.emit('checkpointWritten', { runId: 'r', step: 1 });
+  await vi.advanceTimersByTimeAsync(10 * periodMs);
+  expect([heard, connection.missed]).toEqual([['checkpointWritten'], 0]);
+  connection.setVisible(true);
+  await settle();
+  expect([connection.live, connection.missed, connection.epoch]).toEqual([true, 1, 1]);
+});
+
+test('a page that turns from hidden to visible and back fast stays hidden', async () => {
+  const app = testApp({});
+  const connection = useConnectionStore();
+  connection.start(app.connect);
+  await settle();
+  for (const visible of [false, true, false]) connection.setVisible(visible);
+  await settle();
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
+  await settle();
+  expect([connection.live, connection.missed]).toEqual([false, 0]);
+  connection.setVisible(true);
+  await settle();
+  expect([connection.live, connection.missed, connection.epoch]).toEqual([true, 1, 1]);
 });

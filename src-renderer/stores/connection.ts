@@ -1,7 +1,8 @@
 // The one connection to the app: opens it, tells truthfully how it stands, and opens it again after it was lost, waiting longer each time.
 //
 // `epoch` grows whenever what was known may be out of date: after every (re)connect, and when an event's sequence number shows that one was
-// missed. Stores ask again when it does.
+// missed. Stores ask again when it does. `missed` grows when only progress (steps, memory, gradients) may be: a page that is hidden is not sent
+// it, and asks for it when it is visible again.
 
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
@@ -28,12 +29,18 @@ export const useConnectionStore = defineStore('connection', () => {
   const wasOpen = ref(false);
   const retryAt = ref(0);
   const epoch = ref(0);
+  const missed = ref(0);
+  /** Whether the app sends progress: not while the page is hidden. */
+  const live = ref(true);
   const client = shallowRef<Client<AppCommands, AppEvents> | null>(null);
   const listeners = new Set<(event: AppEvent) => void>();
   let makeTransport: () => Transport | Promise<Transport>;
   let delayMs = firstDelayMs;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastSequence: number | null = null;
+  let visible = true;
+  /** Whether events are missing since the page was hidden. */
+  let hasGap = false;
 
   const isOpen = computed(() => status.value === 'open');
 
@@ -62,6 +69,7 @@ export const useConnectionStore = defineStore('connection', () => {
   function opened(next: Client<AppCommands, AppEvents>): void {
     client.value = next;
     lastSequence = null;
+    hasGap = false;
     delayMs = firstDelayMs;
     for (const name of Object.keys(appContract.events) as (keyof AppEvents)[])
       next.on(name, (payload, sequence) => received({ name, payload, sequence } as AppEvent));
@@ -71,6 +79,8 @@ export const useConnectionStore = defineStore('connection', () => {
     wasOpen.value = true;
     problem.value = '';
     status.value = 'open';
+    live.value = visible;
+    if (!visible) void tellVisibility();
   }
 
   function lost(): void {
@@ -82,10 +92,33 @@ export const useConnectionStore = defineStore('connection', () => {
   }
 
   function received(event: AppEvent): void {
-    const missed = lastSequence !== null && event.sequence !== lastSequence + 1;
+    const isNext = lastSequence === null || event.sequence === lastSequence + 1;
     lastSequence = event.sequence;
-    if (missed) epoch.value++;
+    if (!isNext && live.value) epoch.value++;
+    else if (!isNext) hasGap = true;
     for (const listener of [...listeners]) listener(event);
+  }
+
+  /** A page that never says is visible. */
+  function setVisible(next: boolean): void {
+    visible = next;
+    if (isOpen.value) void tellVisibility();
+  }
+
+  async function tellVisibility(): Promise<void> {
+    live.value = false;
+    try {
+      const { sequence } = await call('setVisible', { visible });
+      hasGap ||= lastSequence !== null && lastSequence < sequence;
+      lastSequence = Math.max(lastSequence ?? 0, sequence);
+    } catch {
+      // The next connection begins anew.
+      return;
+    }
+    if (!visible) return;
+    live.value = true;
+    if (hasGap) missed.value++;
+    hasGap = false;
   }
 
   /** Every event, in order, for as long as the page lives. */
@@ -102,5 +135,5 @@ export const useConnectionStore = defineStore('connection', () => {
     return client.value.call[command](params, options);
   }
 
-  return { status, problem, wasOpen, retryAt, epoch, isOpen, start, retryNow, onEvent, call };
+  return { status, problem, wasOpen, retryAt, epoch, missed, live, isOpen, start, retryNow, setVisible, onEvent, call };
 });

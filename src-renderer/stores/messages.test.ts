@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { UserError } from '../../src-main/contract/errors.ts';
 import type { RunSummary } from '../../src-main/contract/run.ts';
-import { errorText, nonFiniteText, stateLine } from './messages.ts';
+import { errorText, nonFiniteText, silentSecs, stateLine } from './messages.ts';
 
 const live = { connected: true, stopping: false, silentSecs: 0, steplessSecs: 0 };
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
@@ -64,6 +64,13 @@ test('an active run without news says so, and without a connection only what was
   expect(stateLine(summary({}), { ...live, stopping: true })).toBe(
     'Training, step 12 of 1,300 done; stopping at the end of this step',
   );
+});
+
+test('a run in training is silent where that is longer than ten seconds and than five of its steps', () => {
+  expect(silentSecs('training', 10_000, NaN)).toBe(0);
+  expect(silentSecs('training', 12_400, 200)).toBe(12);
+  expect(silentSecs('training', 12_400, 3000)).toBe(0);
+  expect(silentSecs('evaluating', 12_400, 200)).toBe(0);
 });
 
 test('user errors are shown as sentences, bugs as unexpected', () => {

@@ -146,8 +146,8 @@ export function describeDataset(dataset: Dataset): string {
   return `${sizes}, ${kind}, ${formatBytes(dataset.bytes)}`;
 }
 
-/** Longer than news may wait to be told with others. */
-const leastPatienceMs = 15_000;
+/** Much longer than from one sign of life of a device to the next. */
+const leastPatienceMs = 10_000;
 
 /** Seconds without news of a run in this state, where that is longer than its steps explain; else 0. */
 export function silentSecs(state: RunState, silentMs: number, stepMs: number): number {

@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import { watch } from 'vue';
 import { UserError } from '../../src-main/contract/errors.ts';
 import type { RunDetail } from '../../src-main/contract/run.ts';
 import { columnsOf } from '../../src-main/testing/steps.ts';
@@ -103,6 +104,29 @@ test('after a lost connection the run is stale until it was asked for again', as
   connection.retryNow();
   await vi.waitUntil(() => run.fresh);
   expect(run.summary?.step).toBe(2);
+});
+
+test('a page that was hidden shows every step when it is visible again, and is not stale meanwhile', async () => {
+  let columns = columnsOf(0, [[9], [7]]);
+  const { app, connection, run } = await opened(() => detailOf('r', columns));
+  connection.setVisible(false);
+  await vi.waitUntil(() => !connection.live);
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(1, [[8], [6]]) });
+  columns = columnsOf(0, [
+    [9, 8],
+    [7, 6],
+  ]);
+  const stale = vi.fn();
+  watch(() => run.fresh, stale, { flush: 'sync' });
+  connection.setVisible(true);
+  await vi.waitUntil(() => run.summary?.step === 2);
+  app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(2, [[5], [4]]) });
+  await vi.waitUntil(() => run.summary?.step === 3);
+  expect(stale).not.toHaveBeenCalled();
+  expect(lossesOf(run)).toEqual([
+    [9, 8, 5],
+    [7, 6, 4],
+  ]);
 });
 
 test('the plan is asked for when the run changes and it was not there yet', async () => {

@@ -1,4 +1,4 @@
-// The run that is open: loaded with getRun, kept up by its events, asked for again after a reconnect. It holds no truth of its own.
+// The run that is open: loaded with getRun, kept up by its events, asked for again after a reconnect and when progress was missed. It holds no truth of its own.
 
 import { defineStore } from 'pinia';
 import { computed, markRaw, ref, shallowRef, watch } from 'vue';
@@ -212,7 +212,13 @@ export const useRunStore = defineStore('run', () => {
     pending.value = new Set(on ? [...others, action] : others);
   }
 
+  function catchUp(): void {
+    lastBeatAt.value = lastStepAt.value = Date.now();
+    if (runId.value) void load();
+  }
+
   connection.onEvent(feed.receive);
+  watch(() => connection.missed, catchUp, { flush: 'sync' });
   watch(
     () => [connection.isOpen, connection.epoch],
     () => {

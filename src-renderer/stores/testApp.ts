@@ -1,19 +1,17 @@
 // An app for tests of the stores: the real server and client over in-memory transports, with handlers and events that the test owns.
 
 import { createPinia, setActivePinia } from 'pinia';
-import type { AppCommands, DamagedDataset, Dataset } from '../../src-main/contract/commands.ts';
-import { appContract } from '../../src-main/contract/contracts.ts';
+import type { DamagedDataset, Dataset } from '../../src-main/contract/commands.ts';
 import type { AppEvents } from '../../src-main/contract/events.ts';
-import type { Handlers } from '../../src-main/contract/rpc.ts';
 import { noLoss, type RunDetail, type RunSummary } from '../../src-main/contract/run.ts';
 import { parseRunConfig } from '../../src-main/contract/runConfig.ts';
 import type { StepColumns } from '../../src-main/contract/steps.ts';
+import { servePage, type AppHandlers } from '../../src-main/host/appHost.ts';
 import { EventHub } from '../../src-main/transport/events.ts';
 import { memoryPair } from '../../src-main/transport/memory.ts';
-import { serve } from '../../src-main/transport/server.ts';
 import type { Transport } from '../../src-main/transport/transport.ts';
 
-export function testApp(handlers: Partial<Handlers<AppCommands>>) {
+export function testApp(handlers: Partial<AppHandlers>) {
   setActivePinia(createPinia());
   const hub = new EventHub<AppEvents>();
   const sides: Transport[] = [];
@@ -24,7 +22,8 @@ export function testApp(handlers: Partial<Handlers<AppCommands>>) {
     connect(): Transport {
       const [page, app] = memoryPair();
       sides.push(app);
-      serve(app, appContract, { snapshot, runLog: () => ({ lines: [] }), ...handlers } as Handlers<AppCommands>, hub);
+      const all = { snapshot, runLog: () => ({ lines: [] }), ...handlers } as AppHandlers;
+      servePage(app, { handlers: all, events: hub });
       return page;
     },
     /** As if the app had gone away. */
