@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::array_labels::{self, Labels};
 use crate::column_splits::{self, Candidate, Folds, Told};
 use crate::columnar::{Columnar, is_columnar};
-use crate::error::{Place, Problem, Result, refuse};
+use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::features::Features;
 use crate::folder::Files;
 use crate::image_columns::{Beside, Image, choose_image, choose_label, images};
@@ -46,7 +46,12 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
         let several = found.first().cloned();
         Ok(choose_image(found, &file.names(), options, &mut Vec::new()).unwrap_or(several))
     };
-    matches!(found(&tree.entries[first]), Ok(Some(_)))
+    match found(&tree.entries[first]) {
+        Ok(found) => found.is_some(),
+        // Opening it says so.
+        Err(Error::Data(problem)) => problem.code == "damaged-file",
+        Err(_) => false,
+    }
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {

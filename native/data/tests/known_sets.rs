@@ -7,7 +7,7 @@ mod common;
 #[path = "common/label_files.rs"]
 mod made;
 
-use common::{agreed, fixtures, verdict_of, write};
+use common::{agreed, fixtures, verdict_of};
 use made::{asked, check, check_bytes, folder, many, rows, texts};
 use sdp_data::options::Options;
 
