@@ -461,7 +461,7 @@ export interface NativeAddon {
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 11;
+export const nativeVersion = 12;
 
 let addon: NativeAddon | undefined;
 

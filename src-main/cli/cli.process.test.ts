@@ -209,6 +209,22 @@ describe('bad input gives one sentence, the right exit code and leaves nothing',
   });
 });
 
+it('of a dataset it is told what became of the files that it was imported from', async () => {
+  const inspected = await sdp(['inspect', join(import.meta.dirname, '../../testdata/datasets/folder.zip')]);
+  const verdict = inspected.stdout.slice(inspected.stdout.indexOf('  used:'), inspected.stdout.indexOf('  ready'));
+  const folder = await mkdtemp(join(tmpdir(), 'sdp-test-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await sdp(['import', join(import.meta.dirname, '../../testdata/datasets/folder.zip'), '--name', 'pets'], folder);
+  const { code, stdout } = await sdp(['datasets', 'pets'], folder);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^NAME .*\npets +images .*\n {2}used:\n {4}\d+ files: training images/);
+  expect(stdout.slice(stdout.indexOf('  used:'))).toBe(verdict);
+  expect(await sdp(['datasets', 'cats'], folder)).toMatchObject({
+    code: 1,
+    stderr: 'sdp: there is no dataset "cats": imported are pets; add one with "sdp import PATH"\n',
+  });
+});
+
 it('train, runs, evaluate, resume and export tell what they did, as JSON too', async () => {
   const trained = await sdp(['train', config, '--set', 'training.steps=4', '--json']);
   expect(trained).toMatchObject({ code: 0, stderr: '' });

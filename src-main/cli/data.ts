@@ -3,11 +3,11 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { z } from 'zod';
 import { formatBytes } from '../contract/bytes.ts';
-import type { Dataset } from '../contract/commands.ts';
+import { dataset, type Dataset } from '../contract/commands.ts';
 import type { AccountLine } from '../contract/datasets.ts';
 import { formatExtent } from '../contract/extent.ts';
 import { importOptions, type ImportOptions, type Problem, type Verdict } from '../contract/verdict.ts';
-import { listDatasets } from '../data/catalogue.ts';
+import { getDataset, listDatasets } from '../data/catalogue.ts';
 import { importDataset, inspectDataset, type ImportProgress } from '../data/import.ts';
 import { sdpHome } from '../lab/home.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -65,7 +65,12 @@ export function addDataCommands(program: Command): void {
     .argument('<paths...>', 'file or folder')
     .option('--name <name>', 'name of the dataset; default: from the files');
   withImportOptions(add).addOption(jsonOption()).action(runImport);
-  program.command('datasets').description('list the imported datasets').addOption(jsonOption()).action(printDatasets);
+  program
+    .command('datasets')
+    .description('list the imported datasets, or tell what became of the files of one')
+    .argument('[name]', 'dataset whose files are accounted for')
+    .addOption(jsonOption())
+    .action(printDatasets);
 }
 
 async function runImport(paths: string[], { json = false, name, ...options }: Flags & ImportOptions): Promise<void> {
@@ -78,12 +83,10 @@ async function runImport(paths: string[], { json = false, name, ...options }: Fl
   };
   const { signal } = cancel;
   const home = await sdpHome();
-  const dataset = await importDataset({ paths, name, options, home, signal, onProgress }).finally(() => line.clear());
-  if (json) return printJson(dataset);
-  const unit = dataset.kind === 'images' ? 'samples' : 'tokens';
-  printLine(
-    `imported ${dataset.name}: ${dataset.train} training and ${dataset.test} validation ${unit}, ${contentOf(dataset)}`,
-  );
+  const made = await importDataset({ paths, name, options, home, signal, onProgress }).finally(() => line.clear());
+  if (json) return printJson(made);
+  const unit = made.kind === 'images' ? 'samples' : 'tokens';
+  printLine(`imported ${made.name}: ${made.train} training and ${made.test} validation ${unit}, ${contentOf(made)}`);
 }
 
 function progressText({ done, total, skipped, isText }: ImportProgress, seconds: number): string {
@@ -94,11 +97,22 @@ function progressText({ done, total, skipped, isText }: ImportProgress, seconds:
   return `${amount(done)} of ${amount(total)}, ${amount(Math.round(done / seconds))}/s, ${left} left${out}`;
 }
 
-async function printDatasets({ json }: Flags): Promise<void> {
-  const { datasets, damaged } = await listDatasets(await sdpHome());
+async function printDatasets(name: string | undefined, { json }: Flags): Promise<void> {
+  const home = await sdpHome();
+  if (name !== undefined) {
+    const found = await getDataset(home, name);
+    if (json) return printJson(found);
+    printList([dataset.parse(found)]);
+    return printAccount(found.account);
+  }
+  const { datasets, damaged } = await listDatasets(home);
   for (const error of damaged) printNote(`sdp: ${error.message}`);
   if (json) return printJson({ datasets });
   if (datasets.length === 0) return printLine('No dataset is imported yet; add one with "sdp import PATH".');
+  printList(datasets);
+}
+
+function printList(datasets: Dataset[]): void {
   printTable([
     ['NAME', 'KIND', 'TRAINING', 'VALIDATION', 'CONTENT', 'SIZE'],
     ...datasets.map((d) => [d.name, d.kind, String(d.train), String(d.test), contentOf(d), formatBytes(d.bytes)]),
@@ -111,10 +125,8 @@ function sampleText([channels, height, width]: readonly number[]): string {
 }
 
 /** What samples of a dataset are. */
-const contentOf = (dataset: Dataset): string =>
-  dataset.kind === 'images'
-    ? `${dataset.classes} classes of ${sampleText(dataset.sample)}`
-    : `vocabulary ${dataset.vocabulary}`;
+const contentOf = (of: Dataset): string =>
+  of.kind === 'images' ? `${of.classes} classes of ${sampleText(of.sample)}` : `vocabulary ${of.vocabulary}`;
 
 function printVerdict(found: Verdict): void {
   const { format, content, train, test, bytes, exact, problems, importable } = found;

@@ -8,7 +8,7 @@ const noPaths = [
   /^\w+\.(runId|sampleId|importId)$/,
   /^(getDataset|datasetPage|renameDataset|deleteDataset|startImport|renameRun)\.name$/,
   /^renameDataset\.to$/,
-  /^(inspectDataset|startImport)\.options\.((image|label|text)Column|range|folder|leaveOut|configuration|fold|table|extensions|encoding)$/,
+  /^(inspectDataset|startImport)\.options\.((image|label|text)Column|range|folder|leaveOut|configuration|trainOn|fold|table|extensions|encoding)$/,
   /^(planRun|startRun)\.config\.(name|data\.dataset|devices\.\*(\.id|\.memory)?)$/,
   /^tryImage\.pixels$/,
   /^tryText\.prompt$/,

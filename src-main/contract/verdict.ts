@@ -87,6 +87,11 @@ export const importOptions = z.strictObject({
     .describe('Folder to take images and tables from, such as data/color; default: all folders'),
   leaveOut: z.string().max(4096).optional().describe('Folder whose images to leave out'),
   configuration: z.string().max(1000).optional().describe('Configuration to import, if README.md lists several'),
+  trainOn: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe('Split to train on besides the training split, such as unsupervised'),
   splitLevel: z
     .int()
     .min(0)

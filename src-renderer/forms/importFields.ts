@@ -30,6 +30,7 @@ const labels: Record<OptionKey, string> = {
   folder: 'Only this folder',
   leaveOut: 'Without this folder',
   configuration: 'Configuration',
+  trainOn: 'Also trained on',
   splitLevel: 'Folders of splits',
   classLevel: 'Folders of classes',
   nameEncoding: 'Encoding of a zip',
@@ -58,10 +59,10 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
   'image-folder': [...ofFiles, ...folders],
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'order', 'table', ...columns, 'fold', 'combineLabels'],
-  'image-parquet': [...ofFiles, ...columns, 'fold', 'folder', 'configuration'],
+  'image-parquet': [...ofFiles, ...columns, 'fold', 'folder', 'configuration', 'trainOn'],
   'image-shards': [...ofFiles, ...columns],
-  text: ['textColumn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
-  tokens: ['dtype', 'textColumn'],
+  text: ['textColumn', 'trainOn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
+  tokens: ['dtype', 'textColumn', 'trainOn'],
 };
 
 /** Those that change something for this format; where none was recognised, the choice of one. */

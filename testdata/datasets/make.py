@@ -173,6 +173,26 @@ def hub():
     table = pa.table({"image": [png(i) for i in TRAIN], "label": pa.array([CLASSES[i % 3] for i in TRAIN]).dictionary_encode()})
     with pa.OSFile(str(folder / "dictionary.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
         writer.write_table(table)
+    arrow_streams(folder)
+
+
+def arrow_streams(folder):
+    """Streams of Arrow that are compressed, with dictionaries that grow and change between the batches."""
+    picture = pa.array([png(i) for i in TRAIN], pa.binary())
+    parts = [TRAIN[:5], TRAIN[5:7], TRAIN[7:]]
+    kinds = [pa.array([CLASSES[i % 3] for i in part]).dictionary_encode() for part in parts]
+    # The last part knows other places for the classes, and lacks one value.
+    kinds[2] = pa.DictionaryArray.from_arrays(pa.array([["cat", "bee", "ant"].index(CLASSES[i % 3]) for i in parts[2]], pa.int8()).cast(pa.int32()), pa.array(["cat", "bee", "ant"]))
+    table = pa.table({"image": picture, "label": pa.chunked_array(kinds), "weight": pa.array([i / 7 for i in TRAIN], pa.float32()).dictionary_encode()})
+    for compression in ("lz4", "zstd"):
+        options = pa.ipc.IpcWriteOptions(compression=compression, emit_dictionary_deltas=compression == "zstd")
+        with pa.OSFile(str(folder / f"{compression}.arrow"), "wb") as out, pa.ipc.new_stream(out, table.schema, options=options) as writer:
+            for batch in table.to_batches():
+                writer.write_batch(batch)
+    text = pa.table({"text": pa.array(documents()), "language": pa.array(["en", "pl"] * 20).dictionary_encode()})
+    feather.write_feather(text, folder / "text.feather", compression="zstd", chunksize=16)
+    rows = [[(7 * row + at) % 50 for at in range(row % 5 + 1)] for row in range(60)]
+    feather.write_feather(pa.table({"input_ids": pa.array(rows, pa.list_(pa.uint16()))}), folder / "tokens.feather", compression="lz4")
 
 
 def documents():
@@ -292,4 +312,5 @@ def main():
     nanogpt("a bad cafe, a cab\n" * 12)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,12 @@ def png(i):
     return out.getvalue()
 
 
+def jpeg(i):
+    out = io.BytesIO()
+    Image.fromarray(image(i)).save(out, "JPEG", quality=100, subsampling=0)
+    return out.getvalue()
+
+
 def stack(samples, **size):
     return np.stack([image(i, **size) for i in samples])
 
@@ -78,25 +84,27 @@ def tf_records():
 def streaming():
     from streaming import MDSWriter
 
-    for kind, compression in (("pil", None), ("png", "zstd")):
+    for kind, compression in (("pil", None), ("png", "zstd"), ("jpeg", None)):
         for name, samples in (("train", TRAIN), ("val", TEST)):
             columns = {"image": kind, "label": "int", "name": "str"}
             with MDSWriter(out=str(here / f"mds-{kind}" / name), columns=columns, compression=compression) as out:
                 for i in samples:
-                    out.write({"image": Image.fromarray(image(i)) if kind == "pil" else Image.open(io.BytesIO(png(i))), "label": i % 3, "name": CLASSES[i % 3]})
+                    picture = {"pil": lambda: Image.fromarray(image(i)), "png": lambda: Image.open(io.BytesIO(png(i))), "jpeg": lambda: Image.open(io.BytesIO(jpeg(i)))}[kind]()
+                    out.write({"image": picture, "label": i % 3, "name": CLASSES[i % 3]})
 
 
 def lit_data():
     from litdata.streaming.writer import BinaryWriter
 
-    folder = here / "litdata"
-    writer = BinaryWriter(str(folder), chunk_size=5, compression=None)
-    for i in TRAIN:
-        writer[i] = {"image": Image.fromarray(image(i)), "label": i % 3}
-    writer.done()
-    writer.merge(num_workers=1)
-    for extra in folder.glob("*.lock"):
-        extra.unlink()
+    for name, picture in (("litdata", lambda i: Image.fromarray(image(i))), ("litdata-jpeg", lambda i: Image.open(io.BytesIO(jpeg(i))))):
+        folder = here / name
+        writer = BinaryWriter(str(folder), chunk_size=5, compression=None)
+        for i in TRAIN:
+            writer[i] = {"image": picture(i), "label": i % 3}
+        writer.done()
+        writer.merge(num_workers=1)
+        for extra in folder.glob("*.lock"):
+            extra.unlink()
 
 
 def tensors():
@@ -138,6 +146,44 @@ def matlab():
     savemat(here / "old.mat", {"x": np.arange(4)}, format="4")
 
 
+def structures(rows, names, shape):
+    """A MATLAB array of structures: text, numbers and lists of numbers."""
+    out = np.empty(len(rows), dtype=[(name, object) for name in names])
+    for at, row in enumerate(rows):
+        out[at] = tuple(np.array([value]) if isinstance(value, str) else np.atleast_2d(value) for value in row)
+    return out.reshape(shape)
+
+
+def cell(texts):
+    out = np.empty((1, len(texts)), object)
+    for at, text in enumerate(texts):
+        out[0, at] = np.array([text])
+    return out
+
+
+def known_sets():
+    """Label files of Stanford Cars and of ImageNet's devkit, as these are laid out."""
+    from scipy.io import savemat
+
+    folder = here / "cars"
+    folder.mkdir()
+    box = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"]
+    number = lambda i: np.uint8(i % 3 + 1)
+    row = lambda i, first: [*np.uint8([1, 2, 5, 6]), number(i), f"{i - first + 1:05}.jpg"]
+    savemat(folder / "cars_train_annos.mat", {"annotations": structures([row(i, 0) for i in TRAIN], [*box, "class", "fname"], (1, -1))}, do_compression=True)
+    savemat(folder / "cars_test_annos_withlabels.mat", {"annotations": structures([row(i, 12) for i in TEST], [*box, "class", "fname"], (1, -1))}, do_compression=True)
+    savemat(folder / "cars_test_annos.mat", {"annotations": structures([row(i, 12)[:4] + row(i, 12)[5:] for i in TEST], [*box, "fname"], (1, -1))}, do_compression=True)
+    savemat(folder / "cars_meta.mat", {"class_names": cell(["Acura RL Sedan 2012", "Audi A5 Coupe 2012", "BMW M3 Coupe 2012"])}, do_compression=True)
+    both = [[f"car_ims/{i + 1:06}.jpg", *np.uint8([1, 2, 5, 6]), number(i), np.uint8(i in TEST)] for i in [*TRAIN, *TEST]]
+    savemat(here / "cars_annos.mat", {"annotations": structures(both, ["relative_im_path", *box, "class", "test"], (1, -1)), "class_names": cell(["Acura RL Sedan 2012", "Audi A5 Coupe 2012", "BMW M3 Coupe 2012"])}, do_compression=True)
+    # Its own order of the classes, and a word that has others below it.
+    synsets = [("n01484850", "great white shark, white shark"), ("n01440764", "tench, Tinca tinca"), ("n01443537", "goldfish, Carassius auratus")]
+    rows = [[np.uint8(at + 1), synset, words, "a fish", np.uint8(0), np.zeros((0, 0), np.uint8), np.uint8(0), np.uint16(1300)] for at, (synset, words) in enumerate(synsets)]
+    rows.append([np.uint16(1001), "n02512053", "fish", "an animal", np.uint8(3), np.uint8([1, 2, 3]), np.uint8(1), np.uint8(0)])
+    names = ["ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height", "num_train_images"]
+    savemat(here / "meta.mat", {"synsets": structures(rows, names, (-1, 1))}, do_compression=True)
+
+
 def hdf5():
     import h5py
 
@@ -153,6 +199,15 @@ def hdf5():
         out["train/images"], out["train/labels"] = stack(TRAIN), labels(TRAIN)
         out["test/images"], out["test/labels"] = stack(TEST), labels(TEST)
         out.attrs["about"] = "pets"
+    with h5py.File(here / "lzf.h5", "w") as out:
+        for name, samples in (("train", TRAIN), ("test", TEST)):
+            out.create_dataset(f"{name}/images", data=stack(samples), chunks=(5, 8, 6, 3), compression="lzf")
+            out.create_dataset(f"{name}/labels", data=labels(samples), compression="lzf", shuffle=True, fletcher32=True)
+    # Weights as Keras 2 and 3 save them.
+    with h5py.File(here / "keras-2.h5", "w") as out:
+        out["model_weights/dense/dense/kernel:0"], out["model_weights/dense/dense/bias:0"] = np.ones((4, 2), np.float32), np.ones(2, np.float32)
+    with h5py.File(here / "keras-3.weights.h5", "w") as out:
+        out["layers/dense/vars/0"], out["layers/dense/vars/1"] = np.ones((4, 2), np.float32), np.ones(2, np.float32)
 
 
 def folder_tar():
@@ -191,7 +246,7 @@ def main():
     if here.exists():
         shutil.rmtree(here)
     here.mkdir()
-    for make in (web_dataset, tf_records, streaming, lit_data, tensors, matlab, hdf5, archives):
+    for make in (web_dataset, tf_records, streaming, lit_data, tensors, matlab, known_sets, hdf5, archives):
         make()
 
 

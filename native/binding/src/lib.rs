@@ -23,7 +23,7 @@ use device::NativeDevice;
 use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 11;
+const INTERFACE_VERSION: u32 = 12;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -2,30 +2,12 @@
 
 use std::io::Write;
 
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-
 use crate::error::Severity;
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
 use crate::options::Options;
+use crate::random::Random;
 use crate::recognise::{self, Content};
 use crate::tree::{Scratch, Tree};
-
-struct Random(ChaCha8Rng);
-
-impl Random {
-    fn below(&mut self, count: usize) -> usize {
-        (self.0.next_u64() % count as u64) as usize
-    }
-
-    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// Class and pixels of an image, its rows one after the other.
 type Sample = (String, Vec<u8>);
@@ -167,7 +149,7 @@ fn make(random: &mut Random) -> Made {
         let length = writing.side * writing.side * channels;
         // Every value in the range is reached, so that nobody has to guess it.
         let pixels: Vec<Vec<u8>> = (0..size)
-            .map(|at| (0..length).map(|p| [0, 255].get(p).copied().unwrap_or_else(|| (random.0.next_u32() as usize + at) as u8)).collect())
+            .map(|at| (0..length).map(|p| [0, 255].get(p).copied().unwrap_or_else(|| (random.word() as usize + at) as u8)).collect())
             .collect();
         let named = |what: &str| match layout {
             _ if sizes.len() == 1 => what.to_owned(),
@@ -242,7 +224,7 @@ fn no_array_is_silently_read_as_something_else() {
     let folder = tempfile::tempdir().unwrap();
     let (mut imported, cases) = (0, 10_000);
     for seed in 0..cases {
-        let made = make(&mut Random(ChaCha8Rng::seed_from_u64(seed)));
+        let made = make(&mut Random::seeded(seed));
         let Some([mut train, validation]) = read(&made.files, folder.path()) else { continue };
         imported += 1;
         let names: Vec<&String> = made.files.iter().map(|(name, _)| name).collect();

@@ -1,14 +1,23 @@
-//! Arrow's streams and files, column by column: bytes, text, numbers, and lists of whole numbers. Of a record batch only the buffers of the
-//! wanted column are read, so that neither a look at the labels nor an import holds a batch of images.
+//! Arrow's streams and files, column by column: bytes, text, numbers, lists of whole numbers, and places in a dictionary of these. Of a
+//! record batch only the buffers of the wanted column are read, so that neither a look at the labels nor an import holds a batch of images.
 //!
 //! The messages are taken apart with arrow-ipc's generated code, which checks them; lengths and places are checked here against the file.
 //! A file (`ARROW1`) is read as the stream that it holds. Layout: arrow.apache.org/docs/format/Columnar.html.
 
+mod batch;
+mod dictionary;
+mod schema;
+
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{Read, Seek, SeekFrom};
 
-use arrow_ipc::{Endianness, Field, MessageHeader, Precision, Type, root_as_message};
+use arrow_ipc::{Endianness, MessageHeader, root_as_message};
 
+use self::batch::{Batch, Content};
+use self::dictionary::Dictionary;
+use self::schema::{Kind, Leaf, Walk};
 use crate::array_labels::Labels;
 use crate::columnar::Bytes;
 use crate::error::{Place, Problem, Result};
@@ -17,63 +26,6 @@ use crate::error::{Place, Problem, Result};
 const LONGEST_MESSAGE: u64 = 64 << 20;
 /// Values are read together up to this, bytes.
 const TOGETHER: u64 = 1 << 20;
-/// Structures inside structures.
-const MAX_DEPTH: usize = 32;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Null,
-    Bool,
-    Int {
-        bytes: usize,
-        signed: bool,
-    },
-    Float {
-        bytes: usize,
-    },
-    /// Bytes or text in views: short ones within, others by buffer and place.
-    View,
-    /// Bytes or text, with offsets of 32 or 64 bits.
-    Bytes {
-        wide: bool,
-        text: bool,
-    },
-    /// A list of whole numbers: offsets of 32 or 64 bits, or a fixed length; then its numbers.
-    Ints {
-        wide: bool,
-        fixed: Option<usize>,
-        bytes: usize,
-        signed: bool,
-    },
-    Other(&'static str),
-}
-
-/// A column outside lists, or a list of whole numbers.
-struct Leaf {
-    name: String,
-    kind: Kind,
-    node: usize,
-    /// Its first buffer, without those of views before it.
-    buffer: usize,
-    /// Views before it, which have buffers as many as a batch tells.
-    views: usize,
-    /// Buffers of validity of the structures that it is in, each with the views before it.
-    parents: Vec<(usize, usize)>,
-}
-
-struct Batch {
-    rows: usize,
-    metadata: (u64, u64),
-    body: (u64, u64),
-}
-
-/// Where the buffers of a batch lie.
-struct Buffers {
-    nulls: Vec<u64>,
-    /// Place and length in the file.
-    places: Vec<(u64, u64)>,
-    views: Vec<u64>,
-}
 
 /// What can be read at any place.
 pub trait Source: Read + Seek {}
@@ -85,6 +37,7 @@ pub struct ArrowFile {
     file: String,
     leaves: Vec<Leaf>,
     batches: Vec<Batch>,
+    dictionaries: Vec<Dictionary>,
     pub rows: usize,
     /// What Hugging Face's datasets note, as JSON.
     pub notes: Option<String>,
@@ -92,119 +45,19 @@ pub struct ArrowFile {
     pub is_whole: bool,
 }
 
-/// Numbers the columns of a schema as a record batch has them.
-#[derive(Default)]
-struct Walk {
-    leaves: Vec<Leaf>,
-    node: usize,
-    buffer: usize,
-    views: usize,
-}
-
-impl Walk {
-    /// `hidden`: inside a list, where columns are counted and not kept.
-    fn field(
-        &mut self,
-        field: Field<'_>,
-        prefix: &str,
-        parents: &[(usize, usize)],
-        hidden: bool,
-        depth: usize,
-    ) -> std::result::Result<(), String> {
-        if depth > MAX_DEPTH {
-            return Err("has structures inside more than 32 structures".into());
-        }
-        let own = field.name().unwrap_or_default();
-        let name = if prefix.is_empty() { own.to_owned() } else { format!("{prefix}.{own}") };
-        let (node, buffer, views) = (self.node, self.buffer, self.views);
-        self.node += 1;
-        let kind = kind_of(&field);
-        let children: Vec<Field<'_>> = field.children().map(|children| children.iter().collect()).unwrap_or_default();
-        let mut inner_hidden = true;
-        let mut inner_parents = Vec::new();
-        self.buffer += match field.type_type() {
-            _ if field.dictionary().is_some() => 2,
-            Type::Null | Type::RunEndEncoded => 0,
-            Type::FixedSizeList => 1,
-            Type::Struct_ => {
-                inner_hidden = hidden;
-                inner_parents = [parents, &[(buffer, views)]].concat();
-                1
-            }
-            Type::Utf8View | Type::BinaryView => {
-                self.views += 1;
-                2
-            }
-            Type::Binary | Type::Utf8 | Type::LargeBinary | Type::LargeUtf8 | Type::ListView | Type::LargeListView => 3,
-            Type::Union => {
-                if field.type_as_union().is_some_and(|union| union.mode() == arrow_ipc::UnionMode::Dense) {
-                    2
-                } else {
-                    1
-                }
-            }
-            _ => 2,
-        };
-        let is_struct = field.type_type() == Type::Struct_ && field.dictionary().is_none();
-        if !is_struct && !hidden {
-            self.leaves.push(Leaf { name: name.clone(), kind, node, buffer, views, parents: parents.to_vec() });
-        }
-        // A dictionary's values are in a message of their own.
-        if field.dictionary().is_none() {
-            for child in children {
-                self.field(child, if is_struct { &name } else { "" }, &inner_parents, inner_hidden, depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn int_of(field: &Field<'_>) -> Option<(usize, bool)> {
-    let int = field.type_as_int()?;
-    matches!(int.bitWidth(), 8 | 16 | 32 | 64).then(|| (int.bitWidth() as usize / 8, int.is_signed()))
-}
-
-fn kind_of(field: &Field<'_>) -> Kind {
-    if field.dictionary().is_some() {
-        return Kind::Other("values of a dictionary");
-    }
-    let child = || field.children().filter(|children| children.len() == 1).map(|children| children.get(0));
-    let list = |wide: bool, fixed: Option<usize>| match child().filter(|child| child.dictionary().is_none()).and_then(|c| int_of(&c)) {
-        Some((bytes, signed)) => Kind::Ints { wide, fixed, bytes, signed },
-        None => Kind::Other("lists"),
-    };
-    match field.type_type() {
-        Type::Null => Kind::Null,
-        Type::Bool => Kind::Bool,
-        Type::Int => int_of(field).map_or(Kind::Other("numbers of an unknown width"), |(bytes, signed)| Kind::Int { bytes, signed }),
-        Type::FloatingPoint => match field.type_as_floating_point().map(|float| float.precision()) {
-            Some(Precision::HALF) => Kind::Float { bytes: 2 },
-            Some(Precision::SINGLE) => Kind::Float { bytes: 4 },
-            Some(Precision::DOUBLE) => Kind::Float { bytes: 8 },
-            _ => Kind::Other("numbers of an unknown width"),
-        },
-        Type::Binary => Kind::Bytes { wide: false, text: false },
-        Type::Utf8 => Kind::Bytes { wide: false, text: true },
-        Type::LargeBinary => Kind::Bytes { wide: true, text: false },
-        Type::LargeUtf8 => Kind::Bytes { wide: true, text: true },
-        Type::List => list(false, None),
-        Type::LargeList => list(true, None),
-        Type::FixedSizeList => {
-            let size = field.type_as_fixed_size_list().and_then(|fixed| usize::try_from(fixed.listSize()).ok());
-            size.map_or(Kind::Other("lists"), |size| list(false, Some(size)))
-        }
-        Type::ListView | Type::LargeListView | Type::Map => Kind::Other("lists"),
-        Type::Utf8View | Type::BinaryView => Kind::View,
-        Type::Date | Type::Time | Type::Timestamp | Type::Duration | Type::Interval => Kind::Other("times"),
-        _ => Kind::Other("another type"),
-    }
-}
-
 impl ArrowFile {
     /// Reads the schema and the heads of the batches; `file` is its name for messages.
     pub fn open(reader: Box<dyn Source>, file: String) -> Result<Self> {
-        let mut this =
-            Self { reader: RefCell::new(reader), file, leaves: Vec::new(), batches: Vec::new(), rows: 0, notes: None, is_whole: false };
+        let mut this = Self {
+            reader: RefCell::new(reader),
+            file,
+            leaves: Vec::new(),
+            batches: Vec::new(),
+            dictionaries: Vec::new(),
+            rows: 0,
+            notes: None,
+            is_whole: false,
+        };
         this.scan().map_err(|why| this.damaged(&why))?;
         Ok(this)
     }
@@ -251,17 +104,24 @@ impl ArrowFile {
                         walk.field(field, "", &[], false, 0)?;
                     }
                     self.leaves = walk.leaves;
+                    self.dictionaries = walk.dictionaries.into_iter().map(|(number, values)| Dictionary::new(number, values)).collect();
                     let notes = schema.custom_metadata().iter().flatten().find(|pair| pair.key() == Some("huggingface"));
                     self.notes = notes.and_then(|pair| pair.value()).map(ToOwned::to_owned);
                 }
                 MessageHeader::RecordBatch if has_schema => {
                     let batch = message.header_as_record_batch().ok_or("has a batch without a head")?;
-                    let rows = usize::try_from(batch.length()).ok().filter(|rows| *rows as u64 <= body.saturating_mul(8));
-                    let rows = rows.ok_or_else(|| format!("has a batch of {} rows in {body} bytes", batch.length()))?;
-                    self.rows = self.rows.checked_add(rows).ok_or("has too many rows")?;
-                    self.batches.push(Batch { rows, metadata: (at, length), body: (start, body) });
+                    let batch = Batch::new(&batch, self.rows, (at, length), (start, body))?;
+                    self.rows = self.rows.checked_add(batch.rows).ok_or("has too many rows")?;
+                    self.batches.push(batch);
                 }
-                MessageHeader::DictionaryBatch if has_schema => {}
+                MessageHeader::DictionaryBatch if has_schema => {
+                    let head = message.header_as_dictionary_batch().ok_or("has a dictionary without a head")?;
+                    let values = head.data().ok_or("has a dictionary without values")?;
+                    let values = Batch::new(&values, 0, (at, length), (start, body))?;
+                    if let Some(known) = self.dictionaries.iter_mut().find(|known| known.number == head.id()) {
+                        known.add(values, self.batches.len(), head.isDelta())?;
+                    }
+                }
                 _ => return Err(format!("has no record batch at byte {at}")),
             }
             at = start + body;
@@ -275,7 +135,12 @@ impl ArrowFile {
     }
 
     pub fn byte_columns(&self) -> Vec<String> {
-        self.leaves.iter().filter(|leaf| matches!(leaf.kind, Kind::Bytes { .. } | Kind::View)).map(|leaf| leaf.name.clone()).collect()
+        let holds_bytes = |kind: Kind| match kind {
+            Kind::Bytes { .. } | Kind::View => true,
+            Kind::Indexes { dictionary, .. } => self.holds_bytes(dictionary),
+            _ => false,
+        };
+        self.leaves.iter().filter(|leaf| holds_bytes(leaf.kind)).map(|leaf| leaf.name.clone()).collect()
     }
 
     pub fn lists(&self) -> Vec<String> {
@@ -299,13 +164,20 @@ impl ArrowFile {
     /// Hands over the values of a column of bytes or text, from a row on.
     pub fn bytes(&self, column: &str, from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
         let leaf = self.leaf(column)?;
+        match leaf.kind {
+            Kind::Indexes { bytes, signed, dictionary } => self.indexed_bytes(leaf, (bytes, signed, dictionary), from, hand),
+            _ => self.bytes_of(leaf, &self.batches, from, hand),
+        }
+    }
+
+    fn bytes_of(&self, leaf: &Leaf, batches: &[Batch], from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
         let wide = match leaf.kind {
             Kind::Bytes { wide, .. } => wide,
-            Kind::View => return self.views(leaf, from, hand),
-            _ => return Err(self.wrong_type(column, "bytes or text")),
+            Kind::View => return self.views(leaf, batches, from, hand),
+            _ => return Err(self.wrong_type(&leaf.name, "bytes or text")),
         };
         let mut before = 0;
-        for batch in &self.batches {
+        for batch in batches {
             let skipped = from.saturating_sub(before).min(batch.rows);
             before += batch.rows;
             if skipped == batch.rows {
@@ -314,17 +186,18 @@ impl ArrowFile {
             let buffers = self.buffers(batch)?;
             let validity = self.validity(batch, &buffers, leaf)?;
             let offsets = self.offsets(batch, &buffers, leaf, wide, batch.rows)?;
-            let (start, length) = self.place(&buffers, leaf, 2)?;
-            if offsets.last().is_some_and(|end| *end > length) {
+            let stored = self.buffer(&buffers, leaf, 2)?;
+            if offsets.last().is_some_and(|end| *end > stored.size) {
                 return Err(self.damaged("has values that lie behind their batch"));
             }
+            let mut content = self.content(stored);
             let mut row = skipped;
             while row < batch.rows {
                 // So many rows as fit together, at least one.
                 let first = offsets[row];
                 let fitting = (row + 1..=batch.rows).take_while(|end| offsets[*end] - first <= TOGETHER).last();
                 let end = fitting.unwrap_or(row + 1);
-                let together = self.part(start + first, offsets[end] - first).map_err(|why| self.damaged(&why))?;
+                let together = content.part(first, offsets[end] - first).map_err(|why| self.damaged(&why))?;
                 for row in row..end {
                     let value = &together[(offsets[row] - first) as usize..(offsets[row + 1] - first) as usize];
                     hand(validity[row].then(|| Bytes::Owned(value.to_vec())))?;
@@ -336,9 +209,9 @@ impl ArrowFile {
     }
 
     /// As `bytes`, of a column of views: 16 bytes each, with the length, then the value or its beginning, buffer and place.
-    fn views(&self, leaf: &Leaf, from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
+    fn views(&self, leaf: &Leaf, batches: &[Batch], from: usize, hand: &mut dyn FnMut(Option<Bytes>) -> Result<()>) -> Result<()> {
         let mut before = 0;
-        for batch in &self.batches {
+        for batch in batches {
             let skipped = from.saturating_sub(before).min(batch.rows);
             before += batch.rows;
             if skipped == batch.rows {
@@ -348,6 +221,7 @@ impl ArrowFile {
             let validity = self.validity(batch, &buffers, leaf)?;
             let views = self.values(&buffers, leaf, 1, batch.rows as u64 * 16)?;
             let count = buffers.views.get(leaf.views).copied().unwrap_or(0);
+            let mut contents: BTreeMap<u64, (Content<'_>, u64)> = BTreeMap::new();
             for (view, valid) in views.chunks_exact(16).zip(validity).skip(skipped) {
                 let word = |at: usize| integer(&view[at..at + 4], false) as u64;
                 let length = word(0);
@@ -355,14 +229,21 @@ impl ArrowFile {
                     false => None,
                     true if length <= 12 => Some(view[4..4 + length as usize].to_vec()),
                     true => {
-                        let (start, size) = match word(8) {
-                            buffer if buffer < count => self.place(&buffers, leaf, 2 + buffer as usize)?,
-                            _ => return Err(self.damaged("has values in buffers that it does not have")),
+                        let number = word(8);
+                        if number >= count {
+                            return Err(self.damaged("has values in buffers that it does not have"));
+                        }
+                        let (content, size) = match contents.entry(number) {
+                            Entry::Occupied(known) => known.into_mut(),
+                            Entry::Vacant(free) => {
+                                let stored = self.buffer(&buffers, leaf, 2 + number as usize)?;
+                                free.insert((self.content(stored), stored.size))
+                            }
                         };
-                        if word(12) + length > size {
+                        if word(12) + length > *size {
                             return Err(self.damaged("has values that lie behind their batch"));
                         }
-                        Some(self.part(start + word(12), length).map_err(|why| self.damaged(&why))?)
+                        Some(content.part(word(12), length).map_err(|why| self.damaged(&why))?)
                     }
                 };
                 hand(value.map(Bytes::Owned))?;
@@ -374,9 +255,19 @@ impl ArrowFile {
     /// All values of a column that is no list.
     pub fn labels(&self, column: &str) -> Result<Labels> {
         let leaf = self.leaf(column)?;
+        match leaf.kind {
+            Kind::Indexes { bytes, signed, dictionary } => self.indexed_labels(leaf, (bytes, signed, dictionary)),
+            _ => self.labels_of(leaf, &self.batches),
+        }
+    }
+
+    fn labels_of(&self, leaf: &Leaf, batches: &[Batch]) -> Result<Labels> {
+        let column = leaf.name.as_str();
+        let rows: usize = batches.iter().map(|batch| batch.rows).sum();
+        let at_first = rows.min(1 << 20);
         let numbers = |width: usize, number: &dyn Fn(&[u8]) -> f64| -> Result<Vec<f64>> {
-            let mut numbers = Vec::with_capacity(self.rows);
-            for batch in &self.batches {
+            let mut numbers = Vec::with_capacity(at_first);
+            for batch in batches {
                 let buffers = self.buffers(batch)?;
                 let validity = self.validity(batch, &buffers, leaf)?;
                 let values = self.values(&buffers, leaf, 1, batch.rows as u64 * width as u64)?;
@@ -386,13 +277,13 @@ impl ArrowFile {
             Ok(numbers)
         };
         match leaf.kind {
-            Kind::Null => Ok(Labels::Numbers(vec![f64::NAN; self.rows])),
+            Kind::Null => Ok(Labels::Numbers(vec![f64::NAN; rows])),
             Kind::Int { bytes, signed } => numbers(bytes, &|value| integer(value, signed) as f64).map(Labels::Numbers),
             Kind::Float { bytes: 8 } => numbers(8, &double).map(Labels::Numbers),
             Kind::Float { bytes } => numbers(bytes, if bytes == 2 { &half } else { &single }).map(Labels::Singles),
             Kind::Bool => {
-                let mut all = Vec::with_capacity(self.rows);
-                for batch in &self.batches {
+                let mut all = Vec::with_capacity(at_first);
+                for batch in batches {
                     let buffers = self.buffers(batch)?;
                     let validity = self.validity(batch, &buffers, leaf)?;
                     let bits = self.values(&buffers, leaf, 1, (batch.rows as u64).div_ceil(8))?;
@@ -406,14 +297,14 @@ impl ArrowFile {
                 Ok(Labels::Booleans(all))
             }
             Kind::Bytes { .. } | Kind::View => {
-                let mut texts = Vec::with_capacity(self.rows);
-                self.bytes(column, 0, &mut |value| {
+                let mut texts = Vec::with_capacity(at_first);
+                self.bytes_of(leaf, batches, 0, &mut |value| {
                     texts.push(value.map_or(String::new(), |value| String::from_utf8_lossy(value.data()).into_owned()));
                     Ok(())
                 })?;
                 Ok(Labels::Texts(texts))
             }
-            Kind::Ints { .. } => Err(self.wrong_type(column, "numbers or text")),
+            Kind::Ints { .. } | Kind::Indexes { .. } => Err(self.wrong_type(column, "numbers or text")),
             Kind::Other(found) => {
                 let sentence = format!("{} has a column {column} of {found}, which are not read; save it as text or numbers", self.file);
                 Err(Problem::error("bad-type", sentence).at(Place::file(self.file.clone())).into())
@@ -432,11 +323,12 @@ impl ArrowFile {
                 Some(size) => ((0..=batch.rows as u64).map(|row| row * size as u64).collect(), 1),
                 None => (self.offsets(batch, &buffers, leaf, wide, batch.rows)?, 2),
             };
-            let (start, length) = self.place(&buffers, leaf, child + 1)?;
+            let stored = self.buffer(&buffers, leaf, child + 1)?;
             let count = ends.last().copied().unwrap_or(0);
-            if count.checked_mul(bytes as u64).is_none_or(|end| end > length) {
+            if count.checked_mul(bytes as u64).is_none_or(|end| end > stored.size) {
                 return Err(self.damaged("has lists that lie behind their batch"));
             }
+            let mut content = self.content(stored);
             let inner = Leaf { node: leaf.node + 1, buffer: leaf.buffer + child, parents: Vec::new(), ..leaf.named() };
             if buffers.nulls.get(inner.node).is_some_and(|nulls| *nulls > 0) {
                 return Err(self.damaged(&format!("has empty places in the lists of {column}")));
@@ -446,7 +338,7 @@ impl ArrowFile {
                 let first = ends[row];
                 let fits = |end: &usize| (ends[*end] - first) * bytes as u64 <= TOGETHER;
                 let end = (row + 1..=batch.rows).take_while(fits).last().unwrap_or(row + 1);
-                let values = self.part(start + first * bytes as u64, (ends[end] - first) * bytes as u64);
+                let values = content.part(first * bytes as u64, (ends[end] - first) * bytes as u64);
                 let values = values.map_err(|why| self.damaged(&why))?;
                 let mut values = values.chunks_exact(bytes).map(|value| integer(value, signed));
                 for row in row..end {
@@ -486,92 +378,6 @@ impl ArrowFile {
         })
     }
 
-    fn buffers(&self, batch: &Batch) -> Result<Buffers> {
-        self.located(batch).map_err(|why| self.damaged(&why))
-    }
-
-    fn located(&self, batch: &Batch) -> std::result::Result<Buffers, String> {
-        let metadata = self.part(batch.metadata.0, batch.metadata.1)?;
-        let message = root_as_message(&metadata).map_err(|error| one_line(&error.to_string()))?;
-        let head = message.header_as_record_batch().ok_or("has a batch without a head")?;
-        if head.compression().is_some() {
-            return Err("has compressed batches, which are not read; write it without compression".into());
-        }
-        let (start, length) = batch.body;
-        let inside = |buffer: &arrow_ipc::Buffer| {
-            let (at, size) = (u64::try_from(buffer.offset()).ok()?, u64::try_from(buffer.length()).ok()?);
-            at.checked_add(size).filter(|end| *end <= length).map(|_| (start + at, size))
-        };
-        let places: Option<Vec<(u64, u64)>> = head.buffers().iter().flatten().map(inside).collect();
-        let nulls = head.nodes().iter().flatten().map(|node| u64::try_from(node.null_count()).unwrap_or(0)).collect();
-        let views = head.variadicBufferCounts().iter().flatten().map(|count| u64::try_from(count).unwrap_or(0)).collect();
-        Ok(Buffers { nulls, places: places.ok_or("has values that lie behind their batch")?, views })
-    }
-
-    /// Place and length of a column's buffer.
-    fn place(&self, buffers: &Buffers, leaf: &Leaf, at: usize) -> Result<(u64, u64)> {
-        let views: u64 = buffers.views.iter().take(leaf.views).fold(0, |sum, count| sum.saturating_add(*count));
-        let index = usize::try_from(views).ok().and_then(|views| (leaf.buffer + at).checked_add(views));
-        index.and_then(|index| buffers.places.get(index).copied()).ok_or_else(|| self.damaged("has a batch with too few columns"))
-    }
-
-    /// The first bytes of a buffer.
-    fn values(&self, buffers: &Buffers, leaf: &Leaf, at: usize, bytes: u64) -> Result<Vec<u8>> {
-        let (start, length) = self.place(buffers, leaf, at)?;
-        if bytes > length {
-            return Err(self.damaged("has columns with fewer values than rows"));
-        }
-        self.part(start, bytes).map_err(|why| self.damaged(&why))
-    }
-
-    /// Which rows of a batch have a value.
-    fn validity(&self, batch: &Batch, buffers: &Buffers, leaf: &Leaf) -> Result<Vec<bool>> {
-        let mut valid = vec![leaf.kind != Kind::Null; batch.rows];
-        if leaf.kind == Kind::Null {
-            return Ok(valid);
-        }
-        for &(buffer, views) in leaf.parents.iter().chain([&(leaf.buffer, leaf.views)]) {
-            let leaf = Leaf { buffer, views, ..leaf.named() };
-            // Without a bitmap all are valid.
-            if self.place(buffers, &leaf, 0)?.1 > 0 {
-                let bits = self.values(buffers, &leaf, 0, (batch.rows as u64).div_ceil(8))?;
-                valid.iter_mut().enumerate().for_each(|(row, valid)| *valid &= bit(&bits, row));
-            }
-        }
-        Ok(valid)
-    }
-
-    /// Ends of the values before each row, and of the last: never less than the one before.
-    fn offsets(&self, batch: &Batch, buffers: &Buffers, leaf: &Leaf, wide: bool, rows: usize) -> Result<Vec<u64>> {
-        let width: u64 = if wide { 8 } else { 4 };
-        if batch.rows == 0 {
-            return Ok(vec![0]);
-        }
-        let bytes = self.values(buffers, leaf, 1, (rows as u64 + 1) * width)?;
-        let offsets: Vec<i64> = bytes.chunks_exact(width as usize).map(|value| integer(value, true)).collect();
-        let rising = offsets.first().is_some_and(|first| *first >= 0) && offsets.is_sorted();
-        if rising {
-            Ok(offsets.into_iter().map(|offset| offset as u64).collect())
-        } else {
-            Err(self.damaged("has values that lie over each other"))
-        }
-    }
-
-    fn read_exact(&self, at: u64, target: &mut [u8]) -> std::result::Result<(), String> {
-        let mut reader = self.reader.borrow_mut();
-        reader.seek(SeekFrom::Start(at)).and_then(|_| reader.read_exact(target)).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => "is cut off".to_owned(),
-            _ => format!("cannot be read: {error}"),
-        })
-    }
-
-    /// A part of the file; it lies inside, as was checked.
-    fn part(&self, at: u64, length: u64) -> std::result::Result<Vec<u8>, String> {
-        let mut bytes = vec![0; usize::try_from(length).map_err(|_| "is too large".to_owned())?];
-        self.read_exact(at, &mut bytes)?;
-        Ok(bytes)
-    }
-
     fn wrong_type(&self, column: &str, wanted: &str) -> crate::error::Error {
         let sentence = format!("{} has a column {column} of another type than {wanted}", self.file);
         Problem::error("bad-type", sentence).at(Place::file(self.file.clone())).into()
@@ -579,13 +385,6 @@ impl ArrowFile {
 
     fn damaged(&self, why: &str) -> crate::error::Error {
         Problem::error("damaged-file", format!("{} is a damaged Arrow file: it {why}", self.file)).at(Place::file(self.file.clone())).into()
-    }
-}
-
-impl Leaf {
-    /// The same without its structures.
-    fn named(&self) -> Self {
-        Self { name: self.name.clone(), parents: Vec::new(), ..*self }
     }
 }
 

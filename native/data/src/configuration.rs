@@ -53,7 +53,7 @@ pub fn settle(tree: &mut Tree, what: &mut [What], options: &Options) -> Result<(
     if !told && !what.contains(&What::Image) {
         by_folder(tree, what, options)?;
     }
-    other_splits(tree, what);
+    other_splits(tree, what, options);
     missing_shards(tree, what);
     Ok(())
 }
@@ -253,22 +253,30 @@ fn by_folder(tree: &Tree, what: &[What], options: &Options) -> Result<()> {
 }
 
 /// Files of a split whose name speaks of no split, beside others that are for training, and splits of several names.
-fn other_splits(tree: &mut Tree, what: &mut [What]) {
-    let named: Vec<(usize, Option<Named>)> =
+fn other_splits(tree: &mut Tree, what: &mut [What], options: &Options) {
+    let mut named: Vec<(usize, Option<Named>)> =
         (0..what.len()).filter(|at| is_columnar(&what[*at])).map(|at| (at, split_of(&tree.entries[at]))).collect();
     if !named.iter().any(|(_, split)| *split == Some(Named::Train)) {
         return;
     }
-    let unused: Vec<usize> = named.iter().filter(|(_, split)| split.is_none()).map(|(at, _)| *at).collect();
-    if let Some(first) = unused.first() {
-        let name = split_name(&tree.entries[*first]);
-        let sentence = format!(
-            "{} files are of the split {name:?}, which is neither for training nor for validation, and are left out; name it train-{name} to train on it",
-            unused.len()
-        );
-        let problem = Problem::warning("unused-split", sentence).counted(unused.len() as u64);
-        let problem = unused.iter().take(20).fold(problem, |problem, at| problem.at(tree.place(&tree.entries[*at])));
-        tree.problems.push(problem);
+    let mut unused: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, split) in named.iter_mut().filter(|(_, split)| split.is_none()) {
+        let entry = &mut tree.entries[*at];
+        let name = split_name(entry);
+        if options.train_on.as_ref() == Some(&name) {
+            entry.split = Some(format!("train-{name}"));
+            *split = Some(Named::Train);
+        } else {
+            unused.entry(name).or_default().push(*at);
+        }
+    }
+    for (name, files) in &unused {
+        let sentence =
+            format!("{} files are of the split {name:?}, which is neither for training nor for validation, and are left out", files.len());
+        let problem = Problem::warning("unused-split", sentence).counted(files.len() as u64);
+        let problem = files.iter().take(20).fold(problem, |problem, at| problem.at(tree.place(&tree.entries[*at])));
+        let options = Options { train_on: Some(name.clone()), ..Options::default() };
+        tree.problems.push(problem.with("split", format!("Train on {name} too"), options));
     }
     for split in [Named::Train, Named::Validation] {
         let of_split = named.iter().filter(|(_, named)| *named == Some(split));
@@ -279,7 +287,7 @@ fn other_splits(tree: &mut Tree, what: &mut [What]) {
             tree.problems.push(Problem::note("several-splits", sentence));
         }
     }
-    unused.into_iter().for_each(|at| what[at] = OTHER_SPLIT);
+    unused.into_values().flatten().for_each(|at| what[at] = OTHER_SPLIT);
 }
 
 /// The name of the split that another file or the name of a shard tells.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
+use crate::image_table;
 use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, splits_of};
 use crate::layout::{self, Fate, Folders, Layout, class_name};
 use crate::options::Options;
@@ -67,6 +68,21 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             Fate::Out(why) | Fate::Stray(why) => account.leave_out(tree, at, why),
         }
     }
+    if named.iter().all(Option::is_none)
+        && let Some(known) = image_table::splits_beside(tree, what, options, (&mut account, &mut problems))?
+    {
+        named = entries.iter().map(|entry| known.splits.get(entry).copied()).collect();
+        let without: Vec<usize> = (0..entries.len()).filter(|&at| named[at].is_none()).collect();
+        if !without.is_empty() {
+            let places = without.iter().take(20).map(|&at| tree.place(&tree.entries[entries[at]]));
+            problems.push(places.fold(known.without(tree, without.len()), Problem::at));
+            without.iter().for_each(|&at| account.leave_out(tree, entries[at], "images without a split"));
+            let has_split: Vec<bool> = named.iter().map(Option::is_some).collect();
+            keep(&mut entries, &has_split);
+            keep(&mut classes, &has_split);
+            keep(&mut named, &has_split);
+        }
+    }
     let class_names = class_names(&classes, &named, &mut problems);
     tell_other_images(tree, &other, &class_names, &mut account, &mut problems)?;
     note_empty_folders(tree, &class_names, class_level, &mut problems);
@@ -76,6 +92,11 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let splits = splits_of(&named, &mut problems);
     let content: Box<dyn Content> = Box::new(Files { entries, account, levels: Some((split_level, class_level)) });
     Ok(ImageSet { class_names, labels, splits, content, columns: Vec::new(), problems })
+}
+
+fn keep<T>(all: &mut Vec<T>, which: &[bool]) {
+    let mut which = which.iter();
+    all.retain(|_| which.next() == Some(&true));
 }
 
 /// The folders in a name, from the outermost.

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 
 use crate::account::Account;
 use crate::array_labels::{self, Labels};
-use crate::column_splits;
+use crate::column_splits::{self, Candidate, Folds, Told};
 use crate::columnar::{Columnar, is_columnar};
-use crate::error::{Place, Problem, Result, refuse};
+use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::features::Features;
 use crate::folder::Files;
 use crate::image_columns::{Beside, Image, choose_image, choose_label, images};
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, check_classes, named_split, place_among, splits_of};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, Split, check_classes, named_split, place_among, splits_of};
 use crate::options::Options;
 use crate::sniff::What;
+use crate::table::Row;
 use crate::tree::{Entry, Tree};
 
 const UNLABELLED_SPLIT: &str = "files of a split without labels";
@@ -45,7 +46,12 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
         let several = found.first().cloned();
         Ok(choose_image(found, &file.names(), options, &mut Vec::new()).unwrap_or(several))
     };
-    matches!(found(&tree.entries[first]), Ok(Some(_)))
+    match found(&tree.entries[first]) {
+        Ok(found) => found.is_some(),
+        // Opening it says so.
+        Err(Error::Data(problem)) => problem.code == "damaged-file",
+        Err(_) => false,
+    }
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
@@ -83,21 +89,15 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let mut named: Vec<Option<Named>> = shards.iter().flat_map(|shard| std::iter::repeat_n(shard.split, shard.rows)).collect();
     let mut used = vec![(label.as_str(), "labels")];
     let columns = head.names();
-    let mut split_column = None;
-    if named.iter().all(Option::is_none) {
-        for column in column_splits::candidates(&columns).into_iter().filter(|column| *column != label) {
-            let mut texts = Vec::new();
-            for shard in &shards {
-                texts.extend(Columnar::open(tree, &tree.entries[shard.entry])?.texts(&column)?);
-            }
-            if let Some(told) = column_splits::told(&column, &texts, options)? {
-                named = told;
-                split_column = Some(column);
-                break;
-            }
-        }
+    let by_columns = match named.iter().all(Option::is_none) {
+        true => splits_by_columns(tree, &shards, &columns, &label, options)?,
+        false => None,
+    };
+    let strange = by_columns.as_ref().map_or_else(Vec::new, |told| told.strange.clone());
+    if let Some(told) = &by_columns {
+        named.clone_from(&told.named);
+        used.extend(told.columns.iter().map(|column| (column.as_str(), "splits")));
     }
-    used.extend(split_column.as_deref().map(|column| (column, "splits")));
     used.extend(image.columns().into_iter().map(|column| (column, "images")));
     account.columns(&[columns.clone(), head.lists(), head.other_lists()].concat(), &used);
     let parts: Vec<(usize, usize)> = shards.iter().map(|shard| (shard.entry, shard.rows)).collect();
@@ -108,7 +108,20 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         None => array_labels::classes(labels, &place)?,
     };
     check_classes(&class_names, labels.len(), &label)?;
-    let splits = splits_of(&named, &mut problems);
+    let mut splits = splits_of(&named, &mut problems);
+    if let Some(&first) = strange.first() {
+        splits.resize(labels.len(), Split::Train);
+        strange.iter().for_each(|row| splits[*row] = Split::Strange);
+        let Place { file, row, .. } = place(first);
+        let sentence = format!(
+            "{file} has {} rows whose split is neither training, validation nor test, such as row {}",
+            strange.len(),
+            row.unwrap_or(0)
+        );
+        let problem = Problem::error("unknown-split", sentence).counted(strange.len() as u64);
+        let problem = strange.iter().take(20).fold(problem, |problem, row| problem.at(place(*row)));
+        problems.push(problem.skippable("Leave these rows out"));
+    }
     let set = ImageSet {
         class_names,
         labels,
@@ -118,6 +131,48 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         problems,
     };
     with_content(tree, set, &image, parts, &beside, account)
+}
+
+struct ByColumns {
+    named: Vec<Option<Named>>,
+    columns: Vec<String>,
+    /// Rows of a split that is not known.
+    strange: Vec<usize>,
+}
+
+/// The split of each row as columns tell it, where they do.
+fn splits_by_columns(tree: &Tree, shards: &[Shard], columns: &[String], label: &str, options: &Options) -> Result<Option<ByColumns>> {
+    let usual: Vec<String> = columns.iter().filter(|name| *name != label && column_splits::is_usual(name)).cloned().collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for shard in shards.iter().filter(|_| !usual.is_empty()) {
+        let file = Columnar::open(tree, &tree.entries[shard.entry])?;
+        let texts = usual.iter().map(|name| file.texts(name)).collect::<Result<Vec<_>>>()?;
+        rows.extend((0..shard.rows).map(|row| texts.iter().map(|column| column.get(row).cloned().flatten()).collect::<Row>()));
+    }
+    let rule = match column_splits::candidate(&usual, true, &rows, &[]) {
+        None => None,
+        Some(Candidate::Rule(rule)) => Some(rule),
+        Some(Candidate::Numbers(column)) => {
+            let mut folds = Folds::default();
+            rows.iter().filter_map(|row| row[column].as_deref()).for_each(|text| folds.see(text));
+            let file = shards.first().map_or_else(String::new, |shard| tree.display(&tree.entries[shard.entry]));
+            folds.rule(&file, &usual[column], column, options)?
+        }
+    };
+    let Some(rule) = rule else { return Ok(None) };
+    let mut told = ByColumns { named: Vec::with_capacity(rows.len()), columns: Vec::new(), strange: Vec::new() };
+    told.columns.extend(rule.columns().into_iter().map(|column| usual[column].clone()));
+    for (number, row) in rows.iter().enumerate() {
+        told.named.push(match rule.told(row) {
+            Told::Split(named) => named,
+            Told::Unsaid => None,
+            Told::Strange(_) => {
+                told.strange.push(number);
+                None
+            }
+        });
+    }
+    Ok(Some(told))
 }
 
 /// Of which files the images are, and what of them is missing.

@@ -4,23 +4,26 @@
 //! Of several files those named for a split count for it: `train.csv`, `val.csv`, `test.csv` with labels; a submission is none.
 
 mod columns;
+mod counted;
 mod detection;
 mod document;
+mod ground_truth;
 mod index;
 mod known;
 mod lists;
 mod names;
+mod partition;
 #[cfg(test)]
 mod property;
 mod reading;
 mod several;
-pub mod splits;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use self::index::Index;
 use self::reading::{Reading, Sample};
 use crate::account::Account;
+use crate::column_splits::{Told, WHICH_FOLD};
 use crate::error::{Error, Problem, Result};
 use crate::folder::Files;
 use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, numbered, splits_of};
@@ -48,14 +51,6 @@ enum Image {
     Ragged,
 }
 
-pub enum Told {
-    /// The file's name may tell it.
-    Unsaid,
-    Split(Option<Named>),
-    /// No split is called so.
-    Strange(String),
-}
-
 type Rows = dyn Fn(&Tree, &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
 
 /// A file that tells labels, whatever its form.
@@ -81,6 +76,8 @@ struct LabelFile {
 /// What a file is.
 enum Role {
     Labels(LabelFile),
+    /// It tells the splits of images alone.
+    Splits(LabelFile),
     Other(&'static str),
     /// It names images, but which column has their labels is not known; why, and the columns that may be it.
     Unlabelled {
@@ -96,15 +93,15 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
     if index.images() == 0 && pixel_table::fits(tree, what) {
         return true;
     }
-    if matches!(known::birds(tree), Ok(Some(_))) {
+    if matches!(known::birds(tree), Ok(Some(_))) || ground_truth::is_there(tree, what) {
         return true;
     }
     let chosen = options.label_column.is_some() || options.image_column.is_some() || options.table.is_some();
     let could = |at: usize| match role(tree, what, at, &index, options) {
         Ok(Role::Labels(_) | Role::Unlabelled { .. }) => true,
-        Err(Error::Data(problem)) if problem.code == splits::WHICH_FOLD => true,
+        Err(Error::Data(problem)) if problem.code == WHICH_FOLD => true,
         Err(_) => what[at] != What::Text && (chosen || !has_folders(tree, what)),
-        Ok(Role::Other(_)) => false,
+        Ok(Role::Splits(_) | Role::Other(_)) => false,
     };
     candidates(tree, what).into_iter().any(could) || detection::is_there(tree, what)
 }
@@ -136,10 +133,18 @@ fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options)
     if entry.file_name().to_lowercase().contains("submission") {
         return Ok(Role::Other("sample submissions"));
     }
-    if options.table.as_ref().is_some_and(|chosen| !is_named(entry, chosen)) {
-        return Ok(Role::Other("tables that were not chosen"));
+    if options.table.as_ref().is_none_or(|chosen| is_named(entry, chosen)) {
+        return own_role(tree, what, at, index, options);
     }
-    if what[at] != What::Text {
+    // What tells of splits counts beside any table.
+    match own_role(tree, what, at, index, options) {
+        Ok(Role::Splits(file)) => Ok(Role::Splits(file)),
+        _ => Ok(Role::Other("tables that were not chosen")),
+    }
+}
+
+fn own_role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {
+    if what[at] != What::Text || counted::Counted::open(tree, &tree.entries[at], index)?.is_some() {
         return columns::role(tree, what, at, index, options);
     }
     match lists::role(tree, at, index) {
@@ -147,12 +152,37 @@ fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options)
         Ok(Role::Other(why)) => match columns::role(tree, what, at, index, options) {
             Ok(Role::Labels(file)) if file.columns.len() > 1 => Ok(Role::Labels(file)),
             Ok(Role::Unlabelled { entry, why, offered }) if !offered.is_empty() => Ok(Role::Unlabelled { entry, why, offered }),
-            Err(Error::Data(problem)) if problem.code == splits::WHICH_FOLD => Err(Error::Data(problem)),
+            Err(Error::Data(problem)) if problem.code == WHICH_FOLD => Err(Error::Data(problem)),
             _ => Ok(Role::Other(why)),
         },
         Err(Error::Data(_)) => Ok(Role::Other("other text")),
         role => role,
     }
+}
+
+/// The splits of images in folders of classes, where tables or lists beside them tell these alone.
+pub fn splits_beside(
+    tree: &Tree,
+    what: &[What],
+    options: &Options,
+    told: (&mut Account, &mut Vec<Problem>),
+) -> Result<Option<partition::Known>> {
+    let candidates = candidates(tree, what);
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    let index = Index::new(tree, what);
+    let mut files = Vec::new();
+    for at in candidates {
+        match role(tree, what, at, &index, options) {
+            Ok(Role::Splits(file)) => files.push(file),
+            Err(Error::Data(problem)) if problem.code == WHICH_FOLD => return Err(Error::Data(problem)),
+            // What is wrong with other files is no matter of the folders.
+            Ok(_) | Err(Error::Data(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    partition::read(tree, &index, &files, told)
 }
 
 /// Whether a choice means this file: by its whole name or its last part; a star stands for anything.
@@ -171,7 +201,7 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     }
     let mut account = Account::default();
     let mut reading = Reading::default();
-    let files = choose(tree, what, &index, options, (&mut account, &mut reading.problems))?;
+    let (files, splits) = choose(tree, what, &index, options, (&mut account, &mut reading.problems))?;
     for file in &files {
         reading.read(tree, file, &index)?;
         account.use_as(tree, file.entry, file.kind);
@@ -180,7 +210,8 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     let first = &files[0];
     let used: Vec<(&str, &'static str)> = first.used.iter().map(|(name, used)| (name.as_str(), *used)).collect();
     account.columns(&first.columns, &used);
-    let Reading { samples, mut problems } = reading.settled(tree, &files)?;
+    let Reading { mut samples, mut problems } = reading.settled(tree, &files)?;
+    partition::apply(tree, &index, &splits, &mut samples, (&mut account, &mut problems))?;
     let Samples { entries, mut named, texts } = settle_labels(tree, samples, first, options, &mut account, &mut problems)?;
     let (mut entries, mut texts) = (entries, texts);
     add_training_folders(tree, what, &files, (&mut entries, &mut texts, &mut named))?;
@@ -266,23 +297,25 @@ fn add_training_folders(tree: &Tree, what: &[What], files: &[LabelFile], (entrie
     Ok(())
 }
 
-/// The files that count: those named for a split, else the one there is, or several alike.
+/// The files that count: those named for a split, else the one there is, or several alike; and those that tell splits alone.
 fn choose(
     tree: &Tree,
     what: &[What],
     index: &Index,
     options: &Options,
     (account, problems): (&mut Account, &mut Vec<Problem>),
-) -> Result<Vec<LabelFile>> {
-    if options.table.is_none()
-        && let Some(file) = known::birds(tree)?
-    {
-        return Ok(vec![file]);
+) -> Result<(Vec<LabelFile>, Vec<LabelFile>)> {
+    if options.table.is_none() {
+        let known = known::birds(tree)?;
+        if let Some(file) = known.map_or_else(|| ground_truth::open(tree, what), |file| Ok(Some(file)))? {
+            return Ok((vec![file], Vec::new()));
+        }
     }
-    let (mut found, mut unlabelled) = (Vec::new(), None);
+    let (mut found, mut splits, mut unlabelled) = (Vec::new(), Vec::new(), None);
     for at in candidates(tree, what) {
         match role(tree, what, at, index, options)? {
             Role::Labels(file) => found.push(file),
+            Role::Splits(file) => splits.push(file),
             // What is no table may be something else that is used.
             Role::Other(_) if names::is_names(&tree.entries[at]) || what[at] == What::Text => {}
             Role::Other(why) => account.leave_out(tree, at, why),
@@ -297,10 +330,16 @@ fn choose(
         && let Some(detection::Found { files, problem }) = detection::find(tree, what)?
     {
         problems.push(problem);
-        return Ok(files);
+        return Ok((files, splits));
     }
     if found.is_empty() {
         return Err(nothing_found(tree, what, unlabelled).into());
+    }
+    let has_chosen = |file: &LabelFile| options.label_column.as_ref().is_some_and(|column| file.columns.contains(column));
+    if found.iter().any(has_chosen) {
+        for file in found.extract_if(.., |file| !has_chosen(file)) {
+            account.leave_out(tree, file.entry, "files without the column that was chosen");
+        }
     }
     for at in lists::settle(tree, &mut found, options)? {
         account.leave_out(tree, at, "lists of other divisions, or that repeat others");
@@ -312,9 +351,9 @@ fn choose(
     }
     let several = found.iter().filter(|file| file.named == found[0].named).count() > 1;
     if several && found.iter().any(|file| file.group != found[0].group) {
-        return one_group(tree, index, found, account);
+        return Ok((one_group(tree, index, found, account)?, splits));
     }
-    Ok(found)
+    Ok((found, splits))
 }
 
 fn nothing_found(tree: &Tree, what: &[What], unlabelled: Option<(usize, String, Vec<String>)>) -> Problem {

@@ -59,6 +59,8 @@ pub enum Split {
     Unused,
     /// Equal to another sample, and left out as chosen.
     Duplicate,
+    /// What the files tell is no split that is known.
+    Strange,
 }
 
 /// Where a sample lies: `parts` are entries of the tree and their numbers of samples, which follow one another.
@@ -129,6 +131,7 @@ impl ImageSet {
                 Split::Test => (true, "validation images"),
                 Split::Unused => (false, "images of a test split beside a validation split"),
                 Split::Duplicate => (false, "images that are there several times"),
+                Split::Strange => (false, "images of a split that is not known"),
             };
             match self.content.entry(sample) {
                 Some(entry) if used => account.use_as(tree, entry, what),
@@ -245,7 +248,8 @@ pub fn check_classes(class_names: &[String], samples: usize, column: &str) -> Re
 
 /// A label beyond the classes of training, or one between them that no sample has, as problems.
 pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
-    let is_unlabelled = |&sample: &usize| set.labels[sample] == NO_LABEL && set.splits.get(sample) != Some(&Split::Unused);
+    let is_unlabelled =
+        |&sample: &usize| set.labels[sample] == NO_LABEL && !matches!(set.splits.get(sample), Some(Split::Unused | Split::Strange));
     let unlabelled: Vec<usize> = (0..set.count()).filter(is_unlabelled).collect();
     if !unlabelled.is_empty() {
         let problem = Problem::error("no-label", format!("{} images have no label", unlabelled.len()));

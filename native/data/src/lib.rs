@@ -44,6 +44,8 @@ mod pipeline;
 mod pixel_range;
 mod pixel_table;
 pub mod pixels;
+#[cfg(test)]
+mod random;
 mod recognise;
 pub mod sampling;
 pub mod shards;

@@ -208,6 +208,9 @@ pub struct Options {
     /// Of several configurations that a README.md tells of, the one that is imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
+    /// A split of another name than training, validation or test that is trained on too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_on: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

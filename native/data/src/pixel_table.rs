@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use crate::account::Account;
 use crate::arrays::{row_of, which_order};
+use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
-use crate::image_table::splits::{self, Candidate, Folds, SplitRule, plain_name};
-use crate::image_table::{Told, classes_of};
+use crate::image_table::classes_of;
 use crate::images::{Content, Hand, ImageSet, Named, Raw, check_classes, place_among, splits_of};
 use crate::options::{Options, Order};
 use crate::pixel_range::{PixelRange, Survey, not_finite};
@@ -102,7 +102,7 @@ fn judge(tree: &Tree, at: usize) -> Result<Option<Judged>> {
     let is_image = |text: &str| numbers(text).is_some_and(|values| row_of(values.len()).is_some());
     if let Some(column) = (0..shape.columns.len()).find(|column| all(*column, &is_image)) {
         let values = rows[0][column].as_deref().and_then(numbers).map_or(0, |values| values.len());
-        let split = splits::candidate(&shape.columns, shape.has_header, &rows, &[column]);
+        let split = column_splits::candidate(&shape.columns, shape.has_header, &rows, &[column]);
         let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
         let free: Vec<usize> = (0..shape.columns.len()).filter(|other| *other != column && !of_split.contains(other)).collect();
         let labels = usual(&shape, &free).map_or(free, |usual| vec![usual]);
@@ -113,10 +113,10 @@ fn judge(tree: &Tree, at: usize) -> Result<Option<Judged>> {
     if numeric.len() < 64 || other.len() > 4 {
         return Ok(None);
     }
-    let split = splits::candidate(&shape.columns, shape.has_header, &rows, &numeric).or_else(|| {
+    let split = column_splits::candidate(&shape.columns, shape.has_header, &rows, &numeric).or_else(|| {
         let not = |column: &usize| !plain_name(&shape.columns[*column]).contains("fold");
         let pixels: Vec<usize> = numeric.iter().copied().filter(not).collect();
-        splits::candidate(&shape.columns, shape.has_header, &rows, &pixels)
+        column_splits::candidate(&shape.columns, shape.has_header, &rows, &pixels)
     });
     let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
     let pixels: Vec<usize> = numeric.iter().copied().filter(|column| !of_split.contains(column)).collect();

@@ -1,5 +1,5 @@
 //! Mutated inputs through every parser of bytes that is ours: the pickle machine, the .npy header and its text, the headers and indexes of
-//! files of tokens, the search in JPEG headers, Arrow's streams, heads of dataset cards. A parser may
+//! files of tokens, the search in JPEG headers, Arrow's streams, chunks of LZF, heads of dataset cards. A parser may
 //! refuse what it is given; it may not panic, hang or build without end. Seeds come from fixtures; mutations from a seeded generator.
 
 #![allow(clippy::unwrap_used)]
@@ -14,6 +14,9 @@ use rand_core::{RngCore, SeedableRng};
 
 /// Inputs per parser.
 const INPUTS: u64 = 100_000;
+
+/// Inputs that are whole files on a disk.
+const WHOLE: u64 = 50_000;
 
 /// Flips, cuts, copies and overwrites at random places.
 fn mutated(seed: &[u8], generator: &mut ChaCha8Rng) -> Vec<u8> {
@@ -163,29 +166,52 @@ fn mutated_image_headers_are_read_or_refused() {
     assert!(read > 0 && read < INPUTS);
 }
 
+/// How many numbers the lists of an Arrow file hold, where all of it can be read.
+fn read_arrow(bytes: &[u8]) -> Option<usize> {
+    use sdp_data::arrow_file::ArrowFile;
+    let file = ArrowFile::open(Box::new(std::io::Cursor::new(bytes.to_vec())), "x".into()).ok()?;
+    let plain = file.names().iter().all(|name| file.nulls(name).is_ok() && file.labels(name).is_ok());
+    let values = file.byte_columns().iter().all(|name| file.bytes(name, 1, &mut |_| Ok(())).is_ok());
+    let mut count = 0;
+    let listed = file.lists().iter().all(|name| {
+        let read = file.numbers(name, &mut |numbers| {
+            count += numbers.len();
+            Ok(())
+        });
+        file.count(name).is_ok() && read.is_ok()
+    });
+    (plain && values && listed).then_some(count)
+}
+
 #[test]
 fn mutated_streams_of_arrow_are_read_or_refused() {
-    use sdp_data::arrow_file::ArrowFile;
     let names = [
         "hub/disk/test/data-00000-of-00001.arrow",
         "hub/disk-tokens/validation/data-00000-of-00001.arrow",
         "hub/file.arrow",
         "hub/views.arrow",
+        "hub/dictionary.arrow",
     ];
     let seeds = names.map(|name| std::fs::read(fixtures().join(name)).unwrap());
-    let read = through(&seeds, |bytes| {
-        let Ok(file) = ArrowFile::open(Box::new(std::io::Cursor::new(bytes.to_vec())), "x".into()) else { return false };
-        let plain = file.names().iter().all(|name| file.nulls(name).is_ok() && file.labels(name).is_ok());
-        let (mut count, lists) = (0, file.lists());
-        let listed = lists.iter().all(|name| {
-            let read = file.numbers(name, &mut |numbers| {
-                count += numbers.len();
-                Ok(())
-            });
-            file.count(name).is_ok() && read.is_ok()
-        });
-        plain && listed && count <= bytes.len()
-    });
+    let read = through(&seeds, |bytes| read_arrow(bytes).is_some_and(|count| count <= bytes.len()));
+    assert!(read > 0 && read < INPUTS, "{read}");
+}
+
+#[test]
+fn mutated_compressed_streams_of_arrow_are_read_or_refused() {
+    let seeds = ["lz4.arrow", "zstd.arrow", "compressed.arrow", "tokens.feather", "text.feather"]
+        .map(|name| std::fs::read(fixtures().join("hub").join(name)).unwrap());
+    assert!(seeds.iter().all(|seed| read_arrow(seed).is_some()));
+    let read = through(&seeds, |bytes| read_arrow(bytes).is_some());
+    assert!(read > 0 && read < INPUTS, "{read}");
+}
+
+#[test]
+fn mutated_chunks_of_lzf_are_unpacked_or_refused() {
+    use sdp_data::containers::unpack_lzf;
+    let seeds = [vec![1, 7, 8, 4 << 5, 1, 2, 1, 2, 3], vec![0, 9, 7 << 5, 41, 0, 1, 3, 4, 2 << 5, 1]];
+    let read =
+        through(&seeds, |bytes| unpack_lzf(bytes, 1 << 12).is_some_and(|unpacked| !unpacked.is_empty() && unpacked.len() <= 1 << 12));
     assert!(read > 0 && read < INPUTS, "{read}");
 }
 
@@ -303,10 +329,14 @@ fn mutated_files_of_arrays_are_read_or_refused() {
         "channels-last.pt",
         "plain.h5",
         "hdf5/camelyonpatch_level_2_split_valid_x.h5",
+        "lzf.h5",
+        "cars_annos.mat",
+        "cars/cars_meta.mat",
+        "meta.mat",
     ] {
         let seed = fixture(name);
         let path = folder.path().join(name.rsplit('/').next().unwrap());
-        for _ in 0..1500 {
+        for _ in 0..WHOLE / 10 {
             std::fs::write(&path, mutated(&seed, &mut generator)).unwrap();
             let tree = Tree::open(std::slice::from_ref(&path), Scratch::new(folder.path().join("scratch"), 1 << 24)).unwrap();
             let whole = tree.entries.iter().all(|entry| tree.read_all(entry, 1 << 24).is_ok());
@@ -356,7 +386,7 @@ fn mutated_shards_are_inspected_or_refused() {
         {
             std::fs::write(last(other), fixture(other)).unwrap();
         }
-        for _ in 0..400 {
+        for _ in 0..WHOLE / 20 {
             std::fs::write(last(name), mutated(&seed, &mut generator)).unwrap();
             let verdict = sdp_data::inspect::inspect(std::slice::from_ref(&folder), &Options::default(), folder.join("scratch")).unwrap();
             read += usize::from(verdict.importable);

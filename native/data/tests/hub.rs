@@ -3,55 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/columns.rs"]
+mod columns;
 mod common;
-#[path = "common/parquet.rs"]
-mod made;
 
 use std::path::Path;
 
+use columns::made::{self, Column, ints, parquet, texts};
+use columns::{THREE, account, answers, buttons, folder, labelled, of, problem};
 use common::{agreed, fixtures, images, labels, png, refusal, try_import, verdict_of, write};
-use made::{Column, ints, parquet, texts};
-use sdp_data::error::Problem;
 use sdp_data::options::{Format, Options};
 use tempfile::TempDir;
-
-const THREE: &str = r#"{"image":{"_type":"Image"},"label":{"names":["zebra","ant","bee"],"_type":"ClassLabel"}}"#;
-
-fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    files.iter().for_each(|(name, content)| write(folder.path(), name, content));
-    folder
-}
-
-/// Images of these values with labels of as many numbers as classes are noted.
-fn labelled(values: std::ops::Range<u8>, label: impl Fn(u8) -> i64) -> Vec<u8> {
-    parquet(&[("image", made::images(values.clone())), ("label", ints(values.map(label)))], Some(THREE))
-}
-
-fn of(path: &Path) -> String {
-    agreed(path, &Options::default())
-}
-
-fn problem(path: &Path, code: &str) -> Problem {
-    let verdict = verdict_of(path, &Options::default());
-    let found = verdict.problems.iter().find(|problem| problem.code == code);
-    found.unwrap_or_else(|| panic!("no {code} in {:?}", verdict.problems)).clone()
-}
-
-fn buttons(problem: &Problem) -> Vec<&str> {
-    problem.remedies.iter().map(|remedy| remedy.title.as_str()).collect()
-}
-
-/// Each button of a question leads to an import; what that has, one a line.
-fn answers(path: &Path, code: &str) -> Vec<String> {
-    let problem = problem(path, code);
-    problem.remedies.iter().map(|remedy| format!("{}: {}", remedy.title, agreed(path, &remedy.options))).collect()
-}
-
-/// Lines of the account: how many of what.
-fn account(path: &Path, options: &Options) -> Vec<String> {
-    verdict_of(path, options).account.iter().map(|line| format!("{} {}", line.count, line.what)).collect()
-}
 
 #[cfg(unix)]
 fn hub(folder: &Path, repository: &str, revision: &str, main: bool, files: &[(&str, Vec<u8>)]) {
@@ -305,167 +267,9 @@ fn splits_without_labels_or_of_other_names_are_left_out_with_a_word() {
     assert_eq!(of(folder.path()), "zebra 3+1, ant 3+1, bee 3+1");
     assert_eq!(problem(folder.path(), "unlabelled-split").count, 12);
     assert!(problem(folder.path(), "unused-split").message.contains("\"unsupervised\""));
+    assert_eq!(answers(folder.path(), "unused-split"), ["Train on unsupervised too: zebra 7+1, ant 7+1, bee 7+1"]);
     write(folder.path(), "validation-00000-of-00001.parquet", of_three(36, |i| i64::from(i % 3)));
     assert_eq!(of(folder.path()), "zebra 4+4, ant 4+4, bee 4+4");
-}
-
-/// One Parquet file of 12 rows beside images.
-fn twelve(columns: Vec<(&str, Column)>) -> TempDir {
-    let mut all = vec![("image", made::images(0..12))];
-    all.extend(columns);
-    folder(&[("data.parquet", parquet(&all, None))])
-}
-
-fn three(i: i64) -> i64 {
-    i % 3
-}
-
-#[test]
-fn columns_of_labels_of_many_kinds() {
-    let labels = |column: Column| of(twelve(vec![("label", column)]).path());
-    assert_eq!(labels(ints((0..12).map(three))), "0 3+1, 1 3+1, 2 3+1");
-    assert_eq!(labels(texts((0..12).map(|i| ["cat", "ant"][i % 2]))), "ant 5+1, cat 5+1");
-    assert_eq!(labels(Column::Bool((0..12).map(|i| i % 2 == 0).collect())), "False 5+1, True 5+1");
-    assert_eq!(labels(Column::Double((0..12).map(|i| Some(f64::from(i % 3))).collect())), "0 3+1, 1 3+1, 2 3+1");
-    assert_eq!(labels(Column::Double((0..12).map(|i| Some(f64::from(i) + 0.5)).collect())), "bad-label");
-    assert_eq!(labels(Column::Ints((0..12).map(|i| vec![three(i)]).collect())), "0 3+1, 1 3+1, 2 3+1");
-    let one_hot = |i: i64| (0..3).map(|class| i64::from(class == three(i))).collect();
-    assert_eq!(labels(Column::Ints((0..12).map(one_hot).collect())), "0 3+1, 1 3+1, 2 3+1");
-    assert_eq!(labels(Column::Ints((0..12).map(|i| (0..three(i)).collect()).collect())), "multi-label");
-    assert_eq!(labels(ints((0..12).map(|i| [-1, 1][i % 2]))), "-1 5+1, 1 5+1");
-    assert_eq!(labels(ints((0..12).map(|i| i % 3 - 1))), "no-label");
-}
-
-#[test]
-fn several_columns_of_labels_are_asked_for() {
-    let folder = twelve(vec![("fine_label", ints((0..12).map(three))), ("coarse_label", ints((0..12).map(|i| i % 2)))]);
-    assert_eq!(answers(folder.path(), "which-labels"), ["Take coarse_label: 0 5+1, 1 5+1", "Take fine_label: 0 3+1, 1 3+1, 2 3+1"]);
-    let folder = twelve(vec![("label", ints((0..12).map(three))), ("superclass", texts((0..12).map(|i| ["a", "b"][i % 2])))]);
-    assert_eq!(of(folder.path()), "0 3+1, 1 3+1, 2 3+1");
-    assert_eq!(answers(folder.path(), "other-labels"), ["Take superclass: a 5+1, b 5+1"]);
-    // One that datasets call a class label, whatever its name.
-    let features = r#"{"image":{"_type":"Image"},"cultivar":{"names":["x","y"],"_type":"ClassLabel"}}"#;
-    let rows = parquet(&[("image", made::images(0..12)), ("cultivar", ints((0..12).map(|i| i % 2))), ("age", ints(0..12))], Some(features));
-    assert_eq!(of(self::folder(&[("data.parquet", rows)]).path()), "x 5+1, y 5+1");
-}
-
-#[test]
-fn several_columns_of_images_are_said_or_asked_for() {
-    let folder = twelve(vec![("mask", made::images(100..112)), ("label", ints((0..12).map(three)))]);
-    assert_eq!(answers(folder.path(), "other-images"), ["Take mask: 0 3+1, 1 3+1, 2 3+1"]);
-    let pair = parquet(&[("left", made::images(0..12)), ("right", made::images(20..32)), ("label", ints((0..12).map(three)))], None);
-    let folder = self::folder(&[("data.parquet", pair)]);
-    let asked = problem(folder.path(), "which-images");
-    assert_eq!(buttons(&asked), ["Take left", "Take right"]);
-    let (_, pixels) = try_import(&[folder.path().to_owned()], asked.remedies[1].options.clone()).unwrap().array("train/images.npy");
-    assert!(pixels.iter().all(|pixel| (20..32).contains(pixel)));
-    // A mask called label.
-    let folder = twelve(vec![("label", made::images(100..112))]);
-    assert_eq!(of(folder.path()), "no-labels");
-    assert_eq!(of(twelve(vec![("mask", made::images(100..112))]).path()), "no-labels");
-    assert_eq!(of(twelve(vec![]).path()), "no-labels");
-}
-
-#[test]
-fn captions_and_boxes_are_no_labels() {
-    let folder = twelve(vec![("text", texts((0..12).map(|i| format!("a photo of number {i} on a table"))))]);
-    let captions = problem(folder.path(), "captions");
-    let verdict = verdict_of(folder.path(), &captions.remedies[0].options);
-    assert!(verdict.importable && verdict.format.unwrap().id == Format::Text, "{:?}", verdict.problems);
-    try_import(&[folder.path().to_owned()], captions.remedies[0].options.clone()).unwrap();
-    assert_eq!(of(twelve(vec![("objects", Column::Objects(12))]).path()), "several-labels");
-    // All different is no class.
-    let folder = folder_of_many(40);
-    assert_eq!(of(folder.path()), "no-classes");
-}
-
-fn folder_of_many(count: u8) -> TempDir {
-    let columns = [("image", made::images(0..count)), ("label", texts((0..count).map(|i| format!("thing {i}"))))];
-    folder(&[("data.parquet", parquet(&columns, None))])
-}
-
-#[test]
-fn columns_tell_splits() {
-    let with = |name, column| twelve(vec![("label", ints((0..12).map(|i| i % 2))), (name, column)]);
-    let words = texts((0..12).map(|i| if i < 8 { "train" } else { "validation" }));
-    assert_eq!(of(with("split", words).path()), "0 4+2, 1 4+2");
-    assert_eq!(of(with("data_set", texts((0..12).map(|i| if i < 8 { "TRAIN" } else { "TEST" }))).path()), "0 4+2, 1 4+2");
-    assert_eq!(of(with("is_valid", Column::Bool((0..12).map(|i| i >= 6).collect())).path()), "0 3+3, 1 3+3");
-    let folds = with("fold", ints((0..12).map(|i| i / 4)));
-    let found = answers(folds.path(), "which-fold");
-    assert_eq!(found[..2], ["0 validates (4 rows): 0 4+2, 1 4+2", "1 validates (4 rows): 0 4+2, 1 4+2"]);
-    assert_eq!(found[3], "A share of each class validates: 0 5+1, 1 5+1");
-}
-
-#[test]
-fn images_that_lie_beside_a_file_of_columns() {
-    let names = |i: usize| format!("images/{i:02}.png");
-    let table =
-        |column: Column, name: &'static str| parquet(&[(name, column), ("label", texts((0..12).map(|i| ["cat", "dog"][i % 2])))], None);
-    let with = |content: Vec<u8>| {
-        let folder = folder(&[("metadata.parquet", content)]);
-        (0..12).for_each(|i| write(folder.path(), &names(i), png(i as u8)));
-        folder
-    };
-    let named = with(table(texts((0..12).map(names)), "file_name"));
-    assert_eq!(of(named.path()), "cat 5+1, dog 5+1");
-    // datasets' structure without the bytes, with paths of another machine.
-    let rows = (0..12).map(|i| (None, Some(format!("/home/someone/data/{}", names(i))))).collect();
-    let pathed = with(table(Column::Image(rows), "image"));
-    assert_eq!(of(pathed.path()), "cat 5+1, dog 5+1");
-    // Some of the rows.
-    let rows = (0..12).map(|i| if i < 6 { (Some(png(i as u8)), None) } else { (None, Some(names(i))) }).collect();
-    let mixed = with(table(Column::Image(rows), "image"));
-    let imported = try_import(&[mixed.path().to_owned()], Options::default()).unwrap();
-    assert_eq!(imported.outcome.train + imported.outcome.test, 12);
-    std::fs::remove_file(named.path().join(names(3))).unwrap();
-    let missing = problem(named.path(), "missing-file");
-    assert_eq!(missing.count, 1);
-    assert_eq!(agreed(named.path(), &missing.remedies[0].options), "cat 5+1, dog 4+1");
-    // None of them.
-    let alone = folder(&[("train.parquet", table(Column::Image((0..12).map(|i| (None, Some(names(i)))).collect()), "image"))]);
-    assert_eq!(of(alone.path()), "missing-file");
-    let (up, outside) = (tempfile::tempdir().unwrap(), texts((0..12).map(|i| format!("../{i}.png"))));
-    (0..12).for_each(|i| write(up.path(), &format!("{i}.png"), png(i)));
-    write(up.path(), "in/train.parquet", table(outside, "file_name"));
-    let verdict = verdict_of(&up.path().join("in"), &Options::default());
-    assert!(!verdict.importable || verdict.format.is_some_and(|format| format.id == Format::Text), "no path leaves the folder");
-}
-
-#[test]
-fn json_lines_of_tokens() {
-    let lines = |rows: std::ops::Range<u32>| -> String {
-        rows.map(|row| format!("{{\"id\": {row}, \"input_ids\": [{row}, 7, 300], \"attention_mask\": [1, 1, 1]}}\n")).collect()
-    };
-    let folder = folder(&[("train.jsonl", lines(0..20).into_bytes()), ("validation.jsonl", lines(20..24).into_bytes())]);
-    let imported = try_import(&[folder.path().to_owned()], Options::default()).unwrap();
-    assert_eq!((imported.outcome.format, imported.outcome.train, imported.outcome.test), (Format::Tokens, 60, 12));
-    let verdict = verdict_of(folder.path(), &Options::default());
-    assert!(verdict.importable && (verdict.train, verdict.test) == (60, 12), "{:?}", verdict.problems);
-    // Another field of lists is chosen.
-    let chosen = Options { text_column: Some("attention_mask".into()), format: Some(Format::Tokens), ..Options::default() };
-    assert_eq!(try_import(&[folder.path().to_owned()], chosen).unwrap().outcome.train, 60);
-    write(folder.path(), "train.jsonl", lines(0..20) + "{\"input_ids\": [1, -2]}\n");
-    assert_eq!(refusal(folder.path(), Options::default()).code, "bad-token");
-    write(folder.path(), "train.jsonl", lines(0..20) + "{\"input_ids\": [1, 2\n");
-    assert_eq!(refusal(folder.path(), Options::default()).code, "bad-row");
-}
-
-#[test]
-fn captions_of_an_image_folder_are_no_labels() {
-    let image = |name: &str, i: u8| (format!("train/{name}"), png(i));
-    let captions = |names: &[String]| -> String {
-        "file_name,caption\n".to_owned() + &names.iter().map(|name| format!("{name},a photo of something in {name}\n")).collect::<String>()
-    };
-    let (flat, classed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let names: Vec<String> = (0..12).map(|i| format!("{i}.png")).collect();
-    names.iter().zip(0..).map(|(name, i)| image(name, i)).for_each(|(name, bytes)| write(flat.path(), &name, bytes));
-    write(flat.path(), "train/metadata.csv", captions(&names));
-    assert!(!verdict_of(flat.path(), &Options::default()).importable);
-    let names: Vec<String> = (0..12).map(|i| format!("{}/{i}.png", ["cat", "dog"][i % 2])).collect();
-    names.iter().zip(0..).map(|(name, i)| image(name, i)).for_each(|(name, bytes)| write(classed.path(), &name, bytes));
-    write(classed.path(), "train/metadata.csv", captions(&names));
-    assert_eq!(of(classed.path()), "cat 5+1, dog 5+1");
 }
 
 /// A number below a bound, from a seed that goes on.
@@ -571,17 +375,14 @@ fn text_of_a_split_of_another_name_is_left_out() {
     let folder = folder(&files.iter().map(|(name, file)| (name.as_str(), file.clone())).collect::<Vec<_>>());
     let told = account(folder.path(), &Options::default());
     assert!(told.contains(&"1 a file of a split that is neither for training nor for validation".to_owned()), "{told:?}");
-    let imported = try_import(&[folder.path().to_owned()], Options::default()).unwrap();
-    let bytes: String = imported.tokens("train").iter().filter_map(|token| char::from_u32(*token)).collect();
-    assert!(bytes.contains("document 7 of train") && !bytes.contains("unsupervised"));
-}
-
-#[test]
-fn views_are_read_and_other_encodings_of_arrow_refused_by_name() {
-    let fixture = |name: &str| fixtures().join("hub").join(name);
-    assert_eq!(of(&fixture("views.arrow")), "a cat of more than twelve letters 3+1, ant 3+1, bee 3+1");
-    let imported = common::import_fixture("hub/views.arrow", Options { validation: Some(0.3), ..Options::default() });
-    assert_eq!(imported.outcome.train + imported.outcome.test, 12);
-    assert!(refusal(&fixture("compressed.arrow"), Options::default()).message.contains("write it without compression"));
-    assert!(refusal(&fixture("dictionary.arrow"), Options::default()).message.contains("values of a dictionary"));
+    let trained = |options: &Options| -> String {
+        let imported = try_import(&[folder.path().to_owned()], options.clone()).unwrap();
+        imported.tokens("train").iter().filter_map(|token| char::from_u32(*token)).collect()
+    };
+    let without = trained(&Options::default());
+    assert!(without.contains("document 7 of train") && !without.contains("unsupervised"));
+    let unused = problem(folder.path(), "unused-split");
+    assert_eq!(unused.remedies[0].title, "Train on unsupervised too");
+    let with = trained(&unused.remedies[0].options);
+    assert!(with.contains("document 7 of train") && with.contains("document 7 of unsupervised") && !with.contains("of test"));
 }

@@ -1,59 +1,15 @@
 //! Files that tell labels, as tools and datasets write them: encodings and separators of CSV, one-hot columns, several labels per image, columns
-//! of splits, pixels in CSV, JSON, lists, and the files of known datasets.
+//! of splits, pixels in CSV, JSON and lists.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/label_files.rs"]
+mod made;
 
-use common::{agreed, png, try_import, verdict_of, write};
-use sdp_data::inspect::Verdict;
+use common::{agreed, png, try_import, verdict_of};
+use made::{asked, check, check_bytes, folder, many, rows, texts};
 use sdp_data::options::Options;
-
-/// A folder with an image for each name, and other files.
-fn folder(images: &[String], files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    images.iter().enumerate().for_each(|(i, name)| write(folder.path(), name, png(i as u8)));
-    files.iter().for_each(|(name, content)| write(folder.path(), name, content));
-    folder
-}
-
-fn many(pattern: &str, count: usize) -> Vec<String> {
-    (0..count).map(|i| pattern.replace('#', &i.to_string())).collect()
-}
-
-/// Rows `pattern` with `#` the number and `@` the label, in turn.
-fn rows(header: &str, pattern: &str, range: std::ops::Range<usize>, labels: &[&str]) -> String {
-    let row = |i: usize| format!("{}\n", pattern.replace('#', &i.to_string()).replace('@', labels[i % labels.len()]));
-    format!("{header}{}{}", if header.is_empty() { "" } else { "\n" }, range.map(row).collect::<String>())
-}
-
-fn texts<'a>(files: &[(&'a str, &str)]) -> Vec<(&'a str, Vec<u8>)> {
-    files.iter().map(|(name, text)| (*name, text.as_bytes().to_vec())).collect()
-}
-
-/// What is found, and what it becomes with each of the choices that are offered.
-fn check(images: &[String], files: &[(&str, &str)], expected: &str) -> Verdict {
-    check_bytes(images, &texts(files), expected)
-}
-
-fn check_bytes(images: &[String], files: &[(&str, Vec<u8>)], expected: &str) -> Verdict {
-    let folder = folder(images, files);
-    let verdict = verdict_of(folder.path(), &Options::default());
-    assert_eq!(agreed(folder.path(), &Options::default()), expected, "{:?}", verdict.problems);
-    verdict
-}
-
-/// As `check`, with what each remedy of the errors leads to, by its title.
-fn asked(images: &[String], files: &[(&str, &str)], code: &str, answers: &[(&str, &str)]) {
-    let folder = folder(images, &texts(files));
-    let verdict = verdict_of(folder.path(), &Options::default());
-    assert_eq!(common::found(&verdict), code, "{:?}", verdict.problems);
-    let problem = verdict.problems.iter().find(|problem| code.split(' ').any(|code| code == problem.code)).unwrap();
-    let found: Vec<(&str, String)> =
-        problem.remedies.iter().map(|remedy| (remedy.title.as_str(), agreed(folder.path(), &remedy.options))).collect();
-    let found: Vec<(&str, &str)> = found.iter().map(|(title, found)| (*title, found.as_str())).collect();
-    assert_eq!(found, answers, "{}", problem.message);
-}
 
 fn utf16(text: &str, big: bool, mark: bool) -> Vec<u8> {
     let text = if mark { format!("\u{feff}{text}") } else { text.to_owned() };
@@ -480,138 +436,6 @@ fn lists_of_several_levels_of_classes_are_asked_of() {
             ("Take data/images_variant_*.txt", "707-320 3+1, 737-200 2+2, A300 B4 3+1, BAE 146 2+2"),
         ],
     );
-}
-
-#[test]
-fn the_files_of_known_datasets_are_read_together() {
-    // CUB-200: the number of each image, then a label and a split by it.
-    let class = |i: usize| ["001.Albatross", "002.Auk"][i % 2];
-    let images: Vec<String> = (0..20).map(|i| format!("CUB/images/{}/bird_{i}.png", class(i))).collect();
-    let each = |row: &dyn Fn(usize) -> String| (0..20).map(|i| format!("{} {}\n", i + 1, row(i))).collect::<String>();
-    let files = [
-        ("CUB/images.txt", each(&|i| format!("{}/bird_{i}.png", class(i)))),
-        ("CUB/image_class_labels.txt", each(&|i| (i % 2 + 1).to_string())),
-        ("CUB/train_test_split.txt", each(&|i| usize::from(i < 14).to_string())),
-        ("CUB/classes.txt", "1 001.Albatross\n2 002.Auk\n".to_owned()),
-        ("CUB/bounding_boxes.txt", each(&|_| "60.0 27.0 325.0 304.0".to_owned())),
-    ];
-    check(&images, &files.each_ref().map(|(name, text)| (*name, text.as_str())), "001.Albatross 7+3, 002.Auk 7+3");
-    // Oxford-IIIT Pets: the class is in the name.
-    let pet = |i: usize| format!("{}_{i}", ["Abyssinian", "beagle"][i % 2]);
-    let images: Vec<String> = (0..20).map(|i| format!("images/{}.png", pet(i))).collect();
-    let list = |range: std::ops::Range<usize>| range.map(|i| format!("{} {} {} 1\n", pet(i), i % 2 + 1, i % 2 + 1)).collect::<String>();
-    let all = format!("#Image CLASS-ID SPECIES BREED ID\n#ID: 1:37\n{}", list(0..20));
-    let files = [("annotations/list.txt", all), ("annotations/trainval.txt", list(0..14)), ("annotations/test.txt", list(14..20))];
-    check(&images, &files.each_ref().map(|(name, text)| (*name, text.as_str())), "Abyssinian 7+3, beagle 7+3");
-    // GTSRB: a table with semicolons in each folder, names that all folders have.
-    let mut images = Vec::new();
-    let mut files = Vec::new();
-    for class in 0..3 {
-        images.extend(many(&format!("Final_Training/Images/0000{class}/00000_0000#.png"), 6));
-        let table = rows("Filename;Width;Height;Roi.X1;ClassId", &format!("00000_0000#.png;29;30;5;{class}"), 0..6, &[""]);
-        files.push((format!("Final_Training/Images/0000{class}/GT-0000{class}.csv"), table));
-    }
-    images.extend(many("Final_Test/Images/0000#.png", 6));
-    files.push((
-        "Final_Test/Images/GT-final_test.csv".into(),
-        rows("Filename;Width;Height;Roi.X1;ClassId", "0000#.png;29;30;5;@", 0..6, &["0", "1", "2"]),
-    ));
-    check(&images, &files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>(), "0 6+2, 1 6+2, 2 6+2");
-    // GTSRB as Kaggle has it.
-    let images: Vec<String> = (0..2)
-        .flat_map(|class| many(&format!("Train/{class}/0_#.png"), 6))
-        .chain(many("Test/#.png", 4))
-        .chain(many("Meta/#.png", 2))
-        .collect();
-    let train: String = (0..2).map(|class| rows("", &format!("29,{class},Train/{class}/0_#.png"), 0..6, &[""])).collect();
-    let files = [
-        ("Train.csv", format!("Width,ClassId,Path\n{train}")),
-        ("Test.csv", rows("Width,ClassId,Path", "29,@,Test/#.png", 0..4, &["0", "1"])),
-        ("Meta.csv", rows("Path,ClassId,ShapeId,ColorId", "Meta/#.png,#,0,1", 0..2, &[""])),
-    ];
-    check(&images, &files.each_ref().map(|(name, text)| (*name, text.as_str())), "0 6+2, 1 6+2");
-}
-
-#[test]
-fn lists_for_validation_go_with_class_folders_for_training() {
-    let (tench, fish) = ("n01440764", "n01443537");
-    let words = format!("{tench}\ttench\n{fish}\tgoldfish\nn1\tother\n");
-    let tiny: Vec<String> = [tench, fish]
-        .iter()
-        .flat_map(|class| many(&format!("train/{class}/images/{class}_#.png"), 5))
-        .chain(many("val/images/val_#.png", 4))
-        .chain(many("test/images/test_#.png", 3))
-        .collect();
-    let val = rows("", "val_#.png\t@\t0\t32\t44\t62", 0..4, &[tench, fish]);
-    let boxes = format!("{tench}_0.png\t0\t10\t63\t58\n");
-    let train_boxes = format!("train/{tench}/{tench}_boxes.txt");
-    let wnids = format!("{fish}\n{tench}\n");
-    let files = [("val/val_annotations.txt", val.as_str()), ("words.txt", &words), ("wnids.txt", &wnids), (&train_boxes, &boxes)];
-    check(&tiny, &files, "tench 5+2, goldfish 5+2");
-    // ImageNet as Kaggle has it.
-    let images: Vec<String> = [tench, fish]
-        .iter()
-        .flat_map(|class| many(&format!("ILSVRC/Data/CLS-LOC/train/{class}/{class}_#.png"), 5))
-        .chain(many("ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_#.png", 4))
-        .chain(many("ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_#.png", 3))
-        .collect();
-    let val = rows("ImageId,PredictionString", "ILSVRC2012_val_#,@ 111 108 230 331", 0..4, &[tench, fish]);
-    let mapping = format!("{tench} tench, Tinca tinca\n{fish} goldfish, Carassius auratus\n");
-    let submission = rows("ImageId,PredictionString", "ILSVRC2012_test_#,n1 1 1 1 1", 0..3, &[""]);
-    let files = [("LOC_val_solution.csv", val.as_str()), ("LOC_synset_mapping.txt", &mapping), ("LOC_sample_submission.csv", &submission)];
-    check(&images, &files, "tench, Tinca tinca 5+2, goldfish, Carassius auratus 5+2");
-    // Folders that are called otherwise are no guess.
-    let images: Vec<String> =
-        ["a", "b"].iter().flat_map(|class| many(&format!("train/{class}/#.png"), 5)).chain(many("val/v#.png", 4)).collect();
-    check(&images, &[("val.csv", &rows("file,label", "v#.png,@", 0..4, &["x", "y"]))], "no-label");
-    check(&images, &[("val.csv", &rows("file,label", "v#.png,@", 0..4, &["a", "b"]))], "a 5+2, b 5+2");
-}
-
-#[test]
-fn annotations_of_objects_are_told_by_name() {
-    let images = many("images/train/#.png", 12);
-    // COCO.
-    let image = |i: usize| format!("{{\"id\": {i}, \"file_name\": \"{i}.png\", \"width\": 2, \"height\": 2}}");
-    let object = |i: usize, class: usize| format!("{{\"id\": {i}, \"image_id\": {i}, \"category_id\": {class}, \"bbox\": [0, 0, 1, 1]}}");
-    let join = |of: &dyn Fn(usize) -> String| (0..12).map(of).collect::<Vec<_>>().join(", ");
-    let coco = |objects: String| {
-        format!(
-            "{{\"info\": {{}}, \"images\": [{}], \"annotations\": [{objects}], \"categories\": [{{\"id\": 1, \"name\": \"ant\"}}, {{\"id\": 3, \"name\": \"bee\"}}]}}",
-            join(&image)
-        )
-    };
-    let mixed = join(&|i| object(i, 1 + 2 * (i % 2))) + ", " + &object(0, 3);
-    let name = "annotations/instances_train2017.json";
-    asked(&images, &[(name, &coco(mixed))], "detection", &[("Only the 11 images whose objects are all of one class", "ant 4+1, bee 5+1")]);
-    asked(&images, &[(name, &coco(join(&|i| object(i, 1))))], "detection", &[]);
-    // YOLO, by its folders.
-    let label = |i: usize| format!("{} 0.5 0.5 0.25 0.25\n", i % 2);
-    let mut files: Vec<(String, String)> = (0..12).map(|i| (format!("labels/train/{i}.txt"), label(i))).collect();
-    files[0].1 += "1 0.1 0.1 0.2 0.2\n";
-    files.push(("data.yaml".into(), "train: images/train\nnc: 2\nnames: ['ant', 'bee']\n".into()));
-    let refs: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    asked(&images, &refs, "detection", &[("Only the 11 images whose objects are all of one class", "ant 4+1, bee 5+1")]);
-    // Pascal VOC, by its lists or its XML.
-    let images = many("VOC2007/JPEGImages/00#.png", 12);
-    let xml = |i: usize| {
-        format!("<annotation><object><name>{}</name><part><name>head</name></part></object></annotation>", ["ant", "bee"][i % 2])
-    };
-    let xml: Vec<(String, String)> = (0..12).map(|i| (format!("VOC2007/Annotations/00{i}.xml"), xml(i))).collect();
-    let mut files = xml.clone();
-    for (class, number) in [("ant", 0), ("bee", 1)] {
-        for (split, range) in [("train", 0..8), ("val", 8..12), ("trainval", 0..12)] {
-            let list: String = range.map(|i| format!("00{i} {:>2}\n", if i % 2 == number { 1 } else { -1 })).collect();
-            files.push((format!("VOC2007/ImageSets/Main/{class}_{split}.txt"), list));
-        }
-    }
-    let refs = |files: &'static Vec<(String, String)>| files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>();
-    let (with_lists, alone) = (refs(Box::leak(Box::new(files))), refs(Box::leak(Box::new(xml))));
-    asked(&images, &with_lists, "detection", &[("Only the 12 images whose objects are all of one class", "ant 4+2, bee 4+2")]);
-    asked(&images, &alone, "detection", &[("Only the 12 images whose objects are all of one class", "ant 5+1, bee 5+1")]);
-    // Folders of classes win: YOLO's classification, Stanford Dogs.
-    let images: Vec<String> = ["ant", "bee"].iter().flat_map(|class| many(&format!("Images/{class}/{class}_#.png"), 10)).collect();
-    let xml: String = "<annotation><object><name>ant</name></object></annotation>".into();
-    check(&images, &[("Annotation/ant/ant_0", &xml), ("Annotation/ant/ant_1.xml", &xml)], "ant 9+1, bee 9+1");
 }
 
 #[test]

@@ -75,7 +75,10 @@ fn shards_of_the_usual_writers_are_read() {
         check_fixture(&format!("shards/{name}"), 0..12, 12..18);
         assert_eq!(read(&fixtures().join("shards").join(name)), "ant 4+2, bee 4+2, cat 4+2", "{name}");
     }
-    assert_eq!(read(&fixtures().join("shards/litdata")), "0 3+1, 1 3+1, 2 3+1");
+    assert_eq!(read(&fixtures().join("shards/mds-jpeg")), "ant 4+2, bee 4+2, cat 4+2");
+    for name in ["litdata", "litdata-jpeg"] {
+        assert_eq!(read(&fixtures().join("shards").join(name)), "0 3+1, 1 3+1, 2 3+1", "{name}");
+    }
     let raw = import_fixture("shards/tfrecord-raw", Options { validation: Some(0.3), ..Options::default() });
     let of_first: Vec<u8> =
         (0..3).flat_map(|c| (0..48).map(move |at| (c, at / 6, at % 6))).map(|(c, y, x)| (5 * y + 3 * x + 11 * c) as u8).collect();
@@ -297,6 +300,21 @@ fn split_archives_are_named_with_their_parts() {
     }
 }
 
+/// Archives without members, of RAR 1.5 to 4 and of RAR 5.
+#[test]
+fn a_rar_archive_is_named() {
+    let four = b"Rar!\x1a\x07\x00\xcf\x90\x73\x00\x00\x0d\x00\x00\x00\x00\x00\x00\x00\xc4\x3d\x7b\x00\x40\x07\x00".to_vec();
+    let five = b"Rar!\x1a\x07\x01\x00\xc5\x1a\x33\x32\x03\x01\x00\x00\x1d\x77\x56\x51\x03\x05\x04\x00".to_vec();
+    for archive in [four, five] {
+        let folder = shards(&[("pets.rar", archive)]);
+        for path in [folder.path().to_owned(), folder.path().join("pets.rar")] {
+            let problem = refusal(&path, Options::default());
+            assert!(problem.code == "unsupported-archive" && problem.message.contains("a RAR archive"), "{}", problem.message);
+            assert!(problem.message.contains("unpack it (7-Zip does) and give the folder"), "{}", problem.message);
+        }
+    }
+}
+
 #[test]
 fn a_7z_archive_is_named() {
     let problem = refusal(&fixtures().join("shards/folder.7z"), Options::default());
@@ -455,8 +473,18 @@ fn arrays_of_hdf5_are_read() {
     assert_eq!((imported.labels("train"), imported.labels("test")), (of(0..12), of(12..18)));
     assert_eq!(imported.array("train/images.npy").1, images(0..12, 3, 8, 6));
     check_fixture("shards/plain.h5", 0..12, 12..18);
+    // Compressed by LZF; the labels also shuffled, with checksums.
+    check_fixture("shards/lzf.h5", 0..12, 12..18);
     let folder = shards(&[("data.h5", b"\x89HDF\r\n\x1a\n and no more of it".to_vec())]);
     assert!(refusal(folder.path(), Options::default()).message.contains("HDF5"));
+}
+
+#[test]
+fn weights_of_keras_are_named() {
+    for name in ["keras-2.h5", "keras-3.weights.h5"] {
+        let problem = refusal(&fixtures().join("shards").join(name), Options::default());
+        assert!(problem.code == "unknown-format" && problem.message.contains("HDF5 file of weights"), "{}", problem.message);
+    }
 }
 
 #[test]

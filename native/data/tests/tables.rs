@@ -4,13 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[allow(dead_code)]
+#[path = "../src/random.rs"]
+mod random;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{agreed, found, png, verdict_of, write};
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
+use random::Random;
 use sdp_data::options::Options;
 
 /// Writes an image for each name, and tables.
@@ -166,18 +168,6 @@ fn several_rows_for_an_image_are_refused_where_they_differ() {
     check(&[("#.png", 0..30)], &[("labels.csv", &unique)], "no-classes");
 }
 
-struct Random(ChaCha8Rng);
-
-impl Random {
-    fn below(&mut self, count: usize) -> usize {
-        (self.0.next_u64() % count as u64) as usize
-    }
-
-    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-}
-
 /// A folder with a table of which the truth is known: the samples of each class, per split where a column tells it.
 fn made(random: &mut Random, folder: &Path) -> BTreeMap<String, (u64, u64)> {
     let classes = [["cat", "dog", "emu"], ["0", "1", "2"], ["3", "7", "11"], ["train", "test", "car"]][random.below(4)];
@@ -233,7 +223,7 @@ fn no_table_is_silently_read_as_something_else() {
     let (mut imported, cases) = (0, 600);
     for seed in 0..cases {
         let folder = tempfile::tempdir().unwrap();
-        let truth = made(&mut Random(ChaCha8Rng::seed_from_u64(seed)), folder.path());
+        let truth = made(&mut Random::seeded(seed), folder.path());
         let verdict = verdict_of(folder.path(), &Options::default());
         let Some(sdp_data::inspect::Looked::Images { classes, .. }) = verdict.content.as_ref().filter(|_| verdict.importable) else {
             continue;

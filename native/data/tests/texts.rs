@@ -137,6 +137,7 @@ fn arrays_of_json_and_chats_are_written_by_a_template() {
     check_rows("json", r#"[{"text": "one"}, {"text": "two"}]"#, "one¶two¶");
     check_rows("json", r#"["one", "two"]"#, "one¶two¶");
     check_rows("json", r#"{"version": 1, "data": [{"text": "one"}]}"#, "one¶");
+    check_rows("jsonl", "\"one\"\n\"two\"\n", "one¶two¶");
     let hello = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n¶";
     check_rows("jsonl", r#"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}"#, hello);
     let parts =
@@ -169,6 +170,9 @@ fn columns_that_may_each_be_the_text_are_asked() {
     let data = folder(&[("train.json", preferences.as_bytes()), ("val.json", preferences.as_bytes())]);
     let verdict = verdict_of(data.path(), &Options::default());
     assert_eq!(remedied(data.path(), problem(&verdict, "several-columns"), "Take chosen").0, "<|im_start|>user\na<|im_end|>\n¶");
+    let lists = folder(&[("train.jsonl", b"[\"a\", 1]\n[\"b\", 2]\n")]);
+    let verdict = verdict_of(lists.path(), &Options::default());
+    assert!(problem(&verdict, "bad-row").message.contains("row 0, which cannot be read: it is neither an object nor text"));
     let nested = "{\"text\": [1, 2]}\n{\"text\": \"b\"}\n";
     let data = folder(&[("train.jsonl", nested.as_bytes())]);
     assert!(problem(&verdict_of(data.path(), &Options::default()), "bad-row").message.contains("row 0: its text is a list, not text"));

@@ -3,12 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use hdf5_reader::error::Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::storage::{Storage, StorageBuffer};
-use hdf5_reader::{Dataset, Datatype, Hdf5File, OpenOptions, SliceInfo, SliceInfoElem};
+use hdf5_reader::{Dataset, Datatype, FilterRegistry, Hdf5File, OpenOptions, SliceInfo, SliceInfoElem};
 
 use super::part::{Part, Rows, Source};
-use super::{Inner, Opened, header};
+use super::{Inner, Opened, header, lzf};
 use crate::archive::SharedFile;
 use crate::npy;
 
@@ -18,6 +19,9 @@ const MAX_DATASETS: usize = 1000;
 
 /// What one read may allocate, bytes.
 const LARGEST_READ: usize = 512 << 20;
+
+/// h5py's number of its filter LZF, which notes the size of a chunk.
+const LZF: u16 = 32_000;
 
 struct Seekable(SharedFile);
 
@@ -40,7 +44,21 @@ impl Storage for Seekable {
 
 /// The datasets of a file with their paths.
 pub fn datasets(file: &SharedFile) -> Result<Vec<(String, Dataset)>, String> {
-    let options = OpenOptions { max_chunk_bytes: LARGEST_READ, max_read_bytes: LARGEST_READ, ..OpenOptions::default() };
+    let mut filters = FilterRegistry::new();
+    filters.register(
+        LZF,
+        Box::new(|filter, packed, _| {
+            let size = filter.client_data.get(2).map_or(LARGEST_READ, |size| *size as usize);
+            let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a chunk of LZF is damaged").into();
+            lzf::unpack(packed, size.min(LARGEST_READ)).ok_or_else(damaged)
+        }),
+    );
+    let options = OpenOptions {
+        max_chunk_bytes: LARGEST_READ,
+        max_read_bytes: LARGEST_READ,
+        filter_registry: Some(filters),
+        ..OpenOptions::default()
+    };
     let opened = Hdf5File::from_storage_with_options(Arc::new(Seekable(file.clone())), options).and_then(|file| file.root_group());
     let root = opened.map_err(|error| format!("is an HDF5 file that cannot be read: {error}"))?;
     let mut found = Vec::new();
@@ -74,14 +92,16 @@ pub fn open(file: &SharedFile, shown: &str) -> Opened {
         Ok(datasets) => datasets,
         Err(why) => return Opened::Refused(why),
     };
-    let is_weight = |name: &str| ["kernel", "bias", "weight", "gamma", "moving_mean"].iter().any(|word| name.contains(word));
+    // Keras 3 numbers the arrays of each layer below `vars`.
+    let words = ["kernel", "bias", "weight", "gamma", "moving_mean", "/vars/"];
+    let is_weight = |name: &str| words.iter().any(|word| name.contains(word));
     if datasets.iter().any(|(name, _)| is_weight(&name.to_lowercase())) {
         return Opened::Refused("is an HDF5 file of weights".into());
     }
     let (mut arrays, mut others) = (Vec::new(), Vec::new());
     for (name, dataset) in datasets {
         match part(shown, dataset) {
-            Some(part) => arrays.push(Inner { name, part }),
+            Some(part) => arrays.push(Inner { name, extension: "npy", part }),
             None => others.push(name),
         }
     }
@@ -177,6 +197,9 @@ impl Rows for Numbers {
             "<f4" => numbers!(f32),
             _ => numbers!(f64),
         };
-        read.map_err(|error| io::Error::other(error.to_string()))
+        read.map_err(|error| match error {
+            Error::UnsupportedFilter(name) => io::Error::other(format!("it is compressed by {name}; write it with gzip or LZF")),
+            other => io::Error::other(other.to_string()),
+        })
     }
 }

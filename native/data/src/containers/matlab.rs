@@ -1,13 +1,16 @@
 //! MAT-files of version 5 (MATLAB's -v6 and -v7, scipy.io.savemat): numeric arrays, compressed or not, of either byte order. Only the
-//! head of each array is read here, its elements when they are wanted. Format: MathWorks, "MAT-File Format".
+//! head of each array is read here, its elements when they are wanted; structures and cells are `matlab_tables`. Format: MathWorks,
+//! "MAT-File Format".
 //!
 //! Elements lie in Fortran order. Images of SVHN's kind [H,W,C,N] become [N,C,H,W]: the axis of as many elements as there are
 //! labels is the first.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::ZlibDecoder;
 
+use super::matlab_tables::{self, Table};
 use super::part::{Axis, Change, LARGEST_BLOCK, Part, Source};
 use super::{Inner, Opened, header};
 use crate::archive::SharedFile;
@@ -27,18 +30,38 @@ pub struct Matrix {
 
 /// Numbers of one byte order.
 #[derive(Clone, Copy)]
-struct Order {
-    big: bool,
+pub struct Order {
+    pub big: bool,
+}
+
+/// What a matrix begins with.
+pub struct Heading {
+    flags: u32,
+    pub shape: Vec<usize>,
+    pub name: String,
+    /// Where the rest begins.
+    pub next: usize,
+}
+
+impl Heading {
+    /// Cells are 1, structures 2, characters 4, numbers 6 to 15.
+    pub fn class(&self) -> u32 {
+        self.flags & 0xff
+    }
+
+    pub fn is_complex(&self) -> bool {
+        self.flags & 0x0800 != 0
+    }
 }
 
 impl Order {
-    fn word(self, bytes: &[u8], at: usize) -> Option<u32> {
+    pub fn word(self, bytes: &[u8], at: usize) -> Option<u32> {
         let word = bytes.get(at..at.checked_add(4)?)?.first_chunk::<4>()?;
         Some(if self.big { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) })
     }
 
     /// Type, length and place of the element whose tag stands at a place, and the place behind it.
-    fn tag(self, bytes: &[u8], at: usize) -> Option<(u32, usize, usize, usize)> {
+    pub fn tag(self, bytes: &[u8], at: usize) -> Option<(u32, usize, usize, usize)> {
         let first = self.word(bytes, at)?;
         if first >> 16 != 0 {
             // Up to four bytes lie in the tag.
@@ -48,14 +71,10 @@ impl Order {
         Some((first, length, at + 8, (at + 8).checked_add(length.checked_next_multiple_of(8)?)?))
     }
 
-    /// The beginning of a matrix, behind its own tag; `None` where it holds no plain numbers.
-    fn matrix(self, bytes: &[u8]) -> Option<Matrix> {
+    /// The beginning of a matrix, behind its own tag.
+    pub fn heading(self, bytes: &[u8]) -> Option<Heading> {
         let (kind, length, at, next) = self.tag(bytes, 0)?;
-        let class = self.word(bytes, at).filter(|_| kind == 6 && length == 8)?;
-        // Numbers (6 to 15) that are not complex.
-        if !(6..=15).contains(&(class & 0xff)) || class & 0x0800 != 0 {
-            return None;
-        }
+        let flags = self.word(bytes, at).filter(|_| kind == 6 && length == 8)?;
         let (kind, length, at, next) = self.tag(bytes, next)?;
         if kind != 5 || length > 64 {
             return None;
@@ -64,6 +83,13 @@ impl Order {
             (0..length / 4).map(|axis| self.word(bytes, at + 4 * axis).map(|extent| extent as usize)).collect::<Option<_>>()?;
         let (_, length, at, next) = self.tag(bytes, next)?;
         let name = std::str::from_utf8(bytes.get(at..at.checked_add(length)?)?).ok()?.to_owned();
+        Some(Heading { flags, shape, name, next })
+    }
+
+    /// `None` where it holds no plain numbers.
+    fn matrix(self, bytes: &[u8]) -> Option<Matrix> {
+        let heading = self.heading(bytes).filter(|heading| (6..=15).contains(&heading.class()) && !heading.is_complex())?;
+        let Heading { shape, name, next, .. } = heading;
         let (kind, length, start, _) = self.tag(bytes, next)?;
         let order = if self.big { '>' } else { '<' };
         let descr = match kind {
@@ -88,8 +114,19 @@ impl Order {
 /// A matrix, and where it lies: of a compressed one the place of its zlib stream.
 type Placed = (Matrix, u64, bool);
 
-/// All arrays of numbers of a file; an error is the end of a sentence that starts with the file.
-pub fn matrices(file: &SharedFile) -> Result<Vec<Placed>, String> {
+/// An element of a file.
+pub struct Element {
+    /// Place and length of its body.
+    pub at: u64,
+    pub length: u64,
+    /// The body is a zlib stream of the matrix with its tag.
+    pub packed: bool,
+    /// The beginning of the matrix, behind its tag.
+    head: Vec<u8>,
+}
+
+/// Hands over the matrices of a file; an error is the end of a sentence that starts with the file.
+fn elements(file: &SharedFile, hand: &mut dyn FnMut(Order, Element)) -> Result<(), String> {
     let mut head = [0; 128];
     let mut at = 128u64;
     file.clone().read_exact(&mut head).map_err(|_| "is no MAT-file of version 5".to_owned())?;
@@ -99,7 +136,6 @@ pub fn matrices(file: &SharedFile) -> Result<Vec<Placed>, String> {
         _ => return Err("is no MAT-file of version 5".into()),
     };
     let order = Order { big };
-    let mut found = Vec::new();
     while at + 8 <= file.len() {
         let mut tag = [0; 8];
         let mut element = file.clone();
@@ -109,25 +145,43 @@ pub fn matrices(file: &SharedFile) -> Result<Vec<Placed>, String> {
         if at + 8 + length > file.len() {
             return Err("is truncated: its last array goes beyond its end".into());
         }
-        let mut head = vec![0; HEAD];
-        let matrix = match kind {
-            15 => {
-                let read =
-                    crate::tree::read_fully(&mut ZlibDecoder::new(element), &mut head).map_err(|_| "has a damaged array".to_owned())?;
-                head.truncate(read);
-                head.get(8..).and_then(|body| order.matrix(body)).map(|matrix| Matrix { start: matrix.start + 8, ..matrix })
+        if matches!(kind, 14 | 15) {
+            let mut head = vec![0; HEAD];
+            let read = match kind {
+                15 => crate::tree::read_fully(&mut ZlibDecoder::new(element), &mut head).map_err(|_| "has a damaged array".to_owned())?,
+                _ => crate::tree::read_fully(&mut element, &mut head).map_err(|_| "ends too early".to_owned())?,
+            };
+            head.truncate(read);
+            if kind == 15 {
+                head.drain(..8.min(read));
             }
-            14 => {
-                let read = crate::tree::read_fully(&mut element, &mut head).map_err(|_| "ends too early".to_owned())?;
-                head.truncate(read);
-                order.matrix(&head)
-            }
-            _ => None,
-        };
-        found.extend(matrix.map(|matrix| (matrix, at + 8, kind == 15)));
+            hand(order, Element { at: at + 8, length, packed: kind == 15, head });
+        }
         // Only what is not compressed is filled up.
         at += 8 + length;
     }
+    Ok(())
+}
+
+/// All arrays of numbers of a file.
+pub fn matrices(file: &SharedFile) -> Result<Vec<Placed>, String> {
+    let mut found = Vec::new();
+    elements(file, &mut |order, element| {
+        let before = if element.packed { 8 } else { 0 };
+        let matrix = order.matrix(&element.head).map(|matrix| Matrix { start: matrix.start + before, ..matrix });
+        found.extend(matrix.map(|matrix| (matrix, element.at, element.packed)));
+    })?;
+    Ok(found)
+}
+
+/// Structures and cells of text, as tables and lists.
+fn tables(file: &SharedFile) -> Result<Vec<Table>, String> {
+    let mut found = Vec::new();
+    elements(file, &mut |order, element| {
+        if order.heading(&element.head).is_some_and(|heading| matches!(heading.class(), 1 | 2)) {
+            found.extend(matlab_tables::read(file, order, &element));
+        }
+    })?;
     Ok(found)
 }
 
@@ -153,11 +207,19 @@ pub fn open(file: &SharedFile, shown: &str) -> Opened {
         let part = part(file, shown, matrix, *at, *packed, &counts)?;
         // SVHN calls the digit 0 by 10.
         let change = if is_svhn && matrix.name == "y" { Change::TenIsZero } else { Change::None };
-        Some(Inner { name: matrix.name.clone(), part: Part { change, ..part } })
+        Some(Inner { name: matrix.name.clone(), extension: "npy", part: Part { change, ..part } })
     };
-    let arrays: Vec<Inner> = matrices.iter().filter_map(part).collect();
+    let mut arrays: Vec<Inner> = matrices.iter().filter_map(part).collect();
+    arrays.extend(tables(file).unwrap_or_default().into_iter().map(|Table { name, extension, text }| Inner {
+        name,
+        extension,
+        part: Part::plain(shown, text, 1, Source::Memory(Arc::default()), 0),
+    }));
     match arrays.is_empty() {
-        true => Opened::Refused("is a MATLAB file without arrays of numbers that can be read (structures and cells are not)".into()),
+        true => Opened::Refused(
+            "is a MATLAB file without arrays of numbers, structures of text and numbers, or cells of text; save what it holds as these"
+                .into(),
+        ),
         false => Opened::Arrays(arrays, Vec::new()),
     }
 }

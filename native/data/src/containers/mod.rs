@@ -2,7 +2,9 @@
 //! .npy of the same values, in a folder of its file's name; what belongs together, the arrays' names tell as ever.
 
 mod hdf5;
+mod lzf;
 mod matlab;
+mod matlab_tables;
 mod part;
 mod safetensors;
 mod tensors;
@@ -10,6 +12,7 @@ mod tensors;
 use crate::archive::SharedFile;
 use crate::npy;
 pub use hdf5::datasets as hdf5_datasets;
+pub use lzf::unpack as unpack_lzf;
 pub use matlab::matrices;
 pub use part::{Axis, Change, Part, Source};
 pub use safetensors::arrays as safetensors_arrays;
@@ -21,6 +24,8 @@ pub const MOST: usize = 256;
 /// An array of a file, or a table made of it.
 pub struct Inner {
     pub name: String,
+    /// "npy" of an array, "csv" and "txt" of tables and lists.
+    pub extension: &'static str,
     pub part: Part,
 }
 

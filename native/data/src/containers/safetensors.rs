@@ -79,7 +79,7 @@ pub fn open(file: &SharedFile, shown: &str) -> Opened {
         let bytes = array.shape.iter().product::<usize>() * element;
         let source = Source::File(file.clone(), 8 + length + array.start);
         let part = Part::plain(shown, header, element, source, bytes);
-        Some(Inner { name: array.name, part: Part { change: if wide { Change::Widen } else { Change::None }, ..part } })
+        Some(Inner { name: array.name, extension: "npy", part: Part { change: if wide { Change::Widen } else { Change::None }, ..part } })
     };
     Opened::Arrays(arrays.into_iter().filter_map(part).collect(), Vec::new())
 }

@@ -169,7 +169,7 @@ fn arrays(file: &SharedFile, shown: &str, found: &[(String, Stored)], places: &H
             }
         };
         match part {
-            Ok(part) => parts.push(Inner { name: name.clone(), part }),
+            Ok(part) => parts.push(Inner { name: name.clone(), extension: "npy", part }),
             Err(why) => return Opened::Refused(format!("is a PyTorch file whose tensor {name} {why}")),
         }
     }

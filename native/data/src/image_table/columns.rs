@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::detection;
+use super::counted::Counted;
 use super::document::Document;
 use super::index::{Index, is_image_name};
-use super::splits::{self, Candidate, Folds, SplitRule, plain_name, truth};
-use super::{Image, LabelFile, Role, Row, Told};
+use super::{Image, LabelFile, Role, Row};
+use super::{detection, partition};
+use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name, truth};
 use crate::error::{Error, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::options::Options;
@@ -51,6 +52,7 @@ const LABEL_COLUMNS: [&[&str]; 2] = [
         "category_name",
         "breed",
         "diagnosis",
+        "dx",
         "emotion",
         "class_label",
         "finding_labels",
@@ -67,6 +69,7 @@ const JUDGED: usize = 1000;
 pub enum Source {
     Shape(Shape),
     Document(Document),
+    Counted(Counted),
 }
 
 impl Source {
@@ -74,13 +77,14 @@ impl Source {
         match self {
             Self::Shape(shape) => &shape.columns,
             Self::Document(document) => &document.columns,
+            Self::Counted(counted) => &counted.columns,
         }
     }
 
     fn has_header(&self) -> bool {
         match self {
             Self::Shape(shape) => shape.has_header,
-            Self::Document(_) => true,
+            Self::Document(_) | Self::Counted(_) => true,
         }
     }
 
@@ -88,6 +92,7 @@ impl Source {
         match self {
             Self::Shape(shape) => shape.rows(tree, entry, hand),
             Self::Document(document) => document.rows(tree, entry, hand),
+            Self::Counted(counted) => counted.rows(tree, entry, hand),
         }
     }
 
@@ -110,6 +115,8 @@ enum Labelling {
     FirstWord(usize),
     /// A column of 0 and 1 for each class.
     OneHot(Vec<usize>),
+    /// Another file has the labels.
+    Elsewhere,
 }
 
 impl Labelling {
@@ -117,6 +124,7 @@ impl Labelling {
         match self {
             Self::Column(column) | Self::FirstWord(column) => vec![*column],
             Self::OneHot(columns) => columns.clone(),
+            Self::Elsewhere => Vec::new(),
         }
     }
 
@@ -130,6 +138,7 @@ impl Labelling {
                 let names: Vec<&str> = set.map(|column| columns[*column].as_str()).collect();
                 Some(names.join(&SEVERAL.to_string())).filter(|names| !names.is_empty())
             }
+            Self::Elsewhere => None,
         }
     }
 }
@@ -139,8 +148,22 @@ fn flag(text: &str) -> Option<bool> {
     if matches!(text.trim(), "-1" | "-1.0") { Some(false) } else { truth(text) }
 }
 
+/// Objects or anything else line by line; of texts and lists there are no columns.
+fn has_objects(tree: &Tree, entry: &Entry) -> Result<bool> {
+    let first = tree.head(entry, 512)?.into_iter().find(|byte| byte.is_ascii_graphic());
+    Ok(!matches!(first, Some(b'"' | b'[')))
+}
+
 /// The table as rows, where it is one.
-fn source(tree: &Tree, entry: &Entry, what: &What) -> Result<Option<Source>> {
+fn source(tree: &Tree, entry: &Entry, what: &What, index: &Index) -> Result<Option<Source>> {
+    if *what == What::Text
+        && let Some(counted) = Counted::open(tree, entry, index)?
+    {
+        return Ok(Some(Source::Counted(counted)));
+    }
+    if *what == What::JsonLines && !has_objects(tree, entry)? {
+        return Ok(None);
+    }
     if entry.extension() == "json" && detection::is_coco(tree, entry) {
         return Ok(None);
     }
@@ -157,7 +180,7 @@ fn source(tree: &Tree, entry: &Entry, what: &What) -> Result<Option<Source>> {
 
 pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {
     let entry = &tree.entries[at];
-    let Some(mut source) = source(tree, entry, &what[at])? else { return Ok(Role::Other("other JSON documents")) };
+    let Some(mut source) = source(tree, entry, &what[at], index)? else { return Ok(Role::Other("other JSON documents")) };
     let mut rows = source.first_rows(tree, entry)?;
     // A first line that names a file, as the rows do, is a row.
     let names_file = |column: usize| {
@@ -178,14 +201,14 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
     }
     let chosen = options.label_column.as_ref().and_then(|name| columns.iter().position(|column| column == name));
     let taken: Vec<usize> = [Some(image), chosen].into_iter().flatten().collect();
-    let split = splits::candidate(&columns, source.has_header(), &rows, &taken);
+    let split = column_splits::candidate(&columns, source.has_header(), &rows, &taken);
     let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
     let free: Vec<usize> = (0..columns.len()).filter(|column| *column != image && !of_split.contains(column)).collect();
     let labelling = match labelling(&columns, source.has_header(), &rows, &free, options) {
         Ok(Some(labelling)) => labelling,
         Ok(None) => {
             return Ok(match &free[..] {
-                [] => Role::Other("tables without labels"),
+                [] => return split_table(tree, at, source, image, split, options),
                 [only] if is_caption(&columns[*only], &rows, *only) => Role::Other("tables of captions"),
                 _ => unlabelled(at, &columns, &rows, &free, "has no column of labels that is known by its name"),
             });
@@ -217,6 +240,19 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
     }
     let rule = split_rule(tree, entry, &source, split, options)?;
     Ok(Role::Labels(label_file(at, entry, source, image, labelling, rule)))
+}
+
+/// A table of images that tells their splits alone.
+fn split_table(tree: &Tree, at: usize, source: Source, image: usize, split: Option<Candidate>, options: &Options) -> Result<Role> {
+    let entry = &tree.entries[at];
+    let rule = match split {
+        Some(Candidate::Numbers(column)) if partition::is_numbered(entry) => Some(SplitRule::Numbered(column)),
+        split => split_rule(tree, entry, &source, split, options)?,
+    };
+    Ok(match rule {
+        Some(rule) => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, Some(rule))),
+        None => Role::Other("tables without labels"),
+    })
 }
 
 fn unlabelled(at: usize, columns: &[String], rows: &[table::Row], free: &[usize], why: &str) -> Role {

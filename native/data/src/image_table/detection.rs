@@ -6,7 +6,8 @@ use std::io::BufReader;
 
 use serde::Deserialize;
 
-use super::{Image, LabelFile, Row, Told};
+use super::{Image, LabelFile, Row};
+use crate::column_splits::Told;
 use crate::error::{Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::{Named, named_split};

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use super::index::is_image_name;
-use super::splits;
+use crate::column_splits;
 use crate::error::{Error, Place, Problem, Result};
 use crate::table::{Row, text_of};
 use crate::tree::{Entry, Tree};
@@ -159,7 +159,7 @@ fn hand_element(split: Option<&str>, key: Option<&str>, element: Value, hand: Ha
 
 /// One of an object: a file with its label, a class with its files, or a split with either.
 fn hand_member(split: Option<&str>, key: String, value: Value, hand: Hand) -> Result<()> {
-    let is_split = split.is_none() && !is_image_name(&key) && splits::value(&key).is_some();
+    let is_split = split.is_none() && !is_image_name(&key) && column_splits::value(&key).is_some();
     if ABOUT.contains(&key.to_lowercase().as_str()) {
         return Ok(());
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::detection::{is_of_voc, is_plain};
 use super::index::Index;
-use super::{Image, LabelFile, Role, Row, Told};
+use super::{Image, LabelFile, Role, Row, partition};
+use crate::column_splits::{self, Told};
 use crate::error::{Error, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::named_split;
@@ -104,7 +105,7 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
     let Some(style) = style(&first, index) else { return Ok(Role::Other("other text")) };
     let group = group_of(entry);
     if ["split", "partition"].iter().any(|word| group.contains(word)) && style != Style::Path {
-        return Ok(Role::Other("lists of splits"));
+        return Ok(Role::Splits(split_list(tree, at)));
     }
     let rest: Vec<&str> = first.iter().map(|line| first_word(line).1).collect();
     let numbers = |text: &str| text.split_whitespace().count() > 1 && text.split_whitespace().all(is_number);
@@ -149,6 +150,32 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
         with: Vec::new(),
         rows: Box::new(rows),
     }))
+}
+
+/// An image and the name or the number of its split in each line.
+fn split_list(tree: &Tree, at: usize) -> LabelFile {
+    let entry = &tree.entries[at];
+    let is_numbered = partition::is_numbered(entry);
+    let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
+        lines(tree, &tree.entries[at], &mut |number, line| {
+            let (image, said) = first_word(line);
+            let named = if is_numbered { column_splits::of_number(said) } else { column_splits::value(said) };
+            let split = named.map_or_else(|| Told::Strange(said.to_owned()), |named| Told::Split(Some(named)));
+            hand(Row { image: Image::Named(image.to_owned()), label: None, split, number })
+        })
+    };
+    LabelFile {
+        entry: at,
+        kind: "lists of splits",
+        group: String::new(),
+        columns: Vec::new(),
+        used: Vec::new(),
+        label: tree.display(entry),
+        classes: Vec::new(),
+        named: None,
+        with: Vec::new(),
+        rows: Box::new(rows),
+    }
 }
 
 fn style(lines: &[String], index: &Index) -> Option<Style> {

@@ -8,7 +8,7 @@ use crate::sniff::What;
 use crate::table;
 use crate::tree::{Entry, Tree};
 
-const STEMS: [&str; 30] = [
+const STEMS: [&str; 31] = [
     "classes",
     "class",
     "class_names",
@@ -39,6 +39,7 @@ const STEMS: [&str; 30] = [
     "index_to_class",
     "id2label",
     "imagenet_class_index",
+    "imagenet_metadata",
 ];
 /// A larger file names no classes.
 const LARGEST: usize = 64 << 20;
@@ -129,8 +130,14 @@ fn of_table(tree: &Tree, entry: &Entry) -> Result<Mapping> {
     let is_number = |text: &Option<String>| text.as_deref().is_some_and(|text| text.trim().parse::<f64>().is_ok());
     let mut mapping = Mapping::default();
     let wide = shape.columns.len() == 2;
+    // ImageNet's devkit.
+    let synsets = shape.index("WNID").zip(shape.index("words"));
     shape.rows(tree, entry, &mut |_, row| {
-        if let ([one, other], true) = (&row[..], wide) {
+        if let Some((synset, words)) = synsets
+            && let (Some(synset), Some(words)) = (&row[synset], &row[words])
+        {
+            mapping.keys.insert(synset.clone(), words.clone());
+        } else if let ([one, other], true) = (&row[..], wide) {
             // The number may stand behind the name.
             let (key, name) = if is_number(other) && !is_number(one) { (other, one) } else { (one, other) };
             if let (Some(key), Some(name)) = (key, name) {

@@ -2,30 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-
 use crate::error::Severity;
 use crate::images::{ImageSet, NO_LABEL, Split};
 use crate::options::Options;
+use crate::random::Random;
 use crate::recognise::{self, Content};
 use crate::tree::{Scratch, Tree};
-
-struct Random(ChaCha8Rng);
-
-impl Random {
-    fn below(&mut self, count: usize) -> usize {
-        (self.0.next_u64() % count as u64) as usize
-    }
-
-    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// Class, number of training images, and of those of another split.
 type Truth = BTreeMap<String, (usize, usize)>;
@@ -165,7 +147,7 @@ fn no_table_is_silently_read_as_something_else() {
     let folder = tempfile::tempdir().unwrap();
     let (mut read, cases) = (0, 10_000);
     for seed in 0..cases {
-        let made = make(&mut Random(ChaCha8Rng::seed_from_u64(seed)));
+        let made = make(&mut Random::seeded(seed));
         let Ok((tree, set)) = open(&made.files, folder.path(), &Options::default()) else { continue };
         if set.problems.iter().any(|problem| problem.severity == Severity::Error) {
             continue;

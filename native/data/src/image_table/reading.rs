@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::index::{Found, Index};
-use super::{Image, LabelFile, Row, Told, which_table};
+use super::{Image, LabelFile, Row, which_table};
+use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
 use crate::images::Named;
 use crate::tree::Tree;

@@ -82,7 +82,7 @@ pub fn settle(texts: Vec<Option<String>>, what: &str, columns: &[String], option
     if combinations.len() + left.len() <= 1000.min(texts.len() / 2) {
         problem = problem.with("choose", title, combine);
     }
-    for column in columns.iter().take(10) {
+    for column in columns.iter().take(40) {
         let options = Options { label_column: Some(column.clone()), ..Options::default() };
         problem = problem.with("choose", format!("Only whether it is {column}"), options);
     }

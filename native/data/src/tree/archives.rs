@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, HIDDEN, Location, Tree, file_name, is_hidden, joined, not_listed, reason, without_extensions};
+use super::listing::{file_name, is_hidden, joined, not_listed, without_extensions};
+use super::{Entry, HIDDEN, Location, Tree, reason};
 use crate::account::Unit;
 use crate::archive::{self, Kind, SharedFile};
 use crate::error::{Error, Place, Problem, Result, refuse};

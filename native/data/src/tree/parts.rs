@@ -32,7 +32,7 @@ impl Tree {
                             self.problems.push(Problem::note("ten-is-zero", sentence).at(Place::file(shown.clone())));
                         }
                         let location = Location::Part(Arc::new(array.part));
-                        self.entries.push(Entry::new(format!("{folder}/{}.npy", array.name), location));
+                        self.entries.push(Entry::new(format!("{folder}/{}.{}", array.name, array.extension), location));
                     }
                 }
                 Opened::Refused(why) => {

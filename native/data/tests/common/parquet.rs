@@ -23,7 +23,7 @@ pub enum Column {
 }
 
 pub fn images(values: impl IntoIterator<Item = u8>) -> Column {
-    Column::Image(values.into_iter().map(|value| (Some(super::png(value)), None)).collect())
+    Column::Image(values.into_iter().map(|value| (Some(crate::common::png(value)), None)).collect())
 }
 
 pub fn ints(values: impl IntoIterator<Item = i64>) -> Column {
