@@ -61,8 +61,8 @@ const layout: StoreLayout = {
   evaluationBatches: 0,
 };
 
-function session(): SessionSpec {
-  const g = new GraphBuilder('tiny');
+function session(name = 'tiny'): SessionSpec {
+  const g = new GraphBuilder(name);
   const mean = reduceMean(g, g.input('input', 'float32', [2, 1, 1, 2]), [0, 1, 2, 3], false);
   g.output('loss', mul(g, mean, reshape(g, g.input('w', 'float32', [1]), [])));
   g.output('grad/w', reshape(g, mean, [1]));
@@ -186,15 +186,17 @@ it('reports what a user can mend as user errors', async () => {
   store.close();
 });
 
-it('writes a profile for each session', async () => {
+it('writes a profile for each graph', async () => {
   const path = join(folder, 'profiled');
   const store = native().createStore(path, JSON.stringify(layout));
   const device = await native().openDevice({ ...deviceOptions(path), profile: join(folder, 'profile') });
-  await device.addSession(session());
-  await device.addSession(session());
+  expect([await device.addSession(session()), await device.addSession(session())]).toEqual([0, 1]);
+  expect(device.numGraphs()).toBe(1);
+  await device.addSession(session('other'));
+  expect(device.numGraphs()).toBe(2);
   await device.train(training(3));
   const files = await device.endProfiles();
-  expect(files).toEqual([expect.stringContaining('profile-0_'), expect.stringContaining('profile-1_')]);
+  expect(files).toEqual([expect.stringContaining('profile-0_'), expect.stringContaining('profile-2_')]);
   const runs = files.map((file) => {
     const events = JSON.parse(readFileSync(file, 'utf8')) as { cat: string; name: string }[];
     return events.filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time')).length;

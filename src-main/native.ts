@@ -101,7 +101,7 @@ export interface SessionInput {
   /** Index into StoreLayout.tensors for `values`, `slab` and `statistics` (the evaluation copy of the buffers; buffers only). */
   tensor?: number;
   /** Rows that the graph wants, ascending; absent: all. Contiguous rows are bound in place, others gathered before each run. */
-  rows?: number[];
+  rows?: readonly number[];
   offset?: number;
   /** Each scalar is 0 with the probability `drop`, else 1 / (1 - drop); a function of `index`, seed, step, worker and sample alone. */
   draw?: { index: number; drop: number };
@@ -142,7 +142,7 @@ export interface DeviceOptions {
   customOps?: boolean;
   /** How what a session has bound gets to a CUDA device and back: in few large pieces beside everything else (the default), or tensor by tensor. */
   copies?: 'large' | 'each';
-  /** Sessions write the runtime's profile to files whose paths begin so, each to one of its own; `endProfiles` completes them. */
+  /** The runtime's profiles go to files whose paths begin so, one for each graph; `endProfiles` completes them. */
   profile?: string;
   /** Absolute paths of libraries that a CUDA device loads before ONNX Runtime's provider, in this order (device/cudaLibraries.ts). */
   preload: string[];
@@ -285,10 +285,9 @@ export interface NativeStore {
 
 /** One device process: ONNX Runtime sessions over the shared store. All methods but close run on a thread of their own. */
 export interface NativeDevice {
+  /** As every call that begins something, gives back what the last training or evaluation has used. */
   addSession(spec: SessionSpec): Promise<number>;
   removeSession(id: number): Promise<void>;
-  /** Gives back what the last training or evaluation has used; so does every call that begins something. */
-  settle(): Promise<void>;
   train(spec: TrainSpec): Promise<TrainResult>;
   drainRecords(): StepRecords;
   evaluate(spec: EvaluateSpec): Promise<EvaluateResult>;
@@ -297,11 +296,13 @@ export interface NativeDevice {
   memory(): MemorySample;
   /**
    * What the runtime has counted of the device's memory by the end of the last call, in bytes and numbers by its own names (InUse, MaxInUse,
-   * TotalAllocated, NumAllocs, ...), summed over the sessions. Empty on the CPU, whose sessions share an arena (`memory`).
+   * TotalAllocated, NumAllocs, ...), summed over the graphs. Empty on the CPU, whose sessions share an arena (`memory`).
    */
   allocatorStatistics(): Record<string, number>;
+  /** Graphs that the runtime has: sessions of equal ones share one. */
+  numGraphs(): number;
   copyReport(): CopyReport;
-  /** Ends the profiles of all sessions and gives their files; none where `profile` was not given, or a second time. */
+  /** Ends the profiles of all graphs and gives their files; none where `profile` was not given, or a second time. */
   endProfiles(): Promise<string[]>;
   close(): void;
 }

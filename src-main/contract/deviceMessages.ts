@@ -2,15 +2,7 @@
 
 import { z } from 'zod';
 import { augmentationConfig } from './augmentation.ts';
-import { modelSpec } from '../families/configs.ts';
 import { deviceRecords } from './steps.ts';
-
-const held = z.object({ blocks: z.array(z.string()), neurons: z.record(z.string(), z.array(z.number())) });
-export const masks = z.object({
-  granularity: z.enum(['block', 'neuron']),
-  masking: z.enum(['forward', 'backward']),
-  held: z.array(held),
-});
 
 /** What the loader does to images; see Augmentation in native.ts. */
 const augmentation = z.object({
@@ -43,24 +35,6 @@ const source = z.object({
   augmentation: augmentation.optional().describe('absent: images as the dataset has them'),
 });
 
-/** What the training graphs of all workers have besides their masks; see TrainingOptions of models/model.ts. */
-export const trainingGraph = z.object({
-  recompute: z.boolean(),
-  accumulate: z.boolean(),
-  dropout: z.number(),
-  stochasticDepth: z.number(),
-  softLabels: z.boolean(),
-});
-export type TrainingGraph = z.infer<typeof trainingGraph>;
-
-export const plainTraining: TrainingGraph = {
-  recompute: false,
-  accumulate: false,
-  dropout: 0,
-  stochasticDepth: 0,
-  softLabels: false,
-};
-
 const optimizer = z.object({
   kind: z.enum(['sgd', 'adamw']),
   momentum: z.number(),
@@ -72,27 +46,18 @@ const optimizer = z.object({
   clipGlobalNorm: z.number(),
 });
 
-/** What every device process of a run is told; the same for all but `participant`, `device` and `workers`. */
+/** What every device process of a run is told; the same for all but `participant`, `device` and `sessions`. */
 export const deviceSetup = z.object({
   storePath: z.string(),
   participant: z.number(),
   device: z.object({ id: z.string(), kind: z.enum(['cpu', 'webgpu', 'cuda']), index: z.number(), threads: z.number() }),
-  /** Logical workers of this device. */
-  workers: z.array(z.number()),
-  model: modelSpec,
-  masks,
-  /** Layout of the store, JSON of StoreLayout. */
-  layout: z.string(),
-  microBatch: z.number(),
-  trainingGraph,
+  /** Its graphs and what they bind; see DeviceSessions in device/deviceSessions.ts. */
+  sessions: z.string(),
+  /** Logits of a label. */
+  classes: z.number(),
   optimizer,
   training: source,
-  evaluation: z.object({
-    source,
-    batch: z.number(),
-    statisticsBatches: z.number(),
-    branchScale: z.number(),
-  }),
+  evaluation: z.object({ source, statisticsBatches: z.number() }),
 });
 export type DeviceSetup = z.infer<typeof deviceSetup>;
 
@@ -124,7 +89,7 @@ export const fault = z.object({
 export type Fault = z.infer<typeof fault>;
 
 export const deviceCommands = {
-  prepare: { params: deviceSetup, result: z.object({ pid: z.number() }) },
+  prepare: { params: deviceSetup, result: z.object({ graphs: z.number().describe('that the runtime has') }) },
   train: {
     params: z.object({ from: z.number(), to: z.number(), learningRates: z.array(z.number()) }),
     result: z.object({ step: z.number(), stopped: z.boolean(), fault: fault.nullish() }),

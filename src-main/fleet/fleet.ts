@@ -10,13 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { deviceContract } from '../contract/contracts.ts';
-import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
+import type { DeviceCommands, DeviceEvents, EvaluationSums } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
 import { whyUnread } from '../files/files.ts';
 import type { RunDevice } from '../device/discover.ts';
-import { storeBytes, type StoreLayout } from '../memory/storeLayout.ts';
 import { native, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
+import type { RunSetup, StoreSpec } from '../plan/prepare.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { readMemoryKills } from '../processes/memoryKills.ts';
 import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
@@ -49,8 +49,10 @@ const forMain: readonly unknown[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export interface FleetOptions {
   spawnDevice: SpawnDevice;
   devices: RunDevice[];
-  layout: StoreLayout;
-  setup: Omit<DeviceSetup, 'storePath' | 'participant' | 'device' | 'workers' | 'layout'>;
+  store: StoreSpec;
+  setup: RunSetup;
+  /** Of each device; see PreparedRun. */
+  sessions: string[];
   /** What is wrong with the files that devices have mapped; null where nothing is. Asked when one ends for reading where there is no file. */
   checkFiles?(): Promise<string | null>;
   /** Fills the store before the processes start. */
@@ -92,13 +94,12 @@ export class Fleet {
 
   /** Creates the store, starts and prepares every device. On failure nothing is left running. */
   static async open(options: FleetOptions): Promise<Fleet> {
-    const storePath = await placeOfStore(options.layout);
-    const layout = JSON.stringify(options.layout);
-    const store = native().createStore(storePath, layout);
+    const storePath = await placeOfStore(options.store);
+    const store = native().createStore(storePath, options.store.layout);
     const fleet = new Fleet(store, options);
     try {
       await options.fill(store);
-      const ready = fleet.prepare(options, storePath, layout);
+      const ready = fleet.prepare(options, storePath);
       await Promise.race([ready, ...(options.unneeded ? [options.unneeded] : [])]);
       return fleet;
     } catch (error) {
@@ -177,16 +178,15 @@ export class Fleet {
     await Promise.all(this.members.map((member) => endProcess(member)));
   }
 
-  private async prepare(options: FleetOptions, storePath: string, layout: string): Promise<void> {
+  private async prepare(options: FleetOptions, storePath: string): Promise<void> {
     for (const device of options.devices) this.start(device, options);
     await this.orLost(Promise.all(this.members.map((member) => greet(member, options))));
-    await this.all((client, { id, kind, index, threads, workers }, participant) =>
+    await this.all((client, { id, kind, index, threads }, participant) =>
       client.call.prepare({
         ...options.setup,
         storePath,
         participant,
-        layout,
-        workers,
+        sessions: options.sessions[participant]!,
         device: { id, kind, index, threads },
       }),
     );
@@ -276,9 +276,9 @@ export class Fleet {
 const memoryFolder = '/dev/shm';
 
 /** A new file for a store; removeStaleStores() finds it when this process is gone. */
-export async function placeOfStore(layout: StoreLayout): Promise<string> {
+export async function placeOfStore({ bytes }: Pick<StoreSpec, 'bytes'>): Promise<string> {
   const name = `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`;
-  return join(await storeFolder(storeBytes(layout)), name);
+  return join(await storeFolder(bytes), name);
 }
 
 /** The memory file system where there is one with room (containers often have a small one), else the folder for temporary files. */

@@ -3,10 +3,11 @@
 // Measuring takes part of a step, so it is asked for: each look takes what was measured since the one before, and asks for the next.
 
 import type { GradientRecord } from '../contract/run.ts';
+import { createModel } from '../families/models.ts';
 import type { NativeStore } from '../native.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
 
-type Rows = Pick<PreparedRun, 'model' | 'masks' | 'layout' | 'plan'>;
+type Rows = Pick<PreparedRun, 'spec' | 'plan'>;
 
 export class GradientWatch {
   private readonly rows: number[];
@@ -20,7 +21,7 @@ export class GradientWatch {
   ) {
     this.rows = gradientRows(run);
     this.count = run.plan.units.length + 1;
-    this.numWorkers = run.masks.held.length;
+    this.numWorkers = run.plan.numWorkers;
     store.requestNorms();
   }
 
@@ -41,12 +42,12 @@ export class GradientWatch {
 }
 
 /** Row of each tensor of the store: the place of its unit in the plan; behind the units, what is in none of them. */
-export function gradientRows({ model, masks, layout, plan }: Rows): number[] {
+export function gradientRows({ spec, plan }: Rows): number[] {
   const rowOf = new Map(plan.units.map(({ id }, row) => [id, row]));
-  const unitOf = new Map(
-    model.tensors.map(({ name, block, neurons }) => [name, masks.granularity === 'block' ? block : neurons?.group]),
-  );
-  return layout.tensors.map(({ name }) => rowOf.get(unitOf.get(name) ?? '') ?? plan.units.length);
+  return createModel(spec).tensors.map(({ block, neurons }) => {
+    const unit = plan.granularity === 'block' ? block : neurons?.group;
+    return rowOf.get(unit ?? '') ?? plan.units.length;
+  });
 }
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);

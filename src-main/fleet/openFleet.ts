@@ -4,13 +4,14 @@ import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine } from '../device/discover.ts';
+import { createModel } from '../families/models.ts';
 import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
 import { readCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { usualPatience, type Patience } from './silence.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
-import { planApart, prepareApart, type PlanSources } from '../plan/planner.ts';
+import { prepareApart, type PlanSources } from '../plan/planner.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
 import type { RunFolder } from '../records/runFolder.ts';
 
@@ -29,7 +30,7 @@ export async function prepareFromHome(host: RunHost, config: RunConfig, signal?:
 
 /** The plan of the same. */
 export async function planFromHome(host: RunHost, config: RunConfig, signal?: AbortSignal): Promise<Plan> {
-  return await planApart(await planSources(host, config), signal);
+  return (await prepareFromHome(host, config, signal)).plan;
 }
 
 async function planSources({ home, spawnDevice }: RunHost, config: RunConfig): Promise<PlanSources> {
@@ -60,8 +61,9 @@ export function openFleet(
   return Fleet.open({
     spawnDevice: host.spawnDevice,
     devices: prepared.devices,
-    layout: prepared.layout,
+    store: prepared.store,
     setup: prepared.setup,
+    sessions: prepared.sessions,
     // A dataset that is no longer what its manifest says is told of by name.
     checkFiles: () =>
       getDataset(host.home, prepared.dataset).then(
@@ -69,7 +71,7 @@ export function openFleet(
         (error: unknown) => (error as Error).message,
       ),
     fill: async (store) => {
-      if (start.kind === 'fresh') return store.initialise(initSpecs(prepared.model), start.seed);
+      if (start.kind === 'fresh') return store.initialise(initSpecs(createModel(prepared.spec)), start.seed);
       const found = await readCheckpoint(start.folder, store, start.step, start.optimizer);
       onCheckpoint?.(found);
     },
@@ -79,8 +81,8 @@ export function openFleet(
 }
 
 /** The first micro-batch may take as long as with a thousand million operations a second: nothing that trains is slower. */
-function patienceFor({ plan, setup }: PreparedRun): Patience {
-  const samples = Math.max(plan.batch.microBatch, setup.evaluation.batch);
+function patienceFor({ plan, evaluationBatch }: PreparedRun): Patience {
+  const samples = Math.max(plan.batch.microBatch, evaluationBatch);
   const flops = Math.max(...plan.workers.map(({ flopsPerSample }) => flopsPerSample)) * samples;
   return { ...usualPatience, firstMs: usualPatience.firstMs + flops / 1e6 };
 }

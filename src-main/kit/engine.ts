@@ -3,7 +3,8 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { deviceSetup, plainTraining, type DeviceSetup, type TrainingGraph } from '../contract/deviceMessages.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { plainTraining, type TrainingGraph } from '../models/training.ts';
 import type { MemoryBytes } from '../contract/plan.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
 import { assignMasks } from '../masks/assign.ts';
@@ -12,11 +13,20 @@ import { createModel } from '../families/models.ts';
 import { predictDevice, sessionMemory } from '../memory/predict.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
-import { native, type NativeDevice, type NativeStore, type OptimizerSpec, type StepRecords } from '../native.ts';
+import {
+  native,
+  type NativeDevice,
+  type NativeStore,
+  type OptimizerSpec,
+  type StepRecords,
+  type TrainSpec,
+} from '../native.ts';
 import { divergence } from '../run/divergence.ts';
 import { placeOfStore } from '../fleet/fleet.ts';
 import { initSpecs } from '../fleet/openFleet.ts';
-import { Bindings, customOps } from '../worker/bindings.ts';
+import { Bindings, targetOf } from '../plan/bindings.ts';
+import { storeSpec } from '../plan/prepare.ts';
+import { customOps, sessionSpec } from '../device/deviceSessions.ts';
 import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import type { KitContext } from './section.ts';
 
@@ -71,7 +81,7 @@ export class Engine {
     /** Of the device: what it holds of the store, and its intermediates. */
     readonly predicted: MemoryBytes,
     private readonly session: number,
-    private readonly setup: DeviceSetup,
+    private readonly setup: Pick<TrainSpec, 'optimizer' | 'source'>,
     private readonly learningRate: number,
   ) {}
 
@@ -88,22 +98,9 @@ export class Engine {
       evaluationBatches: 1,
     });
     const source = await writeSamples(folder, model, options.batch, masks.held.length);
-    const storePath = await placeOfStore(layout);
-    const setup = deviceSetup.parse({
-      storePath,
-      participant: 0,
-      device: { ...device, threads },
-      workers: [0],
-      model: spec,
-      masks,
-      layout: JSON.stringify(layout),
-      microBatch: options.batch,
-      trainingGraph: options.trainingGraph ?? plainTraining,
-      optimizer,
-      training: source,
-      evaluation: { source, batch: options.batch, statisticsBatches: 0, branchScale: 1 },
-    });
-    const store = native().createStore(storePath, setup.layout);
+    const { layout: layoutText, bytes } = storeSpec(layout);
+    const storePath = await placeOfStore({ bytes });
+    const store = native().createStore(storePath, layoutText);
     let opened: NativeDevice | undefined;
     try {
       store.initialise(initSpecs(model), 1);
@@ -125,17 +122,17 @@ export class Engine {
         profile: options.profile,
         customOps: custom,
       });
-      const bindings = new Bindings(model, setup, layout, custom);
-      const session = await opened.addSession(bindings.training(0));
       const { granularity, masking, held } = masks;
       const built = model.training({
         batch: options.batch,
         granularity,
         masking,
         held: held[0]!,
-        provider: device.kind,
-        ...setup.trainingGraph,
+        ...targetOf(device.kind, custom),
+        ...(options.trainingGraph ?? plainTraining),
       });
+      const bindings = new Bindings(layout, device.kind, custom);
+      const session = await opened.addSession(sessionSpec(bindings, bindings.training(built, 0)));
       const predicted = predictDevice(layout, {
         participant: 0,
         workers: [0],
@@ -144,7 +141,7 @@ export class Engine {
         evaluation: [],
         ownMemory: device.kind !== 'cpu',
       });
-      return new Engine(opened, store, predicted, session, setup, options.learningRate);
+      return new Engine(opened, store, predicted, session, { optimizer, source }, options.learningRate);
     } catch (error) {
       opened?.close();
       store.close();
@@ -160,8 +157,7 @@ export class Engine {
       from,
       to: from + count,
       learningRates: new Array<number>(count).fill(this.learningRate),
-      optimizer: this.setup.optimizer,
-      source: this.setup.training,
+      ...this.setup,
     });
     if (fault) throw divergence(fault, step, this.learningRate);
     this.nextStep += count;

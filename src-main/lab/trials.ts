@@ -10,6 +10,7 @@ import type { ClassShare, TrialModel, trialCommands } from '../contract/trial.ts
 import type { TrialCommands } from '../contract/trialMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
+import { createModel } from '../families/models.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint, olderCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
@@ -134,7 +135,7 @@ export class Trials {
     if (!(await exists(path))) await this.exportOnnx(runId, step);
     const prepared = await prepareFromHome(this.host, await folder.readConfig());
     await this.ask((client) => client.call.load({ path }));
-    const { model } = prepared;
+    const model = createModel(prepared.spec);
     const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
     const { mean, std } = prepared.setup.evaluation.source;
     const tokenizer = await runTokenizer(this.host.home, folder);

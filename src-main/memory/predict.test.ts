@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createModel } from '../families/models.ts';
-import { predictDevice, sessionMemory } from './predict.ts';
+import { predictDevice, sessionMemory, type SessionMemory } from './predict.ts';
 import { storeLayout } from './storeLayout.ts';
 
 const model = createModel({
@@ -26,17 +26,28 @@ function predict(workers: number[], ownMemory: boolean) {
 
 test('the sessions of a CPU device share the store and an arena', () => {
   const { weights, activations, optimizer } = predict([0, 1, 2], false);
-  expect(activations).toBe(session.arenaBytes + 3 * session.constants.arenaBytes);
+  expect(activations).toBe(session.graph.arenaBytes + session.graph.constants.arenaBytes);
   expect(weights).toBeLessThan(2 * session.bound.weights);
   expect(optimizer).toBeGreaterThan(0);
 });
 
-test('on a device with memory of its own every session has its weights, gradients and arena; the optimizer stays on the host', () => {
+test('on a device with memory of its own every session has its weights and gradients, every graph its arena; the optimizer stays on the host', () => {
   const one = predict([0], true);
   const scalars = model.tensors.reduce((sum, { shape }) => sum + shape.reduce((size, extent) => size * extent, 1), 0);
   expect(one.weights).toBe(4 * scalars);
   expect(one.gradients).toBe(4 * scalars);
   expect(one.optimizer).toBe(0);
   expect(one.total).toBe(one.weights + one.gradients + one.activations + one.workspace);
-  expect(predict([0, 1, 2], true).total).toBe(3 * one.total);
+  const three = predict([0, 1, 2], true);
+  expect(three.weights).toBe(3 * one.weights);
+  expect(three.activations).toBe(one.activations);
+});
+
+test('a graph of its own has constants and an arena of its own', () => {
+  const other = sessionMemory(model.training({ batch: 4, granularity: 'block', masking: 'forward', held }), 1);
+  const of = (training: SessionMemory[], ownMemory: boolean) =>
+    predictDevice(layout, { participant: 0, workers: [0, 1], whole: false, training, evaluation: [], ownMemory });
+  const { arenaBytes, constants } = session.graph;
+  expect(of([session, other], false).activations).toBe(arenaBytes + 2 * constants.arenaBytes);
+  expect(of([session, other], true).activations).toBe(2 * (arenaBytes + constants.arenaBytes));
 });

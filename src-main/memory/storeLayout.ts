@@ -67,6 +67,7 @@ const product = (shape: readonly number[]) => shape.reduce((size, extent) => siz
 /** Layout for a model under masks. Fails (a bug in the masks) where a row has no holder. */
 export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options: LayoutOptions): StoreLayout {
   const slabSizes = masks.held.map(() => 0);
+  const spans = new Map<string, Span[]>();
   const tensors: StoreTensor[] = [];
   let offset = 0;
   let parameterSize = 0;
@@ -75,7 +76,7 @@ export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options:
     const axis = storeAxis(spec, masks.granularity);
     const rows = axis === null ? 1 : spec.shape[axis]!;
     const rowSize = product(spec.shape) / rows;
-    const runs = placeRuns(spec, masks, rows, rowSize, slabSizes);
+    const runs = placeRuns(findSpans(spec, masks, rows, spans), rowSize, slabSizes);
     const decays = spec.kind === 'parameter' && spec.shape.length >= 2;
     tensors.push({ name: spec.name, kind: spec.kind, shape: spec.shape, axis, offset, rows, rowSize, decays, runs });
     offset += align(rows * rowSize);
@@ -112,23 +113,42 @@ export function storeBytes(layout: StoreLayout): number {
   return 4 * (layout.valuesSize + optimizer + slabs + (1 + layout.statisticsBatches) * buffers);
 }
 
-/** Groups rows by holders and advances the slab sizes of the holders. */
-function placeRuns(spec: TensorSpec, masks: Masks, rows: number, rowSize: number, slabSizes: number[]): StoreRun[] {
+/** Rows with the same holders, next to each other. */
+type Span = Pick<StoreRun, 'row' | 'rows' | 'holders'>;
+
+/** Of tensors whose units lie alike, found once. */
+function findSpans(spec: TensorSpec, masks: Masks, rows: number, known: Map<string, Span[]>): Span[] {
+  const { neurons, block } = spec;
+  const key = JSON.stringify(masks.granularity === 'block' ? block : neurons && { ...neurons, rows, axis: null });
+  const found = known.get(key);
+  if (found) return found;
   const holdersOfRow: number[][] = Array.from({ length: rows }, () => []);
-  const starts = slabSizes.slice();
-  const taken = slabSizes.map(() => 0);
   masks.held.forEach((of, worker) => {
-    const held = heldRows(spec, masks.granularity, of) ?? [...holdersOfRow.keys()];
+    const held = heldRows(spec, masks.granularity, of) ?? holdersOfRow.keys();
     for (const row of held) holdersOfRow[row]!.push(worker);
-    slabSizes[worker]! += align(held.length * rowSize);
   });
-  const runs: StoreRun[] = [];
+  const spans: Span[] = [];
   holdersOfRow.forEach((holders, row) => {
     if (holders.length === 0) throw new Error(`row ${row} of ${spec.name} is held by no worker`);
-    const last = runs.at(-1);
-    if (last && last.holders.join() === holders.join()) last.rows += 1;
-    else runs.push({ row, rows: 1, holders, slabOffsets: holders.map((w) => starts[w]! + taken[w]!) });
-    for (const worker of holders) taken[worker]! += rowSize;
+    const last = spans.at(-1);
+    if (last && sameWorkers(last.holders, holders)) last.rows += 1;
+    else spans.push({ row, rows: 1, holders });
   });
+  known.set(key, spans);
+  return spans;
+}
+
+const sameWorkers = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((worker, index) => worker === b[index]);
+
+/** Places rows in the slabs of their holders, whose sizes it advances. */
+function placeRuns(spans: readonly Span[], rowSize: number, slabSizes: number[]): StoreRun[] {
+  const ends = slabSizes.slice();
+  const runs = spans.map(({ row, rows, holders }): StoreRun => {
+    const slabOffsets = holders.map((worker) => ends[worker]!);
+    for (const worker of holders) ends[worker]! += rows * rowSize;
+    return { row, rows, holders, slabOffsets };
+  });
+  ends.forEach((end, worker) => (slabSizes[worker]! += align(end - slabSizes[worker]!)));
   return runs;
 }

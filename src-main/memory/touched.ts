@@ -25,15 +25,16 @@ export interface Participant {
 
 /** Bytes that training steps touch on a participant. */
 export function touchedInSteps(layout: StoreLayout, { participant, workers, whole }: Participant): Touched {
-  const values = new Windows();
-  const slot = new Windows();
-  const slabs = layout.slabSizes.map(() => new Windows());
+  const values = new Windows(layout.valuesSize);
+  const slot = new Windows(layout.parameterSize);
+  const slabs = layout.slabSizes.map((size) => new Windows(size));
+  const isOwn = layout.slabSizes.map((_, worker) => workers.includes(worker));
   for (const tensor of layout.tensors) {
     for (const run of tensor.runs) {
       const size = run.rows * tensor.rowSize;
-      if (whole || run.holders.some((holder) => workers.includes(holder))) values.add(offsetOf(tensor, run), size);
+      if (whole || run.holders.some((holder) => isOwn[holder])) values.add(offsetOf(tensor, run), size);
       run.holders.forEach((holder, i) => {
-        if (workers.includes(holder)) slabs[holder]!.add(run.slabOffsets[i]!, size);
+        if (isOwn[holder]) slabs[holder]!.add(run.slabOffsets[i]!, size);
       });
     }
   }
@@ -43,9 +44,9 @@ export function touchedInSteps(layout: StoreLayout, { participant, workers, whol
     run.holders.forEach((holder, i) => slabs[holder]!.add(run.slabOffsets[i]! + start, size));
   }
   return {
-    weights: values.bytes(layout.valuesSize),
-    gradients: slabs.reduce((sum, slab, worker) => sum + slab.bytes(layout.slabSizes[worker]!), 0),
-    optimizer: layout.optimizerSlots * slot.bytes(layout.parameterSize),
+    weights: values.bytes,
+    gradients: slabs.reduce((sum, slab) => sum + slab.bytes, 0),
+    optimizer: layout.optimizerSlots * slot.bytes,
   };
 }
 
@@ -86,15 +87,19 @@ function shareOf(layout: StoreLayout, participant: number): Chunk[] {
 
 /** Windows of an area in which something was touched. */
 class Windows {
-  private readonly touched = new Set<number>();
-
-  add(offset: number, size: number): void {
-    const last = Math.floor((offset + size - 1) / windowScalars);
-    for (let window = Math.floor(offset / windowScalars); window <= last; window++) this.touched.add(window);
-  }
+  private readonly touched: Uint8Array;
 
   /** `areaSize`: scalars of the area, which may end in a window. */
-  bytes(areaSize: number): number {
-    return 4 * Math.min(areaSize, this.touched.size * windowScalars);
+  constructor(private readonly areaSize: number) {
+    this.touched = new Uint8Array(Math.ceil(areaSize / windowScalars));
+  }
+
+  add(offset: number, size: number): void {
+    this.touched.fill(1, Math.floor(offset / windowScalars), Math.floor((offset + size - 1) / windowScalars) + 1);
+  }
+
+  get bytes(): number {
+    const windows = this.touched.reduce((count, touched) => count + touched, 0);
+    return 4 * Math.min(this.areaSize, windows * windowScalars);
   }
 }

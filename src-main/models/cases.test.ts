@@ -32,7 +32,7 @@ function portFeeds(
 class Average {
   private readonly sums = new Map<string, { sum: Float64Array; holders: Float64Array }>();
 
-  add(name: string, rows: number[] | null, numRows: number, value: TestTensor): void {
+  add(name: string, rows: readonly number[] | null, numRows: number, value: TestTensor): void {
     const rowSize = value.data.length / (rows?.length ?? numRows);
     const entry = this.sums.get(name) ?? {
       sum: new Float64Array(numRows * rowSize),

@@ -65,7 +65,7 @@ export interface TensorPort {
   /** Name of the graph value: the tensor's name for inputs, `grad/<name>` or `stat/<name>` for outputs. */
   port: string;
   tensor: string;
-  rows: number[] | null;
+  rows: readonly number[] | null;
   shape: number[];
 }
 
@@ -167,18 +167,28 @@ export function storeAxis(spec: TensorSpec, granularity: Granularity): number | 
   return granularity === 'neuron' && spec.neurons !== null ? spec.neurons.axis : null;
 }
 
+/** Of each list of units, by where they lie: the tensors of a group and the graphs of a worker ask for the same. */
+const knownRows = new WeakMap<readonly number[], Map<string, readonly number[]>>();
+
 /** Rows of the masked axis that belong to units (ascending), ascending. */
-export function unitRows({ name, shape, neurons }: TensorSpec, units: readonly number[]): number[] {
+export function unitRows({ name, shape, neurons }: TensorSpec, units: readonly number[]): readonly number[] {
   if (!neurons) throw new Error(`${name} is in no group of neurons`);
   const { axis, span = 1, parts = 1 } = neurons;
   const partSize = shape[axis]! / parts;
-  return Array.from({ length: parts }, (_, part) =>
-    units.flatMap((unit) => Array.from({ length: span }, (_, i) => part * partSize + unit * span + i)),
-  ).flat();
+  const known = knownRows.get(units) ?? new Map<string, readonly number[]>();
+  knownRows.set(units, known);
+  const key = [partSize, span, parts].join();
+  const found = known.get(key);
+  if (found) return found;
+  const rows: number[] = [];
+  for (let part = 0; part < parts; part++)
+    for (const unit of units) for (let i = 0; i < span; i++) rows.push(part * partSize + unit * span + i);
+  known.set(key, rows);
+  return rows;
 }
 
 /** Rows of a tensor's store layout that are held; null: all of it; empty: nothing. */
-export function heldRows(spec: TensorSpec, granularity: Granularity, held: Held): number[] | null {
+export function heldRows(spec: TensorSpec, granularity: Granularity, held: Held): readonly number[] | null {
   if (granularity === 'block') return spec.block === null || held.blocks.includes(spec.block) ? null : [];
   const units = spec.neurons && held.neurons[spec.neurons.group];
   if (!units) return null;

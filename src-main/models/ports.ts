@@ -44,7 +44,7 @@ export class Ports {
     const shape = storeShape(spec, this.granularity, rows);
     const value = this.g.input(name, 'float32', shape);
     this.stored.set(name, value);
-    this.inputs.push({ port: name, tensor: name, rows: rows && [...rows], shape });
+    this.inputs.push({ port: name, tensor: name, rows, shape });
     return value;
   }
 
@@ -59,7 +59,7 @@ export class Ports {
 /** Names `value` as an output for rows of a tensor. */
 export function outputPort(g: GraphBuilder, port: string, spec: TensorSpec, rows: Rows, value: Value): TensorPort {
   g.output(port, value);
-  return { port, tensor: spec.name, rows: rows && [...rows], shape: [...value.shape] };
+  return { port, tensor: spec.name, rows, shape: [...value.shape] };
 }
 
 export function storeShape(spec: TensorSpec, granularity: Granularity, rows: Rows): number[] {

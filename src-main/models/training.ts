@@ -7,6 +7,19 @@ import { verify } from '../graph/verify.ts';
 import { UserError } from '../contract/errors.ts';
 import type { DrawPort, ModelDefinition, ModelGraph, TrainingOptions } from './model.ts';
 
+/** What the training graphs of all workers have besides their masks. */
+export type TrainingGraph = Required<
+  Pick<TrainingOptions, 'recompute' | 'accumulate' | 'dropout' | 'stochasticDepth' | 'softLabels'>
+>;
+
+export const plainTraining: TrainingGraph = {
+  recompute: false,
+  accumulate: false,
+  dropout: 0,
+  stochasticDepth: 0,
+  softLabels: false,
+};
+
 /** The training graph of a family, with the options that are the same for all families. */
 export function trainingGraph(family: ModelDefinition, options: TrainingOptions): ModelGraph {
   let built = family.training(options);

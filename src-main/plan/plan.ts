@@ -1,6 +1,5 @@
 // The plan of a run, from its model and masks: who holds what, what it costs every worker, what every device needs and whether it has it.
 
-import type { DeviceSetup, TrainingGraph } from '../contract/deviceMessages.ts';
 import type { MemoryBytes, Plan, PlanChange } from '../contract/plan.ts';
 import { mostMicroBatches, type RunConfig } from '../contract/runConfig.ts';
 import type { PlannedDevice } from '../device/discover.ts';
@@ -13,7 +12,10 @@ import { spectralGap, type WeightedUnit } from '../masks/spectralGap.ts';
 import { hasRoom, tryChanges, type Need, type Setting } from '../memory/fit.ts';
 import { heldScalars, predictDevice, sessionMemory, type SessionMemory } from '../memory/predict.ts';
 import { storeLayout, type LayoutOptions, type StoreLayout } from '../memory/storeLayout.ts';
-import type { Masks, ModelDefinition } from '../models/model.ts';
+import type { Masks, ModelDefinition, ModelGraph } from '../models/model.ts';
+import { mapTrainingGraphs } from '../models/sharedGraphs.ts';
+import type { TrainingGraph } from '../models/training.ts';
+import { targetOf } from './bindings.ts';
 
 export interface PlanInput {
   config: RunConfig;
@@ -28,10 +30,15 @@ export interface PlanInput {
   layoutOptions: LayoutOptions;
   microBatch: number;
   trainingGraph: TrainingGraph;
-  evaluation: Pick<DeviceSetup['evaluation'], 'batch' | 'branchScale' | 'statisticsBatches'> & {
+  evaluation: {
+    batch: number;
+    branchScale: number;
+    statisticsBatches: number;
     /** Batches are at most as large as micro-batches. */
     ofMicroBatches: boolean;
   };
+  /** Told of every worker's training graph. */
+  onTraining(built: ModelGraph, worker: number): void;
 }
 
 /** Masks as the configuration asks for them, or as a file has them; micro-batches and recomputation do not change them. */
@@ -49,8 +56,9 @@ export function runMasks(
 
 export function buildPlan(input: PlanInput): Plan {
   const { config, trainSamples, model, explicit, masks, devices, layout, microBatch, trainingGraph } = input;
-  const workers = workerCosts(model, masks, devices, microBatch, trainingGraph);
-  const needs = deviceMemory(input, layout, workers);
+  const workers = workerCosts(model, masks, devices, microBatch, trainingGraph, input.onTraining);
+  const evaluation = evaluationMemory(input);
+  const needs = deviceMemory(input, layout, workers, evaluation);
   const coverage = coverageOf(model, masks);
   const parameters = { ...layout, tensors: layout.tensors.filter((tensor) => tensor.kind === 'parameter') };
   const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, masks.granularity));
@@ -90,7 +98,7 @@ export function buildPlan(input: PlanInput): Plan {
     connected: isConnected(model, masks),
     spectralGap: spectralGap(weightedUnits(model, masks, units, sized), masks.held.length),
     fits,
-    changes: fits ? [] : changesThatFit(input),
+    changes: fits ? [] : changesThatFit(input, evaluation),
     batch: {
       global: config.training.batch,
       perWorker: microBatch * config.training.accumulation,
@@ -106,62 +114,63 @@ interface WorkerCost {
   session: SessionMemory;
 }
 
-/** From each worker's training graph; workers that hold the same on devices of one kind have the same graph. */
+/** From each worker's training graph. */
 function workerCosts(
   model: ModelDefinition,
-  masks: Masks,
+  { granularity, masking, held }: Masks,
   devices: readonly PlannedDevice[],
   microBatch: number,
   options: TrainingGraph,
+  onTraining?: PlanInput['onTraining'],
 ): WorkerCost[] {
-  const { granularity, masking } = masks;
-  const known = new Map<string, WorkerCost>();
-  return masks.held.map((held, worker) => {
-    const { kind: provider, threads } = devices.find((device) => device.workers.includes(worker))!;
-    const key = JSON.stringify([provider, threads, held]);
+  const deviceOf = held.map((_, worker) => devices.find((device) => device.workers.includes(worker))!);
+  const shared = { batch: microBatch, granularity, masking, ...options };
+  const workers = held.map((of, worker) => ({ ...shared, ...targetOf(deviceOf[worker]!.kind), held: of }));
+  return mapTrainingGraphs(model, workers, (built, worker) => {
+    onTraining?.(built, worker);
+    const session = sessionMemory(built, deviceOf[worker]!.threads);
+    const flopsPerSample = graphFlops(built.graph) / microBatch;
+    return { flopsPerSample, activationBytes: session.graph.arenaBytes, session };
+  });
+}
+
+function deviceMemory(
+  { masks, devices, microBatch }: Pick<PlanInput, 'masks' | 'devices' | 'microBatch'>,
+  layout: StoreLayout,
+  costs: readonly WorkerCost[],
+  evaluation: EvaluationMemory,
+): MemoryBytes[] {
+  return devices.map((device, participant) =>
+    predictDevice(layout, {
+      participant,
+      workers: device.workers,
+      whole: masks.masking === 'backward',
+      training: device.workers.map((worker) => costs[worker]!.session),
+      evaluation: evaluation(device, microBatch),
+      ownMemory: device.kind !== 'cpu',
+    }),
+  );
+}
+
+type EvaluationMemory = (device: PlannedDevice, microBatch: number) => SessionMemory[];
+
+/** Of the graphs that evaluate the full network, and re-estimate its statistics where that is asked for. */
+function evaluationMemory({ model, masks, evaluation }: PlanInput): EvaluationMemory {
+  const known = new Map<string, SessionMemory[]>();
+  const { branchScale, statisticsBatches, ofMicroBatches } = evaluation;
+  return ({ kind, threads }, microBatch) => {
+    const batch = ofMicroBatches ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
+    const reestimates = statisticsBatches > 0;
+    const key = [kind, threads, batch, reestimates ? microBatch : 0].join();
     const found = known.get(key);
     if (found) return found;
-    const built = model.training({ batch: microBatch, granularity, masking, held, provider, ...options });
-    const session = sessionMemory(built, threads);
-    const flopsPerSample = graphFlops(built.graph) / microBatch;
-    const cost = { flopsPerSample, activationBytes: session.arenaBytes, session };
-    known.set(key, cost);
-    return cost;
-  });
-}
-
-type MemoryInput = Pick<PlanInput, 'model' | 'masks' | 'devices' | 'microBatch' | 'evaluation'>;
-
-function deviceMemory(input: MemoryInput, layout: StoreLayout, costs: readonly WorkerCost[]): MemoryBytes[] {
-  const known = new Map<string, SessionMemory[]>();
-  return input.devices.map(({ workers, kind, threads }, participant) => {
-    const key = `${kind} ${threads}`;
-    const evaluation = known.get(key) ?? evaluationSessions(input, kind, threads);
-    known.set(key, evaluation);
-    const training = workers.map((worker) => costs[worker]!.session);
-    return predictDevice(layout, {
-      participant,
-      workers,
-      whole: input.masks.masking === 'backward',
-      training,
-      evaluation,
-      ownMemory: kind !== 'cpu',
-    });
-  });
-}
-
-/** The graphs that evaluate the full network, and re-estimate its statistics where that is asked for. */
-function evaluationSessions(
-  { model, masks, microBatch, evaluation }: MemoryInput,
-  provider: PlannedDevice['kind'],
-  threads: number,
-): SessionMemory[] {
-  const { branchScale, statisticsBatches, ofMicroBatches } = evaluation;
-  const batch = ofMicroBatches ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
-  const full = { granularity: masks.granularity, branchScale, provider };
-  const graphs = [model.evaluation({ ...full, batch })];
-  if (statisticsBatches > 0) graphs.push(model.statistics({ ...full, batch: microBatch }));
-  return graphs.map((graph) => sessionMemory(graph, threads));
+    const full = { granularity: masks.granularity, branchScale, ...targetOf(kind) };
+    const graphs = [model.evaluation({ ...full, batch })];
+    if (reestimates) graphs.push(model.statistics({ ...full, batch: microBatch }));
+    const sessions = graphs.map((graph) => sessionMemory(graph, threads));
+    known.set(key, sessions);
+    return sessions;
+  };
 }
 
 const needOf = ({ id, capacityBytes }: PlannedDevice, neededBytes: number): Need => ({
@@ -171,16 +180,19 @@ const needOf = ({ id, capacityBytes }: PlannedDevice, neededBytes: number): Need
 });
 
 /** What would fit: see memory/fit.ts. The samples of a step stay, and a plan from a file keeps its holders. */
-function changesThatFit(input: PlanInput): PlanChange[] {
+function changesThatFit(input: PlanInput, evaluation: EvaluationMemory): PlanChange[] {
   const { config, model, explicit, devices, layoutOptions, trainingGraph } = input;
   const { coverage } = config.subnetworks;
   const samples = input.microBatch * config.training.accumulation;
-  const predict = ({ microBatch, recompute, coverage }: Setting): Need[] => {
+  const held = (coverage: number) => {
     const masks = runMasks(model, { subnetworks: { ...config.subnetworks, coverage } }, samples, explicit);
+    return { masks, layout: storeLayout(model.tensors, masks, layoutOptions) };
+  };
+  const predict = ({ microBatch, recompute, coverage: tried }: Setting): Need[] => {
+    const { masks, layout } = tried === coverage ? input : held(tried);
     const options = { ...trainingGraph, accumulate: microBatch < samples, recompute };
     const costs = workerCosts(model, masks, devices, microBatch, options);
-    const layout = storeLayout(model.tensors, masks, layoutOptions);
-    const memory = deviceMemory({ ...input, masks, microBatch }, layout, costs);
+    const memory = deviceMemory({ masks, devices, microBatch }, layout, costs, evaluation);
     return devices.map((device, index) => needOf(device, memory[index]!.total));
   };
   const from: Setting = { microBatch: input.microBatch, recompute: trainingGraph.recompute, coverage };

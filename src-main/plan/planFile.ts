@@ -10,23 +10,24 @@ import type { ExplicitPlan } from '../masks/explicit.ts';
 
 const key = 'subnetworks.plan';
 
-/** Nothing where no file is named. Whether the units are those of the model is for masks/explicit.ts to say. */
-export async function readPlanFile(file: string | undefined): Promise<ExplicitPlan | undefined> {
+/** What the file has; nothing where none is named. */
+export async function readPlanFile(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined;
   if (!isAbsolute(file)) throw new UserError('configuration', `${key} must be an absolute path, got ${file}`, { key });
-  const parsed = unitsFile.safeParse(parseText(file, await readText(file)), { reportInput: true });
-  if (parsed.success) return { file, units: parsed.data.units };
-  const sentence = `the plan ${file} cannot be used: ${faultOf(parsed.error, 'the file')}`;
-  throw new UserError('configuration', sentence, { key });
-}
-
-async function readText(file: string): Promise<string> {
   try {
     return await readSmallText(file, 64 << 20);
   } catch (error) {
     const why = (error as Error).message;
     throw new UserError('configuration', `cannot read the plan ${file}: ${why}`, { key, cause: error });
   }
+}
+
+/** Whether the units are those of the model is for masks/explicit.ts to say. */
+export function parsePlan(file: string, text: string): ExplicitPlan {
+  const parsed = unitsFile.safeParse(parseText(file, text), { reportInput: true });
+  if (parsed.success) return { file, units: parsed.data.units };
+  const sentence = `the plan ${file} cannot be used: ${faultOf(parsed.error, 'the file')}`;
+  throw new UserError('configuration', sentence, { key });
 }
 
 function parseText(file: string, text: string): unknown {

@@ -10,9 +10,11 @@ import { datasetSource, getDataset } from '../data/catalogue.ts';
 import { noLoss } from '../contract/run.ts';
 import { EventHub } from '../transport/events.ts';
 import { Run } from '../run/run.ts';
+import { RunFolder } from '../records/runFolder.ts';
 import { RunRecord } from '../records/runRecord.ts';
+import { prepareFromHome } from '../fleet/openFleet.ts';
 import { builtWorker, cliPath, newHome, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
-import { planApart, type PlanSources } from './planner.ts';
+import { prepareApart, type PlanSources } from './planner.ts';
 
 let lab: TestLab;
 beforeAll(async () => (lab = await openLab(await newHome())));
@@ -55,9 +57,36 @@ test('while vast plans are made the app answers; they end when they are cancelle
   expect(await lab.app.plan(smallConfig({}))).toMatchObject({ numWorkers: 4, fits: true });
 });
 
+test('what was planned is planned once: for the form, the start and the export; other files and names of datasets are planned anew', async () => {
+  const config = smallConfig({ training: { steps: 2 } });
+  const host = { home: lab.home, spawnDevice: builtWorker() };
+  const plan = await lab.app.plan(config);
+  expect(await lab.app.plan({ ...config, name: 'other' })).toBe(plan);
+  const runId = await lab.app.start(config);
+  expect((await lab.app.whenEnded(runId)).state).toBe('done');
+  await lab.app.export(runId, 'safetensors', {});
+  const prepared = await prepareFromHome(host, await new RunFolder(lab.home, runId).readConfig());
+  expect(prepared.plan).toBe(plan);
+
+  const [, dataset, sources, machine] = await sourcesOf(config);
+  expect(await prepareApart([config, dataset, sources, machine])).not.toBe(prepared);
+  const changed = { ...dataset, fingerprint: 'of other samples' };
+  const anew = await prepareApart([config, changed, sources, machine]);
+  expect(anew.fingerprint).toBe('of other samples');
+
+  const file = join(lab.home, 'units.json');
+  await writeFile(file, JSON.stringify({ units: plan.units }));
+  const explicit = parseRunConfig({ ...config, subnetworks: { ...config.subnetworks, plan: file } });
+  const read = await lab.app.plan(explicit);
+  expect(await lab.app.plan(explicit)).toBe(read);
+  const all = plan.units.map((unit) => ({ ...unit, holders: [0, 1, 2, 3] }));
+  await writeFile(file, JSON.stringify({ units: all }));
+  expect((await lab.app.plan(explicit)).coverage).toBe(4);
+});
+
 test('a plan that takes too long, or too much memory, is refused with what to do', async () => {
   const refused = async (minutes: number, mebibytes: number) =>
-    await planApart(await sourcesOf(vast), undefined, { minutes, mebibytes }).catch((error: unknown) => error);
+    await prepareApart(await sourcesOf(vast), undefined, { minutes, mebibytes }).catch((error: unknown) => error);
   expect(await refused(0.02, 2048)).toMatchObject({
     code: 'configuration',
     key: 'model',

@@ -2,16 +2,16 @@
 // cancelled and takes no more time and memory than it may.
 //
 // At most two plan at once; others wait for their turn. A thread that has planned waits a while for the next job, since one that is new takes
-// longer.
+// longer. What was planned last is kept: who asks for the same again, a start after the form or an export after the run, gets that very result.
 
+import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { formatBytes } from '../contract/bytes.ts';
 import { UserError, type ErrorCode } from '../contract/errors.ts';
-import type { Plan } from '../contract/plan.ts';
-import { createModel } from '../families/models.ts';
+import { readPlanFile } from './planFile.ts';
 import type { PreparedRun, prepareRun } from './prepare.ts';
 import { addressBytesLeft, readLimits } from '../processes/processLimits.ts';
 
@@ -29,36 +29,44 @@ const addressesOfThread = 1.25 * 2 ** 30;
 
 type Arguments = Parameters<typeof prepareRun>;
 
-/** What prepareRun is given; a file that says who holds what is read in the thread. */
+/** What prepareRun is given, but for who holds what, where a file says it. */
 export type PlanSources = [config: Arguments[0], dataset: Arguments[1], sources: Arguments[2], machine: Arguments[3]];
 export interface PlanJob {
   sources: PlanSources;
-  /** Whether the plan alone is wanted, and not all that a run needs. */
-  planOnly: boolean;
+  /** What the file says. */
+  planText: string | undefined;
 }
-/** A model has functions, which stay in their thread. */
-type WithoutModel = Omit<PreparedRun, 'model'>;
 export type PlanAnswer =
-  | { prepared: WithoutModel | { plan: Plan } }
+  | { prepared: PreparedRun }
   | { refused: { code: ErrorCode; message: string; key: string | undefined } }
   | { bug: string };
 
+/** By key, oldest first. */
+const kept = new Map<string, PreparedRun>();
+const mostKept = 2;
 let planning = 0;
 const freed = new EventEmitter().setMaxListeners(0);
 /** A thread without a job, and what ends it. */
 let waiting: { thread: Worker; timer: NodeJS.Timeout } | undefined;
 
-/** Everything that the run needs. */
-export async function prepareApart(sources: PlanSources, signal?: AbortSignal): Promise<PreparedRun> {
-  const prepared = (await inTurn({ sources, planOnly: false }, signal)) as WithoutModel;
-  return { ...prepared, model: createModel(prepared.setup.model) };
+/** Everything that the run needs. What is read counts as it is now: changed files and other devices are planned anew. */
+export async function prepareApart(sources: PlanSources, signal?: AbortSignal, limits = usual): Promise<PreparedRun> {
+  const job = { sources, planText: await readPlanFile(sources[0].subnetworks.plan) };
+  const key = keyOf(job);
+  const prepared = kept.get(key) ?? (await inTurn(job, signal, limits));
+  kept.delete(key);
+  kept.set(key, prepared);
+  if (kept.size > mostKept) kept.delete(kept.keys().next().value!);
+  return prepared;
 }
 
-export async function planApart(sources: PlanSources, signal?: AbortSignal, limits?: PlanLimits): Promise<Plan> {
-  return (await inTurn({ sources, planOnly: true }, signal, limits)).plan;
+/** A run's name is no part of its plan. */
+function keyOf({ sources: [{ name: _, ...config }, ...rest], planText }: PlanJob): string {
+  const parts = [config, ...rest, planText];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-async function inTurn(job: PlanJob, signal = new AbortController().signal, limits = usual) {
+async function inTurn(job: PlanJob, signal = new AbortController().signal, limits: PlanLimits) {
   try {
     while (planning >= atOnce) await once(freed, 'turn', { signal });
     signal.throwIfAborted();
@@ -93,7 +101,7 @@ async function ask(job: PlanJob, signal: AbortSignal, limits: PlanLimits) {
   }
 }
 
-function resultOf(answer: PlanAnswer) {
+function resultOf(answer: PlanAnswer): PreparedRun {
   if ('prepared' in answer) return answer.prepared;
   if ('bug' in answer) throw new Error(answer.bug);
   const { code, message, key } = answer.refused;

@@ -2,17 +2,16 @@
 
 import { parentPort } from 'node:worker_threads';
 import { UserError } from '../contract/errors.ts';
-import { readPlanFile } from './planFile.ts';
+import { parsePlan } from './planFile.ts';
 import type { PlanAnswer, PlanJob } from './planner.ts';
 import { prepareRun } from './prepare.ts';
 
-parentPort!.on('message', (job: PlanJob) => void answer(job).then((reply) => parentPort!.postMessage(reply)));
+parentPort!.on('message', (job: PlanJob) => parentPort!.postMessage(answer(job)));
 
-async function answer({ sources, planOnly }: PlanJob): Promise<PlanAnswer> {
+function answer({ sources, planText }: PlanJob): PlanAnswer {
   try {
-    const explicit = await readPlanFile(sources[0].subnetworks.plan);
-    const { model: _, ...prepared } = prepareRun(...sources, explicit);
-    return { prepared: planOnly ? { plan: prepared.plan } : prepared };
+    const explicit = planText === undefined ? undefined : parsePlan(sources[0].subnetworks.plan!, planText);
+    return { prepared: prepareRun(...sources, explicit) };
   } catch (error) {
     if (error instanceof UserError) {
       const { code, message, key } = error;

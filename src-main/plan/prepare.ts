@@ -1,4 +1,4 @@
-// From a configuration to everything that a run needs: model, masks, devices, store layout, what the device processes are told, and the plan.
+// From a configuration to everything that a run needs: devices, store, what the device processes are told, their sessions, and the plan.
 // Pure but for the devices of the machine; draws nothing that the configuration's seeds do not fix.
 
 import { hasSoftLabels } from '../contract/augmentation.ts';
@@ -10,26 +10,44 @@ import type { RunConfig } from '../contract/runConfig.ts';
 import type { SplitSource } from '../data/catalogue.ts';
 import { runDevices, type Machine, type RunDevice } from '../device/discover.ts';
 import { coverageOf, type ExplicitPlan } from '../masks/explicit.ts';
-import { storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
+import { storeBytes, storeLayout, type StoreLayout } from '../memory/storeLayout.ts';
+import type { ModelSpec } from '../families/configs.ts';
 import { createModel } from '../families/models.ts';
-import type { Masks, ModelDefinition } from '../models/model.ts';
+import type { FullNetworkOptions, ModelDefinition, ModelGraph } from '../models/model.ts';
 import { matchData } from './match.ts';
 import { buildPlan, runMasks } from './plan.ts';
+import { RunSessions } from './sessions.ts';
 
 export interface PreparedRun {
-  model: ModelDefinition;
-  masks: Masks;
+  spec: ModelSpec;
   devices: RunDevice[];
-  layout: StoreLayout;
-  setup: Omit<DeviceSetup, 'storePath' | 'participant' | 'device' | 'workers' | 'layout'>;
+  store: StoreSpec;
+  setup: RunSetup;
+  /** Of each device, packed. */
+  sessions: string[];
   /** Factor of each tensor in evaluation and export; only those that are not 1. */
   scales: Record<string, number>;
   evaluationSamples: number;
+  evaluationBatch: number;
   /** Name of the dataset, and its fingerprint. */
   dataset: string;
   fingerprint: string;
   plan: Plan;
 }
+
+/** What the devices of a run are told alike. */
+export type RunSetup = Omit<DeviceSetup, 'storePath' | 'participant' | 'device' | 'sessions'>;
+
+export interface StoreSpec {
+  /** JSON of StoreLayout. */
+  layout: string;
+  bytes: number;
+}
+
+export const storeSpec = (layout: StoreLayout): StoreSpec => ({
+  layout: JSON.stringify(layout),
+  bytes: storeBytes(layout),
+});
 
 /** Units that a plan may have, each counted once for every worker that holds it. */
 const mostHeld = 2 ** 22;
@@ -50,7 +68,7 @@ export function prepareRun(
 ): PreparedRun {
   const { subnetworks, training, evaluation } = config;
   const matched = matchData(config, dataset);
-  const model = createModel(matched.spec);
+  const model = withKnownGraphs(createModel(matched.spec));
   const devices = runDevices(config, machine);
   const microBatch = training.batch / (subnetworks.workers * training.accumulation);
   if (training.batch > matched.train) {
@@ -108,10 +126,7 @@ export function prepareRun(
     softLabels: hasSoftLabels(config.data.augmentation),
   };
   const setup = {
-    model: matched.spec,
-    masks,
-    microBatch,
-    trainingGraph,
+    classes: model.classes,
     optimizer: {
       kind: training.optimizer,
       momentum: training.momentum,
@@ -123,9 +138,10 @@ export function prepareRun(
       clipGlobalNorm: training.clipGlobalNorm,
     },
     training: source(sources.train),
-    evaluation: { source: source(sources.test), batch, statisticsBatches, branchScale },
+    evaluation: { source: source(sources.test), statisticsBatches },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
+  const sessions = new RunSessions(model, masks, devices, layout);
   const plan = buildPlan({
     config,
     trainSamples: matched.train,
@@ -137,10 +153,34 @@ export function prepareRun(
     layoutOptions,
     microBatch,
     trainingGraph,
-    evaluation: { ...setup.evaluation, ofMicroBatches: matched.kind === 'tokens' },
+    evaluation: { batch, branchScale, statisticsBatches, ofMicroBatches: matched.kind === 'tokens' },
+    onTraining: (built, worker) => sessions.addTraining(built, worker),
   });
-  const { name, fingerprint } = dataset;
-  return { model, masks, devices, layout, setup, scales, evaluationSamples, plan, dataset: name, fingerprint };
+  return {
+    spec: matched.spec,
+    devices,
+    store: storeSpec(layout),
+    setup,
+    sessions: sessions.pack({ batch, branchScale, statisticsBatch: statisticsBatches > 0 ? microBatch : null }),
+    scales,
+    evaluationSamples,
+    evaluationBatch: batch,
+    dataset: dataset.name,
+    fingerprint: dataset.fingerprint,
+    plan,
+  };
+}
+
+/** Builds each graph of the full network once, for its memory and its session. */
+function withKnownGraphs(model: ModelDefinition): ModelDefinition {
+  const known = new Map<string, ModelGraph>();
+  const once = (name: 'evaluation' | 'statistics') => (options: FullNetworkOptions) => {
+    const key = `${name} ${JSON.stringify(options)}`;
+    const built = known.get(key) ?? model[name](options);
+    known.set(key, built);
+    return built;
+  };
+  return { ...model, evaluation: once('evaluation'), statistics: once('statistics') };
 }
 
 /** Plan and layout name every unit for each of its holders. */

@@ -6,7 +6,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import { plainTraining, type DeviceSetup } from '../contract/deviceMessages.ts';
+import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
 import { shareOf, type RunDevice } from '../device/discover.ts';
 import { makeFolder, storageError } from '../files/files.ts';
@@ -16,6 +16,9 @@ import { readCaseFile, type Case } from './caseFile.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { divergence } from '../run/divergence.ts';
 import { Fleet } from '../fleet/fleet.ts';
+import { plainTraining } from '../models/training.ts';
+import { storeSpec } from '../plan/prepare.ts';
+import { sessionsOf } from '../plan/sessions.ts';
 
 export interface ReplayResult {
   /** loss[step][worker] */
@@ -110,24 +113,25 @@ function openCase(
     accumulation: 1,
     sequence: 0,
   };
+  const layout = storeLayout(model.tensors, masks, {
+    numParticipants: devices.length,
+    optimizerSlots: optimizer.kind === 'adamw' ? 2 : optimizer.momentum > 0 ? 1 : 0,
+    statisticsBatches: 0,
+    evaluationBatches: 1,
+  });
   return Fleet.open({
     spawnDevice,
     devices,
-    layout: storeLayout(model.tensors, masks, {
-      numParticipants: devices.length,
-      optimizerSlots: optimizer.kind === 'adamw' ? 2 : optimizer.momentum > 0 ? 1 : 0,
-      statisticsBatches: 0,
-      evaluationBatches: 1,
-    }),
-    setup: {
-      model: spec,
+    store: storeSpec(layout),
+    setup: { classes: model.classes, optimizer, training: source, evaluation: { source, statisticsBatches: 0 } },
+    sessions: sessionsOf(
+      model,
       masks,
-      microBatch: read.batch_per_worker,
-      trainingGraph: plainTraining,
-      optimizer,
-      training: source,
-      evaluation: { source, batch: read.batch_per_worker, statisticsBatches: 0, branchScale: 1 },
-    },
+      devices,
+      layout,
+      { batch: read.batch_per_worker, ...plainTraining },
+      { batch: read.batch_per_worker, branchScale: 1, statisticsBatch: null },
+    ),
     fill: (store) => store.readValues(join(folder, 'init.safetensors')),
     onRecords,
   });

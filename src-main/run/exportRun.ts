@@ -11,6 +11,8 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import { weightFiles, writePretrainedFolder, type WeightFile } from '../export/huggingFace.ts';
 import { exportOnnx } from '../export/onnxExport.ts';
 import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
+import { createModel } from '../families/models.ts';
+import type { ModelDefinition } from '../models/model.ts';
 import type { Int64Tensor } from '../native.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { isAlive } from '../processes/isAlive.ts';
@@ -34,17 +36,17 @@ export interface Target {
  */
 export async function exportStore(fleet: Fleet, prepared: PreparedRun, target: Target): Promise<ExportResult> {
   const { format, step, out } = target;
-  const { evaluation } = prepared.setup;
-  const samples = Math.min(evaluation.batch, prepared.evaluationSamples);
+  const { evaluation, classes } = prepared.setup;
+  const samples = Math.min(prepared.evaluationBatch, prepared.evaluationSamples);
   const { labels } = await fleet.evaluate(samples);
-  const every = Math.ceil((labels * prepared.model.classes) / comparedLogits);
+  const every = Math.ceil((labels * classes) / comparedLogits);
   const expected = await fleet.logits(samples, every);
   const write = format === 'onnx' ? writeOnnx : writeFolder;
   const feed = await firstSamples(evaluation.source, prepared, samples);
   await removeLeftovers(out);
   return await replaceFiles(out, async (beside) => {
     const { files, logits } = await write(fleet, prepared, { ...target, out: beside }, feed);
-    const found = logits.filter((_, index) => Math.floor(index / prepared.model.classes) % every === 0);
+    const found = logits.filter((_, index) => Math.floor(index / classes) % every === 0);
     const written = files.map((file) => join(out, basename(file)));
     const maxRelativeError = verifyLogits(written[0]!, expected, found);
     return { format, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
@@ -69,8 +71,8 @@ type Writer = (
 
 /** Weights in the library's layout, and what else its loader wants. */
 const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, feed) => {
-  const { model } = prepared;
-  const files = model.pretrained ? weightFiles(model.tensors) : [wholeModel(prepared)];
+  const model = createModel(prepared.spec);
+  const files = model.pretrained ? weightFiles(model.tensors) : [wholeModel(model)];
   const weights = files.map((file) => join(out, file.name));
   for (const [index, file] of files.entries())
     await writeWeights(fleet, prepared, step, weights[index]!, file, index === 0);
@@ -81,13 +83,14 @@ const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, fe
 const writeOnnx: Writer = async (fleet, prepared, { step, out }, feed) => {
   const weights = join(out, 'weights.safetensors');
   const file = join(out, 'model.onnx');
-  await writeWeights(fleet, prepared, step, weights, wholeModel(prepared), true);
-  await exportOnnx({ model: prepared.model, weights, out: file });
+  const model = createModel(prepared.spec);
+  await writeWeights(fleet, prepared, step, weights, wholeModel(model), true);
+  await exportOnnx({ model, weights, out: file });
   await rm(weights);
   return { files: [file], logits: await logitsOfOnnx(file, feed) };
 };
 
-const wholeModel = ({ model }: PreparedRun): WeightFile => ({
+const wholeModel = (model: ModelDefinition): WeightFile => ({
   name: 'model.safetensors',
   tensors: model.tensors.map((spec) => spec.name),
 });
@@ -104,7 +107,7 @@ async function writeWeights(
     scales: prepared.scales,
     statistics: prepared.setup.evaluation.statisticsBatches > 0,
     int64: first ? libraryIntegers(prepared, step) : [],
-    metadata: { format: 'pt', step: String(step), model: JSON.stringify(prepared.setup.model) },
+    metadata: { format: 'pt', step: String(step), model: JSON.stringify(prepared.spec) },
     tensors: file.tensors,
   });
 }
@@ -116,11 +119,12 @@ async function firstSamples(source: DeviceSetup['training'], prepared: PreparedR
     source.kind === 'tokens'
       ? await readSequences(source.path, source.sequence, samples)
       : await readImages(source, first);
-  return { data, shape: [samples, ...prepared.model.sample] };
+  return { data, shape: [samples, ...createModel(prepared.spec).sample] };
 }
 
 /** Integers of the library's state dict: BatchNorm counters, which are the micro-batches of a worker so far, and constants. */
-function libraryIntegers({ model, setup }: PreparedRun, step: number): Int64Tensor[] {
+function libraryIntegers({ spec, setup }: PreparedRun, step: number): Int64Tensor[] {
+  const model = createModel(spec);
   const means = model.tensors.filter((spec) => spec.name.endsWith('.running_mean'));
   return [
     ...means.map(({ name }) => ({

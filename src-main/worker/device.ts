@@ -1,20 +1,22 @@
-// What a device process does when told: opens the store, builds the sessions of its logical workers, trains, evaluates.
+// What a device process does when told: opens the store and the sessions of its logical workers, trains, evaluates.
 //
 // Sessions for evaluation exist from an evaluation to the next training, so that they take no memory of a training run.
 
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
-import { GraphBuilder } from '../graph/graph.ts';
-import { toOnnx } from '../graph/onnx.ts';
-import { mul } from '../graph/ops/elementwise.ts';
-import type { StoreLayout } from '../memory/storeLayout.ts';
-import { createModel } from '../families/models.ts';
-import { native, type NativeDevice, type SessionSpec, type TrainResult } from '../native.ts';
+import {
+  customOps,
+  sessionSpec,
+  unpackSessions,
+  type BoundGraph,
+  type DeviceSessions,
+} from '../device/deviceSessions.ts';
+import { native, type NativeDevice, type TrainResult } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
-import { Bindings, customOps } from './bindings.ts';
 import { collectGarbage } from './collectGarbage.ts';
 import { boundBytes, measureDevice } from './deviceMemory.ts';
+import { probeGraph } from './probeGraph.ts';
 import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 
 /** Milliseconds between two record events and between two memory samples. */
@@ -22,9 +24,9 @@ const recordsEveryMs = 100;
 const memoryEveryMs = 1000;
 
 interface Prepared {
-  setup: DeviceSetup;
+  setup: Omit<DeviceSetup, 'sessions'>;
   device: NativeDevice;
-  bindings: Bindings;
+  sessions: Omit<DeviceSessions, 'training'>;
   training: number[];
   evaluation: { session: number; statistics: number | null } | null;
   /** Of each session that is there. */
@@ -41,23 +43,22 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
   return {
     prepare: async (setup) => {
       prepared = await prepare(setup);
-      return { pid: process.pid };
+      return { graphs: prepared.device.numGraphs() };
     },
     train: (params) => train(current(), hub, params),
     evaluate: ({ samples }) => evaluate(current(), hub, samples),
     logits: async ({ count, every }) => {
-      const { device, evaluation, setup, bindings } = current();
+      const { device, evaluation, setup } = current();
       if (!evaluation) throw new Error('logits are asked for before an evaluation');
       const logits = await device.logits(evaluation.session, setup.evaluation.source, count);
-      const { classes } = bindings.model;
-      return { logits: [...logits.filter((_, index) => Math.floor(index / classes) % every === 0)] };
+      return { logits: [...logits.filter((_, index) => Math.floor(index / setup.classes) % every === 0)] };
     },
     probe: async ({ kind, index }) => ({
       name: await native().probeDevice(
         runtimeLibrary(),
         kind,
         index,
-        probeGraph(),
+        probeGraph,
         await preloadFor(kind, runtimeLibrary()),
       ),
     }),
@@ -69,14 +70,7 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
   };
 }
 
-/** Twice its input: one node that every provider has. */
-function probeGraph(): Uint8Array {
-  const g = new GraphBuilder('probe');
-  g.output('y', mul(g, g.input('x', 'float32', [1]), g.scalar(2)));
-  return toOnnx(g.build());
-}
-
-async function prepare(setup: DeviceSetup): Promise<Prepared> {
+async function prepare({ sessions: packed, ...setup }: DeviceSetup): Promise<Prepared> {
   const { kind, index, threads } = setup.device;
   const { storePath, participant } = setup;
   const device = await native().openDevice({
@@ -89,19 +83,16 @@ async function prepare(setup: DeviceSetup): Promise<Prepared> {
     preload: await preloadFor(kind, runtimeLibrary()),
     customOps: customOps(),
   });
-  const bindings = new Bindings(createModel(setup.model), setup, JSON.parse(setup.layout) as StoreLayout);
-  const prepared: Prepared = { setup, device, bindings, training: [], evaluation: null, bound: new Map() };
-  for (const worker of setup.workers) {
-    prepared.training.push(await addSession(prepared, bindings.training(worker)));
-    // What building the graph left, before the next one is built.
-    await collectGarbage();
-  }
+  const { training, ...sessions } = unpackSessions(packed);
+  const prepared: Prepared = { setup, device, sessions, training: [], evaluation: null, bound: new Map() };
+  for (const bound of training) prepared.training.push(await addSession(prepared, bound));
+  await collectGarbage();
   return prepared;
 }
 
-async function addSession({ device, bound }: Prepared, spec: SessionSpec): Promise<number> {
-  const session = await device.addSession(spec);
-  bound.set(session, boundBytes(spec));
+async function addSession({ device, sessions, bound }: Prepared, graph: BoundGraph): Promise<number> {
+  const session = await device.addSession(sessionSpec(sessions, graph));
+  bound.set(session, boundBytes(graph));
   return session;
 }
 
@@ -155,12 +146,9 @@ async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples
 }
 
 async function openEvaluation(prepared: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
-  const { device, bindings, setup } = prepared;
-  // Building a graph takes memory too, which comes where that of the steps was.
-  await device.settle();
-  const reestimate = setup.evaluation.statisticsBatches > 0;
-  const session = await addSession(prepared, bindings.evaluation(reestimate));
-  const statistics = reestimate ? await addSession(prepared, bindings.statistics()) : null;
+  const { sessions } = prepared;
+  const session = await addSession(prepared, sessions.evaluation);
+  const statistics = sessions.statistics ? await addSession(prepared, sessions.statistics) : null;
   await collectGarbage();
   return { session, statistics };
 }

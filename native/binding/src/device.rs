@@ -51,15 +51,6 @@ impl NativeDevice {
         self.promise(env, move |engine| engine.remove_session(id as usize), |()| ())
     }
 
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn settle<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let settle = |engine: &mut Engine| {
-            engine.settle();
-            Ok(())
-        };
-        self.promise(env, settle, |()| ())
-    }
-
     #[napi(ts_return_type = "Promise<TrainResult>")]
     pub fn train<'env>(&self, env: &'env Env, spec: TrainSpec) -> napi::Result<Object<'env>> {
         let spec = spec.try_into();
@@ -94,13 +85,18 @@ impl NativeDevice {
     }
 
     #[napi]
+    pub fn num_graphs(&self) -> u32 {
+        self.device.num_graphs() as u32
+    }
+
+    #[napi]
     pub fn copy_report(&self) -> CopyReport {
         self.device.copy_report().into()
     }
 
     #[napi(ts_return_type = "Promise<string[]>")]
     pub fn end_profiles<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
-        self.promise(env, Engine::end_profiles, |files| files)
+        self.promise(env, |engine| engine.end_profiles(), |files| files)
     }
 
     #[napi]

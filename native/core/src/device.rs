@@ -4,14 +4,15 @@
 //! part in fails here, the store is aborted, so that the others fail too and do not wait. Closing ends a call in progress: a waiting
 //! one at once, a running graph behind its current operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
+use blake3::Hash;
 use ort::environment::Environment;
 use ort::session::RunOptions;
 
@@ -20,7 +21,7 @@ use crate::error::{Error, Result, ensure};
 use crate::process;
 use crate::provider::Provider;
 use crate::records::Records;
-use crate::runtime::{self, Session, Surroundings};
+use crate::runtime::{self, Graph, Session, Surroundings};
 use crate::spec::{BatchSource, Copies, DeviceKind, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
 use crate::store::{Area, Store};
 use crate::{evaluate, train};
@@ -54,6 +55,8 @@ pub struct Shared {
     pub cancelled: AtomicBool,
     /// Bytes of the rows that all sessions copy together.
     gathered: AtomicU64,
+    /// Graphs that the runtime has.
+    graphs: AtomicUsize,
     /// What the runtime counts of the device's memory, as the last call has left it.
     allocated: Mutex<BTreeMap<String, f64>>,
 }
@@ -65,6 +68,8 @@ pub struct Engine {
     pub threads: usize,
     pub shared: Arc<Shared>,
     pub sessions: Vec<Option<Session>>,
+    /// By the hash of their file; those that a session has.
+    graphs: Vec<(Hash, Weak<Graph>)>,
     environment: Environment,
     provider: Provider,
     /// Where copies go in large pieces.
@@ -105,6 +110,7 @@ impl Device {
             threads: options.threads.max(1),
             shared: shared.clone(),
             sessions: Vec::new(),
+            graphs: Vec::new(),
             environment,
             provider,
             driver: driver.clone(),
@@ -156,9 +162,14 @@ impl Device {
         }
     }
 
-    /// What the runtime has counted of the device's memory by the end of the last call, summed over the sessions; nothing where it does not.
+    /// What the runtime has counted of the device's memory by the end of the last call, summed over the graphs; nothing where it does not.
     pub fn allocator_statistics(&self) -> BTreeMap<String, f64> {
         lock(&self.shared.allocated).clone()
+    }
+
+    /// Graphs that the runtime has: sessions whose graphs are equal share one.
+    pub fn num_graphs(&self) -> usize {
+        self.shared.graphs.load(Ordering::Relaxed)
     }
 
     /// How copies between host and device go.
@@ -221,7 +232,15 @@ impl Engine {
             options: &self.run_options,
             threads: self.threads,
         };
-        let session = Session::new(&surroundings, profile.as_deref(), spec)?;
+        let hash = blake3::hash(&spec.onnx);
+        let known = self.graphs.iter().find(|(of, _)| *of == hash).and_then(|(_, graph)| graph.upgrade());
+        let graph = match known {
+            Some(graph) => graph,
+            None => Arc::new(Graph::new(&surroundings, profile.as_deref(), &spec.onnx)?),
+        };
+        let session = Session::new(&surroundings, graph.clone(), spec)?;
+        self.graphs.retain(|(of, graph)| *of != hash && graph.strong_count() > 0);
+        self.graphs.push((hash, Arc::downgrade(&graph)));
         self.sessions.push(Some(session));
         self.count()?;
         runtime::trim();
@@ -242,20 +261,22 @@ impl Engine {
         self.store.release();
     }
 
-    /// Ends the profiles of all sessions; their files.
-    pub fn end_profiles(&mut self) -> Result<Vec<String>> {
-        self.sessions.iter_mut().flatten().filter_map(|session| session.end_profile().transpose()).collect()
+    /// Ends the profiles of all graphs; their files.
+    pub fn end_profiles(&self) -> Result<Vec<String>> {
+        self.sessions.iter().flatten().filter_map(|session| session.graph().end_profile().transpose()).collect()
     }
 
     /// Tells the callers what memory the sessions have.
     fn count(&self) -> Result<()> {
         let bytes = self.sessions.iter().flatten().map(Session::gathered_bytes).sum();
         self.shared.gathered.store(bytes, Ordering::Relaxed);
+        let mut graphs = BTreeSet::new();
         let mut sums = BTreeMap::new();
-        for session in self.sessions.iter().flatten() {
+        for session in self.sessions.iter().flatten().filter(|session| graphs.insert(Arc::as_ptr(session.graph()))) {
             session.allocator_statistics()?.into_iter().for_each(|(name, count)| *sums.entry(name).or_insert(0.0) += count);
         }
         *lock(&self.shared.allocated) = sums;
+        self.shared.graphs.store(graphs.len(), Ordering::Relaxed);
         Ok(())
     }
 

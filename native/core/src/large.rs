@@ -128,7 +128,6 @@ impl LargeBuffers {
         groups.push(self.group(&rest, regions)?);
         // SAFETY: the header says who waits when; the device's memory and the host's live longer than the stream's copies.
         let outlet = unsafe { Outlet::new(self.stream.clone(), groups) };
-        self.publisher.connect(&outlet);
         self.outlet = Some(outlet);
         Ok(())
     }
@@ -152,7 +151,10 @@ impl LargeBuffers {
     /// To be called before a run. `publish`: gradients go up to the slab as they are finished.
     pub fn begin_run(&mut self, publish: bool) {
         self.is_pending = true;
-        self.outlet.iter().for_each(|outlet| outlet.open(publish));
+        if let Some(outlet) = &self.outlet {
+            outlet.open(publish);
+            self.publisher.connect(outlet);
+        }
     }
 
     /// The ports with what the session binds.

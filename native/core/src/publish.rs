@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use ort::AsPointer;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};
@@ -25,12 +25,12 @@ pub fn domain(provider: &'static str, publisher: Arc<Publisher>) -> ort::Result<
     OperatorDomain::new("sdp.copies")?.add(Publish { provider, publisher })
 }
 
-/// What the nodes of a session and its buffers have in common.
+/// What the nodes of a graph and the buffers of its sessions have in common.
 #[derive(Default)]
 pub struct Publisher {
     /// Names of the inputs of each node.
     nodes: Mutex<Vec<Vec<String>>>,
-    outlet: OnceLock<Weak<Outlet>>,
+    outlet: Mutex<Weak<Outlet>>,
 }
 
 impl Publisher {
@@ -39,9 +39,9 @@ impl Publisher {
         lock(&self.nodes).clone()
     }
 
-    /// Makes the nodes begin copies from now on, while the outlet lives. Its first groups are those of the nodes.
+    /// Makes the nodes begin copies through this outlet from now on, while it lives. Its first groups are those of the nodes.
     pub fn connect(&self, outlet: &Arc<Outlet>) {
-        let _ = self.outlet.set(Arc::downgrade(outlet));
+        *lock(&self.outlet) = Arc::downgrade(outlet);
     }
 }
 
@@ -155,7 +155,7 @@ impl Kernel for PublishKernel {
         guarded(|| {
             // Nobody reads what is in it.
             context.output(0, [1i64])?;
-            let Some(outlet) = self.publisher.outlet.get().and_then(Weak::upgrade) else { return Ok(()) };
+            let Some(outlet) = lock(&self.publisher.outlet).upgrade() else { return Ok(()) };
             let inputs = (0..context.num_inputs()?).map(|index| address(context, index)).collect::<ort::Result<Vec<u64>>>()?;
             let stream = context.stream()?.map_or(std::ptr::null_mut(), |stream| stream.as_ptr().cast());
             outlet.publish(self.node, &inputs, stream).map_err(|e| ort::Error::new(e.sentence()))

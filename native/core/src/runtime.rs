@@ -1,7 +1,8 @@
 //! ONNX Runtime sessions bound to the store.
 //!
 //! Everything is bound once, by address: tensors of the store where the graph wants all of their rows or contiguous ones, gradients in the
-//! worker's slab, and private buffers for the rest (samples, labels, gathered rows, losses, logits, statistics of a batch). A run is:
+//! worker's slab, and private buffers for the rest (samples, labels, gathered rows, losses, logits, statistics of a batch). Sessions of one
+//! graph share what the runtime has of it, and differ in what they bind. A run is:
 //! refresh what is gathered, run, read the private outputs. A device with memory of its own differs in what it refreshes before a run
 //! and copies back after it, and in nothing else; large pieces (large.rs) are copied while the device's thread goes on.
 //! The runtime comes from a library that is loaded by path; one environment lives as long as the process.
@@ -16,7 +17,8 @@ use std::path::Path;
 use std::ptr::NonNull;
 #[cfg(unix)]
 use std::sync::OnceLock;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use ort::AsPointer;
@@ -29,6 +31,7 @@ use ort::value::{TensorElementType, ValueType};
 #[cfg(unix)]
 use crate::arena::Arena;
 use crate::cuda::Context;
+use crate::device::lock;
 use crate::draws::{self, DrawKey};
 use crate::error::{Error, Result, ensure};
 use crate::large::{LargeBuffers, Port};
@@ -119,7 +122,35 @@ pub struct Surroundings<'a> {
     pub threads: usize,
 }
 
-/// A session with everything bound.
+/// A graph as the runtime has it.
+pub struct Graph {
+    inner: Mutex<ort::session::Session>,
+    publisher: Arc<Publisher>,
+    /// Whether the runtime writes a profile.
+    profiled: AtomicBool,
+}
+
+impl Graph {
+    /// `profile`: how the path of the runtime's profile begins, where one is wanted.
+    pub fn new(of: &Surroundings, profile: Option<&Path>, onnx: &[u8]) -> Result<Self> {
+        let publisher = Arc::<Publisher>::default();
+        let builder = builder(of.environment, of.threads, profile).map_err(runtime_error)?;
+        let inner = Mutex::new(of.provider.build_publishing(builder, onnx, &publisher)?);
+        Ok(Self { inner, publisher, profiled: AtomicBool::new(profile.is_some()) })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, ort::session::Session> {
+        lock(&self.inner)
+    }
+
+    /// Ends the profile and gives the path of its file; nothing where there is none, or none any more.
+    pub fn end_profile(&self) -> Result<Option<String>> {
+        let profiled = self.profiled.swap(false, Ordering::Relaxed);
+        profiled.then(|| self.inner().end_profiling()).transpose().map_err(runtime_error)
+    }
+}
+
+/// A graph with everything bound.
 pub struct Session {
     pub worker: Option<usize>,
     pub batch: usize,
@@ -131,9 +162,7 @@ pub struct Session {
     carries: bool,
     /// Time in copies between host and device since it was last asked for.
     copy_ms: f64,
-    /// Whether the runtime writes a profile.
-    profiled: bool,
-    inner: ort::session::Session,
+    graph: Arc<Graph>,
     options: Arc<RunOptions>,
     gathers: Vec<Gather>,
     /// What is gathered, one tensor after the other.
@@ -177,27 +206,26 @@ struct Draw {
 }
 
 impl Session {
-    /// `profile`: how the path of the runtime's profile begins, where one is wanted.
-    pub fn new(of: &Surroundings, profile: Option<&Path>, spec: &SessionSpec) -> Result<Self> {
+    /// `graph`: that of the spec.
+    pub fn new(of: &Surroundings, graph: Arc<Graph>, spec: &SessionSpec) -> Result<Self> {
         let Surroundings { environment, provider, store, .. } = *of;
-        let publisher = Arc::<Publisher>::default();
-        let builder = builder(environment, of.threads, profile).map_err(runtime_error)?;
-        let inner = provider.build_publishing(builder, &spec.onnx, &publisher)?;
+        let inner = graph.inner();
         let buffers = match (of.driver, DeviceBuffers::of(provider, environment, &inner).map_err(runtime_error)?) {
-            (Some(driver), _) => Buffers::Large(Box::new(LargeBuffers::of(driver, provider, &inner, publisher)?)),
+            (Some(driver), _) => Buffers::Large(Box::new(LargeBuffers::of(driver, provider, &inner, graph.publisher.clone())?)),
             (None, Some(each)) => Buffers::Each(each),
             (None, None) => Buffers::Host,
         };
+        let binding = inner.create_binding().map_err(runtime_error)?;
+        drop(inner);
         let mut session = Self {
             worker: spec.worker,
             batch: spec.batch,
-            binding: inner.create_binding().map_err(runtime_error)?,
+            binding,
             buffers,
             stale: true,
             carries: false,
             copy_ms: 0.0,
-            profiled: profile.is_some(),
-            inner,
+            graph,
             options: of.options.clone(),
             gathers: Vec::new(),
             gathered: Private::new(spec.inputs.iter().map(gathered_size).sum(), TensorElementType::Float32)?,
@@ -278,7 +306,7 @@ impl Session {
         if let Buffers::Large(buffers) = &mut self.buffers {
             buffers.begin_run(is_last);
         }
-        let ran = self.inner.run_binding_with_options(&self.binding, &self.options).map(drop);
+        let ran = self.graph.inner().run_binding_with_options(&self.binding, &self.options).map(drop);
         ran.map_err(|e| match e.to_string().contains("terminate flag") {
             true => Error::Cancelled("the device was closed".into()),
             false => runtime_error(e),
@@ -315,7 +343,7 @@ impl Session {
         std::mem::take(&mut self.copy_ms)
     }
 
-    /// What the runtime counts of the memory that this session has on its device; nothing where that is the host.
+    /// What the runtime counts of the memory that this session's graph has on its device; nothing where that is the host.
     pub fn allocator_statistics(&self) -> Result<BTreeMap<String, f64>> {
         match &self.buffers {
             Buffers::Host => Ok(BTreeMap::new()),
@@ -324,9 +352,8 @@ impl Session {
         }
     }
 
-    /// Ends the profile and gives the path of its file; nothing where there is none, or none any more.
-    pub fn end_profile(&mut self) -> Result<Option<String>> {
-        std::mem::take(&mut self.profiled).then(|| self.inner.end_profiling()).transpose().map_err(runtime_error)
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
     }
 
     /// Bytes of the rows that are copied together before runs.
@@ -540,7 +567,7 @@ impl Session {
     }
 
     fn element_type(&self, port: &str) -> Result<TensorElementType> {
-        match self.inner.inputs().iter().find(|input| input.name() == port).map(|input| input.dtype()) {
+        match self.graph.inner().inputs().iter().find(|input| input.name() == port).map(|input| input.dtype()) {
             Some(ValueType::Tensor { ty, .. }) => Ok(*ty),
             _ => Err(Error::Internal(format!("the graph has no input {port}"))),
         }
@@ -553,8 +580,9 @@ impl Session {
             let unknown = bound.iter().find(|port| !graph.contains(port));
             ensure(unbound.is_none() && unknown.is_none(), || format!("{what} not bound: {unbound:?}, not in the graph: {unknown:?}"))
         };
-        compare("input", self.inner.inputs().iter().map(|i| i.name()).collect(), spec.inputs.iter().map(|i| &*i.port).collect())?;
-        compare("output", self.inner.outputs().iter().map(|o| o.name()).collect(), spec.outputs.iter().map(|o| &*o.port).collect())
+        let inner = self.graph.inner();
+        compare("input", inner.inputs().iter().map(|i| i.name()).collect(), spec.inputs.iter().map(|i| &*i.port).collect())?;
+        compare("output", inner.outputs().iter().map(|o| o.name()).collect(), spec.outputs.iter().map(|o| &*o.port).collect())
     }
 }
 

@@ -791,6 +791,48 @@ fn closing_ends_a_call_that_waits() {
 }
 
 #[test]
+fn sessions_of_equal_graphs_share_one() {
+    let lab = Lab::new(1);
+    let device = &lab.devices[0];
+    assert_eq!(device.num_graphs(), WORKERS + 2);
+    let id = wait(&ask(device, |engine| engine.add_session(&evaluation_session(EVALUATION_BATCH)))).unwrap();
+    assert_eq!(device.num_graphs(), WORKERS + 2);
+    let logits = |session: usize| {
+        let from = source(lab.folder.path());
+        wait(&ask(device, move |engine| engine.logits(session, &from, SAMPLES))).unwrap()
+    };
+    let expected = logits(WORKERS);
+    assert_eq!(logits(id), expected);
+    let remove = |session: usize| wait(&ask(device, move |engine| engine.remove_session(session))).unwrap();
+    remove(WORKERS);
+    assert_eq!(device.num_graphs(), WORKERS + 2);
+    assert_eq!(logits(id), expected);
+    remove(id);
+    assert_eq!(device.num_graphs(), WORKERS + 1);
+}
+
+/// Two workers with one graph, whose gradients go up through it in turn.
+#[test]
+fn workers_of_one_graph_publish_each_to_its_own_slab() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stand_in) = StandIn::build(folder.path(), &[]) else { return };
+    let gradients = |driver: Option<&Path>, publishing: bool| {
+        let lab = Lab::over(1, 1, driver, publishing);
+        let device = &lab.devices[0];
+        // The gradients of worker 2 as well are those of rows 0 and 1, which lie where those of its own would.
+        let shared = SessionSpec { worker: Some(2), ..training_session(0, 1, publishing) };
+        let id = wait(&ask(device, move |engine| engine.add_session(&shared))).unwrap();
+        assert_eq!(device.num_graphs(), WORKERS + 2);
+        let spec = train_spec(lab.folder.path(), vec![0, 1, id, 3], 0..3, 1);
+        wait(&ask(device, move |engine| engine.train(&spec))).unwrap();
+        [0, 2].map(|worker| lab.store.read(Area::Slab(worker), 0..33).to_vec())
+    };
+    let plain = gradients(None, false);
+    assert_ne!(plain[0], plain[1]);
+    assert_eq!(gradients(Some(&stand_in.path), true), plain);
+}
+
+#[test]
 fn sessions_that_do_not_fit_are_refused() {
     let lab = Lab::new(1);
     let add = |spec: SessionSpec| wait(&ask(&lab.devices[0], move |engine| engine.add_session(&spec))).err();

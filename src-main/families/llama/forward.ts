@@ -91,19 +91,31 @@ function attention(spec: LlamaSpec, layers: LlamaLayers, block: string, x_BTD: V
   return layers.linear(y_BTD, g.scope);
 }
 
+/** Of each graph, by factor: every layer reads the same. */
+const tables = new WeakMap<GraphBuilder, Map<number, [Value, Value]>>();
+
 /** Cosines and sines [T, h/2] times `factor`, in float32 as Hugging Face computes them. */
 function rotations(g: GraphBuilder, positions: number, size: number, factor: number): [Value, Value] {
+  const known = tables.get(g) ?? new Map<number, [Value, Value]>();
+  tables.set(g, known);
+  const found = known.get(factor);
+  if (found) return found;
   const half = size / 2;
-  const frequency = (i: number) => Math.fround(1 / Math.fround(rotaryBase ** Math.fround((2 * i) / size)));
+  const frequencies = Array.from({ length: half }, (_, i) =>
+    Math.fround(1 / Math.fround(rotaryBase ** Math.fround((2 * i) / size))),
+  );
+  const angles = Array.from({ length: positions }, (_, t) =>
+    frequencies.map((frequency) => Math.fround(t * frequency)),
+  );
   const table = (of: (angle: number) => number) =>
     g.constant(
       'float32',
       [positions, half],
-      Array.from({ length: positions * half }, (_, at) =>
-        Math.fround(factor * of(Math.fround(Math.floor(at / half) * frequency(at % half)))),
-      ),
+      angles.flatMap((row) => row.map((angle) => Math.fround(factor * of(angle)))),
     );
-  return [table(Math.cos), table(Math.sin)];
+  const made: [Value, Value] = [table(Math.cos), table(Math.sin)];
+  known.set(factor, made);
+  return made;
 }
 
 function mlp(_: LlamaSpec, layers: LlamaLayers, block: string, x_BTD: Value): Value {

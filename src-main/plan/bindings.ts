@@ -1,35 +1,45 @@
 // Binds a model's graphs to the store: which tensor, rows and slab place each graph input and output is.
 
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { customOps, packGraph, type BoundGraph } from '../device/deviceSessions.ts';
+import type { Graph } from '../graph/graph.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import { publishedPrefix, publishGradients } from '../graph/passes/publish.ts';
 import { verify } from '../graph/verify.ts';
 import { slabOffset, type StoreLayout } from '../memory/storeLayout.ts';
-import type { ModelDefinition, ModelGraph, Target, TensorPort } from '../models/model.ts';
-import type { SessionInput, SessionOutput, SessionSpec } from '../native.ts';
+import type { ModelGraph, Target, TensorPort } from '../models/model.ts';
+import type { DeviceOptions, SessionInput, SessionOutput } from '../native.ts';
 
-/** The custom operators of CUDA have run on no card yet, so they have to be asked for. */
-export const customOps = () => process.env.SDP_CUDA_CUSTOM_OPS === '1';
+type Kind = DeviceOptions['kind'];
 
+/** What graphs are lowered for. */
+export const targetOf = (provider: Kind, customOperators = customOps()): Target => ({
+  provider,
+  lowering: { customOperators },
+});
+
+/** A graph as it runs, and the place of its file. */
+interface Written {
+  graph: Graph;
+  index: number;
+}
+
+/** Sessions of one device; graphs that are equal are written once. */
 export class Bindings {
+  /** Packed. */
+  readonly graphs: Uint8Array[] = [];
   private readonly indexOf: Map<string, number>;
+  private readonly written = new WeakMap<Graph, Written>();
 
   constructor(
-    readonly model: ModelDefinition,
-    private readonly setup: DeviceSetup,
     private readonly layout: StoreLayout,
+    private readonly kind: Kind,
     private readonly customOperators = customOps(),
   ) {
     this.indexOf = new Map(layout.tensors.map((tensor, index) => [tensor.name, index]));
   }
 
   /** Training session of one logical worker: gradients and new statistics go straight to its slab. */
-  training(worker: number): SessionSpec {
-    const { granularity, masking, held } = this.setup.masks;
-    const { microBatch: batch, trainingGraph } = this.setup;
-    const built = this.publishing(
-      this.model.training({ batch, granularity, masking, held: held[worker]!, ...this.target(), ...trainingGraph }),
-    );
+  training(built: ModelGraph, worker: number): BoundGraph {
     const outputs = built.outputs.map((port): SessionOutput => {
       return { port: port.port, shape: port.shape, target: 'slab', offset: this.offset(port, worker) };
     });
@@ -44,61 +54,61 @@ export class Bindings {
       source: 'draw',
       draw: { index, drop },
     }));
+    const publishes = this.customOperators && this.kind === 'cuda';
+    const written = this.write(built.graph, publishes);
     return this.session(
       built,
+      written,
       worker,
       [...this.values(built, 'values'), ...carried, ...draws],
-      [...outputs, { port: 'loss', shape: [], target: 'loss' }, ...unread(built)],
+      [...outputs, { port: 'loss', shape: [], target: 'loss' }, ...unread(written.graph)],
     );
   }
 
   /** Full network with the store's own statistics, or the re-estimated ones. */
-  evaluation(reestimated: boolean): SessionSpec {
-    const { batch, branchScale } = this.setup.evaluation;
-    const { granularity } = this.setup.masks;
-    const built = this.model.evaluation({ batch, branchScale, granularity, ...this.target() });
+  evaluation(built: ModelGraph, reestimated: boolean): BoundGraph {
     const outputs = (['loss', 'logits'] as const).map((port): SessionOutput => {
       const { value } = built.graph.outputs.find(({ name }) => name === port)!;
       return { port, shape: [...value.shape], target: port };
     });
-    return this.session(built, -1, this.values(built, reestimated ? 'statistics' : 'values'), outputs);
+    const inputs = this.values(built, reestimated ? 'statistics' : 'values');
+    return this.session(built, this.write(built.graph), -1, inputs, outputs);
   }
 
   /** Full network in training mode, for the statistics of one training micro-batch. */
-  statistics(): SessionSpec {
-    const { granularity } = this.setup.masks;
-    const built = this.model.statistics({
-      batch: this.setup.microBatch,
-      branchScale: this.setup.evaluation.branchScale,
-      granularity,
-      ...this.target(),
-    });
+  statistics(built: ModelGraph): BoundGraph {
     const outputs = built.outputs.map((port): SessionOutput => ({
       port: port.port,
       shape: port.shape,
       target: 'statistics',
       tensor: this.index(port),
     }));
-    return this.session(built, -1, this.values(built, 'values'), outputs);
+    return this.session(built, this.write(built.graph), -1, this.values(built, 'values'), outputs);
   }
 
-  private target(): Target {
-    return { provider: this.setup.device.kind, lowering: { customOperators: this.customOperators } };
+  /** `publishes`: gradients go up as they are finished. */
+  private write(built: Graph, publishes = false): Written {
+    const found = this.written.get(built);
+    if (found) return found;
+    const graph = publishes ? verify(publishGradients(built)) : built;
+    const index = this.graphs.push(packGraph(toOnnx(graph, { withoutExtents: this.kind === 'cpu' }))) - 1;
+    const written = { graph, index };
+    this.written.set(built, written);
+    return written;
   }
 
-  /** On CUDA gradients go up as they are finished. */
-  private publishing(built: ModelGraph): ModelGraph {
-    const publishes = this.customOperators && this.setup.device.kind === 'cuda';
-    return publishes ? { ...built, graph: verify(publishGradients(built.graph)) } : built;
-  }
-
-  private session(built: ModelGraph, worker: number, inputs: SessionInput[], outputs: SessionOutput[]): SessionSpec {
+  private session(
+    { batch }: ModelGraph,
+    { graph, index }: Written,
+    worker: number,
+    inputs: SessionInput[],
+    outputs: SessionOutput[],
+  ): BoundGraph {
     const feeds = (['input', 'label'] as const).flatMap((port): SessionInput[] => {
-      const value = built.graph.inputs.find(({ name }) => name === port);
+      const value = graph.inputs.find(({ name }) => name === port);
       return value ? [{ port, shape: [...value.shape], source: port }] : [];
     });
-    const onnx = toOnnx(built.graph, { withoutExtents: this.setup.device.kind === 'cpu' });
-    return { onnx, worker, batch: built.batch, inputs: [...feeds, ...inputs], outputs };
+    return { graph: index, worker, batch, inputs: [...feeds, ...inputs], outputs };
   }
 
   private values(built: ModelGraph, buffers: 'values' | 'statistics'): SessionInput[] {
@@ -123,7 +133,7 @@ export class Bindings {
   }
 }
 
-const unread = ({ graph }: ModelGraph): SessionOutput[] =>
+const unread = (graph: Graph): SessionOutput[] =>
   graph.outputs
     .filter(({ name }) => name.startsWith(publishedPrefix))
     .map(({ name, value }) => ({ port: name, shape: [...value.shape], target: 'none' }));

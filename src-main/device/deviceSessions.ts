@@ -1,0 +1,36 @@
+// What a device process runs, as the planner hands it over: graphs as ONNX files, each once, and what every session binds.
+
+import { deserialize, serialize } from 'node:v8';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { SessionSpec } from '../native.ts';
+
+export interface BoundGraph extends Omit<SessionSpec, 'onnx'> {
+  /** Index into `graphs`. */
+  graph: number;
+}
+
+export interface DeviceSessions {
+  /** Compressed: names and shapes of nodes repeat. */
+  graphs: Uint8Array[];
+  /** Of the logical workers of the device, ascending. */
+  training: BoundGraph[];
+  /** Over the full network. */
+  evaluation: BoundGraph;
+  statistics: BoundGraph | null;
+}
+
+/** As text, which lists of rows that several inputs share are once in. */
+export const packSessions = (sessions: DeviceSessions): string => serialize(sessions).toString('base64');
+
+export const unpackSessions = (text: string): DeviceSessions =>
+  deserialize(Buffer.from(text, 'base64')) as DeviceSessions;
+
+export const packGraph = (onnx: Uint8Array): Uint8Array => deflateRawSync(onnx, { level: 1 });
+
+export const sessionSpec = (
+  { graphs }: Pick<DeviceSessions, 'graphs'>,
+  { graph, ...bound }: BoundGraph,
+): SessionSpec => ({ onnx: inflateRawSync(graphs[graph]!), ...bound });
+
+/** The custom operators of CUDA have run on no card yet, so they have to be asked for. */
+export const customOps = () => process.env.SDP_CUDA_CUSTOM_OPS === '1';
