@@ -19,6 +19,7 @@ const pages = {
     ...(await source('src-main/contract/augmentation.ts')),
   }),
   metrics: metrics({
+    ...(await source('src-main/contract/series.ts')),
     ...(await source('src-main/contract/steps.ts')),
     ...(await source('src-main/contract/run.ts')),
     ...(await source('src-main/contract/events.ts')),

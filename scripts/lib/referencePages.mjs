@@ -144,7 +144,8 @@ function limits({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }) {
 }
 
 /** Records of a run, as its files and `sdp train --json` have them. */
-export function metrics({ stepColumns, evaluationRecord, memoryRecord, gradientRecord, appEvents, streamed }) {
+export function metrics({ stepSeries, evaluationSeries, stepColumns, evaluationRecord, ...rest }) {
+  const { memoryRecord, gradientRecord, appEvents, streamed } = rest;
   return page(
     note('the schemas in src-main/contract'),
     '# Metrics of a run',
@@ -152,7 +153,7 @@ export function metrics({ stepColumns, evaluationRecord, memoryRecord, gradientR
     '## metrics.jsonl',
     'Each line is a JSON object. A line has one of three forms.',
     '### Step',
-    'One line per step:',
+    'One line per step. A value is null if it is not finite, or if the log is older than the series.',
     fields(stepLine(stepColumns)),
     '### Evaluation',
     `One line per evaluation: an object under the key ${code('evaluation')}.`,
@@ -163,6 +164,14 @@ export function metrics({ stepColumns, evaluationRecord, memoryRecord, gradientR
     '## gradients.json',
     'The gradients of the last measured step. Each row is a unit of the plan, in its order. The last row is what all workers hold.',
     fields(gradientRecord),
+    '## TensorBoard',
+    'The step of TensorBoard is the number of steps done. Of a series per worker it gets the mean.',
+    table(
+      ['Tag', 'Meaning'],
+      [...Object.values(stepSeries), ...Object.values(evaluationSeries)]
+        .filter(({ tag }) => tag !== null)
+        .map(({ tag, meaning }) => [code(tag), cell(sentence(meaning))]),
+    ),
     '## Output of sdp train --json',
     `Each line is a JSON object. Its key ${code('event')} names the event. Steps arrive in batches: each column is a list with one entry (${code('row')}) per step.`,
     [...streamed].flatMap((name) => [`### ${name}`, fields(appEvents[name], ['evaluation', 'memory'])]),

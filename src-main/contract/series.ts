@@ -136,7 +136,7 @@ export const evaluationSeries = {
   perplexity: {
     unit: '',
     title: 'Perplexity',
-    meaning: 'exp(loss) of a language model',
+    meaning: 'perplexity of a language model, exp(loss)',
     nulls: 'absent',
     tag: 'evaluation/perplexity',
     lists: [],

@@ -26,17 +26,14 @@ export const deviceRecords = z.object({
 const columnOf = { worker: z.array(values), step: values };
 type StepShape = { [N in StepSeries]: (typeof columnOf)[StepTable[N]['per']] };
 
-/** Steps as columns, a row per step. */
+/** Steps as columns, a row per step. A value is null where it is not finite (JSON has no NaN), or the log is older than the series. */
 export const stepColumns = z.object({
   step: numbers.describe('index of the step, from 0; all other records count the steps done'),
   ...(Object.fromEntries(
     stepNames.map((name) => {
       const { per, meaning } = stepSeries[name];
       const place = per === 'worker' ? ', [worker][row]' : '';
-      return [
-        name,
-        columnOf[per].describe(`${meaning}${place}; null: not finite, or the log is older than the series`),
-      ];
+      return [name, columnOf[per].describe(`${meaning}${place}`)];
     }),
   ) as StepShape),
   elapsedMs: numbers.describe('milliseconds of training up to the end of the step: the sum of stepMs'),
