@@ -1,8 +1,10 @@
-// Usage: node scripts/check.mjs [NAME...] - layers, reference pages, format, types, lint and Rust lints, cheapest first; all of them, or those named.
+// Usage: node scripts/check.mjs [NAME...] - layers, reference pages, format, types, lint, Rust lints and audits, cheapest first; all of them, or
+// those named.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { audits } from './lib/audits.mjs';
 import { nodeScript, root, run, tail } from './lib/processes.mjs';
 
 const cargo = (...args) => ['cargo', args];
@@ -19,7 +21,7 @@ const types = (name, program) =>
   );
 const tsc = 'node_modules/typescript/bin/tsc';
 
-/** Name -> program and arguments. */
+/** Name -> program and arguments, or what runs it. */
 export const checks = {
   layers: script('scripts/layers.mjs'),
   reference: script('scripts/reference.mjs', '--check'),
@@ -52,21 +54,31 @@ export const checks = {
     '-D',
     'warnings',
   ),
+  ...audits,
 };
 
-/** Runs the checks and prints a line for each. Returns how many passed and failed. */
+/** Runs the checks and prints a line for each. Returns how many passed, failed and were skipped; `note` says why. */
 export async function runChecks(names = Object.keys(checks)) {
   mkdirSync(join(root, 'out/check'), { recursive: true });
   const result = { passed: 0, failed: 0, skipped: 0 };
+  const notes = [];
   for (const name of names) {
     const start = Date.now();
-    const [program, args] = checks[name];
-    const { code, output } = await (program === 'cargo' ? run : nodeScript)(program, args, { stdio: 'capture' });
-    result[code === 0 ? 'passed' : 'failed']++;
-    console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
-    if (code !== 0) console.log(tail(output, 60));
+    const { state, reason, output } = await runCheck(checks[name]);
+    result[{ ok: 'passed', FAILED: 'failed', skipped: 'skipped' }[state]]++;
+    const seconds = ((Date.now() - start) / 1000).toFixed(1);
+    console.log(`${state.padEnd(7)} ${name} (${seconds} s)${reason ? `: ${reason}` : ''}`);
+    if (state === 'skipped') notes.push(`${name} was skipped: ${reason}`);
+    if (output) console.log(tail(output, 60));
   }
-  return result;
+  return { ...result, note: notes.join('; ') };
+}
+
+async function runCheck(check) {
+  if (typeof check === 'function') return await check();
+  const [program, args] = check;
+  const { code, output } = await (program === 'cargo' ? run : nodeScript)(program, args, { stdio: 'capture' });
+  return code === 0 ? { state: 'ok' } : { state: 'FAILED', output };
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
