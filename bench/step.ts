@@ -56,7 +56,7 @@ const subjects: Record<string, Subject> = {
 /** One side of the comparison: runs a step and returns its milliseconds and loss. */
 interface Runner {
   step(): Promise<{ ms: number; loss: number }>;
-  close(): void;
+  close(): void | Promise<void>;
 }
 
 export async function main(args: string[]): Promise<void> {
@@ -80,7 +80,7 @@ export async function main(args: string[]): Promise<void> {
     if (values.python) runners.push(await openTorch(values.python, folder, subject.spec, batch, threads));
     report(await takeTurns(runners, steps), `${subject.title}, batch ${batch}`, threads);
   } finally {
-    for (const runner of runners) runner.close();
+    for (const runner of runners) await runner.close();
     await rm(folder, { recursive: true });
   }
 }

@@ -15,7 +15,14 @@ import { mul } from './graph/ops/elementwise.ts';
 import { reshape } from './graph/ops/reshape.ts';
 import { reduceMean } from './graph/ops/reduction.ts';
 import type { StoreLayout } from './memory/storeLayout.ts';
-import { native, type BatchSource, type NativeDevice, type SessionSpec, type TrainSpec } from './native.ts';
+import {
+  native,
+  type BatchSource,
+  type InitSpec,
+  type NativeDevice,
+  type SessionSpec,
+  type TrainSpec,
+} from './native.ts';
 import { runtimeLibrary } from './runtime/runtimeLibrary.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sdp-native-'));
@@ -113,8 +120,8 @@ const deviceOptions = (storePath: string) => ({
 
 it('trains, records and writes a tiny model while JavaScript goes on', async () => {
   const path = join(folder, 'store');
-  const store = native().createStore(path, JSON.stringify(layout));
-  store.initialise([{ kind: 'constant', value: 1 }], 3);
+  const store = await native().createStore(path, JSON.stringify(layout));
+  await store.initialise([{ kind: 'constant', value: 1 }], 3);
   const device = await native().openDevice(deviceOptions(path));
   expect(await device.addSession(session())).toBe(0);
   let ticks = 0;
@@ -145,18 +152,14 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   expect(memory.residentBytes).toBeGreaterThan(memory.sharedBytes);
 
   const file = join(folder, 'w.safetensors');
-  await store.writeValues(file, {
-    scales: {},
-    statistics: false,
-    int64: [{ name: 'count', shape: [], values: [5] }],
-    metadata: { format: 'pt' },
-  });
+  const count = { name: 'count', shape: [], values: [5] };
+  await store.writeValues(file, { ...plain, int64: [count], metadata: { format: 'pt' } });
   const header = readFileSync(file).subarray(8).toString('latin1').split('   ')[0];
   expect(header).toContain('"w":{"data_offsets":[8,12],"dtype":"F32","shape":[1]}');
   device.close();
   device.close();
   await expect(device.train(training(1))).rejects.toThrow('the device is closed');
-  store.close();
+  await store.close();
   expect(existsSync(path)).toBe(false);
   expect(() => store.requestStop()).toThrow('the store is closed');
 });
@@ -164,8 +167,12 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
 it('reports what a user can mend as user errors', async () => {
   const code = (error: unknown) => (error instanceof UserError ? error.code : String(error));
   const path = join(folder, 'errors');
-  expect(() => native().createStore(join(folder, 'none', 'store'), JSON.stringify(layout))).toThrow(UserError);
-  const store = native().createStore(path, JSON.stringify(layout));
+  expect(
+    await native()
+      .createStore(join(folder, 'none', 'store'), JSON.stringify(layout))
+      .catch(code),
+  ).toBe('storage');
+  const store = await native().createStore(path, JSON.stringify(layout));
   expect(await store.readValues(join(folder, 'none')).catch(code)).toBe('checkpoint');
   const options = deviceOptions(path);
   expect(
@@ -183,12 +190,12 @@ it('reports what a user can mend as user errors', async () => {
   const spec = training(1);
   expect(await device.train({ ...spec, source: { ...source, path: 'none' } }).catch(code)).toBe('data');
   device.close();
-  store.close();
+  await store.close();
 });
 
 it('writes a profile for each graph', async () => {
   const path = join(folder, 'profiled');
-  const store = native().createStore(path, JSON.stringify(layout));
+  const store = await native().createStore(path, JSON.stringify(layout));
   const device = await native().openDevice({ ...deviceOptions(path), profile: join(folder, 'profile') });
   expect([await device.addSession(session()), await device.addSession(session())]).toEqual([0, 1]);
   expect(device.numGraphs()).toBe(1);
@@ -206,7 +213,7 @@ it('writes a profile for each graph', async () => {
   expect(runs[0]).toBeGreaterThan(0);
   expect(await device.endProfiles()).toEqual([]);
   device.close();
-  store.close();
+  await store.close();
 });
 
 it('settles a call in progress when the device is closed', async () => {
@@ -215,12 +222,12 @@ it('settles a call in progress when the device is closed', async () => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   device.close();
   await expect(running).rejects.toThrow('the device was closed');
-  close();
+  await close();
 });
 
 it('lets a process end while it trains, with its own exit code', async () => {
   const path = join(folder, 'ending');
-  const store = native().createStore(path, JSON.stringify(layout));
+  const store = await native().createStore(path, JSON.stringify(layout));
   const { onnx, ...rest } = session();
   const script = `
     const addon = require(${JSON.stringify(join(import.meta.dirname, '../native/binding/sdp.node'))});
@@ -232,12 +239,70 @@ it('lets a process end while it trains, with its own exit code', async () => {
     });`;
   const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' });
   expect(await once(child, 'exit')).toEqual([7, null]);
-  store.close();
+  await store.close();
 });
 
-async function openTraining(name: string): Promise<{ device: NativeDevice; close: () => void }> {
+/** JSON of a layout of `count` tensors with 2^20 scalars each. */
+function largeLayout(count: number): string {
+  const size = 2 ** 20;
+  const tensors = Array.from({ length: count }, (_, index) => ({
+    ...layout.tensors[0]!,
+    name: `w${index}`,
+    shape: [size],
+    offset: index * size,
+    rowSize: size,
+    runs: [{ row: 0, rows: 1, holders: [0], slabOffsets: [index * size] }],
+  }));
+  const all = count * size;
+  return JSON.stringify({ ...layout, tensors, valuesSize: all, parameterSize: all, slabSizes: [all] });
+}
+
+const normal = (count: number) => new Array<InitSpec>(count).fill({ kind: 'normal', value: 1 });
+const plain = { scales: {}, statistics: false, int64: [], metadata: {} };
+
+it('makes, fills and writes a store while JavaScript goes on', async () => {
+  let turns = 0;
+  let turning = setImmediate(turn);
+  function turn() {
+    turns += 1;
+    turning = setImmediate(turn);
+  }
+  const turnsDuring = async (work: Promise<unknown>): Promise<number> => {
+    const before = turns;
+    await work;
+    return turns - before;
+  };
+  const making = native().createStore(join(folder, 'large'), largeLayout(16));
+  expect(making).toBeInstanceOf(Promise);
+  const store = await making;
+  expect(await turnsDuring(store.initialise(normal(16), 3))).toBeGreaterThan(1);
+  expect(await turnsDuring(store.writeValues(join(folder, 'large.safetensors'), plain))).toBeGreaterThan(1);
+  clearImmediate(turning);
+  await store.close();
+});
+
+it('a store that is closed while it is filled ends that; one that is closed while it is written is written whole', async () => {
+  const path = join(folder, 'closed');
+  const filled = await native().createStore(path, largeLayout(16));
+  const filling = filled.initialise(normal(16), 3);
+  const closing = filled.close();
+  expect(existsSync(path)).toBe(false);
+  await expect(filling).rejects.toMatchObject({ code: 'cancelled', message: 'the store was closed' });
+  await closing;
+  await expect(filled.initialise([], 3)).rejects.toThrow('the store is closed');
+
+  const written = await native().createStore(path, largeLayout(16));
+  const file = join(folder, 'closed.safetensors');
+  const writing = written.writeValues(file, plain);
+  await written.close();
+  const mapped = process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : '';
+  expect(mapped.includes(path)).toBe(false);
+  expect(await writing).toBe(await native().fileDigest(file));
+});
+
+async function openTraining(name: string): Promise<{ device: NativeDevice; close: () => Promise<void> }> {
   const path = join(folder, name);
-  const store = native().createStore(path, JSON.stringify(layout));
+  const store = await native().createStore(path, JSON.stringify(layout));
   const device = await native().openDevice(deviceOptions(path));
   await device.addSession(session());
   return { device, close: () => store.close() };

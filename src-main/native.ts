@@ -246,8 +246,8 @@ export interface Progress {
 
 /** Owned by the main process: creates and removes the mapping, reads and writes whole states. */
 export interface NativeStore {
-  /** Draws initial parameters; `inits` by tensor index. */
-  initialise(inits: InitSpec[], seed: number): void;
+  /** Draws initial parameters; `inits` by tensor index. Fails with `cancelled` where the store is closed meanwhile. */
+  initialise(inits: InitSpec[], seed: number): Promise<void>;
   /** Fills values from a safetensors file in library layout; every tensor of the layout must be there with its shape, others are ignored. `digest`: what writing it has returned; absent: it is not known. */
   readValues(path: string, digest?: string): Promise<void>;
   /** Parameters and buffers in library layout; `scales` multiplies whole tensors; `statistics`: buffers as last re-estimated instead of the running ones. `int64`: what else the file carries. `tensors`: only these; absent: all. Returns the digest of the file (BLAKE3, hexadecimal). */
@@ -279,8 +279,8 @@ export interface NativeStore {
   gradientNorms(rows: number[], count: number): GradientNorms | null;
   /** A participant was lost: every barrier fails at once with `reason` in place of waiting. */
   abort(reason: string): void;
-  /** Unmaps and removes the file. */
-  close(): void;
+  /** Removes the file at once; resolves when it is unmapped, once no call is in progress any more. */
+  close(): Promise<void>;
 }
 
 /** One device process: ONNX Runtime sessions over the shared store. All methods but close run on a thread of their own. */
@@ -420,7 +420,7 @@ export interface NativeAddon {
   /** Version of this interface; must equal `nativeVersion`. */
   interfaceVersion(): number;
   /** `layout` is the JSON of a StoreLayout; the file is created (in a memory file system where there is one) and sized; fails with `storage` where space is lacking. */
-  createStore(path: string, layout: string): NativeStore;
+  createStore(path: string, layout: string): Promise<NativeStore>;
   openDevice(options: DeviceOptions): Promise<NativeDevice>;
   /**
    * Runs a graph (`y` from `x`, both float32 [1]) on a device of this process; the name of its vendor where the system tells it. Fails
@@ -458,11 +458,15 @@ export interface NativeAddon {
   readImages(source: BatchSource, samples: number[]): Promise<Float32Array>;
   /** From the content of a tokenizer.json; that of bytes where there is none. */
   openTokenizer(json?: string): Promise<NativeTokenizer>;
+  /** From now on `writeLog` and panics of the engine go to this file; see native/core/src/log.rs. */
+  openLog(path: string): void;
+  /** Adds an entry. Returns whether it is in the file. */
+  writeLog(level: 'error' | 'warn' | 'info', text: string): boolean;
   /** CPU model name, physical and logical cores, and total memory of this machine. */
   describeCpu(): { name: string; physicalCores: number; logicalCores: number; memoryBytes: number };
 }
 
-export const nativeVersion = 12;
+export const nativeVersion = 13;
 
 let addon: NativeAddon | undefined;
 

@@ -2,10 +2,12 @@
 
 import { app, BrowserWindow, dialog } from 'electron';
 import { join } from 'node:path';
-import { visibleBug } from '../contract/visible.ts';
+import { UserError } from '../contract/errors.ts';
+import { visible } from '../contract/visible.ts';
 import { createApp, type App } from '../lab/app.ts';
 import { sdpHome } from '../lab/home.ts';
 import { samples } from '../lab/samples.ts';
+import { log, reportBug } from '../log/log.ts';
 import { connectPages } from './ipc.ts';
 import { setMenu } from './menu.ts';
 import { registerScheme, servePage } from './page.ts';
@@ -17,6 +19,7 @@ export function startDesktop(): void {
   registerScheme();
   app.on('second-instance', showWindow);
   app.on('window-all-closed', () => app.quit());
+  app.on('render-process-gone', (_event, _page, { reason }) => log('error', `the process of a page ended: ${reason}`));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => app.quit());
   app
     .whenReady()
@@ -53,7 +56,7 @@ function endRunsBeforeQuit(lab: App): void {
     ending = true;
     lab
       .close()
-      .catch((error: unknown) => console.error(visibleBug(error)))
+      .catch(reportBug)
       .finally(() => {
         ended = true;
         app.quit();
@@ -68,6 +71,11 @@ function showWindow(): void {
 }
 
 function show(error: unknown): void {
-  console.error(visibleBug(error));
-  dialog.showErrorBox('SDP Lab', error instanceof Error ? error.message : String(error));
+  if (!(error instanceof UserError)) return showSentence(reportBug(error));
+  console.error(visible(error.message));
+  showSentence(error.message);
+}
+
+export function showSentence(sentence: string): void {
+  dialog.showErrorBox('SDP Lab', sentence);
 }

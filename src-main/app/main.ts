@@ -1,5 +1,7 @@
 // Entry of the Electron host.
 
-import { startDesktop } from './desktop.ts';
+import { endAtBug } from '../log/log.ts';
+import { showSentence, startDesktop } from './desktop.ts';
 
+endAtBug(showSentence);
 startDesktop();

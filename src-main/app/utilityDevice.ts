@@ -6,11 +6,13 @@ import {
   endWithUs,
   engineArguments,
   within,
+  workerArguments,
   type DeviceProcess,
   type ProcessExit,
   type SpawnDevice,
 } from '../processes/deviceProcess.ts';
 import { deviceEnvironment, drainMs } from '../processes/childProcess.ts';
+import { log } from '../log/log.ts';
 import { createEndpoint } from '../transport/endpoint.ts';
 import { LastLines } from '../processes/lastLines.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -18,23 +20,23 @@ import type { Transport } from '../transport/transport.ts';
 /** `workerPath`: absolute path of the built worker. To be used when Electron is ready. */
 export function spawnUtilityDevice(workerPath: string): SpawnDevice {
   return (name) => {
-    const child = utilityProcess.fork(workerPath, [name], {
+    const child = utilityProcess.fork(workerPath, workerArguments(name), {
       serviceName: `SDP Lab ${name}`,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: deviceEnvironment(process.env),
       execArgv: [...engineArguments],
     });
-    return endWithUs(deviceProcess(child));
+    return endWithUs(deviceProcess(name, child));
   };
 }
 
-function deviceProcess(child: UtilityProcess): DeviceProcess {
+function deviceProcess(name: string, child: UtilityProcess): DeviceProcess {
   return {
     transport: utilityTransport(child),
     get pid() {
       return child.pid;
     },
-    exited: collectExit(child),
+    exited: collectExit(name, child),
     kill: () => (child.pid === undefined ? void child.once('spawn', () => kill(child)) : kill(child)),
   };
 }
@@ -54,8 +56,8 @@ function utilityTransport(child: UtilityProcess): Transport {
   return transport;
 }
 
-async function collectExit(child: UtilityProcess): Promise<ProcessExit> {
-  const output = new LastLines();
+async function collectExit(name: string, child: UtilityProcess): Promise<ProcessExit> {
+  const output = new LastLines((line) => log('warn', `${name}: ${line}`));
   const written = Promise.all([child.stdout, child.stderr].map((stream) => output.collect(stream as Readable)));
   child.on('error', (type, location) => output.add(`${type} at ${location}`));
   const code = await new Promise<number>((resolve) => child.once('exit', resolve));

@@ -4,7 +4,9 @@
 
 import { CommanderError } from 'commander';
 import { exitCode, UserError } from '../contract/errors.ts';
-import { visibleBug } from '../contract/visible.ts';
+import { visible } from '../contract/visible.ts';
+import { sdpHome } from '../lab/home.ts';
+import { endAtBug, logFile, openLog, reportBug } from '../log/log.ts';
 import { heedSignals } from './interrupt.ts';
 import { printNote } from './output.ts';
 import { watchOutput } from './pipes.ts';
@@ -12,8 +14,16 @@ import { buildProgram } from './program.ts';
 
 heedSignals();
 watchOutput();
+const printBug = (sentence: string) =>
+  process.stderr.write(`sdp: unexpected error, please report it: ${visible(sentence)}\n`);
+endAtBug(printBug);
 
 try {
+  // Where there is no data folder, the commands that need one say so.
+  await sdpHome().then(
+    (home) => openLog(logFile(home)),
+    () => undefined,
+  );
   await buildProgram().parseAsync();
 } catch (error) {
   process.exitCode = report(error);
@@ -25,6 +35,6 @@ process.exit();
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof UserError) printNote(`sdp: ${error.message}`);
-  else process.stderr.write(`sdp: unexpected error, please report it: ${visibleBug(error)}\n`);
+  else printBug(reportBug(error));
   return exitCode(error);
 }

@@ -21,7 +21,7 @@ const encoded = z.object({
   resize: z.enum(['crop', 'stretch', 'pad']),
 });
 
-const source = z.object({
+export const batchSource = z.object({
   kind: z.enum(['images', 'tokens', 'case']),
   path: z.string(),
   mean: z.array(z.number()),
@@ -56,8 +56,8 @@ export const deviceSetup = z.object({
   /** Logits of a label. */
   classes: z.number(),
   optimizer,
-  training: source,
-  evaluation: z.object({ source, statisticsBatches: z.number() }),
+  training: batchSource,
+  evaluation: z.object({ source: batchSource, statisticsBatches: z.number() }),
 });
 export type DeviceSetup = z.infer<typeof deviceSetup>;
 
@@ -100,12 +100,12 @@ export const deviceCommands = {
     result: evaluationSums,
   },
   /**
-   * Logits of the first `count` evaluation samples as last evaluated, row-major; count <= evaluation batch. Of their rows (one per label)
-   * every `every`-th, from the first on.
+   * Writes logits of the first `count` evaluation samples as last evaluated to a file: float32, little-endian, row-major; count <= evaluation
+   * batch. Of their rows (one per label) every `every`-th, from the first on.
    */
   logits: {
-    params: z.object({ count: z.number(), every: z.number() }),
-    result: z.object({ logits: z.array(z.number()) }),
+    params: z.object({ count: z.number(), every: z.number(), path: z.string() }),
+    result: z.object({}),
   },
   /** Whether a device works, in a process made to find out; `name` where the system tells it. Fails with why it does not. */
   probe: {

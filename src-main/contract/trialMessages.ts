@@ -1,4 +1,4 @@
-// Commands of the process that runs exported models on what a user gives it. It loads onnxruntime-node and never the addon: two ONNX Runtime
+// Commands of the process that runs exported models on what a user gives it, with onnxruntime-node. It opens no device: two ONNX Runtime
 // libraries do not share a process.
 
 import { z } from 'zod';

@@ -1,7 +1,7 @@
 // Proves an exported file: reloads it, runs it with onnxruntime-node and compares its logits with the engine's.
 //
-// onnxruntime-node is loaded on first use, in the main or command-line process only. Two ONNX Runtime libraries in one process conflict,
-// so it must never be loaded where the addon has a device open; device processes do that, this one does not.
+// onnxruntime-node is loaded on first use. Two ONNX Runtime libraries in one process conflict, so this runs where the addon has no device open:
+// in the process of an export (handlers.ts).
 
 import { UserError } from '../contract/errors.ts';
 import { toOnnx } from '../graph/onnx.ts';

@@ -5,6 +5,7 @@
 // store is of use where it has the parameters of a whole step, and close().
 
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import { UserError } from '../contract/errors.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
 import { whyUnread } from '../files/files.ts';
 import type { RunDevice } from '../device/discover.ts';
+import { logged } from '../log/log.ts';
 import { native, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
 import type { RunSetup, StoreSpec } from '../plan/prepare.ts';
 import { connect, type Client } from '../transport/client.ts';
@@ -75,7 +77,7 @@ export class Fleet {
   /** In the order of the devices; each from the moment on that its process is started. */
   private readonly members: Member[] = [];
   private readonly memoryKills = readMemoryKills();
-  private readonly removeStore = (): void => this.store.close();
+  private readonly removeStore = (): void => void this.store.close();
   private readonly silence: Silence;
   private isTraining = false;
   /** Those that are done with what was last asked. */
@@ -95,7 +97,7 @@ export class Fleet {
   /** Creates the store, starts and prepares every device. On failure nothing is left running. */
   static async open(options: FleetOptions): Promise<Fleet> {
     const storePath = await placeOfStore(options.store);
-    const store = native().createStore(storePath, options.store.layout);
+    const store = await createStore(storePath, options.store.layout);
     const fleet = new Fleet(store, options);
     try {
       await options.fill(store);
@@ -125,11 +127,9 @@ export class Fleet {
     return (await this.all((client) => client.call.evaluate({ samples })))[0]!;
   }
 
-  /** Logits [L, K] of every `every`-th label of the first `count` evaluation samples, after evaluate. */
-  async logits(count: number, every: number): Promise<Float32Array> {
-    const first = this.members.slice(0, 1);
-    const [result] = await this.all((client) => client.call.logits({ count, every }), first);
-    return Float32Array.from(result!.logits);
+  /** Writes logits [L, K] of every `every`-th label of the first `count` evaluation samples to a file, after evaluate. */
+  async writeLogits(count: number, every: number, path: string): Promise<void> {
+    await this.all((client) => client.call.logits({ count, every, path }), this.members.slice(0, 1));
   }
 
   requestStop(): void {
@@ -167,7 +167,7 @@ export class Fleet {
   /** Ends the processes and removes the store. */
   async close(): Promise<void> {
     await this.endDevices();
-    this.store.close();
+    await this.store.close();
     process.off('exit', this.removeStore);
   }
 
@@ -269,7 +269,18 @@ export class Fleet {
       process.pid === undefined
         ? `device ${device.id} could not be started: ${how}`
         : `${named(device, process)} ended with ${how}${files ? `: ${files}` : ''}`;
-    this.lose(device, fate);
+    this.lose(device, files ? fate : logged(fate, exit.lastOutput));
+  }
+}
+
+/** Where this process ends meanwhile, no file is left. */
+async function createStore(path: string, layout: string): Promise<NativeStore> {
+  const removeFile = (): void => rmSync(path, { force: true });
+  process.once('exit', removeFile);
+  try {
+    return await native().createStore(path, layout);
+  } finally {
+    process.off('exit', removeFile);
   }
 }
 

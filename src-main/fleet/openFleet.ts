@@ -71,7 +71,7 @@ export function openFleet(
         (error: unknown) => (error as Error).message,
       ),
     fill: async (store) => {
-      if (start.kind === 'fresh') return store.initialise(initSpecs(createModel(prepared.spec)), start.seed);
+      if (start.kind === 'fresh') return await store.initialise(initSpecs(createModel(prepared.spec)), start.seed);
       const found = await readCheckpoint(start.folder, store, start.step, start.optimizer);
       onCheckpoint?.(found);
     },

@@ -5,6 +5,7 @@ import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { EventMessage, Handlers } from '../contract/rpc.ts';
 import { noLoss } from '../contract/run.ts';
+import { reportBug } from '../log/log.ts';
 import type { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -27,6 +28,7 @@ export function servePage(transport: Transport, { handlers, events }: AppHost): 
   const isPeriodic = createIsPeriodic();
   serve(transport, appContract, { ...handlers, setVisible }, events, {
     timing: (event) => (!isPeriodic(event) ? 'at once' : visible ? 'periodic' : 'never'),
+    reportBug,
   });
 }
 

@@ -44,7 +44,7 @@ async function measureCopies(context: KitContext, log: SectionLog): Promise<void
       row([title, median(whole), median(computeMs), median(copyMs), median(syncMs), pinnedBytes / 2 ** 20]);
       if (options.copies === 'large' && refusal) log.note(`Slower than they could be: ${refusal}.`);
     } finally {
-      engine.close();
+      await engine.close();
     }
   }
 }

@@ -100,10 +100,10 @@ export class Engine {
     const source = await writeSamples(folder, model, options.batch, masks.held.length);
     const { layout: layoutText, bytes } = storeSpec(layout);
     const storePath = await placeOfStore({ bytes });
-    const store = native().createStore(storePath, layoutText);
+    const store = await native().createStore(storePath, layoutText);
     let opened: NativeDevice | undefined;
     try {
-      store.initialise(initSpecs(model), 1);
+      await store.initialise(initSpecs(model), 1);
       await store.writeValues(join(folder, 'init.safetensors'), {
         scales: {},
         statistics: false,
@@ -144,7 +144,7 @@ export class Engine {
       return new Engine(opened, store, predicted, session, { optimizer, source }, options.learningRate);
     } catch (error) {
       opened?.close();
-      store.close();
+      await store.close();
       throw error;
     }
   }
@@ -164,9 +164,9 @@ export class Engine {
     return this.device.drainRecords();
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.device.close();
-    this.store.close();
+    await this.store.close();
   }
 }
 

@@ -65,7 +65,7 @@ async function profile(
     const events = (await Promise.all(files.map(readEvents))).flat();
     return byType(events, warmUps + steps, warmUps);
   } finally {
-    engine.close();
+    await engine.close();
   }
 }
 

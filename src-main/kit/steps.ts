@@ -183,7 +183,7 @@ async function measureRegime(context: KitContext, subject: Subject, regime: Regi
     };
   } finally {
     torch?.close();
-    engine.close();
+    await engine.close();
   }
 }
 

@@ -30,7 +30,7 @@ async function measureWebGpu(context: KitContext, log: SectionLog): Promise<void
       const { computeMs, copyMs, syncMs, dataMs } = await engine.steps(4);
       row([subject.title, median(computeMs.map((ms, i) => ms + syncMs[i]! + dataMs[i]!)), median(copyMs)]);
     } finally {
-      engine.close();
+      await engine.close();
     }
   }
 }

@@ -39,6 +39,7 @@ import { RunFolder } from '../records/runFolder.ts';
 import { listRuns, type RunList } from '../records/runList.ts';
 import { removeUnfinishedRuns, RunRecord } from '../records/runRecord.ts';
 import { Trials } from './trials.ts';
+import { logFile, openLog } from '../log/log.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
 
@@ -79,6 +80,7 @@ export interface App extends AppHost {
 }
 
 export async function createApp(host: RunHost): Promise<App> {
+  openLog(logFile(host.home));
   await removeStaleStores();
   const lab = new Lab(host);
   return {

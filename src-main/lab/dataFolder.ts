@@ -13,7 +13,7 @@ import { listRuns } from '../records/runList.ts';
 
 /** What the app writes into a data folder, and what systems put into the root of a disk. */
 const known =
-  /^(datasets|runs|uploads|lock|(settings|data-folder)\.json|lost\+found|System Volume Information|\$RECYCLE\.BIN|\.(DS_Store|Trash.*|Spotlight-V100|fseventsd))$/;
+  /^(datasets|runs|uploads|logs|lock|(settings|data-folder)\.json|lost\+found|System Volume Information|\$RECYCLE\.BIN|\.(DS_Store|Trash.*|Spotlight-V100|fseventsd))$/;
 
 export async function dataFolderOf(inUse: string): Promise<DataFolder> {
   const fixed = fixedHome();

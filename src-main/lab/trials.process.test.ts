@@ -43,7 +43,8 @@ it('a checkpoint names the digits that it was shown, in a process of its own tha
   const opening = Promise.resolve(openTrial({ runId }, call)).catch((error: unknown) => error);
   await expect.poll(() => lab.processes.length).toBe(before + 1);
   lab.processes.at(-1)!.kill();
-  const sentence = 'the process that runs the model ended with signal SIGKILL; open the model again';
+  const log = join(lab.home, 'logs/sdp.log');
+  const sentence = `the process that runs the model ended with signal SIGKILL (see ${log}); open the model again`;
   expect(await opening).toMatchObject({ code: 'device', message: sentence });
   expect(await openTrial({ runId }, call)).toEqual(model);
   await lab.close();

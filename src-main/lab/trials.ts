@@ -11,6 +11,7 @@ import type { TrialCommands } from '../contract/trialMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { createModel } from '../families/models.ts';
+import { logged } from '../log/log.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { findCheckpoint, olderCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
@@ -198,7 +199,8 @@ export class Trials {
       const exit = await within(side.process.exited, 1000);
       side.process.kill();
       if (!exit) throw error;
-      const sentence = `the process that runs the model ended with ${howItEnded(exit, side.memoryKills)}; open the model again`;
+      const fate = `the process that runs the model ended with ${howItEnded(exit, side.memoryKills)}`;
+      const sentence = `${logged(fate, exit.lastOutput)}; open the model again`;
       throw new UserError('device', sentence, { cause: error });
     }
   }

@@ -6,6 +6,7 @@ import { fork } from 'node:child_process';
 import { build } from 'vite';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { deviceEnvironment, spawnDevice } from './childProcess.ts';
+import { openLog } from '../log/log.ts';
 import { connect } from '../transport/client.ts';
 import { testContract } from '../transport/testContract.ts';
 
@@ -26,8 +27,8 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function started(log?: (name: string, line: string) => void) {
-  const device = spawnDevice(worker, { log })('cpu:0');
+async function started() {
+  const device = spawnDevice(worker)('cpu:0');
   onTestFinished(() => device.kill());
   return { device, client: await connect(device.transport, testContract) };
 }
@@ -41,11 +42,13 @@ test('a worker answers calls and sends events', async () => {
   await expect(client.call.refuse({})).rejects.toMatchObject({ code: 'data', key: 'labels.gz' });
 });
 
-test('an unexpected exception in a worker leaves its stack in the output, the message with the caller', async () => {
-  const lines: string[] = [];
-  const { client } = await started((name, line) => lines.push(`${name} ${line}`));
+test('what a worker writes, such as the stack of an exception, is in the log, the message with the caller', async () => {
+  const log = join(folder, 'logs/sdp.log');
+  openLog(log);
+  const { client } = await started();
   await expect(client.call.crash({})).rejects.toMatchObject({ code: 'internal', message: 'impossible shape [0]' });
-  await vi.waitFor(() => expect(lines[0]).toBe('cpu:0 Error: impossible shape [0]'));
+  const written = new RegExp(`^\\S+ +WARN process ${process.pid}: cpu:0: Error: impossible shape \\[0\\]$`, 'm');
+  await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toMatch(written));
 });
 
 test('a worker that dies settles its calls and leaves exit code and last lines', async () => {
@@ -55,6 +58,14 @@ test('a worker that dies settles its calls and leaves exit code and last lines',
   const exit = await device.exited;
   expect(exit).toMatchObject({ code: 7, signal: null });
   expect(exit.lastOutput.split('\n')).toEqual(Array.from({ length: 20 }, (_, index) => `last words ${index + 11}`));
+});
+
+test('an exception that nobody catches ends a worker with its stack and one sentence', async () => {
+  const { client, device } = await started();
+  await client.call.double({ value: -1 });
+  const { code, lastOutput } = await device.exited;
+  expect([code, lastOutput.split('\n').at(-1)]).toEqual([1, 'last word: nobody catches -1']);
+  expect(lastOutput).toMatch(/^Error: nobody catches -1\n +at throwUncaught /);
 });
 
 test('a worker that is killed settles its calls and names the signal', async () => {

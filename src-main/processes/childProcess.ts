@@ -11,10 +11,12 @@ import {
   engineArguments,
   howItEnded,
   within,
+  workerArguments,
   type DeviceProcess,
   type ProcessExit,
   type SpawnDevice,
 } from './deviceProcess.ts';
+import { log } from '../log/log.ts';
 import { createEndpoint } from '../transport/endpoint.ts';
 import { LastLines } from './lastLines.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -22,23 +24,18 @@ import type { Transport } from '../transport/transport.ts';
 /** Longest wait for the rest of the output of a process that has ended. */
 export const drainMs = 1000;
 
-export interface SpawnOptions {
-  /** Receives each line that a worker writes, with the worker's name. */
-  log?: (name: string, line: string) => void;
-}
-
 /** `workerPath`: absolute path of the built worker. */
-export function spawnDevice(workerPath: string, { log }: SpawnOptions = {}): SpawnDevice {
+export function spawnDevice(workerPath: string): SpawnDevice {
   return (name) => {
     const child = started(name, () =>
-      fork(workerPath, [name], {
+      fork(workerPath, workerArguments(name), {
         serialization: 'advanced',
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
         env: deviceEnvironment(process.env),
         execArgv: [...engineArguments],
       }),
     );
-    const output = new LastLines((line) => log?.(name, line));
+    const output = new LastLines((line) => log('warn', `${name}: ${line}`));
     // There are none where none could be opened.
     const pipes = [child.stdout, child.stderr].filter((pipe) => !!pipe);
     const written = Promise.all(pipes.map((pipe) => output.collect(pipe)));

@@ -1,6 +1,7 @@
 // A process that trains on one device, as the run sees it, whatever host started it (child process, Electron utility process).
 
 import { formatBytes } from '../contract/bytes.ts';
+import { openedLog } from '../log/log.ts';
 import type { Transport } from '../transport/transport.ts';
 import { limitBehind } from './processLimits.ts';
 import { killsSince, readMemoryKills, type MemoryKills } from './memoryKills.ts';
@@ -77,6 +78,12 @@ export async function within<T>(work: Promise<T>, ms: number): Promise<T | undef
 
 /** Arguments for its JavaScript engine: a small nursery, as building graphs otherwise leaves one of 32 MB behind. */
 export const engineArguments: readonly string[] = ['--max-semi-space-size=1'];
+
+/** What it is told at its start: its name, and where the log is. */
+export const workerArguments = (name: string): string[] => [
+  name,
+  ...[openedLog()].filter((path) => path !== undefined),
+];
 
 /** Starts the built worker (`out/main/worker.js`); `name` is the device's id, shown in process lists and logs. */
 export type SpawnDevice = (name: string) => DeviceProcess;

@@ -10,7 +10,7 @@ import { evaluationOf } from './metrics.ts';
 import { openFleet, prepareFromHome, type RunHost } from '../fleet/openFleet.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
 import type { RunFolder } from '../records/runFolder.ts';
-import { runTokenizer } from './runTokenizer.ts';
+import { runDataset } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord & Warned> {
@@ -30,8 +30,8 @@ export async function exportRun(
 ): Promise<ExportResult> {
   return withCheckpoint(host, folder, options.step, async (fleet, prepared, step) => {
     const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
-    const tokenizer = await runTokenizer(host.home, folder);
-    return exportStore(fleet, prepared, { format, step, out, tokenizer });
+    const dataset = await runDataset(host.home, folder);
+    return exportStore(host, fleet, prepared, { format, step, out, text: dataset?.name });
   });
 }
 

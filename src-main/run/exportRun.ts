@@ -2,21 +2,24 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { exportContract } from '../contract/contracts.ts';
+import { UserError } from '../contract/errors.ts';
+import type { ExportCommands } from '../contract/exportMessages.ts';
+import type { Params, Result } from '../contract/rpc.ts';
 import type { ExportFormat, ExportResult } from '../contract/run.ts';
-import { readImages } from '../data/images.ts';
 import { replaceFiles } from '../files/files.ts';
-import { readSequences } from '../data/sequences.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import { weightFiles, writePretrainedFolder, type WeightFile } from '../export/huggingFace.ts';
-import { exportOnnx } from '../export/onnxExport.ts';
-import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from '../export/verify.ts';
+import { weightFiles, type WeightFile } from '../export/huggingFace.ts';
 import { createModel } from '../families/models.ts';
+import { logged } from '../log/log.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import type { Int64Tensor } from '../native.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { RunHost } from '../fleet/openFleet.ts';
+import { howItEnded, within } from '../processes/deviceProcess.ts';
 import { isAlive } from '../processes/isAlive.ts';
+import { readMemoryKills } from '../processes/memoryKills.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
+import { connect } from '../transport/client.ts';
 
 /** At most about so many logits are compared: of every so-many-th label. */
 const comparedLogits = 2 ** 20;
@@ -26,31 +29,70 @@ export interface Target {
   step: number;
   /** Folder. */
   out: string;
-  /** Of the text that the run was trained on. */
-  tokenizer?: Tokenizer | undefined;
+  /** Dataset whose tokenizer goes with the weights. */
+  text?: string | undefined;
 }
 
 /**
- * Writes what the fleet's store holds, with the statistics and branch scaling of evaluation folded in, reloads the files and compares their
- * logits with the engine's. All of it happens beside the files that are there already, which are replaced when the new ones agree.
+ * Writes what the fleet's store holds, with the statistics and branch scaling of evaluation folded in; a process of its own makes the format
+ * of it and compares the logits of the result with the engine's. All of it happens beside the files that are there already, which are replaced
+ * when the new ones agree.
  */
-export async function exportStore(fleet: Fleet, prepared: PreparedRun, target: Target): Promise<ExportResult> {
-  const { format, step, out } = target;
-  const { evaluation, classes } = prepared.setup;
+export async function exportStore(
+  { home, spawnDevice }: Pick<RunHost, 'home' | 'spawnDevice'>,
+  fleet: Fleet,
+  prepared: PreparedRun,
+  { format, step, out, text }: Target,
+): Promise<ExportResult> {
+  const { spec, setup } = prepared;
+  const model = createModel(spec);
   const samples = Math.min(prepared.evaluationBatch, prepared.evaluationSamples);
   const { labels } = await fleet.evaluate(samples);
-  const every = Math.ceil((labels * classes) / comparedLogits);
-  const expected = await fleet.logits(samples, every);
-  const write = format === 'onnx' ? writeOnnx : writeFolder;
-  const feed = await firstSamples(evaluation.source, prepared, samples);
+  const every = Math.ceil((labels * setup.classes) / comparedLogits);
+  const weights = format === 'safetensors' && model.pretrained ? weightFiles(model.tensors) : [wholeModel(model)];
+  const engineLogits = 'engine.logits';
   await removeLeftovers(out);
-  return await replaceFiles(out, async (beside) => {
-    const { files, logits } = await write(fleet, prepared, { ...target, out: beside }, feed);
-    const found = logits.filter((_, index) => Math.floor(index / classes) % every === 0);
+  return await replaceFiles(out, async (folder) => {
+    await fleet.writeLogits(samples, every, join(folder, engineLogits));
+    for (const [index, file] of weights.entries())
+      await writeWeights(fleet, prepared, step, join(folder, file.name), file, index === 0);
+    const { files, maxRelativeError } = await finishApart(spawnDevice, {
+      format,
+      model: spec,
+      folder,
+      weights,
+      engineLogits,
+      every,
+      samples,
+      source: setup.evaluation.source,
+      tokenizer: text === undefined ? null : { home, dataset: text },
+      shown: out,
+    });
     const written = files.map((file) => join(out, basename(file)));
-    const maxRelativeError = verifyLogits(written[0]!, expected, found);
     return { format, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
   });
+}
+
+/** In a process that ends with its answer. */
+async function finishApart(
+  spawnDevice: RunHost['spawnDevice'],
+  job: Params<ExportCommands, 'finish'>,
+): Promise<Result<ExportCommands, 'finish'>> {
+  const memoryKills = readMemoryKills();
+  const process = spawnDevice('export');
+  try {
+    const client = await connect(process.transport, exportContract);
+    return await client.call.finish(job);
+  } catch (error) {
+    if (!(error instanceof UserError && error.code === 'disconnected')) throw error;
+    const exit = await within(process.exited, 1000);
+    if (!exit) throw error;
+    const fate = `the process that makes the export ended with ${howItEnded(exit, memoryKills)}`;
+    throw new UserError('device', `${logged(fate, exit.lastOutput)}; export again`, { cause: error });
+  } finally {
+    process.kill();
+    await within(process.exited, 3000);
+  }
 }
 
 /** Removes what exports have left whose process was ended meanwhile. */
@@ -60,35 +102,6 @@ async function removeLeftovers(out: string): Promise<void> {
     if (pid !== undefined && !isAlive(Number(pid))) await rm(join(out, name), { recursive: true, force: true });
   }
 }
-
-/** Writes a format; the paths, weights first, and the logits of what was written. */
-type Writer = (
-  fleet: Fleet,
-  prepared: PreparedRun,
-  target: Target,
-  feed: Feed,
-) => Promise<{ files: string[]; logits: Float32Array }>;
-
-/** Weights in the library's layout, and what else its loader wants. */
-const writeFolder: Writer = async (fleet, prepared, { step, out, tokenizer }, feed) => {
-  const model = createModel(prepared.spec);
-  const files = model.pretrained ? weightFiles(model.tensors) : [wholeModel(model)];
-  const weights = files.map((file) => join(out, file.name));
-  for (const [index, file] of files.entries())
-    await writeWeights(fleet, prepared, step, weights[index]!, file, index === 0);
-  const others = model.pretrained ? await writePretrainedFolder(out, model, files, tokenizer) : [];
-  return { files: [...weights, ...others], logits: await logitsOfSafetensors(model, weights, feed) };
-};
-
-const writeOnnx: Writer = async (fleet, prepared, { step, out }, feed) => {
-  const weights = join(out, 'weights.safetensors');
-  const file = join(out, 'model.onnx');
-  const model = createModel(prepared.spec);
-  await writeWeights(fleet, prepared, step, weights, wholeModel(model), true);
-  await exportOnnx({ model, weights, out: file });
-  await rm(weights);
-  return { files: [file], logits: await logitsOfOnnx(file, feed) };
-};
 
 const wholeModel = (model: ModelDefinition): WeightFile => ({
   name: 'model.safetensors',
@@ -110,16 +123,6 @@ async function writeWeights(
     metadata: { format: 'pt', step: String(step), model: JSON.stringify(prepared.spec) },
     tensors: file.tensors,
   });
-}
-
-/** The first samples of a source as the network sees them. */
-async function firstSamples(source: DeviceSetup['training'], prepared: PreparedRun, samples: number): Promise<Feed> {
-  const first = Array.from({ length: samples }, (_, sample) => sample);
-  const data =
-    source.kind === 'tokens'
-      ? await readSequences(source.path, source.sequence, samples)
-      : await readImages(source, first);
-  return { data, shape: [samples, ...createModel(prepared.spec).sample] };
 }
 
 /** Integers of the library's state dict: BatchNorm counters, which are the micro-batches of a worker so far, and constants. */

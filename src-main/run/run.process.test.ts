@@ -151,7 +151,12 @@ it('a device process that is killed ends the run with device, cause and step nam
   const last = (await folder.checkpoints()).at(-1)!;
   expect(summary.reason).toMatch(
     new RegExp(
-      `^device cpu:[01] \\(process ${victim.pid}\\) ended with signal SIGKILL (at step \\d+|while saving); the last checkpoint is of step ${last}$`,
+      `^device cpu:[01] \\(process ${victim.pid}\\) ended with signal SIGKILL \\(see ${join(home, 'logs/sdp.log')}\\) (at step \\d+|while saving); the last checkpoint is of step ${last}$`,
+    ),
+  );
+  expect(await readFile(join(home, 'logs/sdp.log'), 'utf8')).toMatch(
+    new RegExp(
+      ` ERROR process ${process.pid}: device cpu:[01] \\(process ${victim.pid}\\) ended with signal SIGKILL\n`,
     ),
   );
   expect((await readSafetensors(join(folder.checkpointPath(last), 'values.safetensors'))).tensors.size).toBeGreaterThan(
@@ -205,10 +210,10 @@ it.each(['safetensors', 'onnx'] as const)(
     const target = { format, step: 6, out: folder.file('exports/step-00000006') };
     const fleet = await openFleet(host, prepared, from);
     try {
-      const { files } = await exportStore(fleet, prepared, target);
+      const { files } = await exportStore(host, fleet, prepared, target);
       const before = await readFile(files[0]!);
-      fleet.logits = (count) => Promise.resolve(new Float32Array(10 * count).fill(7));
-      await expect(exportStore(fleet, prepared, target)).rejects.toThrow(`the exported file ${files[0]} differs`);
+      fleet.writeLogits = (count, _, path) => writeFile(path, new Float32Array(10 * count).fill(7));
+      await expect(exportStore(host, fleet, prepared, target)).rejects.toThrow(`the exported file ${files[0]} differs`);
       expect(await readdir(target.out)).toEqual([`model.${format}`]);
       expect((await readFile(files[0]!)).equals(before)).toBe(true);
     } finally {

@@ -14,6 +14,7 @@ import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { contentFingerprint, knownFingerprint } from '../data/fingerprint.ts';
 import type { RunDevice } from '../device/discover.ts';
+import { reportBug } from '../log/log.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
@@ -354,7 +355,7 @@ export class Run {
   }
 
   private async fail(error: unknown): Promise<void> {
-    const sentence = error instanceof Error ? error.message : String(error);
+    const sentence = error instanceof UserError ? error.message : reportBug(error);
     const code = error instanceof UserError ? error.code : undefined;
     const checkpoints = await this.folder.checkpoints().catch(() => []);
     const ended = this.summary.state === 'training' ? ` at step ${this.summary.step}` : ` while ${this.summary.state}`;

@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { UserError } from '../contract/errors.ts';
-import { visibleBug } from '../contract/visible.ts';
 import { servePage, type AppHost } from '../host/appHost.ts';
+import { reportBug } from '../log/log.ts';
 import { socketProtocol, uploadPath } from '../transport/page.ts';
 import { readStaticFiles, securityHeaders, type StaticFile } from '../host/staticFiles.ts';
 import { webSocketTransport } from '../transport/webSocket.ts';
@@ -106,10 +106,7 @@ function answer(request: IncomingMessage, response: ServerResponse, { access, up
     if (!access.allowsUpload(request)) return end(403, 'forbidden\n');
     return void uploads.answer(request).then(
       ({ status, text }) => end(status, text),
-      (error: unknown) => {
-        console.error(visibleBug(error));
-        end(500, 'internal error\n');
-      },
+      (error: unknown) => end(500, `internal error: ${reportBug(error)}\n`),
     );
   }
   if (method !== 'GET' && method !== 'HEAD') return end(405, 'only GET and HEAD\n');

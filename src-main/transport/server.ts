@@ -1,7 +1,7 @@
 // Answers the calls of one client with the handlers of a contract, and passes on the events of a hub.
 //
 // Parameters are parsed here, by the command's schema. A UserError goes out with its code, message and key; any other exception is a bug:
-// the client gets its message with code `internal`, the stack goes to `reportBug`. A message that is not of the protocol ends the transport.
+// `reportBug` gets it, and the client with code `internal` what that returns. A message that is not of the protocol ends the transport.
 
 import { UserError } from '../contract/errors.ts';
 import { plainDataProblem } from '../contract/plainData.ts';
@@ -17,8 +17,8 @@ type Call = Extract<ClientMessage, { type: 'call' }>;
 export interface ServeOptions<E extends EventRecord> {
   /** How an event is sent (pace.ts), if at all; default: at once. Is given every event once, in order. */
   timing?: (event: EventMessage<E>) => 'at once' | 'periodic' | 'never';
-  /** Receives unexpected exceptions; default: standard error. */
-  reportBug?: (error: unknown) => void;
+  /** Is given unexpected exceptions, and returns what the client is told; default: to standard error, and the message. */
+  reportBug?: (error: unknown) => string;
 }
 
 /** Serves until the transport closes; the signals of calls still running fire then. */
@@ -27,7 +27,7 @@ export function serve<C extends CommandRecord, E extends EventRecord>(
   contract: Contract<C, E>,
   handlers: Handlers<C>,
   hub: EventHub<E>,
-  { timing = () => 'at once', reportBug = (error) => console.error(visibleBug(error)) }: ServeOptions<E> = {},
+  { timing = () => 'at once', reportBug = printBug }: ServeOptions<E> = {},
 ): void {
   const running = new Map<number, AbortController>();
   let unsubscribe: (() => void) | undefined;
@@ -106,11 +106,15 @@ function badParams(command: string, issue: { path: PropertyKey[]; message: strin
   });
 }
 
-function toWire(error: unknown, signal: AbortSignal, reportBug: (error: unknown) => void): WireError {
+function toWire(error: unknown, signal: AbortSignal, reportBug: (error: unknown) => string): WireError {
   if (error instanceof UserError) return { code: error.code, message: error.message, key: error.key };
   if (signal.aborted) return { code: 'cancelled', message: 'the call was cancelled' };
-  reportBug(error);
-  return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
+  return { code: 'internal', message: reportBug(error) };
+}
+
+function printBug(error: unknown): string {
+  console.error(visibleBug(error));
+  return error instanceof Error ? error.message : String(error);
 }
 
 function wireEvent<E extends EventRecord>({ name, sequence, payload }: EventMessage<E>): WireEvent {

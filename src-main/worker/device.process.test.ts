@@ -41,7 +41,7 @@ async function graphsOf(workers: number, subnetworks: object): Promise<number> {
   });
   const prepared = prepareRun(config, numbers, { train: source, test: source }, machine);
   const storePath = join(folder, `${Math.random()}.store`);
-  const store = native().createStore(storePath, prepared.store.layout);
+  const store = await native().createStore(storePath, prepared.store.layout);
   const handlers = deviceHandlers(new EventHub());
   const context = { signal: new AbortController().signal };
   try {
@@ -50,7 +50,7 @@ async function graphsOf(workers: number, subnetworks: object): Promise<number> {
     return (await handlers.prepare(setup, context)).graphs;
   } finally {
     await handlers.close({}, context);
-    store.close();
+    await store.close();
   }
 }
 

@@ -2,6 +2,7 @@
 //
 // Sessions for evaluation exist from an evaluation to the next training, so that they take no memory of a training run.
 
+import { writeFile } from 'node:fs/promises';
 import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
@@ -12,6 +13,7 @@ import {
   type BoundGraph,
   type DeviceSessions,
 } from '../device/deviceSessions.ts';
+import { storageError } from '../files/files.ts';
 import { native, type NativeDevice, type TrainResult } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { collectGarbage } from './collectGarbage.ts';
@@ -47,11 +49,15 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
     },
     train: (params) => train(current(), hub, params),
     evaluate: ({ samples }) => evaluate(current(), hub, samples),
-    logits: async ({ count, every }) => {
+    logits: async ({ count, every, path }) => {
       const { device, evaluation, setup } = current();
       if (!evaluation) throw new Error('logits are asked for before an evaluation');
       const logits = await device.logits(evaluation.session, setup.evaluation.source, count);
-      return { logits: [...logits.filter((_, index) => Math.floor(index / setup.classes) % every === 0)] };
+      const chosen = logits.filter((_, index) => Math.floor(index / setup.classes) % every === 0);
+      await writeFile(path, chosen).catch((error: unknown) => {
+        throw storageError(error, path);
+      });
+      return {};
     },
     probe: async ({ kind, index }) => ({
       name: await native().probeDevice(

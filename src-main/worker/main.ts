@@ -1,8 +1,9 @@
-// Entry of a device process, and of the process that tries exported models ("trial"). Serves its contract to the process that started it;
-// ends with it.
+// Entry of a device process, of the process that tries exported models ("trial"), and of that which makes and checks an export ("export").
+// Serves its contract to the process that started it; ends with it.
 
-import { deviceContract, trialContract } from '../contract/contracts.ts';
+import { deviceContract, exportContract, trialContract } from '../contract/contracts.ts';
 import type { DeviceEvents } from '../contract/deviceMessages.ts';
+import { endAtBug, openLog, reportBug } from '../log/log.ts';
 import { parentTransport } from '../processes/childProcess.ts';
 import { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
@@ -12,9 +13,17 @@ import { trialHandlers } from './trial.ts';
 // Ctrl-C, and what service managers and schedulers send, reach every process; the main process decides when a device ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
-if (process.argv[2] === 'trial') {
-  serve(parentTransport(), trialContract, trialHandlers(), new EventHub());
+const [, , name, log] = process.argv;
+if (log !== undefined) openLog(log);
+endAtBug((sentence) => process.stderr.write(`${sentence}\n`));
+
+if (name === 'trial') {
+  serve(parentTransport(), trialContract, trialHandlers(), new EventHub(), { reportBug });
+} else if (name === 'export') {
+  // Device processes are spared what only exports need.
+  const { exportHandlers } = await import('../export/handlers.ts');
+  serve(parentTransport(), exportContract, exportHandlers(), new EventHub(), { reportBug });
 } else {
   const hub = new EventHub<DeviceEvents>();
-  serve(parentTransport(), deviceContract, deviceHandlers(hub), hub);
+  serve(parentTransport(), deviceContract, deviceHandlers(hub), hub, { reportBug });
 }

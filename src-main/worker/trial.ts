@@ -1,4 +1,4 @@
-// Runs one exported model at a time with onnxruntime-node, in a process that never loads the addon. Every command names its model, and they are
+// Runs one exported model at a time with onnxruntime-node, in a process that opens no device. Every command names its model, and they are
 // worked off one after the other: no model goes while it is at work, and none answers for another.
 
 import type { Handlers } from '../contract/rpc.ts';

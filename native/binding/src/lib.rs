@@ -4,6 +4,7 @@ mod convert;
 pub mod data;
 mod device;
 pub mod hold;
+pub mod log;
 pub mod nvidia;
 pub mod store;
 pub mod timing;
@@ -20,19 +21,13 @@ use sdp_core::{process, provider, runtime};
 
 use convert::{DeviceOptions, device_kind, raise};
 use device::NativeDevice;
-use store::NativeStore;
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 12;
+const INTERFACE_VERSION: u32 = 13;
 
 #[napi]
 pub fn interface_version() -> u32 {
     INTERFACE_VERSION
-}
-
-#[napi]
-pub fn create_store(path: String, layout: String) -> napi::Result<NativeStore> {
-    guarded(|| NativeStore::create(path.as_ref(), &layout)).map_err(raise)
 }
 
 #[napi(ts_return_type = "Promise<NativeDevice>")]

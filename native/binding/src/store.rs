@@ -1,7 +1,10 @@
 //! The store as the main process holds it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
@@ -17,6 +20,31 @@ use crate::convert::{GradientNorms, InitSpec, WriteOptions, raise};
 pub struct NativeStore {
     store: Mutex<Option<Arc<Store>>>,
     path: PathBuf,
+    closed: Arc<AtomicBool>,
+}
+
+/// Making a store off the JavaScript thread.
+pub struct CreateStore {
+    path: PathBuf,
+    layout: String,
+}
+
+impl Task for CreateStore {
+    type Output = Store;
+    type JsValue = NativeStore;
+
+    fn compute(&mut self) -> napi::Result<Store> {
+        guarded(|| Store::create(&self.path, &self.layout)).map_err(raise)
+    }
+
+    fn resolve(&mut self, _env: Env, store: Store) -> napi::Result<NativeStore> {
+        Ok(NativeStore { path: store.path().into(), store: Mutex::new(Some(Arc::new(store))), closed: Arc::default() })
+    }
+}
+
+#[napi(ts_return_type = "Promise<NativeStore>")]
+pub fn create_store(path: String, layout: String) -> AsyncTask<CreateStore> {
+    AsyncTask::new(CreateStore { path: path.into(), layout })
 }
 
 /// See NativeStore.progress in src-main/native.ts.
@@ -46,26 +74,23 @@ impl Task for Job {
 }
 
 impl NativeStore {
-    pub fn create(path: &Path, layout: &str) -> Result<Self> {
-        Ok(Self { store: Mutex::new(Some(Arc::new(Store::create(path, layout)?))), path: path.into() })
-    }
-
     fn open(&self) -> Result<Arc<Store>> {
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         store.clone().ok_or_else(|| Error::Internal("the store is closed".into()))
     }
 
+    /// Work that keeps the store until it ends, also where the store is closed meanwhile.
     fn job(&self, work: impl FnOnce(&Store) -> Result<Option<String>> + Send + 'static) -> AsyncTask<Job> {
         let store = self.open();
         AsyncTask::new(Job(Some(Box::new(move || work(&*store?)))))
     }
 
-    fn remove(&self) {
-        let open = self.store.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if open.is_some() {
-            drop(open);
-            let _ = std::fs::remove_file(&self.path);
-        }
+    /// Removes the file, and gives what still maps it; `None` where that was done before.
+    fn remove(&self) -> Option<Arc<Store>> {
+        self.closed.store(true, Ordering::Relaxed);
+        let open = self.store.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let _ = std::fs::remove_file(&self.path);
+        Some(open)
     }
 }
 
@@ -77,13 +102,13 @@ pub fn file_digest(path: String) -> AsyncTask<Job> {
 
 #[napi]
 impl NativeStore {
-    #[napi]
-    pub fn initialise(&self, inits: Vec<InitSpec>, seed: i64) -> napi::Result<()> {
-        let work = || {
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn initialise(&self, inits: Vec<InitSpec>, seed: i64) -> AsyncTask<Job> {
+        let closed = self.closed.clone();
+        self.job(move |store| {
             let inits = inits.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>>>()?;
-            init::initialise(&*self.open()?, &inits, seed as u64)
-        };
-        guarded(work).map_err(raise)
+            init::initialise(store, &inits, seed as u64, &closed).map(|()| None)
+        })
     }
 
     #[napi(ts_return_type = "Promise<void>")]
@@ -150,14 +175,24 @@ impl NativeStore {
         self.open().map(|store| store.control().abort(&reason)).map_err(raise)
     }
 
-    #[napi]
-    pub fn close(&self) {
-        self.remove();
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self) -> AsyncTask<Job> {
+        let store = self.remove();
+        let unmap = move || {
+            // Calls in progress keep it.
+            let kept = store.as_ref().map(Arc::downgrade);
+            drop(store);
+            while kept.as_ref().is_some_and(|kept| kept.strong_count() > 0) {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Ok(None)
+        };
+        AsyncTask::new(Job(Some(Box::new(unmap))))
     }
 }
 
 impl Drop for NativeStore {
     fn drop(&mut self) {
-        self.remove();
+        drop(self.remove());
     }
 }

@@ -2,27 +2,34 @@
 //! store's layout: the same whatever the masks.
 
 use std::f64::consts::TAU;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::RngCore;
 
-use crate::error::{Result, ensure};
+use crate::error::{Error, Result, ensure};
 use crate::spec::{InitKind, InitSpec};
 use crate::store::{Area, Store};
 use sdp_data::sampling::generator;
 
-/// Draws every tensor of the store; optimizer state becomes zero.
-pub fn initialise(store: &Store, inits: &[InitSpec], seed: u64) -> Result<()> {
+/// Draws every tensor of the store; optimizer state becomes zero. Fails with `cancelled` at the next tensor once `cancelled` is set.
+pub fn initialise(store: &Store, inits: &[InitSpec], seed: u64, cancelled: &AtomicBool) -> Result<()> {
     let layout = store.layout();
     ensure(inits.len() == layout.tensors.len(), || format!("{} inits for {} tensors", inits.len(), layout.tensors.len()))?;
     for (index, (tensor, init)) in layout.tensors.iter().zip(inits).enumerate() {
+        go_on(cancelled)?;
         let library = draw(init, tensor.size(), seed, index as u64);
         tensor.to_store(&library, store.write(Area::Values, tensor.offset..tensor.offset + tensor.size()));
     }
     for slot in 0..layout.optimizer_slots {
+        go_on(cancelled)?;
         store.write(Area::Slot(slot), 0..layout.parameter_size).fill(0.0);
     }
     Ok(())
+}
+
+fn go_on(cancelled: &AtomicBool) -> Result<()> {
+    if cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled("the store was closed".into())) } else { Ok(()) }
 }
 
 /// Values of the tensor with this index.

@@ -18,6 +18,7 @@ pub mod init;
 pub mod large;
 pub mod layout;
 pub mod loader;
+pub mod log;
 pub mod norms;
 pub mod npy;
 pub mod nvidia;

@@ -14,6 +14,7 @@ mod library;
 mod onnx;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -306,7 +307,8 @@ impl Lab {
         let path = folder.path().join("store");
         let store = Store::create(&path, &layout(participants)).unwrap();
         let normal = InitSpec { kind: InitKind::Normal, value: 0.5 };
-        init::initialise(&store, &[normal, normal, InitSpec { kind: InitKind::Constant, value: 0.0 }], 11).unwrap();
+        let inits = [normal, normal, InitSpec { kind: InitKind::Constant, value: 0.0 }];
+        init::initialise(&store, &inits, 11, &AtomicBool::new(false)).unwrap();
         dataset(folder.path(), &(0..SAMPLES).map(label).collect::<Vec<_>>());
         let device = |participant| {
             let options = DeviceOptions {

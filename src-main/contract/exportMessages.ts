@@ -1,0 +1,29 @@
+// The command of the process that makes an export of weights and checks it. It runs models with onnxruntime-node, and opens no device: two
+// ONNX Runtime libraries do not share a process.
+
+import { z } from 'zod';
+import { modelSpec } from '../families/configs.ts';
+import { batchSource } from './deviceMessages.ts';
+import { exportFormat } from './run.ts';
+
+export const exportCommands = {
+  /** Writes into `folder` what the format has beside the weights, or in their place, and compares its logits with the engine's. */
+  finish: {
+    params: z.object({
+      format: exportFormat,
+      model: modelSpec,
+      folder: z.string(),
+      weights: z
+        .array(z.object({ name: z.string(), tensors: z.array(z.string()) }))
+        .describe('safetensors in the folder, which go where the format is ONNX'),
+      engineLogits: z.string().describe('name in the folder of what a device has written of `samples`; it goes'),
+      every: z.number().describe('of the logits of labels every so-many-th was written'),
+      samples: z.number().describe('the first so many of the source'),
+      source: batchSource,
+      tokenizer: z.object({ home: z.string(), dataset: z.string() }).nullable(),
+      shown: z.string().describe('the folder that messages name'),
+    }),
+    result: z.object({ files: z.array(z.string()).describe('paths, weights first'), maxRelativeError: z.number() }),
+  },
+} as const;
+export type ExportCommands = typeof exportCommands;
