@@ -38,7 +38,7 @@ async function appWithPages(numPages: number) {
         if (type === 'events') messages.push(rest.events!.map(({ name }) => name).join(' '));
         else replies.push(message);
       });
-      servePage(far, { handlers: {} as AppHandlers, events });
+      servePage(far, { handlers: {} as AppHandlers, events }, String);
       near.send({ type: 'hello', version: appContract.version });
       const setVisible = async (visible: unknown) => {
         near.send({ type: 'call', id: replies.length, command: 'setVisible', params: { visible } });

@@ -5,7 +5,6 @@ import { appContract } from '../contract/contracts.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { EventMessage, Handlers } from '../contract/rpc.ts';
 import { noLoss } from '../contract/run.ts';
-import { reportBug } from '../log/log.ts';
 import type { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -18,8 +17,15 @@ export interface AppHost {
   events: EventHub<AppEvents>;
 }
 
-/** Serves a page. It counts as visible until it says that it is hidden, and is sent no periodic events while it is. */
-export function servePage(transport: Transport, { handlers, events }: AppHost): void {
+/**
+ * Serves a page. It counts as visible until it says that it is hidden, and is sent no periodic events while it is. `reportBug` gets unexpected
+ * exceptions and returns what the page is told.
+ */
+export function servePage(
+  transport: Transport,
+  { handlers, events }: AppHost,
+  reportBug: (error: unknown) => string,
+): void {
   let visible = true;
   const setVisible: Handlers<AppCommands>['setVisible'] = (params) => {
     visible = params.visible;

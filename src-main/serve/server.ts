@@ -63,7 +63,7 @@ export async function startServer({
     perMessageDeflate: false,
     handleProtocols: () => socketProtocol,
   });
-  sockets.on('connection', (socket) => servePage(webSocketTransport(socket), host));
+  sockets.on('connection', (socket) => servePage(webSocketTransport(socket), host, reportBug));
   server.on('request', (request, response) => answer(request, response, { access, uploads, files, headers }));
   server.on('upgrade', (request, socket, head) => {
     if (!access.allowsSocket(request)) return refuse(socket);

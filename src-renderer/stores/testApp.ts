@@ -23,7 +23,7 @@ export function testApp(handlers: Partial<AppHandlers>) {
       const [page, app] = memoryPair();
       sides.push(app);
       const all = { snapshot, runLog: () => ({ lines: [] }), ...handlers } as AppHandlers;
-      servePage(app, { handlers: all, events: hub });
+      servePage(app, { handlers: all, events: hub }, String);
       return page;
     },
     /** As if the app had gone away. */
