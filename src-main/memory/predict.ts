@@ -14,8 +14,8 @@ import type { ModelGraph } from '../models/model.ts';
 import type { StoreLayout, StoreRun } from './storeLayout.ts';
 import { touchedInSteps, type Participant, type Touched } from './touched.ts';
 
-/** Resident bytes of a device process with the runtime loaded and its graphs built, but no session: Node.js, the addon, ONNX Runtime. */
-const programBytes = 100 * 2 ** 20;
+/** Resident bytes of a device process with the runtime loaded, but no session: Node.js, the addon, ONNX Runtime. */
+const programBytes = 96 * 2 ** 20;
 /** What the runtime keeps for a node of a session: its description, names, kernel, and plan. */
 const nodeBytes = 5.5 * 1024;
 /** What a run of rows in the layout takes: in the engine, and as it was handed over. */

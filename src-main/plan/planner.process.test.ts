@@ -57,7 +57,7 @@ test('while vast plans are made the app answers; they end when they are cancelle
   expect(await lab.app.plan(smallConfig({}))).toMatchObject({ numWorkers: 4, fits: true });
 });
 
-test('what was planned is planned once: for the form, the start and the export; other files and names of datasets are planned anew', async () => {
+test('what was planned is planned once, for the form, the start and the export; changed samples and files are planned anew', async () => {
   const config = smallConfig({ training: { steps: 2 } });
   const host = { home: lab.home, spawnDevice: builtWorker() };
   const plan = await lab.app.plan(config);
@@ -67,6 +67,7 @@ test('what was planned is planned once: for the form, the start and the export; 
   await lab.app.export(runId, 'safetensors', {});
   const prepared = await prepareFromHome(host, await new RunFolder(lab.home, runId).readConfig());
   expect(prepared.plan).toBe(plan);
+  await lab.app.handlers.deleteRun({ runId }, { signal: new AbortController().signal });
 
   const [, dataset, sources, machine] = await sourcesOf(config);
   expect(await prepareApart([config, dataset, sources, machine])).not.toBe(prepared);
