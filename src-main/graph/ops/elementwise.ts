@@ -175,7 +175,8 @@ export const identity = (g: GraphBuilder, x: Value) => add1(g, Identity, [x], no
 export const greater = (g: GraphBuilder, a: Value, b: Value) => add1(g, Greater, [a, b], none);
 export const equal = (g: GraphBuilder, a: Value, b: Value) => add1(g, Equal, [a, b], none);
 export const cast = (g: GraphBuilder, x: Value, to: DType) => add1(g, Cast, [x], { to: castCodes[to] });
-export const where = (g: GraphBuilder, condition: Value, a: Value, b: Value) => add1(g, Where, [condition, a, b], none);
+export const where = (g: GraphBuilder, condition: Value, a: Value, b: Value): Value =>
+  add1(g, Where, [condition, a, b], none);
 export const reluGradient = (g: GraphBuilder, dy: Value, y: Value) => add1(g, ReluGradient, [dy, y], none);
 export const stopGradient = (g: GraphBuilder, x: Value) => add1(g, StopGradient, [x], none);
 

@@ -103,7 +103,7 @@ export const elementwiseTests = {
   },
   Cast: { kernel: cast },
   Where: {
-    kernel: elementwise((condition: number, a: number, b: number) => (condition ? a : b)),
+    kernel: elementwise((condition, a, b) => (condition ? a : b)),
     entries: [
       {
         what: 'stretched operands',
