@@ -384,7 +384,7 @@ it('parameters are saved whatever else fails', async () => {
   const { state, reason } = await lab.app.whenEnded(runId);
   expect([state, reason]).toEqual([
     'failed',
-    expect.stringMatching(/SIGKILL while evaluating; the last checkpoint is of step 40$/),
+    expect.stringMatching(/SIGKILL \(see \S+sdp\.log\) while evaluating; the last checkpoint is of step 40$/),
   ]);
 });
 
