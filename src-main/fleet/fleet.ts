@@ -20,6 +20,7 @@ import { logged } from '../log/log.ts';
 import { native, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
 import type { RunSetup, StoreSpec } from '../plan/prepare.ts';
 import { connect, type Client } from '../transport/client.ts';
+import { lacksThreads, noMoreTasks, readLimits } from '../processes/processLimits.ts';
 import { readMemoryKills } from '../processes/memoryKills.ts';
 import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
 import {
@@ -318,7 +319,9 @@ async function greet(member: Member, { patience = usualPatience, onRecords, onMe
   const timeoutMs = Math.min(60_000, patience.firstMs);
   const client = await connect(process.transport, deviceContract, { timeoutMs }).catch((error: unknown) => {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError('device', `${named(device, process)}: ${error.message}`, { key: device.id, cause: error });
+    const isStarved = process.pid !== undefined && lacksThreads(process.pid);
+    const why = isStarved ? `it does not start, most likely since ${noMoreTasks(readLimits().tasks)}` : error.message;
+    throw new UserError('device', `${named(device, process)}: ${why}`, { key: device.id, cause: error });
   });
   client.on('records', (records) => {
     member.hasTrained = true;

@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { howItEnded } from './deviceProcess.ts';
-import { limitBehind, type ProcessLimits } from './processLimits.ts';
+import { lacksThreads, limitBehind, type ProcessLimits } from './processLimits.ts';
 
 const none: ProcessLimits = { addressBytes: Infinity, dataBytes: Infinity, tasks: Infinity, openFiles: Infinity };
 const tight: ProcessLimits = { addressBytes: 2 ** 30, dataBytes: 2 ** 29, tasks: 30, openFiles: 64 };
@@ -36,4 +39,19 @@ test('an end without a known cause is told by the last line that says something'
   expect(howItEnded({ code: null, signal: 'SIGABRT', lastOutput })).toBe(
     'signal SIGABRT: node[7]: node.cc:12: Assertion failed.',
   );
+});
+
+test('a process that waits for threads of its own is told from one that has them, or is stopped', () => {
+  const root = mkdtempSync(join(tmpdir(), 'sdp-limits-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
+  mkdirSync(join(root, 'proc/7'), { recursive: true });
+  const lacks = (state: string, threads: number, limits = tight) => {
+    writeFileSync(join(root, 'proc/7/status'), `Name:\tnode\nState:\t${state}\nVmSize:\t 5 kB\nThreads:\t${threads}\n`);
+    return lacksThreads(7, root, limits);
+  };
+  expect(lacks('S (sleeping)', 4)).toBe(true);
+  expect(lacks('S (sleeping)', 7)).toBe(false);
+  expect(lacks('T (stopped)', 4)).toBe(false);
+  expect(lacks('S (sleeping)', 4, none)).toBe(false);
+  expect(lacksThreads(8, root, tight)).toBe(false);
 });

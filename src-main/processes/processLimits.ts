@@ -36,7 +36,7 @@ export function limitBehind(lastOutput: string, isAborted: boolean, limits = rea
   const count = (most: number, what: string) => (most === Infinity ? '' : `, ${most} ${what}`);
   // The library under Node ends a process without a word where it can start no thread.
   if (noTask.test(lastOutput) || (isAborted && lastOutput.trim() === '' && tasks < Infinity))
-    return `since this user may have no more processes and threads${count(tasks, '(ulimit -u)')}; raise that limit`;
+    return `since ${noMoreTasks(tasks)}`;
   if (noFile.test(lastOutput))
     return `since a process may have no more files open${count(openFiles, '(ulimit -n)')}; raise that limit`;
   if (!noMemory.test(lastOutput)) return null;
@@ -48,6 +48,20 @@ export function limitBehind(lastOutput: string, isAborted: boolean, limits = rea
   const named = set.map(({ most, name }) => `${formatBytes(most)} of ${name}`).join(' and ');
   return `for lack of memory: a process may take ${named}; raise that limit`;
 }
+
+/**
+ * Whether a process that does not answer waits for threads of its own: Node.js 20 starts seven, and where the system refuses one of the first it
+ * waits for it without end. Linux tells; elsewhere it is never known.
+ */
+export function lacksThreads(pid: number, root = '/', limits = readLimits(root)): boolean {
+  const status = readOptional(join(root, `proc/${pid}/status`));
+  const [, state] = /^State:\s+(\w)/m.exec(status) ?? [];
+  const [, threads] = /^Threads:\s+(\d+)/m.exec(status) ?? [];
+  return limits.tasks < Infinity && state === 'S' && Number(threads) < 7;
+}
+
+export const noMoreTasks = (most: number): string =>
+  `this user may have no more processes and threads${most === Infinity ? '' : `, ${most} (ulimit -u)`}; raise that limit`;
 
 const noTask = /pthread_create|thread_create|spawn thread|EAGAIN|Resource temporarily unavailable/;
 const noFile = /EMFILE|too many open files/i;
