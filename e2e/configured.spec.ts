@@ -33,8 +33,8 @@ test('a dataset is imported by path, a changed plan is previewed, refused where 
   await field('Devices').getByRole('button', { name: 'Add device' }).click();
   await field('Memory of device 1').fill('60MiB');
   const misfit = page.getByRole('alert').filter({ hasText: 'The plan does not fit: cpu:0 needs' });
-  const needed = Number(/needs ([\d.]+)\sMB/.exec(await misfit.innerText())![1]);
-  await field('Memory of device 1').fill(`${needed - 1}MB`);
+  const needed = Number(/needs ([\d.]+)\sMiB/.exec(await misfit.innerText())![1]);
+  await field('Memory of device 1').fill(`${needed - 1}MiB`);
   await misfit.getByRole('button', { name: /^Use [\w.]+=\w+$/ }).click();
   await expect(misfit).toHaveCount(0);
   await field('Devices').getByRole('button', { name: 'Remove device 1' }).click();
