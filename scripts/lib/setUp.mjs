@@ -1,9 +1,9 @@
 // Sets up whatever is missing: npm packages, CUDA provider, Rust addon, built app. What is there and current is left alone.
 
-import { cudaSettled, fetchCudaProvider } from './cuda.mjs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { compiler, keepAddon, restoreAddon, restorePackages } from './cache.mjs';
+import { cudaSettled, fetchCudaProvider } from './cuda.mjs';
 import { buildOnce, fingerprint, isFresh } from './freshness.mjs';
 import { packagesInstalled } from './packages.mjs';
 import { nodeScript, npm, root, tail } from './processes.mjs';
