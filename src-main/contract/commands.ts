@@ -8,7 +8,7 @@ import { plan } from './plan.ts';
 import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
-import { trialCommands } from './trial.ts';
+import { playgroundCommands } from './playground.ts';
 import { checkedLater } from './userPath.ts';
 import { importState, verdict, whatToImport } from './verdict.ts';
 
@@ -133,7 +133,7 @@ export const appCommands = {
   ...dataFolderCommands,
   ...doctorCommands,
   ...datasetCommands,
-  ...trialCommands,
+  ...playgroundCommands,
   /** Looks at files within seconds; imports and changes nothing. */
   inspectDataset: { params: z.strictObject(whatToImport), result: verdict },
   /** Begins an import, or goes on with one that was cut off; `importChanged` events tell of it, `datasetImported` of its dataset. */

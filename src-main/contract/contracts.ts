@@ -4,9 +4,9 @@ import { appCommands } from './commands.ts';
 import { deviceCommands, deviceEvents } from './deviceMessages.ts';
 import { appEvents } from './events.ts';
 import { exportCommands } from './exportMessages.ts';
-import { trialCommands } from './trialMessages.ts';
+import { playgroundCommands } from './playgroundMessages.ts';
 
 export const appContract = { commands: appCommands, events: appEvents, version: 'sdp-app 8' } as const;
 export const deviceContract = { commands: deviceCommands, events: deviceEvents, version: 'sdp-device 2' } as const;
-export const trialContract = { commands: trialCommands, events: {}, version: 'sdp-trial 1' } as const;
+export const playgroundContract = { commands: playgroundCommands, events: {}, version: 'sdp-playground 1' } as const;
 export const exportContract = { commands: exportCommands, events: {}, version: 'sdp-export 1' } as const;

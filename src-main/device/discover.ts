@@ -74,7 +74,7 @@ export function runDevices(config: RunConfig, { cores, memoryBytes, accelerators
       kind,
       index: Number(index),
       threads: entry.threads ?? Math.max(1, Math.floor(cores / entries.length)),
-      workers: shareOf(numWorkers, position, entries.length),
+      workers: splitEvenly(numWorkers, position, entries.length),
       capacityBytes: parseBytes(entry.memory ?? '') ?? own ?? Math.floor(memoryBytes / entries.length),
     };
   });
@@ -89,7 +89,7 @@ function accelerator(id: string, kind: RunDevice['kind'], { devices, missing }: 
 }
 
 /** Items [from, to) of `count` that fall to `position` of `parts`. */
-export function shareOf(count: number, position: number, parts: number): number[] {
+export function splitEvenly(count: number, position: number, parts: number): number[] {
   const from = Math.floor((position * count) / parts);
   const to = Math.floor(((position + 1) * count) / parts);
   return Array.from({ length: to - from }, (_, offset) => from + offset);

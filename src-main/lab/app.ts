@@ -38,7 +38,7 @@ import { Run } from '../run/run.ts';
 import { RunFolder } from '../records/runFolder.ts';
 import { listRuns, type RunList } from '../records/runList.ts';
 import { removeUnfinishedRuns, RunRecord } from '../records/runRecord.ts';
-import { Trials } from './trials.ts';
+import { Playground } from './playground.ts';
 import { logFile, openLog } from '../log/log.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
@@ -101,7 +101,7 @@ class Lab {
   readonly events = new EventHub<AppEvents>();
   private readonly runs = new Map<string, Run>();
   private readonly datasets: Datasets;
-  private readonly trials: Trials;
+  private readonly playground: Playground;
   private readonly imports: Imports;
   /** Aborted when the app closes: what it plans for a start is given up then. */
   private readonly closing = new AbortController();
@@ -110,7 +110,7 @@ class Lab {
   constructor(private readonly host: RunHost) {
     this.imports = new Imports(host.home, this.events);
     const folderOf = (runId: string) => this.folder(runId);
-    this.trials = new Trials(host, folderOf, (runId, step) => this.export(runId, 'onnx', { step }));
+    this.playground = new Playground(host, folderOf, (runId, step) => this.export(runId, 'onnx', { step }));
     this.datasets = new Datasets(
       host.home,
       this.events,
@@ -178,7 +178,7 @@ class Lab {
       getRun: ({ runId }) => this.detail(runId),
       exportRun: ({ runId, format, step }) => this.export(runId, format, step === undefined ? {} : { step }),
       ...this.datasets.handlers(),
-      ...this.trials.handlers(),
+      ...this.playground.handlers(),
       inspectDataset: ({ paths, options }) => inspectDataset(home, paths, options),
       startImport: (spec) => ({ importId: this.imports.start(spec) }),
       cancelImport: ({ importId }) => this.imports.cancel(importId),
@@ -227,7 +227,7 @@ class Lab {
     const run = this.runs.get(runId);
     if (run && isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is active; stop it first`);
     await this.leaving();
-    await RunRecord.delete(this.folder(runId), () => this.trials.leave(runId));
+    await RunRecord.delete(this.folder(runId), () => this.playground.leave(runId));
     this.runs.delete(runId);
     this.events.emit('runRemoved', { runId });
     return {};
@@ -251,7 +251,7 @@ class Lab {
     this.closing.abort();
     await Promise.allSettled(this.beginnings);
     const active = [...this.runs.values()].filter((run) => isActive(run.summary.state));
-    await Promise.all([this.imports.close(), this.trials.close(), ...active.map((run) => run.stop())]);
+    await Promise.all([this.imports.close(), this.playground.close(), ...active.map((run) => run.stop())]);
   }
 
   async plan(config: RunConfig, signal = this.closing.signal): Promise<Plan> {

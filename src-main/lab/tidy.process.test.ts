@@ -33,13 +33,13 @@ it('a run is renamed while it trains and after another start of the app, and its
 });
 
 it('a run is deleted with all that is in its folder, once it has ended and is not held by another process', async () => {
-  const { deleteRun, exportRun, openTrial, snapshot } = lab.app.handlers;
+  const { deleteRun, exportRun, openPlayground, snapshot } = lab.app.handlers;
   const runId = await lab.app.start(smallConfig({ training: { steps: 200 } }));
   await nextEvent(lab, 'stepsAppended');
   await expect(deleteRun({ runId }, call)).rejects.toThrow(`run ${runId} is active; stop it first`);
   await lab.app.stop(runId);
   await exportRun({ runId, format: 'onnx' }, call);
-  await openTrial({ runId }, call);
+  await openPlayground({ runId }, call);
   const removed = nextEvent(lab, 'runRemoved');
   await deleteRun({ runId }, call);
   await removed;

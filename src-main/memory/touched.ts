@@ -38,7 +38,7 @@ export function touchedInSteps(layout: StoreLayout, { participant, workers, whol
       });
     }
   }
-  for (const { tensor, run, start, size } of shareOf(layout, participant)) {
+  for (const { tensor, run, start, size } of chunksOf(layout, participant)) {
     values.add(offsetOf(tensor, run) + start, size);
     if (tensor.kind === 'parameter') slot.add(offsetOf(tensor, run) + start, size);
     run.holders.forEach((holder, i) => slabs[holder]!.add(run.slabOffsets[i]! + start, size));
@@ -61,7 +61,7 @@ interface Chunk {
 }
 
 /** The chunks that a participant averages and updates: contiguous, of equal bytes moved as nearly as chunks allow. */
-function shareOf(layout: StoreLayout, participant: number): Chunk[] {
+function chunksOf(layout: StoreLayout, participant: number): Chunk[] {
   const chunks: Chunk[] = [];
   /** Bytes that the chunks up to and with each one move. */
   const costs: number[] = [];

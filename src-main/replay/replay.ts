@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
-import { shareOf, type RunDevice } from '../device/discover.ts';
+import { splitEvenly, type RunDevice } from '../device/discover.ts';
 import { makeFolder, storageError } from '../files/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../families/models.ts';
@@ -88,7 +88,7 @@ function replayDevices(workers: number, numDevices: number, kind: RunDevice['kin
     kind,
     index: shared ?? position,
     threads: 1,
-    workers: shareOf(workers, position, numDevices),
+    workers: splitEvenly(workers, position, numDevices),
   }));
 }
 

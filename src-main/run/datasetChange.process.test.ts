@@ -39,7 +39,7 @@ it('a byte that changed is told of at resume, evaluation, export and Try, and is
   const sentence = `dataset digits has changed since run ${runId} was trained: these are other samples`;
   expect(await lab.app.evaluate(runId)).toMatchObject({ step, warning: sentence });
   expect(await lab.app.export(runId, 'onnx', {})).toMatchObject({ warning: sentence });
-  expect(await lab.app.handlers.openTrial({ runId }, call)).toMatchObject({ warning: sentence });
+  expect(await lab.app.handlers.openPlayground({ runId }, call)).toMatchObject({ warning: sentence });
 
   await changeByte();
   expect(await lab.app.evaluate(runId)).not.toHaveProperty('warning');

@@ -60,7 +60,7 @@ it('a device that dies while devices start ends what was begun, and leaves no pr
     await expectNothingLeft(lab);
     await expect(lab.app.evaluate(done)).rejects.toMatchObject({ code: 'device', message: lost });
     await expect(lab.app.export(done, 'safetensors', {})).rejects.toMatchObject({ code: 'device', message: lost });
-    await expect(lab.app.handlers.openTrial({ runId: done }, call)).rejects.toMatchObject({ message: lost });
+    await expect(lab.app.handlers.openPlayground({ runId: done }, call)).rejects.toMatchObject({ message: lost });
     await expectNothingLeft(lab);
   }
   expect(lab.processes).toHaveLength(4 + 3 * 16);

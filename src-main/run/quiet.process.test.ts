@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { connect } from '../transport/client.ts';
-import { trialContract } from '../contract/contracts.ts';
+import { playgroundContract } from '../contract/contracts.ts';
 import { deviceEnvironment } from '../processes/childProcess.ts';
 import { builtWorker, cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { native } from '../native.ts';
@@ -94,17 +94,17 @@ test('the kit', async () => {
   expect((await followed('kit', args)).outside).toEqual([]);
 }, 120_000);
 
-test('a trial of a model', async () => {
+test('a playground of a model', async () => {
   const user = await mkdtemp(join(tmpdir(), 'sdp-user-'));
   const before = { HOME: process.env.HOME, TMPDIR: process.env.TMPDIR };
-  const spawnTrial = builtWorker();
+  const spawnPlayground = builtWorker();
   Object.assign(process.env, { HOME: user, TMPDIR: user });
-  const trial = spawnTrial('trial');
+  const playground = spawnPlayground('playground');
   Object.assign(process.env, before);
-  const client = await connect(trial.transport, trialContract);
+  const client = await connect(playground.transport, playgroundContract);
   await client.call.load({ path: join(home, 'onnx/model.onnx') });
   client.close();
-  await trial.exited;
+  await playground.exited;
   expect(await readdir(user, { recursive: true })).toEqual([]);
   await rm(user, { recursive: true });
 }, 60_000);

@@ -46,8 +46,8 @@ it('a model of words goes on from a prompt up to the end of the text, after a re
   await app.resume(runId);
   expect(await app.whenEnded(runId)).toMatchObject({ state: 'done', step: 300 });
 
-  const { openTrial, tryText, tryTokens } = app.handlers;
-  expect(await openTrial({ runId }, call)).toMatchObject({ kind: 'tokens', text: true, vocabulary: 300 });
+  const { openPlayground, tryText, tryTokens } = app.handlers;
+  expect(await openPlayground({ runId }, call)).toMatchObject({ kind: 'tokens', text: true, vocabulary: 300 });
   const sampling = { runId, step: 300, temperature: 0, seed: 0 };
   const whole = await tryText({ ...sampling, prompt: 'The cat sat', count: 200 }, call);
   expect(whole).toMatchObject({ text: rhyme.slice('The cat sat'.length), ended: true });
@@ -92,8 +92,8 @@ it('where the dataset is another one by now, prompts are numbers and no tokenize
   await app.whenEnded(runId);
   await rm(join(home, 'datasets/bpe'), { recursive: true });
   await importDataset({ paths: [join(home, 'rhymes.jsonl')], name: 'bpe', home });
-  const { openTrial, tryText } = app.handlers;
-  expect(await openTrial({ runId }, call)).toMatchObject({ text: false });
+  const { openPlayground, tryText } = app.handlers;
+  expect(await openPlayground({ runId }, call)).toMatchObject({ text: false });
   const text = tryText({ runId, step: 2, prompt: 'The', count: 1, temperature: 0, seed: 0 }, call);
   await expect(text).rejects.toThrow('the model of this run does not take text');
   const { files } = await app.export(runId, 'safetensors', { out: join(home, 'exported') });

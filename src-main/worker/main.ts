@@ -1,14 +1,14 @@
-// Entry of a device process, of the process that tries exported models ("trial"), and of that which makes and checks an export ("export").
+// Entry of a device process, of the process that tries exported models ("playground"), and of that which makes and checks an export ("export").
 // Serves its contract to the process that started it; ends with it.
 
-import { deviceContract, exportContract, trialContract } from '../contract/contracts.ts';
+import { deviceContract, exportContract, playgroundContract } from '../contract/contracts.ts';
 import type { DeviceEvents } from '../contract/deviceMessages.ts';
 import { endAtBug, openLog, reportBug } from '../log/log.ts';
 import { parentTransport } from '../processes/childProcess.ts';
 import { EventHub } from '../transport/events.ts';
 import { serve } from '../transport/server.ts';
 import { deviceHandlers } from './device.ts';
-import { trialHandlers } from './trial.ts';
+import { playgroundHandlers } from './playground.ts';
 
 // Ctrl-C, and what service managers and schedulers send, reach every process; the main process decides when a device ends.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
@@ -17,8 +17,8 @@ const [, , name, log] = process.argv;
 if (log !== undefined) openLog(log);
 endAtBug((sentence) => process.stderr.write(`${sentence}\n`));
 
-if (name === 'trial') {
-  serve(parentTransport(), trialContract, trialHandlers(), new EventHub(), { reportBug });
+if (name === 'playground') {
+  serve(parentTransport(), playgroundContract, playgroundHandlers(), new EventHub(), { reportBug });
 } else if (name === 'export') {
   // Device processes are spared what only exports need.
   const { exportHandlers } = await import('../export/handlers.ts');

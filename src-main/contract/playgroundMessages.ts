@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 
-export const trialCommands = {
+export const playgroundCommands = {
   /** Loads an ONNX file, in the place of another. */
   load: { params: z.object({ path: z.string() }), result: z.object({}) },
   /** Logits of one image, [1,C,H,W] normalised, or one sequence, [1,T]. */
@@ -33,4 +33,4 @@ export const trialCommands = {
     result: z.object({ tokens: z.array(z.number()) }),
   },
 } as const;
-export type TrialCommands = typeof trialCommands;
+export type PlaygroundCommands = typeof playgroundCommands;

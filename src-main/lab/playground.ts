@@ -3,11 +3,11 @@
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { trialContract } from '../contract/contracts.ts';
+import { playgroundContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Handlers } from '../contract/rpc.ts';
-import type { ClassShare, TrialModel, trialCommands } from '../contract/trial.ts';
-import type { TrialCommands } from '../contract/trialMessages.ts';
+import type { ClassShare, PlaygroundModel, playgroundCommands } from '../contract/playground.ts';
+import type { PlaygroundCommands } from '../contract/playgroundMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { createModel } from '../families/models.ts';
@@ -30,7 +30,7 @@ const mostKnown = 4;
 interface Loaded {
   /** Of its ONNX file. */
   path: string;
-  model: TrialModel;
+  model: PlaygroundModel;
   mean: number[];
   std: number[];
   tokenizer: Tokenizer | undefined;
@@ -39,12 +39,12 @@ interface Loaded {
 /** The process and the connection to it. */
 interface Side {
   process: DeviceProcess;
-  client: Promise<TrialClient>;
+  client: Promise<PlaygroundClient>;
   /** As the system counted when it started. */
   memoryKills: MemoryKills;
 }
 
-type TrialClient = Client<TrialCommands, Record<never, never>>;
+type PlaygroundClient = Client<PlaygroundCommands, Record<never, never>>;
 
 interface Sampling {
   count: number;
@@ -52,7 +52,7 @@ interface Sampling {
   seed: number;
 }
 
-export class Trials {
+export class Playground {
   private side: Side | undefined;
   /** By run and step, oldest first. */
   private readonly loaded = new Map<string, Promise<Loaded>>();
@@ -65,9 +65,9 @@ export class Trials {
     private readonly exportOnnx: (runId: string, step: number) => Promise<unknown>,
   ) {}
 
-  handlers(): Handlers<typeof trialCommands> {
+  handlers(): Handlers<typeof playgroundCommands> {
     return {
-      openTrial: async ({ runId, step }) => {
+      openPlayground: async ({ runId, step }) => {
         const folder = this.folder(runId);
         const found = step === undefined ? await wholeCheckpoint(folder, undefined, false) : undefined;
         const { model } = await this.load(runId, found?.step ?? (await findCheckpoint(folder, step)));
@@ -148,7 +148,7 @@ export class Trials {
     name: string,
     step: number,
     tokenizer: Tokenizer | undefined,
-  ): Promise<TrialModel> {
+  ): Promise<PlaygroundModel> {
     if (reads === 'tokens')
       return { kind: 'tokens', step, sequence: sample[0]!, vocabulary: classes, text: tokenizer !== undefined };
     const dataset = await getDataset(this.host.home, name);
@@ -190,7 +190,7 @@ export class Trials {
   }
 
   /** Asks the process, which is started where there is none. One that is gone or silent is told of, and the next call starts another. */
-  private async ask<T>(work: (client: TrialClient) => Promise<T>): Promise<T> {
+  private async ask<T>(work: (client: PlaygroundClient) => Promise<T>): Promise<T> {
     const side = (this.side ??= this.start());
     try {
       return await work(await side.client);
@@ -206,8 +206,8 @@ export class Trials {
   }
 
   private start(): Side {
-    const process = this.host.spawnDevice('trial');
-    const side = { process, client: connect(process.transport, trialContract), memoryKills: readMemoryKills() };
+    const process = this.host.spawnDevice('playground');
+    const side = { process, client: connect(process.transport, playgroundContract), memoryKills: readMemoryKills() };
     void process.exited.then(() => {
       if (this.side !== side) return;
       this.side = undefined;

@@ -16,11 +16,11 @@ afterAll(async () => {
 const call = { signal: AbortSignal.timeout(60_000) };
 
 it('a checkpoint names the digits that it was shown, in a process of its own that ends with the app', async () => {
-  const { openTrial, tryImage, tryTokens, datasetPage } = lab.app.handlers;
+  const { openPlayground, tryImage, tryTokens, datasetPage } = lab.app.handlers;
   const training = { steps: 150, optimizer: 'adamw' as const, learningRate: 0.01 };
   const runId = await lab.app.start(smallConfig({ subnetworks: { coverage: 4 }, training }));
   await lab.app.whenEnded(runId);
-  const model = await openTrial({ runId }, call);
+  const model = await openPlayground({ runId }, call);
   expect(model).toMatchObject({ kind: 'images', step: 150, sample: [1, 28, 28] });
   const page = await datasetPage({ name: 'digits', split: 'train', from: 0, count: 20 }, call);
   if (page.kind !== 'images') throw new Error('not images');
@@ -35,18 +35,18 @@ it('a checkpoint names the digits that it was shown, in a process of its own tha
   await expect(wrong).rejects.toThrow('an image of 784 bytes was expected, got 3');
   const text = tryTokens({ runId, step: 150, tokens: [1], count: 1, temperature: 0, seed: 0 }, call);
   await expect(text).rejects.toThrow('the model of this run does not take tokens');
-  await expect(openTrial({ runId, step: 7 }, call)).rejects.toThrow('has no checkpoint of step 7');
+  await expect(openPlayground({ runId, step: 7 }, call)).rejects.toThrow('has no checkpoint of step 7');
 
   lab.processes.at(-1)!.kill();
   await lab.processes.at(-1)!.exited;
   const before = lab.processes.length;
-  const opening = Promise.resolve(openTrial({ runId }, call)).catch((error: unknown) => error);
+  const opening = Promise.resolve(openPlayground({ runId }, call)).catch((error: unknown) => error);
   await expect.poll(() => lab.processes.length).toBe(before + 1);
   lab.processes.at(-1)!.kill();
   const log = join(lab.home, 'logs/sdp.log');
   const sentence = `the process that runs the model ended with signal SIGKILL (see ${log}); open the model again`;
   expect(await opening).toMatchObject({ code: 'device', message: sentence });
-  expect(await openTrial({ runId }, call)).toEqual(model);
+  expect(await openPlayground({ runId }, call)).toEqual(model);
   await lab.close();
   for (const { pid } of lab.processes) expect(() => process.kill(pid!, 0)).toThrow();
 });
@@ -71,7 +71,7 @@ it('checkpoints that are opened and asked at the same time answer each for itsel
   // The first has to be exported anew, the second is loaded meanwhile.
   await rm(join(home, 'runs', runs[0]!, 'exports'), { recursive: true });
   const again = await openLab(home);
-  const opened = runs.map(async (runId) => again.app.handlers.openTrial({ runId }, call));
+  const opened = runs.map(async (runId) => again.app.handlers.openPlayground({ runId }, call));
   await Promise.all(opened);
   const asked = async (at: number) => again.app.handlers.tryImage({ runId: runs[at]!, step: 3, pixels }, call);
   expect((await asked(1)).classes).toEqual(alone[1]);
@@ -88,9 +88,9 @@ it('where the newest checkpoint is damaged, the newest whole one is tried, and t
   await third.app.whenEnded(runId);
   const checkpoint = (name: string) => join(home, 'runs', runId, 'checkpoints/step-00000004', name);
   await truncate(checkpoint('optimizer.safetensors'), 100);
-  expect(await third.app.handlers.openTrial({ runId }, call)).not.toHaveProperty('warning');
+  expect(await third.app.handlers.openPlayground({ runId }, call)).not.toHaveProperty('warning');
   await truncate(checkpoint('values.safetensors'), 100);
-  const { step, warning } = await third.app.handlers.openTrial({ runId }, call);
+  const { step, warning } = await third.app.handlers.openPlayground({ runId }, call);
   expect([step, warning]).toEqual([
     2,
     `this is of step 2, since ${checkpoint('values.safetensors')} is damaged: its bytes are not those that were written`,

@@ -14,7 +14,7 @@ const sampling = {
 const warning = z.string().optional().describe('what the user should know, one sentence');
 
 /** What a model takes. */
-export const trialModel = z.discriminatedUnion('kind', [
+export const playgroundModel = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('images'),
     step: z.number(),
@@ -34,14 +34,17 @@ export const trialModel = z.discriminatedUnion('kind', [
     warning,
   }),
 ]);
-export type TrialModel = z.infer<typeof trialModel>;
+export type PlaygroundModel = z.infer<typeof playgroundModel>;
 
 export const classShare = z.object({ label: z.number(), name: z.string(), probability: z.number() });
 export type ClassShare = z.infer<typeof classShare>;
 
-export const trialCommands = {
+export const playgroundCommands = {
   /** Makes a checkpoint ready (the newest where no step is given): exports it where that is not done yet, and loads it. */
-  openTrial: { params: z.strictObject({ runId: model.runId, step: model.step.optional() }), result: trialModel },
+  openPlayground: {
+    params: z.strictObject({ runId: model.runId, step: model.step.optional() }),
+    result: playgroundModel,
+  },
   /** The ten likeliest classes of an image. */
   tryImage: {
     params: z.strictObject({ ...model, pixels: z.string().max(900_000).describe('base64 of uint8 [C,H,W]') }),

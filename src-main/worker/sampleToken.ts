@@ -1,6 +1,6 @@
 // One of many, by logits: the likeliest at temperature 0, else drawn from the softmax of logits over the temperature.
 
-export function pick(logits: ArrayLike<number>, temperature: number, draw: number): number {
+export function sampleToken(logits: ArrayLike<number>, temperature: number, draw: number): number {
   let likeliest = 0;
   for (let index = 1; index < logits.length; index++) if (logits[index]! > logits[likeliest]!) likeliest = index;
   if (temperature === 0) return likeliest;

@@ -2,11 +2,11 @@
 // worked off one after the other: no model goes while it is at work, and none answers for another.
 
 import type { Handlers } from '../contract/rpc.ts';
-import type { TrialCommands } from '../contract/trialMessages.ts';
+import type { PlaygroundCommands } from '../contract/playgroundMessages.ts';
 import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
-import { pick } from './pick.ts';
+import { sampleToken } from './sampleToken.ts';
 
-export function trialHandlers(): Handlers<TrialCommands> {
+export function playgroundHandlers(): Handlers<PlaygroundCommands> {
   let loaded: { path: string; session: InferenceSession } | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
@@ -41,7 +41,11 @@ export function trialHandlers(): Handlers<TrialCommands> {
           const logits = await logitsOf(session, padded, [1, length], 'tokens');
           const vocabulary = logits.length / length;
           all.push(
-            pick(logits.subarray((seen.length - 1) * vocabulary, seen.length * vocabulary), temperature, random()),
+            sampleToken(
+              logits.subarray((seen.length - 1) * vocabulary, seen.length * vocabulary),
+              temperature,
+              random(),
+            ),
           );
         }
         return { tokens: all.slice(tokens.length) };
