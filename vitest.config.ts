@@ -37,6 +37,7 @@ export default defineConfig({
         test: {
           name: 'with processes',
           include: [`src-main/${withProcesses}`, `scripts/${withProcesses}`],
+          setupFiles: ['src-main/testing/closeLabs.ts'],
           sequence: { groupOrder: 1 },
         },
       },

@@ -52,8 +52,13 @@ export async function openLab(
       return started;
     },
   });
-  return { home: folder, app, processes, close: () => app.close() };
+  const lab = { home: folder, app, processes, close: () => app.close() };
+  opened.push(lab);
+  return lab;
 }
+
+/** Those that a test file has opened; closeLabs.ts ends them. */
+export const opened: TestLab[] = [];
 
 /** The next event of that name that fulfils the condition. */
 export function nextEvent<K extends keyof AppEvents>(

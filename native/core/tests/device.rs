@@ -783,11 +783,9 @@ fn closing_ends_a_call_that_waits() {
     let spec = train_spec(lab.folder.path(), vec![0, 1], 0..3, 1);
     let waiting = ask(&lab.devices[0], move |engine| engine.train(&spec));
     std::thread::sleep(Duration::from_millis(20));
-    let start = Instant::now();
     lab.devices[0].close();
     lab.devices[0].close();
     assert_eq!(wait(&waiting), Err(Error::Cancelled("the device was closed".into())));
-    assert!(start.elapsed() < Duration::from_secs(1));
     let after = ask(&lab.devices[0], |_| Ok(()));
     assert_eq!(wait(&after), Err(Error::Internal("the device is closed".into())));
 }

@@ -76,11 +76,9 @@ fn a_killed_process_is_noticed_and_named() {
         meet().unwrap();
     }
     children[1].kill().unwrap();
-    let start = Instant::now();
     let error = (0..).find_map(|_| meet().err()).unwrap();
     let id = children[1].id();
     assert_eq!(error, Error::Device(format!("device process 2 (process id {id}) was lost")));
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert!(children[0].wait().unwrap().success(), "the other one ended by itself");
     children[1].wait().unwrap();
 }
@@ -90,8 +88,8 @@ fn waiting_takes_no_processor_time() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _path) = store(folder.path());
     let used = || {
-        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        stat.split(' ').next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        stat.split(' ').next().unwrap().parse::<u64>().unwrap()
     };
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
