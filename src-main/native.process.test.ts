@@ -19,6 +19,7 @@ import {
   native,
   type BatchSource,
   type InitSpec,
+  type DeviceOptions,
   type NativeDevice,
   type SessionSpec,
   type TrainSpec,
@@ -29,25 +30,22 @@ const folder = mkdtempSync(join(tmpdir(), 'sdp-native-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const source: BatchSource = {
-  kind: 'images',
   path: folder,
-  mean: [0],
-  std: [1],
   seed: 1,
   numWorkers: 1,
   microBatch: 2,
   accumulation: 1,
-  sequence: 0,
+  reads: { kind: 'images', mean: [0], std: [1] },
 };
 writeFileSync(join(folder, 'images.npy'), npy('|u1', '4, 1, 1, 2', Buffer.alloc(8, 51)));
 writeFileSync(join(folder, 'labels.npy'), npy('<i8', '4,', Buffer.alloc(32)));
 
 /** One parameter `w`; loss = w * mean(input), where every pixel is 0.2: each step takes learningRate * 0.2 off `w`. */
 const layout: StoreLayout = {
-  version: 1,
+  version: 2,
   numWorkers: 1,
   numParticipants: 1,
-  optimizerSlots: 0,
+  optimizerSlots: [],
   tensors: [
     {
       name: 'w',
@@ -68,25 +66,26 @@ const layout: StoreLayout = {
   evaluationBatches: 0,
 };
 
-function session(name = 'tiny'): SessionSpec {
+function graph(name = 'tiny'): Uint8Array {
   const g = new GraphBuilder(name);
   const mean = reduceMean(g, g.input('input', 'float32', [2, 1, 1, 2]), [0, 1, 2, 3], false);
   g.output('loss', mul(g, mean, reshape(g, g.input('w', 'float32', [1]), [])));
   g.output('grad/w', reshape(g, mean, [1]));
-  return {
-    onnx: toOnnx(g.build()),
-    worker: 0,
-    batch: 2,
-    inputs: [
-      { port: 'input', shape: [2, 1, 1, 2], source: 'input' },
-      { port: 'w', shape: [1], source: 'values', tensor: 0 },
-    ],
-    outputs: [
-      { port: 'loss', shape: [], target: 'loss' },
-      { port: 'grad/w', shape: [1], target: 'slab', offset: 0 },
-    ],
-  };
+  return toOnnx(g.build());
 }
+
+const session: SessionSpec = {
+  worker: 0,
+  batch: 2,
+  inputs: [
+    { port: 'input', shape: [2, 1, 1, 2], source: 'input' },
+    { port: 'w', shape: [1], source: 'values', tensor: 0 },
+  ],
+  outputs: [
+    { port: 'loss', shape: [], target: 'loss' },
+    { port: 'grad/w', shape: [1], target: 'slab', offset: 0 },
+  ],
+};
 
 function training(steps: number): TrainSpec {
   return {
@@ -94,25 +93,16 @@ function training(steps: number): TrainSpec {
     from: 0,
     to: steps,
     learningRates: new Array<number>(steps).fill(0.5),
-    optimizer: {
-      kind: 'sgd',
-      momentum: 0,
-      nesterov: false,
-      weightDecay: 0,
-      beta1: 0,
-      beta2: 0,
-      eps: 0,
-      clipGlobalNorm: 0,
-    },
+    optimizer: { rule: { kind: 'sgd' }, weightDecay: 0, clipGlobalNorm: 0 },
     source,
   };
 }
 
-const deviceOptions = (storePath: string) => ({
+const deviceOptions = (storePath: string): DeviceOptions => ({
   runtimeLibrary: runtimeLibrary(),
   storePath,
   participant: 0,
-  kind: 'cpu' as const,
+  kind: 'cpu',
   index: 0,
   threads: 1,
   preload: [],
@@ -123,7 +113,7 @@ it('trains, records and writes a tiny model while JavaScript goes on', async () 
   const store = await native().createStore(path, JSON.stringify(layout));
   await store.initialise([{ kind: 'constant', value: 1 }], 3);
   const device = await native().openDevice(deviceOptions(path));
-  expect(await device.addSession(session())).toBe(0);
+  expect(await device.addSession(graph(), session)).toBe(0);
   let ticks = 0;
   const timer = setInterval(() => (ticks += 1), 1);
   expect(await device.train(training(5000))).toEqual({ step: 5000, stopped: false });
@@ -186,7 +176,7 @@ it('reports what a user can mend as user errors', async () => {
       .catch(code),
   ).toBe('storage');
   const device = await native().openDevice(options);
-  await device.addSession(session());
+  await device.addSession(graph(), session);
   const spec = training(1);
   expect(await device.train({ ...spec, source: { ...source, path: 'none' } }).catch(code)).toBe('data');
   device.close();
@@ -197,9 +187,9 @@ it('writes a profile for each graph', async () => {
   const path = join(folder, 'profiled');
   const store = await native().createStore(path, JSON.stringify(layout));
   const device = await native().openDevice({ ...deviceOptions(path), profile: join(folder, 'profile') });
-  expect([await device.addSession(session()), await device.addSession(session())]).toEqual([0, 1]);
+  expect([await device.addSession(graph(), session), await device.addSession(graph(), session)]).toEqual([0, 1]);
   expect(device.numGraphs()).toBe(1);
-  await device.addSession(session('other'));
+  await device.addSession(graph('other'), session);
   expect(device.numGraphs()).toBe(2);
   await device.train(training(3));
   const files = await device.endProfiles();
@@ -216,6 +206,19 @@ it('writes a profile for each graph', async () => {
   await store.close();
 });
 
+it('takes numbers exactly, and refuses records that are not what Rust declares', async () => {
+  const store = await native().createStore(join(folder, 'exact'), JSON.stringify(layout));
+  await store.initialise([{ kind: 'constant', value: 1e-30 }], 3);
+  const path = join(folder, 'exact.safetensors');
+  await store.writeValues(path, { scales: {}, statistics: false, int64: [], metadata: {} });
+  expect(readFileSync(path).readFloatLE(readFileSync(path).length - 4)).toBe(Math.fround(1e-30));
+  const refused = (init: object) => () => store.initialise([init as never], 3);
+  expect(refused({ kind: 'constant', value: NaN })).toThrow('invalid type: null, expected f64');
+  expect(refused({ kind: 'cubic', value: 1 })).toThrow('unknown variant `cubic`');
+  expect(refused({ kind: 'constant', value: 1, seed: 2 })).toThrow('unknown field `seed`');
+  await store.close();
+});
+
 it('settles a call in progress when the device is closed', async () => {
   const { device, close } = await openTraining('closing');
   const running = device.train(training(1_000_000));
@@ -228,12 +231,11 @@ it('settles a call in progress when the device is closed', async () => {
 it('lets a process end while it trains, with its own exit code', async () => {
   const path = join(folder, 'ending');
   const store = await native().createStore(path, JSON.stringify(layout));
-  const { onnx, ...rest } = session();
   const script = `
     const addon = require(${JSON.stringify(join(import.meta.dirname, '../native/binding/sdp.node'))});
     addon.openDevice(${JSON.stringify(deviceOptions(path))}).then(async (device) => {
-      const onnx = Buffer.from('${Buffer.from(onnx).toString('base64')}', 'base64');
-      await device.addSession({ ...${JSON.stringify(rest)}, onnx });
+      const onnx = Buffer.from('${Buffer.from(graph()).toString('base64')}', 'base64');
+      await device.addSession(onnx, ${JSON.stringify(session)});
       device.train({ ...${JSON.stringify(training(1))}, to: 1e6, learningRates: new Array(1e6).fill(0.1) });
       setTimeout(() => process.exit(7), 100);
     });`;
@@ -304,7 +306,7 @@ async function openTraining(name: string): Promise<{ device: NativeDevice; close
   const path = join(folder, name);
   const store = await native().createStore(path, JSON.stringify(layout));
   const device = await native().openDevice(deviceOptions(path));
-  await device.addSession(session());
+  await device.addSession(graph(), session);
   return { device, close: () => store.close() };
 }
 

@@ -11,7 +11,7 @@ import { toOnnx } from './graph/onnx.ts';
 import { add, cast, greater } from './graph/ops/elementwise.ts';
 import { matMul } from './graph/ops/linalg.ts';
 import { reduceSum } from './graph/ops/broadcast.ts';
-import type { TimeGraphOptions } from './native.ts';
+import type { TimingOptions } from './native.ts';
 import { onSoftwareVulkan, softwareVulkan } from './testing/softwareVulkan.ts';
 import { runtimeLibrary } from './runtime/runtimeLibrary.ts';
 
@@ -26,12 +26,12 @@ interface Result {
 /** Timings in one process, one for each of the options. */
 async function timings(
   graph: Uint8Array,
-  options: Partial<TimeGraphOptions>[],
+  options: Partial<TimingOptions>[],
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Result[]> {
   const path = join(folder, 'graph.onnx');
   writeFileSync(path, graph);
-  const usual = { preload: [], index: 0, threads: 1, customOps: false, warmUps: 1, repeats: 3, seed: 1 };
+  const usual = { preload: [], index: 0, threads: 1, customOperators: false, warmUps: 1, repeats: 3, seed: 1 };
   const calls = options.map((changes) => ({ ...usual, runtimeLibrary: runtimeLibrary(), kind: 'cpu', ...changes }));
   const script = `
     const addon = require(${JSON.stringify(join(import.meta.dirname, '../native/binding/sdp.node'))});
@@ -39,7 +39,7 @@ async function timings(
     (async () => {
       const results = [];
       for (const call of ${JSON.stringify(calls)}) {
-        const { ms, outputs } = await addon.timeGraph({ ...call, onnx });
+        const { ms, outputs } = await addon.timeGraph(onnx, call);
         results.push({ ms, outputs: outputs.map((output) => [...output]) });
       }
       return { results };
@@ -120,7 +120,7 @@ it('operators that call cuDNN are there on CUDA devices alone', async () => {
     g.input('b', 'float32', [1]),
   ];
   g.output('y', add1(g, normalization, [x, scale, bias], { epsilon: 0.00001 }));
-  await expect(timings(toOnnx(g.build()), [{ customOps: true }])).rejects.toThrow(
+  await expect(timings(toOnnx(g.build()), [{ customOperators: true }])).rejects.toThrow(
     'sdp.cudnn:BatchNormalization(-1) is not a registered function/op',
   );
 });

@@ -30,9 +30,9 @@ const builds = {
     ],
   },
   native: {
-    sources: ['native', 'scripts/buildNative.mjs'],
-    skip: /(^|[/\\])(target|node_modules|tests|examples|benches)$|\.node$|\.d\.ts$/,
-    products: ['native/binding/sdp.node'],
+    sources: ['native', 'scripts/buildNative.mjs', 'scripts/lib/nativeTypes.mjs'],
+    skip: /(^|[/\\])(target|node_modules|tests|examples|benches)$|\.node$|\.new$|binding[/\\](records\.json|index\.d\.ts)$/,
+    products: ['native/binding/sdp.node', 'native/binding/records.json', 'native/binding/index.d.ts'],
   },
 };
 

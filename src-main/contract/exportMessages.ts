@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { modelSpec } from '../families/configs.ts';
-import { batchSource } from './deviceMessages.ts';
+import { record } from './records.ts';
 import { exportFormat } from './run.ts';
 
 export const exportCommands = {
@@ -19,7 +19,7 @@ export const exportCommands = {
       engineLogits: z.string().describe('name in the folder of what a device has written of `samples`; it goes'),
       every: z.number().describe('of the logits of labels every so-many-th was written'),
       samples: z.number().describe('the first so many of the source'),
-      source: batchSource,
+      source: record('BatchSource'),
       tokenizer: z.object({ home: z.string(), dataset: z.string() }).nullable(),
       shown: z.string().describe('the folder that messages name'),
     }),

@@ -8,6 +8,7 @@ import { parseBytes } from './bytes.ts';
 import { families, modelConfig, modelProblem, withPresets } from '../families/configs.ts';
 import { UserError } from './errors.ts';
 import { problemOf } from './fault.ts';
+import { optimizerConfig } from './optimizers.ts';
 import { plainDataProblem, shown } from './plainData.ts';
 import { userPath } from './userPath.ts';
 
@@ -67,9 +68,6 @@ export type DeviceEntry = z.infer<typeof deviceConfig>;
 /** Micro-batches of a worker and step, at most. */
 export const mostMicroBatches = 4096;
 
-/** What float32 holds: larger values are infinite where they are used. */
-const largestFloat = 3.4e38;
-
 export const trainingConfig = z.strictObject({
   steps: positiveInt.max(1e7).default(300).describe('Optimizer steps'),
   batch: positiveInt
@@ -96,25 +94,7 @@ export const trainingConfig = z.strictObject({
     .describe(
       "Probability of dropping the last block's residual branch, per sample; block l of L is dropped with l/L of this probability",
     ),
-  optimizer: z.enum(['sgd', 'adamw']).default('sgd').describe('Optimizer, with the semantics of torch.optim'),
-  learningRate: z.number().min(0).max(largestFloat).default(0.05).describe('Peak learning rate'),
-  momentum: fraction.default(0.9).describe('sgd: momentum'),
-  nesterov: z.boolean().default(false).describe('sgd: Nesterov momentum'),
-  weightDecay: z
-    .number()
-    .min(0)
-    .max(largestFloat)
-    .default(0.0005)
-    .describe('Weight decay of parameters with two or more dimensions'),
-  beta1: fraction.default(0.9).describe('adamw: decay rate of the mean of the gradients'),
-  beta2: fraction.default(0.999).describe('adamw: decay rate of the mean of the squared gradients'),
-  eps: z.number().min(0).max(largestFloat).default(1e-8).describe('adamw: added to the root of the second moment'),
-  clipGlobalNorm: z
-    .number()
-    .min(0)
-    .max(largestFloat)
-    .default(0)
-    .describe('Largest global L2 norm of the averaged gradient; 0: no clipping'),
+  ...optimizerConfig.shape,
   schedule: z
     .enum(['constant', 'cosine', 'onecycle', 'step'])
     .default('constant')

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { dataset, type Dataset } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
 import { faultOf } from '../contract/fault.ts';
-import type { BatchSource } from '../native.ts';
+import type { ImageReading } from '../contract/records.ts';
 import { isMissing, readError } from '../files/files.ts';
 import { datasetName, datasetsFolder, manifest, type Manifest, type Split } from './manifest.ts';
 
@@ -44,7 +44,11 @@ export async function datasetFolder(home: string, name: string): Promise<string>
 }
 
 /** What the loader needs to read a split: its folder, and of images how pixels are normalised and how files are read. */
-export type SplitSource = Pick<BatchSource, 'path' | 'mean' | 'std' | 'encoded'>;
+export interface SplitSource {
+  path: string;
+  /** Null: tokens. */
+  images: ImageReading | null;
+}
 
 export async function datasetSource(home: string, name: string, split: Split): Promise<SplitSource> {
   return sourceOf(home, await getDataset(home, name), split);
@@ -52,11 +56,11 @@ export async function datasetSource(home: string, name: string, split: Split): P
 
 export function sourceOf(home: string, found: Manifest, split: Split): SplitSource {
   const path = join(datasetsFolder(home), found.name, split);
-  if (found.kind === 'tokens') return { path, mean: [], std: [] };
+  if (found.kind === 'tokens') return { path, images: null };
   const [channels, height, width] = found.sample as [number, number, number];
   const isFiles = found.storage === 'encoded';
   const encoded = isFiles ? { channels, height, width, resize: found.options.resize ?? 'crop' } : undefined;
-  return { path, mean: found.mean, std: found.std, encoded };
+  return { path, images: { kind: 'images', mean: found.mean, std: found.std, encoded } };
 }
 
 /** Folders with a valid name; those of imports under way begin with a dot. */

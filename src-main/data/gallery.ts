@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { DatasetPage, Split } from '../contract/datasets.ts';
 import { getDataset, sourceOf, type SplitSource } from './catalogue.ts';
 import { readFully } from '../files/files.ts';
-import { readImages } from './images.ts';
+import { native } from '../native.ts';
 import { withNpy } from './npy.ts';
 import { continuation, openTokenizer, type Tokenizer } from './tokenizer.ts';
 
@@ -36,7 +36,11 @@ async function imagePage(
   const all = label === undefined ? labels.map((_, index) => index) : indicesOf(labels, label);
   const indices = all.slice(from, from + Math.min(count, mostImages));
   const scale = new Array<number>(channels);
-  const shares = await readImages({ ...source, mean: scale.fill(0), std: [...scale].fill(1) }, indices);
+  const shares = await native().readImages(
+    source.path,
+    { ...source.images!, mean: scale.fill(0), std: [...scale].fill(1) },
+    indices,
+  );
   const pixels = Uint8Array.from(shares, (share) => Math.round(share * 255));
   const every = Math.ceil(Math.max(height, width) / longestSide);
   const bytes = channels * height * width;

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetSource, getDataset, listDatasets } from './catalogue.ts';
-import { readImages } from './images.ts';
 import { importDataset, inspectDataset } from './import.ts';
-import type { ImportProgress } from '../native.ts';
+import { native, type ImportProgress } from '../native.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
 import type { ImagesManifest } from './manifest.ts';
 import { ensureSample, samplePath } from './samples.ts';
@@ -156,13 +155,14 @@ describe('importDataset', () => {
 
   it('gives images normalised', async () => {
     await importDataset({ paths: [await tinyFiles(join(folder, 'tiny'))], home });
-    const source = await datasetSource(home, 'tiny', 'train');
-    const { mean, std } = source;
+    const { path, images } = await datasetSource(home, 'tiny', 'train');
+    const { mean, std } = images!;
+    const read = (samples: number[]) => native().readImages(path, images!, samples);
     const expected = trainPixels.slice(6).map((pixel) => (pixel / 255 - mean[0]!) / std[0]!);
-    const second = [...(await readImages(source, [1]))];
+    const second = [...(await read([1]))];
     second.forEach((value, index) => expect(value).toBeCloseTo(expected[index]!, 6));
-    expect(await readImages(source, [1, 0])).toHaveLength(12);
-    await expect(readImages(source, [2])).rejects.toThrow('there is no sample 2 among 2');
+    expect(await read([1, 0])).toHaveLength(12);
+    await expect(read([2])).rejects.toThrow('there is no sample 2 among 2');
   });
 
   it('keeps a channel of one value usable', async () => {

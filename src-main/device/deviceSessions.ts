@@ -4,7 +4,7 @@ import { deserialize, serialize } from 'node:v8';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { SessionSpec } from '../native.ts';
 
-export interface BoundGraph extends Omit<SessionSpec, 'onnx'> {
+export interface BoundGraph extends SessionSpec {
   /** Index into `graphs`. */
   graph: number;
 }
@@ -27,10 +27,11 @@ export const unpackSessions = (text: string): DeviceSessions =>
 
 export const packGraph = (onnx: Uint8Array): Uint8Array => deflateRawSync(onnx, { level: 1 });
 
-export const sessionSpec = (
+/** Of the addon's addSession. */
+export const sessionArguments = (
   { graphs }: Pick<DeviceSessions, 'graphs'>,
   { graph, ...bound }: BoundGraph,
-): SessionSpec => ({ onnx: inflateRawSync(graphs[graph]!), ...bound });
+): [onnx: Uint8Array, spec: SessionSpec] => [inflateRawSync(graphs[graph]!), bound];
 
 /** The custom operators of CUDA have run on no card yet, so they have to be asked for. */
 export const customOps = () => process.env.SDP_CUDA_CUSTOM_OPS === '1';

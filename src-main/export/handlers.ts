@@ -7,7 +7,7 @@ import type { z } from 'zod';
 import type { ExportCommands } from '../contract/exportMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { getDataset } from '../data/catalogue.ts';
-import { readImages } from '../data/images.ts';
+import { native } from '../native.ts';
 import { readSequences } from '../data/sequences.ts';
 import { openTokenizer } from '../data/tokenizer.ts';
 import { writePretrainedFolder } from './huggingFace.ts';
@@ -55,12 +55,11 @@ const finishOnnx: Finisher = async ({ folder, weights }, model, feed) => {
 
 /** The first samples of the source as the network sees them. */
 async function firstSamples({ source, samples }: Job, { sample }: ModelDefinition): Promise<Feed> {
+  const { path, reads } = source;
+  const first = Array.from({ length: samples }, (_, index) => index);
   const data =
-    source.kind === 'tokens'
-      ? await readSequences(source.path, source.sequence, samples)
-      : await readImages(
-          source,
-          Array.from({ length: samples }, (_, index) => index),
-        );
+    reads.kind === 'tokens'
+      ? await readSequences(path, reads.sequence, samples)
+      : await native().readImages(path, reads, first);
   return { data, shape: [samples, ...sample] };
 }

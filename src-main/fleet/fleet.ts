@@ -11,13 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { deviceContract } from '../contract/contracts.ts';
-import type { DeviceCommands, DeviceEvents, EvaluationSums } from '../contract/deviceMessages.ts';
+import type { DeviceCommands, DeviceEvents } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
 import { whyUnread } from '../files/files.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { logged } from '../log/log.ts';
-import { native, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
+import { native, type EvaluateResult, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
 import type { RunSetup, StoreSpec } from '../plan/prepare.ts';
 import { connect, type Client } from '../transport/client.ts';
 import { lacksThreads, noMoreTasks, readLimits } from '../processes/processLimits.ts';
@@ -124,7 +124,7 @@ export class Fleet {
   }
 
   /** Full network on the first `samples` of the evaluation source; the same figures for any number of devices. */
-  async evaluate(samples: number): Promise<EvaluationSums> {
+  async evaluate(samples: number): Promise<EvaluateResult> {
     return (await this.all((client) => client.call.evaluate({ samples })))[0]!;
   }
 

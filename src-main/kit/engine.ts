@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { plainTraining, type TrainingGraph } from '../models/training.ts';
 import type { MemoryBytes } from '../contract/plan.ts';
+import { optimizerSlots, type BatchSource, type OptimizerSpec } from '../contract/records.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
 import { assignMasks } from '../masks/assign.ts';
 import type { ModelSpec } from '../families/configs.ts';
@@ -13,20 +14,13 @@ import { createModel } from '../families/models.ts';
 import { predictDevice, sessionMemory } from '../memory/predict.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
-import {
-  native,
-  type NativeDevice,
-  type NativeStore,
-  type OptimizerSpec,
-  type StepRecords,
-  type TrainSpec,
-} from '../native.ts';
+import { native, type NativeDevice, type NativeStore, type StepRecords, type TrainSpec } from '../native.ts';
 import { divergence } from '../run/divergence.ts';
 import { placeOfStore } from '../fleet/fleet.ts';
 import { initSpecs } from '../fleet/openFleet.ts';
 import { Bindings, targetOf } from '../plan/bindings.ts';
 import { storeSpec } from '../plan/prepare.ts';
-import { customOps, sessionSpec } from '../device/deviceSessions.ts';
+import { customOps, sessionArguments } from '../device/deviceSessions.ts';
 import { runtimeLibrary } from '../runtime/runtimeLibrary.ts';
 import type { KitContext } from './section.ts';
 
@@ -51,25 +45,9 @@ export interface EngineOptions {
   trainingGraph?: TrainingGraph;
 }
 
-export const sgd: OptimizerSpec = {
-  kind: 'sgd',
-  momentum: 0.9,
-  nesterov: false,
-  weightDecay: 5e-4,
-  beta1: 0,
-  beta2: 0,
-  eps: 0,
-  clipGlobalNorm: 0,
-};
-export const adamw: OptimizerSpec = {
-  kind: 'adamw',
-  momentum: 0,
-  nesterov: false,
-  weightDecay: 0.01,
-  beta1: 0.9,
-  beta2: 0.999,
-  eps: 1e-8,
-  clipGlobalNorm: 0,
+const optimizers: Record<EngineOptions['optimizer'], OptimizerSpec> = {
+  sgd: { rule: { kind: 'momentum', momentum: 0.9, nesterov: false }, weightDecay: 5e-4, clipGlobalNorm: 0 },
+  adamw: { rule: { kind: 'adamw', beta1: 0.9, beta2: 0.999, eps: 1e-8 }, weightDecay: 0.01, clipGlobalNorm: 0 },
 };
 
 export class Engine {
@@ -90,10 +68,10 @@ export class Engine {
     const { folder, spec, device, threads, customOps: custom = customOps() } = options;
     const model = createModel(spec);
     const masks = masksOf(model, options.regime);
-    const optimizer = options.optimizer === 'sgd' ? sgd : adamw;
+    const optimizer = optimizers[options.optimizer];
     const layout = storeLayout(model.tensors, masks, {
       numParticipants: 1,
-      optimizerSlots: optimizer.kind === 'adamw' ? 2 : 1,
+      optimizerSlots: optimizerSlots(optimizer),
       statisticsBatches: 0,
       evaluationBatches: 1,
     });
@@ -120,7 +98,7 @@ export class Engine {
         threads,
         copies: options.copies,
         profile: options.profile,
-        customOps: custom,
+        customOperators: custom,
       });
       const { granularity, masking, held } = masks;
       const built = model.training({
@@ -132,7 +110,7 @@ export class Engine {
         ...(options.trainingGraph ?? plainTraining),
       });
       const bindings = new Bindings(layout, device.kind, custom);
-      const session = await opened.addSession(sessionSpec(bindings, bindings.training(built, 0)));
+      const session = await opened.addSession(...sessionArguments(bindings, bindings.training(built, 0)));
       const predicted = predictDevice(layout, {
         participant: 0,
         workers: [0],
@@ -184,7 +162,7 @@ async function writeSamples(
   { reads, sample, classes }: ModelDefinition,
   batch: number,
   numWorkers: number,
-): Promise<DeviceSetup['training']> {
+): Promise<BatchSource> {
   await mkdir(folder, { recursive: true });
   const count = batch * numWorkers;
   const random = generator();
@@ -193,7 +171,7 @@ async function writeSamples(
     const sequence = sample[0]!;
     const tokens = Uint32Array.from({ length: count * sequence + 1 }, () => Math.floor(random() * classes));
     await writeNpy(join(folder, 'tokens.npy'), '<u4', [tokens.length], tokens);
-    return { ...plain, kind: 'tokens', mean: [], std: [], sequence };
+    return { ...plain, reads: { kind: 'tokens', sequence } };
   }
   const shape = [count, ...sample];
   const pixels = Uint8Array.from({ length: shape.reduce((a, b) => a * b) }, () => Math.floor(random() * 256));
@@ -201,7 +179,7 @@ async function writeSamples(
   await writeNpy(join(folder, 'images.npy'), '|u1', shape, pixels);
   await writeNpy(join(folder, 'labels.npy'), '<i8', [count], labels);
   const each = (value: number) => new Array<number>(sample[0]!).fill(value);
-  return { ...plain, kind: 'images', mean: each(0.5), std: each(0.25), sequence: 0 };
+  return { ...plain, reads: { kind: 'images', mean: each(0.5), std: each(0.25) } };
 }
 
 /** Numbers in [0, 1) that are the same everywhere (xorshift32). */

@@ -31,14 +31,13 @@ async function timeFormulations(context: KitContext, log: SectionLog): Promise<v
     let reference: Float32Array[] | undefined;
     for (const name of formulationsOf(subject.operator, { customOps: device.kind === 'cuda' })) {
       try {
-        const { ms, outputs } = await native().timeGraph({
+        const { ms, outputs } = await native().timeGraph(formulationGraph(subject, name).onnx, {
           runtimeLibrary: runtimeLibrary(),
           preload,
           kind: device.kind,
           index: device.index,
           threads: 2,
-          customOps: device.kind === 'cuda',
-          onnx: formulationGraph(subject, name).onnx,
+          customOperators: device.kind === 'cuda',
           warmUps: quick ? 1 : 5,
           repeats: quick ? 2 : 20,
           seed: 1,

@@ -2,11 +2,12 @@
 
 import type { Diagnosis, Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
+import { optimizerSpec } from '../contract/optimizers.ts';
 import type { Plan } from '../contract/plan.ts';
+import { optimizerSlots } from '../contract/records.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { diagnose } from '../device/doctor.ts';
 import type { StoreNeed } from '../device/machineFacts.ts';
-import { optimizerSlots } from '../plan/prepare.ts';
 import { RunFolder } from '../records/runFolder.ts';
 import { listRuns } from '../records/runList.ts';
 
@@ -42,5 +43,5 @@ async function lastStore(home: string): Promise<StoreNeed | null> {
 /** Parameters, optimizer state, and a gradient for all that workers hold; buffers and padding are small beside them. */
 export function storeBytesOf({ model, workers }: Plan, config: RunConfig): number {
   const gradients = workers.reduce((sum, { parameters }) => sum + parameters, 0);
-  return 4 * ((1 + optimizerSlots(config)) * model.parameters + gradients);
+  return 4 * ((1 + optimizerSlots(optimizerSpec(config.training)).length) * model.parameters + gradients);
 }

@@ -138,7 +138,8 @@ export class Playground {
     await this.ask((client) => client.call.load({ path }));
     const model = createModel(prepared.spec);
     const { name } = await getDataset(this.host.home, (await folder.readConfig()).data.dataset);
-    const { mean, std } = prepared.setup.evaluation.source;
+    const { reads } = prepared.setup.evaluation.source;
+    const { mean, std } = reads.kind === 'images' ? reads : { mean: [], std: [] };
     const tokenizer = await runTokenizer(this.host.home, folder);
     return { path, model: await this.describe(model, name, step, tokenizer), mean, std, tokenizer };
   }

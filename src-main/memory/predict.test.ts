@@ -15,7 +15,12 @@ const model = createModel({
 const held = { blocks: model.blocks, neurons: {} };
 const masks = { granularity: 'block', masking: 'forward', held: [held, held, held] } as const;
 
-const plain = { numParticipants: 1, optimizerSlots: 2, statisticsBatches: 0, evaluationBatches: 1 };
+const plain = {
+  numParticipants: 1,
+  optimizerSlots: ['exp_avg', 'exp_avg_sq'],
+  statisticsBatches: 0,
+  evaluationBatches: 1,
+};
 const layout = storeLayout(model.tensors, { ...masks, held: [...masks.held] }, plain);
 const session = sessionMemory(model.training({ batch: 4, granularity: 'block', masking: 'forward', held }), 1);
 

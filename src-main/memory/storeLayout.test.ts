@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Masks, TensorSpec } from '../models/model.ts';
 import { slabOffset, storeLayout, type StoreLayout } from './storeLayout.ts';
 
-const options = { numParticipants: 2, optimizerSlots: 1, statisticsBatches: 0, evaluationBatches: 1 };
+const options = { numParticipants: 2, optimizerSlots: ['momentum'], statisticsBatches: 0, evaluationBatches: 1 };
 const tensor = (name: string, shape: number[], place: Partial<TensorSpec>): TensorSpec => ({
   name,
   kind: 'parameter',

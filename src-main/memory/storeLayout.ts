@@ -6,56 +6,15 @@
 // A worker's slab holds, in tensor order, the rows that it holds: gradients of parameters and updated values of buffers.
 // A *run* is a maximal range of rows with the same holders; it is contiguous in `values` and in every holder's slab.
 
+import type { StoreLayout, StoreRun, StoreTensor } from '../contract/records.ts';
 import { heldRows, storeAxis, type Masks, type TensorSpec } from '../models/model.ts';
 
-export interface StoreRun {
-  /** First row and number of rows. */
-  row: number;
-  rows: number;
-  /** Workers that hold these rows, ascending; averaging sums them in this order. Never empty. */
-  holders: number[];
-  /** Where the run starts in the slab of each holder, in the order of `holders`. */
-  slabOffsets: number[];
-}
-
-export interface StoreTensor {
-  name: string;
-  kind: 'parameter' | 'buffer';
-  /** Library layout. */
-  shape: number[];
-  /** Axis that comes first in the store; null: library layout. */
-  axis: number | null;
-  /** Start in `values`. */
-  offset: number;
-  /** Number of rows (1 where no axis is masked) and scalars per row; rows * rowSize is the number of scalars. */
-  rows: number;
-  rowSize: number;
-  /** Weight decay applies (two or more dimensions). */
-  decays: boolean;
-  runs: StoreRun[];
-}
-
-export interface StoreLayout {
-  version: 1;
-  numWorkers: number;
-  /** Device processes that meet at the barriers. */
-  numParticipants: number;
-  /** Optimizer state slots: 0 (SGD without momentum), 1 (momentum), 2 (AdamW). */
-  optimizerSlots: number;
-  tensors: StoreTensor[];
-  /** Scalars in `values`; the first `parameterSize` of them are parameters (and the size of one optimizer slot). */
-  valuesSize: number;
-  parameterSize: number;
-  /** Scalars in the slab of each worker. */
-  slabSizes: number[];
-  /** Statistics batches and evaluation batches that fit (rows of the evaluation area). */
-  statisticsBatches: number;
-  evaluationBatches: number;
-}
+export type { StoreLayout, StoreRun, StoreTensor } from '../contract/records.ts';
 
 export interface LayoutOptions {
   numParticipants: number;
-  optimizerSlots: number;
+  /** Names of the optimizer's state. */
+  optimizerSlots: string[];
   statisticsBatches: number;
   evaluationBatches: number;
 }
@@ -83,7 +42,7 @@ export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options:
     if (spec.kind === 'parameter') parameterSize = offset;
   }
   return {
-    version: 1,
+    version: 2,
     numWorkers: masks.held.length,
     numParticipants: options.numParticipants,
     optimizerSlots: options.optimizerSlots,
@@ -109,7 +68,7 @@ export function slabOffset(tensor: StoreTensor, worker: number): number | null {
 export function storeBytes(layout: StoreLayout): number {
   const buffers = layout.valuesSize - layout.parameterSize;
   const slabs = layout.slabSizes.reduce((total, size) => total + size, 0);
-  const optimizer = layout.optimizerSlots * layout.parameterSize;
+  const optimizer = layout.optimizerSlots.length * layout.parameterSize;
   return 4 * (layout.valuesSize + optimizer + slabs + (1 + layout.statisticsBatches) * buffers);
 }
 

@@ -12,7 +12,7 @@ const model = createModel({
   image: [8, 8],
   classes: 5,
 });
-const options = { optimizerSlots: 2, statisticsBatches: 0, evaluationBatches: 1 };
+const options = { optimizerSlots: ['exp_avg', 'exp_avg_sq'], statisticsBatches: 0, evaluationBatches: 1 };
 const layoutOf = (held: string[][], numParticipants: number) =>
   storeLayout(
     model.tensors,

@@ -46,7 +46,7 @@ export function touchedInSteps(layout: StoreLayout, { participant, workers, whol
   return {
     weights: values.bytes,
     gradients: slabs.reduce((sum, slab) => sum + slab.bytes, 0),
-    optimizer: layout.optimizerSlots * slot.bytes,
+    optimizer: layout.optimizerSlots.length * slot.bytes,
   };
 }
 
@@ -66,7 +66,7 @@ function chunksOf(layout: StoreLayout, participant: number): Chunk[] {
   /** Bytes that the chunks up to and with each one move. */
   const costs: number[] = [];
   for (const tensor of layout.tensors) {
-    const slots = tensor.kind === 'parameter' ? layout.optimizerSlots : 0;
+    const slots = tensor.kind === 'parameter' ? layout.optimizerSlots.length : 0;
     for (const run of tensor.runs) {
       const runSize = run.rows * tensor.rowSize;
       for (let start = 0; start < runSize; start += chunkScalars) {

@@ -44,9 +44,9 @@ export class Bindings {
       return { port: port.port, shape: port.shape, target: 'slab', offset: this.offset(port, worker) };
     });
     const carried = (built.carried ?? []).map((port): SessionInput => {
-      const { shape, rows } = port;
+      const { shape } = port;
       const offset = this.offset(port, worker);
-      return { port: port.port, shape, source: 'slab', tensor: this.index(port), rows: rows ?? undefined, offset };
+      return { port: port.port, shape, source: 'slab', tensor: this.index(port), rows: rowsOf(port), offset };
     });
     const draws = (built.draws ?? []).map(({ port, shape, index, drop }): SessionInput => ({
       port,
@@ -72,7 +72,7 @@ export class Bindings {
       return { port, shape: [...value.shape], target: port };
     });
     const inputs = this.values(built, reestimated ? 'statistics' : 'values');
-    return this.session(built, this.write(built.graph), -1, inputs, outputs);
+    return this.session(built, this.write(built.graph), null, inputs, outputs);
   }
 
   /** Full network in training mode, for the statistics of one training micro-batch. */
@@ -83,7 +83,7 @@ export class Bindings {
       target: 'statistics',
       tensor: this.index(port),
     }));
-    return this.session(built, this.write(built.graph), -1, this.values(built, 'values'), outputs);
+    return this.session(built, this.write(built.graph), null, this.values(built, 'values'), outputs);
   }
 
   /** `publishes`: gradients go up as they are finished. */
@@ -100,7 +100,7 @@ export class Bindings {
   private session(
     { batch }: ModelGraph,
     { graph, index }: Written,
-    worker: number,
+    worker: number | null,
     inputs: SessionInput[],
     outputs: SessionOutput[],
   ): BoundGraph {
@@ -115,7 +115,7 @@ export class Bindings {
     return built.inputs.map((port) => {
       const tensor = this.index(port);
       const source = this.layout.tensors[tensor]!.kind === 'buffer' ? buffers : 'values';
-      return { port: port.port, shape: port.shape, source, tensor, rows: port.rows ?? undefined };
+      return { port: port.port, shape: port.shape, source, tensor, rows: rowsOf(port) };
     });
   }
 
@@ -132,6 +132,9 @@ export class Bindings {
     return index;
   }
 }
+
+/** The list itself: sessions share it, and nobody changes it. */
+const rowsOf = ({ rows }: TensorPort) => (rows ?? undefined) as number[] | undefined;
 
 const unread = (graph: Graph): SessionOutput[] =>
   graph.outputs

@@ -5,6 +5,8 @@ import { hasSoftLabels } from '../contract/augmentation.ts';
 import type { Dataset } from '../contract/commands.ts';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
+import { optimizerSpec } from '../contract/optimizers.ts';
+import { optimizerSlots, type Augmentation, type BatchSource } from '../contract/records.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { SplitSource } from '../data/catalogue.ts';
@@ -52,12 +54,6 @@ export const storeSpec = (layout: StoreLayout): StoreSpec => ({
 /** Units that a plan may have, each counted once for every worker that holds it. */
 const mostHeld = 2 ** 22;
 
-/** Values of optimizer state for each parameter. */
-export function optimizerSlots({ training }: Pick<RunConfig, 'training'>): 0 | 1 | 2 {
-  if (training.optimizer === 'adamw') return 2;
-  return training.momentum > 0 ? 1 : 0;
-}
-
 /** `explicit`: who holds what, where a file says it. */
 export function prepareRun(
   config: RunConfig,
@@ -100,23 +96,22 @@ export function prepareRun(
   const evaluationSamples = Math.min(evaluation.samples || matched.test, matched.test);
   const largestBatch = matched.kind === 'tokens' ? Math.min(evaluation.batch, microBatch) : evaluation.batch;
   const batch = Math.min(largestBatch, evaluationSamples);
+  const optimizer = optimizerSpec(training);
   const layoutOptions = {
     numParticipants: devices.length,
-    optimizerSlots: optimizerSlots(config),
+    optimizerSlots: optimizerSlots(optimizer),
     statisticsBatches,
     evaluationBatches: Math.ceil(evaluationSamples / batch),
   };
   const layout = storeLayout(model.tensors, masks, layoutOptions);
   const augmentation = loaderAugmentation(config, model);
-  const source = (split: SplitSource) => ({
-    kind: matched.kind,
-    sequence: matched.sequence,
-    ...split,
+  const source = ({ path, images }: SplitSource): BatchSource => ({
+    path,
     seed: training.seed,
     numWorkers: subnetworks.workers,
     microBatch,
     accumulation: training.accumulation,
-    augmentation,
+    reads: images ? { ...images, augmentation } : { kind: 'tokens', sequence: matched.sequence },
   });
   const trainingGraph = {
     recompute: training.recompute === 'block',
@@ -127,16 +122,7 @@ export function prepareRun(
   };
   const setup = {
     classes: model.classes,
-    optimizer: {
-      kind: training.optimizer,
-      momentum: training.momentum,
-      nesterov: training.nesterov,
-      weightDecay: training.weightDecay,
-      beta1: training.beta1,
-      beta2: training.beta2,
-      eps: training.eps,
-      clipGlobalNorm: training.clipGlobalNorm,
-    },
+    optimizer,
     training: source(sources.train),
     evaluation: { source: source(sources.test), statisticsBatches },
   };
@@ -196,18 +182,15 @@ function checkHeld({ blocks, groups }: ModelDefinition, { subnetworks }: RunConf
 function loaderAugmentation(
   { data }: RunConfig,
   { reads, sample, classes }: ModelDefinition,
-): DeviceSetup['training']['augmentation'] {
-  const { preset: _, size, evaluationResize, ...changes } = data.augmentation;
-  const { magnitude: __, ...switches } = changes;
+): Augmentation | undefined {
+  const { preset: _, size, evaluationResize, mixup, cutmix, labelSmoothing, ...changes } = data.augmentation;
+  const { magnitude: __, ...switches } = { ...changes, mixup, cutmix, labelSmoothing };
   const changesSamples =
     size !== undefined || evaluationResize !== undefined || Object.values(switches).some((x) => x > 0);
   if (reads === 'tokens' || !changesSamples) return undefined;
   const [, height, width] = sample as [number, number, number];
   return {
-    ...changes,
-    height,
-    width,
-    evaluationResize: evaluationResize ?? Math.min(height, width),
-    classes,
+    changes: { ...changes, height, width, evaluationResize: evaluationResize ?? Math.min(height, width) },
+    mixing: { mixup, cutmix, labelSmoothing, classes },
   };
 }

@@ -6,9 +6,28 @@ import { z } from 'zod';
 import { caseModel, type ModelSpec } from '../families/configs.ts';
 import { UserError } from '../contract/errors.ts';
 import { faultOf } from '../contract/fault.ts';
+import { optimizerConfig, optimizers, type OptimizerName } from '../contract/optimizers.ts';
 import type { Masks } from '../models/model.ts';
 
 const count = z.int().min(1);
+
+/** Arguments of torch.optim, as keys of a configuration; those of the optimizer are all there. */
+const caseOptimizer = z
+  .looseObject({
+    name: z.enum(Object.keys(optimizers) as OptimizerName[]),
+    lr: z.number(),
+    weight_decay: z.number(),
+    betas: z.array(z.number()).default([]),
+  })
+  .transform(
+    ({ name, lr, weight_decay, betas: [beta1, beta2], ...others }, context): z.input<typeof optimizerConfig> => {
+      const given = { ...others, optimizer: name, learningRate: lr, weightDecay: weight_decay, beta1, beta2 };
+      const missing = optimizers[name].keys.find((key) => given[key as keyof typeof given] === undefined);
+      if (missing) context.addIssue({ code: 'custom', path: [missing], message: 'is missing' });
+      return given;
+    },
+  )
+  .pipe(optimizerConfig);
 
 const caseFile = z.object({
   model: caseModel,
@@ -16,32 +35,14 @@ const caseFile = z.object({
   workers: count,
   batch_per_worker: count,
   steps: count,
-  optimizer: z.discriminatedUnion('name', [
-    z.object({
-      name: z.literal('sgd'),
-      lr: z.number(),
-      momentum: z.number(),
-      weight_decay: z.number(),
-      nesterov: z.boolean(),
-    }),
-    z.object({
-      name: z.literal('adamw'),
-      lr: z.number(),
-      betas: z.tuple([z.number(), z.number()]),
-      eps: z.number(),
-      weight_decay: z.number(),
-    }),
-  ]),
+  optimizer: caseOptimizer,
   clip_global_norm: z.number().nullable(),
   held_blocks: z.array(z.array(z.string())),
   held_neurons: z.array(z.record(z.string(), z.array(z.int().min(0)))),
 });
 type CaseFile = z.infer<typeof caseFile>;
 
-export interface Case extends Pick<
-  CaseFile,
-  'workers' | 'batch_per_worker' | 'steps' | 'optimizer' | 'clip_global_norm'
-> {
+export interface Case extends Pick<CaseFile, 'workers' | 'batch_per_worker' | 'steps' | 'optimizer'> {
   model: ModelSpec;
   masks: Masks;
 }
@@ -65,7 +66,8 @@ export async function readCaseFile(folder: string): Promise<Case> {
       'data',
       `${path}: held_blocks and held_neurons must have an entry for each of ${workers} workers`,
     );
-  return { ...parsed.data, masks: masksOf(parsed.data) };
+  const optimizer = { ...parsed.data.optimizer, clipGlobalNorm: parsed.data.clip_global_norm ?? 0 };
+  return { ...parsed.data, optimizer, masks: masksOf(parsed.data) };
 }
 
 function masksOf({ regime, held_blocks, held_neurons }: CaseFile): Masks {

@@ -6,7 +6,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import { optimizerSpec } from '../contract/optimizers.ts';
+import { optimizerSlots, type BatchSource } from '../contract/records.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
 import { splitEvenly, type RunDevice } from '../device/discover.ts';
 import { makeFolder, storageError } from '../files/files.ts';
@@ -56,10 +57,10 @@ export async function replayCase({
   const fleet = await openCase(read, caseFolder, devices, spawnDevice, (of) => records.add(of));
   try {
     await makeFolder(out);
-    const rates = new Array<number>(read.steps).fill(read.optimizer.lr);
+    const rates = new Array<number>(read.steps).fill(read.optimizer.learningRate);
     const train = async (from: number, to: number) => {
       const { step, fault } = await fleet.train(from, rates.slice(from, to));
-      if (fault) throw divergence(fault, step, read.optimizer.lr);
+      if (fault) throw divergence(fault, step, read.optimizer.learningRate);
     };
     await train(0, 1);
     await fleet.store.writeGradients(join(out, 'grad0.safetensors'));
@@ -101,21 +102,18 @@ function openCase(
 ): Promise<Fleet> {
   const { model: spec, masks } = read;
   const model = createModel(spec);
-  const optimizer = caseOptimizer(read);
-  const source = {
-    kind: 'case' as const,
+  const optimizer = optimizerSpec(read.optimizer);
+  const source: BatchSource = {
     path: join(folder, 'batches.safetensors'),
-    mean: [],
-    std: [],
     seed: 0,
     numWorkers: read.workers,
     microBatch: read.batch_per_worker,
     accumulation: 1,
-    sequence: 0,
+    reads: { kind: 'case' },
   };
   const layout = storeLayout(model.tensors, masks, {
     numParticipants: devices.length,
-    optimizerSlots: optimizer.kind === 'adamw' ? 2 : optimizer.momentum > 0 ? 1 : 0,
+    optimizerSlots: optimizerSlots(optimizer),
     statisticsBatches: 0,
     evaluationBatches: 1,
   });
@@ -135,22 +133,6 @@ function openCase(
     fill: (store) => store.readValues(join(folder, 'init.safetensors')),
     onRecords,
   });
-}
-
-function caseOptimizer({ optimizer, clip_global_norm }: Case): DeviceSetup['optimizer'] {
-  const shared = { weightDecay: optimizer.weight_decay, clipGlobalNorm: clip_global_norm ?? 0 };
-  if (optimizer.name === 'sgd')
-    return {
-      kind: 'sgd',
-      momentum: optimizer.momentum,
-      nesterov: optimizer.nesterov,
-      beta1: 0,
-      beta2: 0,
-      eps: 0,
-      ...shared,
-    };
-  const [beta1, beta2] = optimizer.betas;
-  return { kind: 'adamw', momentum: 0, nesterov: false, beta1, beta2, eps: optimizer.eps, ...shared };
 }
 
 /** Losses and norms as the device processes report them. */

@@ -1,6 +1,6 @@
 // The error of training that came to numbers that are not finite: what, where, at which learning rate, and what to try.
 
-import type { Fault } from '../contract/deviceMessages.ts';
+import type { Fault } from '../contract/records.ts';
 import { UserError } from '../contract/errors.ts';
 
 /** `step`: steps done before. */

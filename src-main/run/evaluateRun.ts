@@ -16,7 +16,7 @@ import { runDataset } from './runTokenizer.ts';
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord & Warned> {
   return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
     const startedAt = performance.now();
-    const tokens = prepared.setup.evaluation.source.kind === 'tokens';
+    const tokens = prepared.setup.evaluation.source.reads.kind === 'tokens';
     return evaluationOf(await fleet.evaluate(prepared.evaluationSamples), { step: at, tokens, startedAt });
   });
 }

@@ -1,11 +1,11 @@
 // From the sums of an evaluation to its record.
 
-import type { EvaluationSums } from '../contract/deviceMessages.ts';
+import type { EvaluateResult } from '../contract/records.ts';
 import type { EvaluationRecord } from '../contract/run.ts';
 
 /** `tokens`: loss is per token, and its exponential is the perplexity. `startedAt` is of performance.now(). */
 export function evaluationOf(
-  sums: EvaluationSums,
+  sums: EvaluateResult,
   { step, tokens, startedAt }: { step: number; tokens: boolean; startedAt: number },
 ): EvaluationRecord {
   const loss = sums.lossSum / sums.labels;

@@ -305,7 +305,7 @@ export class Run {
     const startedAt = performance.now();
     const result = await Promise.race([this.fleet!.evaluate(prepared.evaluationSamples), this.requests.stopped]);
     if (!result) return;
-    const tokens = prepared.setup.evaluation.source.kind === 'tokens';
+    const tokens = prepared.setup.evaluation.source.reads.kind === 'tokens';
     const measured = evaluationOf(result, { step: this.summary.step, tokens, startedAt });
     log.appendEvaluation(measured);
     const isFinite = measured.loss !== null;

@@ -27,7 +27,7 @@ const numbers: Dataset = {
   bytes: 0,
   fingerprint: '',
 };
-const source = { path: '', mean: [], std: [] };
+const source = { path: '', images: null };
 const machine = { cores: 2, memoryBytes: 2 ** 33, accelerators: { devices: [], missing: [] } };
 
 /** Graphs that a device has of so many workers. */

@@ -3,18 +3,18 @@
 // Sessions for evaluation exist from an evaluation to the next training, so that they take no memory of a training run.
 
 import { writeFile } from 'node:fs/promises';
-import type { DeviceCommands, DeviceEvents, DeviceSetup, EvaluationSums } from '../contract/deviceMessages.ts';
+import type { DeviceCommands, DeviceEvents, DeviceSetup } from '../contract/deviceMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { preloadFor } from '../device/cudaLibraries.ts';
 import {
   customOps,
-  sessionSpec,
+  sessionArguments,
   unpackSessions,
   type BoundGraph,
   type DeviceSessions,
 } from '../device/deviceSessions.ts';
 import { storageError } from '../files/files.ts';
-import { native, type NativeDevice, type TrainResult } from '../native.ts';
+import { native, type EvaluateResult, type NativeDevice, type TrainResult } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { collectGarbage } from './collectGarbage.ts';
 import { boundBytes, measureDevice } from './deviceMemory.ts';
@@ -87,7 +87,7 @@ async function prepare({ sessions: packed, ...setup }: DeviceSetup): Promise<Pre
     index,
     threads,
     preload: await preloadFor(kind, runtimeLibrary()),
-    customOps: customOps(),
+    customOperators: customOps(),
   });
   const { training, ...sessions } = unpackSessions(packed);
   const prepared: Prepared = { setup, device, sessions, training: [], evaluation: null, bound: new Map() };
@@ -97,7 +97,7 @@ async function prepare({ sessions: packed, ...setup }: DeviceSetup): Promise<Pre
 }
 
 async function addSession({ device, sessions, bound }: Prepared, graph: BoundGraph): Promise<number> {
-  const session = await device.addSession(sessionSpec(sessions, graph));
+  const session = await device.addSession(...sessionArguments(sessions, graph));
   bound.set(session, boundBytes(graph));
   return session;
 }
@@ -136,7 +136,7 @@ async function train(
   }
 }
 
-async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples: number): Promise<EvaluationSums> {
+async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples: number): Promise<EvaluateResult> {
   const { device, setup } = prepared;
   const { session, statistics } = (prepared.evaluation ??= await openEvaluation(prepared));
   const { source, statisticsBatches } = setup.evaluation;

@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { augmentationPresets } from '../../src-main/contract/augmentation.ts';
+import { isOptimizerKey, optimizerKeys } from '../../src-main/contract/optimizers.ts';
 import { families, presetKeys } from '../../src-main/families/configs.ts';
 import { runConfig, type DeviceEntry, type RunConfig } from '../../src-main/contract/runConfig.ts';
 
@@ -51,11 +52,6 @@ interface Schema {
 
 /** Keys that matter only for one choice of another key; the form shows them then. */
 const onlyFor: Record<string, { key: string; value: string }> = {
-  'training.momentum': { key: 'training.optimizer', value: 'sgd' },
-  'training.nesterov': { key: 'training.optimizer', value: 'sgd' },
-  'training.beta1': { key: 'training.optimizer', value: 'adamw' },
-  'training.beta2': { key: 'training.optimizer', value: 'adamw' },
-  'training.eps': { key: 'training.optimizer', value: 'adamw' },
   'training.finalFraction': { key: 'training.schedule', value: 'cosine' },
   'training.warmupShare': { key: 'training.schedule', value: 'onecycle' },
   'training.stepEvery': { key: 'training.schedule', value: 'step' },
@@ -154,7 +150,12 @@ export function asText(value: unknown): string {
 /** Whether the field has an effect, given the others. */
 export function isRelevant(one: FormField, values: FormValues): boolean {
   const condition = onlyFor[one.key];
-  return isPart(one, values) && (!condition || values[condition.key] === condition.value);
+  return isPart(one, values) && isOfOptimizer(one, values) && (!condition || values[condition.key] === condition.value);
+}
+
+function isOfOptimizer({ key }: FormField, values: FormValues): boolean {
+  const name = key.replace(/^training\./, '');
+  return !Object.hasOwn(optimizerKeys, name) || isOptimizerKey(name, values['training.optimizer'] as string);
 }
 
 /** Whether the configuration has the key: those of other families it has not, and a preset takes the place of its own. */

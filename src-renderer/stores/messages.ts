@@ -3,6 +3,7 @@
 import type { Dataset } from '../../src-main/contract/commands.ts';
 import { UserError } from '../../src-main/contract/errors.ts';
 import { formatExtent } from '../../src-main/contract/extent.ts';
+import { optimizers } from '../../src-main/contract/optimizers.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import { isActive, type RunState, type RunSummary } from '../../src-main/contract/run.ts';
 import type { RunConfig } from '../../src-main/contract/runConfig.ts';
@@ -128,7 +129,7 @@ export function describeConfig(config: RunConfig, plan: Plan | null): string {
     `${familyOf(model).describe(model)}${parameters}`,
     data.dataset,
     method,
-    `${training.optimizer === 'sgd' ? 'SGD' : 'AdamW'}, batch ${formatInteger(training.batch)}`,
+    `${optimizers[training.optimizer].title}, batch ${formatInteger(training.batch)}`,
   ].join(' · ');
 }
 

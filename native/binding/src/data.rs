@@ -11,14 +11,14 @@ use sdp_core::device::guarded;
 use sdp_core::error::Error;
 use sdp_core::images::Images;
 use sdp_core::loader::Samples;
-use sdp_core::spec;
+use sdp_core::spec::Reading;
 use sdp_data::fingerprint::fingerprint_of;
 use sdp_data::import::{self, ImportSpec, Progress};
 use sdp_data::inspect;
 use sdp_data::options::Options;
 use sdp_data::store::Target;
 
-use crate::convert::{BatchSource, raise};
+use crate::record::{Js, raise};
 
 fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
     paths.into_iter().map(PathBuf::from).collect()
@@ -65,15 +65,18 @@ fn parse_options(options: &str) -> napi::Result<Options> {
     serde_json::from_str(options).map_err(|error| raise(Error::Internal(format!("import options: {error}"))))
 }
 
+/// The verdict about files as JSON (contract/verdict.ts). `scratch` is a folder that does not exist; it is made where needed, and removed.
 #[napi(ts_return_type = "Promise<string>")]
 pub fn inspect_dataset(paths: Vec<String>, options: String, scratch: String) -> napi::Result<AsyncTask<JsonTask>> {
     let options = parse_options(&options)?;
     Ok(JsonTask::start(move || inspect::inspect(&paths_of(paths), &options, scratch.into()).map(|verdict| serde_json::to_string(&verdict))))
 }
 
+/// How far an import is: samples, or of text bytes.
 #[napi(object)]
 pub struct ImportProgress {
     pub done: f64,
+    /// 0 while it is not known.
     pub total: f64,
     pub skipped: f64,
     pub is_text: bool,
@@ -86,6 +89,7 @@ pub struct NativeImport {
     progress: Arc<Progress>,
 }
 
+/// An import into `folder`, which messages call `shown`.
 #[napi]
 pub fn open_import(paths: Vec<String>, options: String, folder: String, shown: String) -> napi::Result<NativeImport> {
     let target = Target { folder: folder.into(), shown: shown.into() };
@@ -95,6 +99,7 @@ pub fn open_import(paths: Vec<String>, options: String, folder: String, shown: S
 
 #[napi]
 impl NativeImport {
+    /// Once; what the manifest takes from the import, as JSON.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn run(&self) -> napi::Result<AsyncTask<JsonTask>> {
         let spec =
@@ -128,6 +133,7 @@ pub struct NativeFingerprint {
     cancelled: Arc<AtomicBool>,
 }
 
+/// For the fingerprint of the dataset in a folder as its bytes are now.
 #[napi]
 pub fn open_fingerprint(folder: String) -> NativeFingerprint {
     NativeFingerprint { folder: folder.into(), cancelled: Arc::default() }
@@ -135,6 +141,7 @@ pub fn open_fingerprint(folder: String) -> NativeFingerprint {
 
 #[napi]
 impl NativeFingerprint {
+    /// Reads all data files; fails with `data` where one cannot be read.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn run(&self) -> AsyncTask<FingerprintTask> {
         AsyncTask::new(FingerprintTask { folder: self.folder.clone(), cancelled: self.cancelled.clone() })
@@ -168,7 +175,8 @@ impl Task for FingerprintTask {
 
 /// Runs on a thread of the pool.
 pub struct ImagesTask {
-    source: spec::BatchSource,
+    folder: PathBuf,
+    reads: Reading,
     samples: Vec<u32>,
 }
 
@@ -177,11 +185,14 @@ impl Task for ImagesTask {
     type JsValue = Float32Array;
 
     fn compute(&mut self) -> napi::Result<Vec<f32>> {
-        guarded(|| match Images::open(&self.source)?.evaluated(&self.samples)? {
+        let images = || match &self.reads {
+            Reading::Images(reading) => Images::open(&self.folder, 0, reading)?.evaluated(&self.samples),
+            other => Err(Error::Internal(format!("images are not read as {other:?}"))),
+        };
+        match guarded(images).map_err(raise)? {
             Samples::F32(images) => Ok(images),
-            Samples::I64(_) => Err(Error::Internal("images of integers".into())),
-        })
-        .map_err(raise)
+            Samples::I64(_) => Err(raise(Error::Internal("images of integers".into()))),
+        }
     }
 
     fn resolve(&mut self, _env: Env, images: Vec<f32>) -> napi::Result<Float32Array> {
@@ -189,7 +200,8 @@ impl Task for ImagesTask {
     }
 }
 
+/// Samples of a split as they are evaluated, [n,C,H,W].
 #[napi(ts_return_type = "Promise<Float32Array>")]
-pub fn read_images(source: BatchSource, samples: Vec<u32>) -> napi::Result<AsyncTask<ImagesTask>> {
-    Ok(AsyncTask::new(ImagesTask { source: source.try_into().map_err(raise)?, samples }))
+pub fn read_images(folder: String, reads: Js<Reading>, samples: Vec<u32>) -> AsyncTask<ImagesTask> {
+    AsyncTask::new(ImagesTask { folder: folder.into(), reads: reads.0, samples })
 }

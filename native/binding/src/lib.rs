@@ -1,11 +1,11 @@
-//! Node-API surface of the engine: conversions only. Types and meanings are those of src-main/native.ts, field by field.
+//! Node-API surface of the engine: conversions only. JavaScript's types of it are made from here by scripts/lib/nativeTypes.mjs.
 
-mod convert;
 pub mod data;
 mod device;
 pub mod hold;
 pub mod log;
 pub mod nvidia;
+pub mod record;
 pub mod store;
 pub mod timing;
 pub mod tokenizer;
@@ -16,33 +16,35 @@ use napi::bindgen_prelude::{AsyncTask, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 use sdp_core::device::{Device, guarded};
-use sdp_core::error::{Error, Result};
-use sdp_core::{process, provider, runtime};
+use sdp_core::process::{self, CpuDescription};
+use sdp_core::spec::{DeviceKind, DeviceOptions};
+use sdp_core::{provider, runtime};
 
-use convert::{DeviceOptions, device_kind, raise};
 use device::NativeDevice;
+use record::{Js, raise};
 
 /// Must equal `nativeVersion` of src-main/native.ts.
-const INTERFACE_VERSION: u32 = 13;
+const INTERFACE_VERSION: u32 = 14;
 
+/// Version of this interface.
 #[napi]
 pub fn interface_version() -> u32 {
     INTERFACE_VERSION
 }
 
 #[napi(ts_return_type = "Promise<NativeDevice>")]
-pub fn open_device(options: DeviceOptions) -> AsyncTask<OpenDevice> {
-    AsyncTask::new(OpenDevice(options.try_into()))
+pub fn open_device(options: Js<DeviceOptions>) -> AsyncTask<OpenDevice> {
+    AsyncTask::new(OpenDevice(options.0))
 }
 
-pub struct OpenDevice(Result<sdp_core::spec::DeviceOptions>);
+pub struct OpenDevice(DeviceOptions);
 
 impl Task for OpenDevice {
     type Output = Device;
     type JsValue = NativeDevice;
 
     fn compute(&mut self) -> napi::Result<Device> {
-        guarded(|| Device::open(self.0.as_ref().map_err(Error::clone)?)).map_err(raise)
+        guarded(|| Device::open(&self.0)).map_err(raise)
     }
 
     fn resolve(&mut self, _env: Env, device: Device) -> napi::Result<NativeDevice> {
@@ -50,15 +52,29 @@ impl Task for OpenDevice {
     }
 }
 
+/// Runs a graph (`y` from `x`, both float32 [1]) on a device of this process; the name of its vendor where the system tells it. Fails with a
+/// `device` error, or takes the process with it where a driver is broken: to be called in a process made for it.
 #[napi(ts_return_type = "Promise<string | null>")]
-pub fn probe_device(runtime_library: String, kind: String, index: i64, onnx: Uint8Array, preload: Vec<String>) -> AsyncTask<ProbeDevice> {
+pub fn probe_device(
+    runtime_library: String,
+    kind: Js<DeviceKind>,
+    index: u32,
+    onnx: Uint8Array,
+    preload: Vec<String>,
+) -> AsyncTask<ProbeDevice> {
     let preload = preload.into_iter().map(Into::into).collect();
-    AsyncTask::new(ProbeDevice { runtime_library: runtime_library.into(), kind, index: index as usize, onnx: onnx.to_vec(), preload })
+    AsyncTask::new(ProbeDevice {
+        runtime_library: runtime_library.into(),
+        kind: kind.0,
+        index: index as usize,
+        onnx: onnx.to_vec(),
+        preload,
+    })
 }
 
 pub struct ProbeDevice {
     runtime_library: PathBuf,
-    kind: String,
+    kind: DeviceKind,
     index: usize,
     onnx: Vec<u8>,
     preload: Vec<PathBuf>,
@@ -71,7 +87,7 @@ impl Task for ProbeDevice {
     fn compute(&mut self) -> napi::Result<Option<String>> {
         guarded(|| {
             let environment = runtime::environment(&self.runtime_library)?;
-            provider::probe(&environment, &self.runtime_library, device_kind(&self.kind)?, self.index, &self.onnx, &self.preload)
+            provider::probe(&environment, &self.runtime_library, self.kind, self.index, &self.onnx, &self.preload)
         })
         .map_err(raise)
     }
@@ -81,21 +97,7 @@ impl Task for ProbeDevice {
     }
 }
 
-#[napi(object)]
-pub struct CpuDescription {
-    pub name: String,
-    pub physical_cores: u32,
-    pub logical_cores: u32,
-    pub memory_bytes: f64,
-}
-
 #[napi]
-pub fn describe_cpu() -> CpuDescription {
-    let cpu = process::describe_cpu();
-    CpuDescription {
-        name: cpu.name,
-        physical_cores: cpu.physical_cores as u32,
-        logical_cores: cpu.logical_cores as u32,
-        memory_bytes: cpu.memory_bytes as f64,
-    }
+pub fn describe_cpu() -> Js<CpuDescription> {
+    Js(process::describe_cpu())
 }

@@ -11,11 +11,16 @@ use napi::{Env, Task};
 use napi_derive::napi;
 use sdp_core::device::guarded;
 use sdp_core::error::{Error, Result};
+use sdp_core::norms::GradientNorms;
+use sdp_core::spec::InitSpec;
+use sdp_core::state::WriteOptions;
 use sdp_core::store::Store;
+use sdp_core::store::control::Progress;
 use sdp_core::{init, norms, state};
 
-use crate::convert::{GradientNorms, InitSpec, WriteOptions, raise};
+use crate::record::{Js, raise};
 
+/// Owned by the main process: creates and removes the mapping, reads and writes whole states.
 #[napi]
 pub struct NativeStore {
     store: Mutex<Option<Arc<Store>>>,
@@ -42,16 +47,11 @@ impl Task for CreateStore {
     }
 }
 
+/// `layout` is the JSON of a StoreLayout. The file is created (in a memory file system where there is one) and sized; fails with `storage` where
+/// space is lacking.
 #[napi(ts_return_type = "Promise<NativeStore>")]
 pub fn create_store(path: String, layout: String) -> AsyncTask<CreateStore> {
     AsyncTask::new(CreateStore { path: path.into(), layout })
-}
-
-/// See NativeStore.progress in src-main/native.ts.
-#[napi(object)]
-pub struct Progress {
-    pub beats: f64,
-    pub waiting: bool,
 }
 
 /// Work on the store that runs off the JavaScript thread.
@@ -102,30 +102,33 @@ pub fn file_digest(path: String) -> AsyncTask<Job> {
 
 #[napi]
 impl NativeStore {
+    /// Draws initial parameters; `inits` by tensor index. Fails with `cancelled` where the store is closed meanwhile.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn initialise(&self, inits: Vec<InitSpec>, seed: i64) -> AsyncTask<Job> {
+    pub fn initialise(&self, inits: Js<Vec<InitSpec>>, seed: i64) -> AsyncTask<Job> {
         let closed = self.closed.clone();
-        self.job(move |store| {
-            let inits = inits.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>>>()?;
-            init::initialise(store, &inits, seed as u64, &closed).map(|()| None)
-        })
+        self.job(move |store| init::initialise(store, &inits.0, seed as u64, &closed).map(|()| None))
     }
 
+    /// Fills values from a safetensors file in library layout. Every tensor of the layout must be there with its shape; others are ignored.
+    /// `digest`: what writing it has returned; absent: it is not known.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn read_values(&self, path: String, digest: Option<String>) -> AsyncTask<Job> {
         self.job(move |store| state::read_values(store, path.as_ref(), digest.as_deref()).map(|()| None))
     }
 
+    /// Writes parameters and buffers in library layout. Returns the digest of the file (BLAKE3, hexadecimal).
     #[napi(ts_return_type = "Promise<string>")]
-    pub fn write_values(&self, path: String, options: WriteOptions) -> AsyncTask<Job> {
-        self.job(move |store| state::write_values(store, path.as_ref(), &options.into()).map(Some))
+    pub fn write_values(&self, path: String, options: Js<WriteOptions>) -> AsyncTask<Job> {
+        self.job(move |store| state::write_values(store, path.as_ref(), &options.0).map(Some))
     }
 
+    /// Writes the averaged gradient of the last step, before clipping, in library layout. Call while no step runs.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn write_gradients(&self, path: String) -> AsyncTask<Job> {
         self.job(move |store| state::write_gradients(store, path.as_ref()).map(Some))
     }
 
+    /// Writes the optimizer's state as `<slot>/<parameter>`.
     #[napi(ts_return_type = "Promise<string>")]
     pub fn write_optimizer(&self, path: String) -> AsyncTask<Job> {
         self.job(move |store| state::write_optimizer(store, path.as_ref()).map(Some))
@@ -136,18 +139,20 @@ impl NativeStore {
         self.job(move |store| state::read_optimizer(store, path.as_ref(), digest.as_deref()).map(|()| None))
     }
 
+    /// The running train() of every participant ends after the current step. Cleared by `clearStop`.
     #[napi]
     pub fn request_stop(&self) -> napi::Result<()> {
         self.open().map(|store| store.control().request_stop(true)).map_err(raise)
     }
 
+    /// How far each participant is.
     #[napi]
-    pub fn progress(&self) -> napi::Result<Vec<Progress>> {
+    pub fn progress(&self) -> napi::Result<Js<Vec<Progress>>> {
         let store = self.open().map_err(raise)?;
-        let all = store.control().progress(store.layout().num_participants);
-        Ok(all.into_iter().map(|of| Progress { beats: of.beats as f64, waiting: of.waiting }).collect())
+        Ok(Js(store.control().progress(store.layout().num_participants)))
     }
 
+    /// Steps whose update is done since the store was made; null while one is in progress, and for good where a participant was lost in it.
     #[napi]
     pub fn updates(&self) -> napi::Result<Option<f64>> {
         self.open().map(|store| store.control().updates().map(|count| count as f64)).map_err(raise)
@@ -158,23 +163,27 @@ impl NativeStore {
         self.open().map(|store| store.control().request_stop(false)).map_err(raise)
     }
 
+    /// The gradients of a step to come are measured; those of the last step of a train() are in any case.
     #[napi]
     pub fn request_norms(&self) -> napi::Result<()> {
         self.open().map(|store| store.control().request_norms()).map_err(raise)
     }
 
+    /// What was last measured; null before that, and in the moment in which it is done. `rows[t]`: row of tensor t, of `count`.
     #[napi]
-    pub fn gradient_norms(&self, rows: Vec<u32>, count: u32) -> napi::Result<Option<GradientNorms>> {
+    pub fn gradient_norms(&self, rows: Vec<u32>, count: u32) -> napi::Result<Option<Js<GradientNorms>>> {
         let rows: Vec<usize> = rows.into_iter().map(|row| row as usize).collect();
         let found = guarded(|| norms::gradient_norms(&*self.open()?, &rows, count as usize)).map_err(raise)?;
-        Ok(found.map(Into::into))
+        Ok(found.map(Js))
     }
 
+    /// A participant was lost: every barrier fails at once with `reason` in place of waiting.
     #[napi]
     pub fn abort(&self, reason: String) -> napi::Result<()> {
         self.open().map(|store| store.control().abort(&reason)).map_err(raise)
     }
 
+    /// Removes the file at once; resolves when it is unmapped, once no call is in progress any more.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Job> {
         let store = self.remove();

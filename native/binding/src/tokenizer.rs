@@ -6,7 +6,7 @@ use napi_derive::napi;
 use sdp_core::device::guarded;
 use sdp_tokenizer::Tokenizer;
 
-use crate::convert::raise;
+use crate::record::raise;
 
 /// The error ends the sentence.
 fn failed(why: String) -> napi::Error {
@@ -30,11 +30,13 @@ impl Task for OpenTokenizer {
     }
 }
 
+/// From the content of a tokenizer.json; that of bytes where there is none.
 #[napi(ts_return_type = "Promise<NativeTokenizer>")]
 pub fn open_tokenizer(json: Option<String>) -> AsyncTask<OpenTokenizer> {
     AsyncTask::new(OpenTokenizer(json))
 }
 
+/// The token that ends a document, and how it is written.
 #[napi(object)]
 pub struct EndOfText {
     pub token: u32,
@@ -51,17 +53,20 @@ impl NativeTokenizer {
         guarded(|| Ok(self.0.encode(&text))).map_err(raise)?.map_err(failed)
     }
 
+    /// Bytes that are no text become U+FFFD.
     #[napi]
     pub fn decode(&self, tokens: Vec<u32>) -> napi::Result<String> {
         guarded(|| Ok(self.0.decode(&tokens))).map_err(raise)?.map_err(failed)
     }
 
+    /// Null where the tokenizer has none.
     #[napi]
     pub fn end(&self) -> Option<EndOfText> {
         let (token, text) = (self.0.end()?, self.0.end_text()?);
         Some(EndOfText { token, text })
     }
 
+    /// As a tokenizer.json of exactly these tokens, which adds none of its own.
     #[napi]
     pub fn exported(&self) -> napi::Result<String> {
         self.0.exported().map_err(failed)

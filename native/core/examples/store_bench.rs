@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
 use sdp_core::reduce;
 use sdp_core::store::{Area, Store};
 use serde_json::json;
@@ -52,7 +52,7 @@ fn layout(parameters: usize) -> String {
             .push(json!({"name": format!("t{index}"), "kind": "parameter", "shape": [size, 1], "axis": null, "offset": offset, "rows": 1,
             "rowSize": size, "decays": true, "runs": [{"row": 0, "rows": 1, "holders": holders, "slabOffsets": slab_offsets}]}));
     }
-    json!({"version": 1, "numWorkers": 4, "numParticipants": 1, "optimizerSlots": 2, "tensors": tensors, "valuesSize": parameters,
+    json!({"version": 2, "numWorkers": 4, "numParticipants": 1, "optimizerSlots": ["exp_avg", "exp_avg_sq"], "tensors": tensors, "valuesSize": parameters,
         "parameterSize": parameters, "slabSizes": slab_sizes, "statisticsBatches": 0, "evaluationBatches": 0})
     .to_string()
 }
@@ -62,16 +62,8 @@ fn update_seconds(store: &Store, threads: usize) -> (f64, f64) {
         let slab = store.write(Area::Slab(worker), 0..store.layout().slab_sizes[worker]);
         slab.iter_mut().enumerate().for_each(|(i, x)| *x = ((i * 7 + worker) % 1001) as f32 * 1e-4 - 0.05);
     }
-    let spec = OptimizerSpec {
-        kind: OptimizerKind::AdamW,
-        momentum: 0.0,
-        nesterov: false,
-        weight_decay: 0.01,
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-8,
-        clip_global_norm: 0.0,
-    };
+    let rule = UpdateRule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+    let spec = OptimizerSpec { rule, weight_decay: 0.01, clip_global_norm: 0.0 };
     let update = |round: usize, norms: bool| {
         reduce::update(store, 0..store.chunks().all.len(), threads, &spec.update(round as u64, 1e-3), None, norms);
     };

@@ -42,7 +42,7 @@ impl Chunks {
         let (mut parameters, mut norms) = (0, 0);
         for (index, tensor) in layout.tensors.iter().enumerate() {
             let is_parameter = tensor.kind == TensorKind::Parameter;
-            let slots = if is_parameter { layout.optimizer_slots } else { 0 };
+            let slots = if is_parameter { layout.optimizer_slots.len() } else { 0 };
             for (position, run) in tensor.runs.iter().enumerate() {
                 let size = run.rows * tensor.row_size;
                 for start in (0..size).step_by(CHUNK_SIZE) {
@@ -92,7 +92,7 @@ mod tests {
                     "runs": [{"row": 0, "rows": 1, "holders": [0], "slabOffsets": [offset - size]}]})
             })
             .collect();
-        let json = serde_json::json!({"version": 1, "numWorkers": 1, "numParticipants": 1, "optimizerSlots": 1, "tensors": tensors,
+        let json = serde_json::json!({"version": 2, "numWorkers": 1, "numParticipants": 1, "optimizerSlots": ["momentum"], "tensors": tensors,
             "valuesSize": offset, "parameterSize": offset, "slabSizes": [offset], "statisticsBatches": 0, "evaluationBatches": 0});
         Layout::parse(&json.to_string()).unwrap()
     }

@@ -15,43 +15,66 @@ use std::thread::JoinHandle;
 use blake3::Hash;
 use ort::environment::Environment;
 use ort::session::RunOptions;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::cuda::{self, Context};
 use crate::error::{Error, Result, ensure};
 use crate::process;
 use crate::provider::Provider;
-use crate::records::Records;
+use crate::records::StepRecords;
 use crate::runtime::{self, Graph, Session, Surroundings};
-use crate::spec::{BatchSource, Copies, DeviceKind, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec};
+use crate::spec::{
+    BatchSource, Copies, DeviceKind, DeviceOptions, EvaluateResult, EvaluateSpec, SessionSpec, TrainResult, TrainSpec, number,
+};
 use crate::store::{Area, Store};
 use crate::{evaluate, train};
 
 type Call = Box<dyn FnOnce(&mut Engine) + Send>;
 
-/// Bytes of this process by category; see MemorySample in src-main/native.ts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Bytes of this process by category; measured, not predicted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MemorySample {
-    pub resident: u64,
-    pub peak_resident: u64,
-    pub shared: u64,
-    pub values: u64,
-    pub gradients: u64,
-    pub optimizer: u64,
-    pub arena_peak: u64,
+    /// Of the whole process.
+    #[serde(serialize_with = "number")]
+    pub resident_bytes: u64,
+    #[serde(serialize_with = "number")]
+    pub peak_resident_bytes: u64,
+    /// What of the store it maps.
+    #[serde(serialize_with = "number")]
+    pub shared_bytes: u64,
+    /// What of the store's values (and of rows copied together), of all slabs, and of the optimizer's state this process has used since its
+    /// last call began.
+    #[serde(serialize_with = "number")]
+    pub values_bytes: u64,
+    #[serde(serialize_with = "number")]
+    pub gradients_bytes: u64,
+    #[serde(serialize_with = "number")]
+    pub optimizer_bytes: u64,
+    /// Largest size since then of the arena that the sessions share for what they compute; 0 on systems where each has one of the runtime's own.
+    #[serde(serialize_with = "number")]
+    pub arena_peak_bytes: u64,
 }
 
-/// How copies between host and device go; see CopyReport in src-main/native.ts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How copies between host and device go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct CopyReport {
+    /// In large pieces; else tensor by tensor, or not at all.
     pub large: bool,
+    /// Host memory that is pinned for them.
+    #[serde(serialize_with = "number")]
     pub pinned_bytes: u64,
+    /// Why they do not go in large pieces though they were to, or why memory was left unpinned: slower, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
 }
 
 /// What the thread shares with the callers.
 #[derive(Default)]
 pub struct Shared {
-    pub records: Mutex<Records>,
+    pub records: Mutex<StepRecords>,
     pub cancelled: AtomicBool,
     /// Bytes of the rows that all sessions copy together.
     gathered: AtomicU64,
@@ -143,7 +166,7 @@ impl Device {
     }
 
     /// Records since the last call of this function.
-    pub fn drain_records(&self) -> Records {
+    pub fn drain_records(&self) -> StepRecords {
         std::mem::take(&mut *lock(&self.shared.records))
     }
 
@@ -152,13 +175,13 @@ impl Device {
         let layout = self.store.layout();
         let sum = |areas: &mut dyn Iterator<Item = Area>| areas.map(|area| self.store.resident(area)).sum();
         MemorySample {
-            resident: memory.resident,
-            peak_resident: memory.peak_resident,
-            shared: memory.mapped,
-            values: sum(&mut std::iter::once(Area::Values)) + self.shared.gathered.load(Ordering::Relaxed),
-            gradients: sum(&mut (0..layout.slab_sizes.len()).map(Area::Slab)),
-            optimizer: sum(&mut (0..layout.optimizer_slots).map(Area::Slot)),
-            arena_peak: runtime::arena_peak_bytes(),
+            resident_bytes: memory.resident,
+            peak_resident_bytes: memory.peak_resident,
+            shared_bytes: memory.mapped,
+            values_bytes: sum(&mut std::iter::once(Area::Values)) + self.shared.gathered.load(Ordering::Relaxed),
+            gradients_bytes: sum(&mut (0..layout.slab_sizes.len()).map(Area::Slab)),
+            optimizer_bytes: sum(&mut self.store.slots()),
+            arena_peak_bytes: runtime::arena_peak_bytes(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::device::Engine;
 use crate::layout::TensorKind;
 use crate::records::WorkerStep;
 use crate::reduce;
-use crate::spec::Fault;
+use crate::spec::{Fault, FaultKind};
 use crate::store::Store;
 
 /// Bits of infinity; those of numbers that are not finite are not below it, whatever their sign.
@@ -60,14 +60,14 @@ pub fn look_at_update(store: &Store, tensor: u32, largest: u32) {
 /// The first by kind, worker and tensor of what any participant has reported before the last barrier.
 pub fn fault(store: &Store) -> Option<Fault> {
     let code = store.control().reports.lowest_fault()?;
-    let worker = Some((code >> WORKER) as usize & ((1 << (KIND - WORKER)) - 1));
+    let worker = Some((code >> WORKER) as u32 & ((1 << (KIND - WORKER)) - 1));
     let tensor = store.layout().tensors.get(code as u32 as usize)?;
     let name = Some(tensor.name.clone());
     Some(match code >> KIND {
-        kind if kind == Kind::Loss as u64 => Fault { kind: "loss", worker, tensor: None },
-        kind if kind == Kind::Update as u64 => Fault { kind: "parameter", worker: None, tensor: name },
-        _ if tensor.kind == TensorKind::Buffer => Fault { kind: "statistic", worker, tensor: name },
-        _ => Fault { kind: "gradient", worker, tensor: name },
+        kind if kind == Kind::Loss as u64 => Fault { kind: FaultKind::Loss, worker, tensor: None },
+        kind if kind == Kind::Update as u64 => Fault { kind: FaultKind::Parameter, worker: None, tensor: name },
+        _ if tensor.kind == TensorKind::Buffer => Fault { kind: FaultKind::Statistic, worker, tensor: name },
+        _ => Fault { kind: FaultKind::Gradient, worker, tensor: name },
     })
 }
 

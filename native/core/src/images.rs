@@ -4,10 +4,12 @@
 //! drawn from a generator keyed by (seed, epoch, sample), so that it depends neither on workers and devices nor on threads, and a resumed
 //! run goes on as if it had not stopped. Mixup and CutMix pair a sample with the one that follows in the order of its epoch.
 
+use std::path::Path;
+
 use rand_chacha::ChaCha8Rng;
 use rand_core::RngCore;
 use rand_distr::{Beta, Distribution};
-use sdp_data::augment::{self, Augmentation};
+use sdp_data::augment;
 use sdp_data::pixels::Pixels;
 use sdp_data::sampling::generator;
 
@@ -16,7 +18,7 @@ use crate::loader::{Batch, Samples};
 use crate::npy::Npy;
 use crate::sampling::Pick;
 use crate::shards::Shards;
-use crate::spec::{BatchSource, Mixing};
+use crate::spec::{Augmentation, Encoded, ImageReading, Mixing};
 
 /// How a dataset has its images.
 enum Stored {
@@ -26,13 +28,13 @@ enum Stored {
 }
 
 impl Stored {
-    fn open(source: &BatchSource) -> Result<Self> {
-        if let Some(as_read) = source.encoded {
-            return Shards::open(&source.path, as_read).map(Self::Files);
+    fn open(folder: &Path, encoded: Option<Encoded>) -> Result<Self> {
+        if let Some(as_read) = encoded {
+            return Shards::open(folder, as_read).map(Self::Files);
         }
-        let images = Npy::open(&source.path.join("images.npy"), &["|u1"])?;
+        let images = Npy::open(&folder.join("images.npy"), &["|u1"])?;
         if images.shape.len() != 4 {
-            let path = source.path.display();
+            let path = folder.display();
             return Err(Error::Data(format!("images.npy in {path} must have the shape [n, C, H, W], found {:?}", images.shape)));
         }
         Ok(Self::Array(images))
@@ -74,15 +76,16 @@ pub struct Images {
     /// What each pixel value becomes, for each channel.
     tables: Vec<[f32; 256]>,
     augmentation: Option<Augmentation>,
-    mixing: Option<Mixing>,
     seed: u64,
 }
 
 impl Images {
-    pub fn open(source: &BatchSource) -> Result<Self> {
-        let stored = Stored::open(source)?;
-        let labels = Npy::open(&source.path.join("labels.npy"), &["<i8"])?;
-        let path = source.path.display().to_string();
+    /// `folder`: of the split. `seed`: of what is random about training samples.
+    pub fn open(folder: &Path, seed: u64, reading: &ImageReading) -> Result<Self> {
+        let ImageReading { mean, std, encoded, augmentation } = reading;
+        let stored = Stored::open(folder, *encoded)?;
+        let labels = Npy::open(&folder.join("labels.npy"), &["<i8"])?;
+        let path = folder.display().to_string();
         let count = stored.count();
         let shape @ [channels, height, width] = stored.shape();
         if labels.shape != [count] {
@@ -91,14 +94,14 @@ impl Images {
         if u32::try_from(count).is_err() {
             return Err(Error::Data(format!("{path} has {count} images, more than 4 billion")));
         }
-        if source.mean.len() != channels || source.std.len() != channels {
-            let (mean, std) = (source.mean.len(), source.std.len());
+        if mean.len() != channels || std.len() != channels {
+            let (mean, std) = (mean.len(), std.len());
             return Err(Error::Data(format!("images in {path} have {channels} channels, but mean has {mean} and std {std} entries")));
         }
-        let (augmentation, mixing) = source.augmentation.clone().unzip();
-        let [height, width] = augmentation.as_ref().map_or([height, width], |changed: &Augmentation| [changed.height, changed.width]);
-        let tables = source.mean.iter().zip(&source.std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
-        let images = Self { stored, labels, shape, plane: height * width, width, tables, augmentation, mixing, seed: source.seed };
+        let augmentation = augmentation.clone();
+        let [height, width] = augmentation.as_ref().map_or([height, width], |of| [of.changes.height, of.changes.width]);
+        let tables = mean.iter().zip(std).map(|(&mean, &std)| table(mean as f32, std as f32)).collect();
+        let images = Self { stored, labels, shape, plane: height * width, width, tables, augmentation, seed };
         if let Some(negative) = (0..count).find(|index| images.label(*index as u32) < 0) {
             return Err(Error::Data(format!("label {negative} in {path} is negative")));
         }
@@ -123,7 +126,7 @@ impl Images {
             match (&self.augmentation, &self.stored) {
                 (None, Stored::Array(images)) => self.normalise_planes(self.planes(images, sample), target),
                 (None, Stored::Files(shards)) => self.normalise(&shards.read(sample)?, target),
-                (Some(augmentation), _) => self.normalise(&augmentation.evaluate(self.pixels(sample)?), target),
+                (Some(of), _) => self.normalise(&of.changes.evaluate(self.pixels(sample)?), target),
             }
             Ok(())
         })?;
@@ -141,14 +144,14 @@ impl Images {
 
     /// The given samples of an epoch as they are trained on.
     pub fn training(&self, epoch: u64, picks: &[Pick]) -> Result<Batch> {
-        let Some((augmentation, mixing)) = self.augmentation.as_ref().zip(self.mixing) else {
+        let Some(Augmentation { changes, mixing }) = &self.augmentation else {
             return self.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len());
         };
         let labels = picks.iter().map(|pick| self.label(pick.sample)).collect();
-        let mixes: Vec<Mix> = picks.iter().map(|pick| self.mix(mixing, epoch, pick.sample)).collect();
+        let mixes: Vec<Mix> = picks.iter().map(|pick| self.mix(*mixing, epoch, pick.sample)).collect();
         let own = |sample: u32, target: &mut [f32]| {
             let random = &mut keyed(b"augmentation    ", self.seed, epoch, sample);
-            self.normalise(&augmentation.train(self.pixels(sample)?, random), target);
+            self.normalise(&changes.train(self.pixels(sample)?, random), target);
             Ok::<(), Error>(())
         };
         let pairs: Vec<(&Pick, &Mix)> = picks.iter().zip(&mixes).collect();
@@ -161,7 +164,7 @@ impl Images {
             }
             Ok(())
         })?;
-        let shares = if mixing.is_soft() { self.shares(mixing, &pairs) } else { Vec::new() };
+        let shares = if mixing.is_soft() { self.shares(*mixing, &pairs) } else { Vec::new() };
         Ok(Batch { samples: Samples::F32(pixels), labels, shares })
     }
 

@@ -21,9 +21,9 @@ pub fn initialise(store: &Store, inits: &[InitSpec], seed: u64, cancelled: &Atom
         let library = draw(init, tensor.size(), seed, index as u64);
         tensor.to_store(&library, store.write(Area::Values, tensor.offset..tensor.offset + tensor.size()));
     }
-    for slot in 0..layout.optimizer_slots {
+    for slot in store.slots() {
         go_on(cancelled)?;
-        store.write(Area::Slot(slot), 0..layout.parameter_size).fill(0.0);
+        store.write(slot, 0..layout.parameter_size).fill(0.0);
     }
     Ok(())
 }

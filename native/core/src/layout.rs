@@ -3,57 +3,70 @@
 //! Offsets and sizes count float32 scalars. A layout that passes `parse` can be followed without further checks: every tensor and every
 //! run lies inside its area, and the runs of a tensor cover its rows once, in ascending order.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Error, Result, ensure};
 
 /// A maximal range of rows with the same holders; contiguous in `values` and in every holder's slab.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "StoreRun")]
 pub struct Run {
+    /// First row and number of rows.
     pub row: usize,
     pub rows: usize,
-    /// Workers, ascending; averaging sums them in this order.
+    /// Workers, ascending; averaging sums them in this order. Never empty.
     pub holders: Vec<usize>,
-    /// Where the run starts in the slab of each holder.
+    /// Where the run starts in the slab of each holder, in the order of `holders`.
     pub slab_offsets: Vec<usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TensorKind {
     Parameter,
     Buffer,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "StoreTensor")]
 pub struct Tensor {
     pub name: String,
     pub kind: TensorKind,
     /// Library layout.
     pub shape: Vec<usize>,
-    /// Axis that comes first in the store; `None`: library layout.
+    /// Axis that comes first in the store; null: library layout.
     pub axis: Option<usize>,
     /// Start in `values`.
     pub offset: usize,
+    /// Number of rows (1 where no axis is masked) and scalars per row; rows * rowSize is the number of scalars.
     pub rows: usize,
     pub row_size: usize,
+    /// Weight decay applies (two or more dimensions).
     pub decays: bool,
     pub runs: Vec<Run>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// Where each tensor, each worker's slab and each shared array lies.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "StoreLayout")]
 pub struct Layout {
     pub version: u32,
     pub num_workers: usize,
+    /// Device processes that meet at the barriers.
     pub num_participants: usize,
-    pub optimizer_slots: usize,
+    /// Names of the optimizer's state, each of the size of the parameters.
+    pub optimizer_slots: Vec<String>,
     pub tensors: Vec<Tensor>,
+    /// Scalars in `values`; the first `parameterSize` of them are parameters.
     pub values_size: usize,
     pub parameter_size: usize,
+    /// Scalars in the slab of each worker.
     pub slab_sizes: Vec<usize>,
+    /// Statistics batches and evaluation batches that fit.
     pub statistics_batches: usize,
     pub evaluation_batches: usize,
 }
@@ -112,14 +125,13 @@ impl Layout {
     }
 
     fn validate(&self) -> Result<()> {
-        ensure(self.version == 1, || format!("store layout version 1 expected, found {}", self.version))?;
+        ensure(self.version == 2, || format!("store layout version 2 expected, found {}", self.version))?;
         ensure(self.num_workers > 0 && self.slab_sizes.len() == self.num_workers, || {
             format!("{} slab sizes for {} workers", self.slab_sizes.len(), self.num_workers)
         })?;
         ensure((1..=MAX_PARTICIPANTS).contains(&self.num_participants), || {
             format!("1 to {MAX_PARTICIPANTS} participants expected, found {}", self.num_participants)
         })?;
-        ensure(self.optimizer_slots <= 2, || format!("at most 2 optimizer slots, found {}", self.optimizer_slots))?;
         ensure(self.parameter_size <= self.values_size, || "more parameters than values".into())?;
         let mut end = 0;
         for tensor in &self.tensors {
@@ -171,7 +183,7 @@ impl Layout {
 mod tests {
     use super::*;
 
-    const VALID: &str = r#"{"version":1,"numWorkers":2,"numParticipants":1,"optimizerSlots":1,"valuesSize":32,"parameterSize":16,
+    const VALID: &str = r#"{"version":2,"numWorkers":2,"numParticipants":1,"optimizerSlots":["momentum"],"valuesSize":32,"parameterSize":16,
       "slabSizes":[32,32],"statisticsBatches":1,"evaluationBatches":1,"tensors":[
       {"name":"w","kind":"parameter","shape":[2,3,2],"axis":1,"offset":0,"rows":3,"rowSize":4,"decays":true,"runs":[
         {"row":0,"rows":1,"holders":[0],"slabOffsets":[0]},{"row":1,"rows":2,"holders":[0,1],"slabOffsets":[4,0]}]},
@@ -200,7 +212,7 @@ mod tests {
             (r#""row":1,"rows":2"#, r#""row":1,"rows":1"#, "store layout: number of rows of w"),
             (r#""offset":16"#, r#""offset":8"#, "store layout: place of b"),
             (r#""shape":[2]"#, r#""shape":[3]"#, "store layout: shape of b"),
-            (r#""version":1"#, r#""version":2"#, "store layout version 1 expected, found 2"),
+            (r#""version":2"#, r#""version":3"#, "store layout version 2 expected, found 3"),
         ] {
             let error = Layout::parse(&VALID.replace(from, to)).unwrap_err();
             assert_eq!(error.to_string(), expected);

@@ -3,6 +3,7 @@
 //! Images are told in images.rs. Tokens are cut into sequences of equal length; the label of each token is the next one. While a step
 //! runs, a thread prepares the micro-batches of the next one.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use memmap2::Mmap;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result, ensure};
 use crate::images::Images;
 use crate::npy::Npy;
 use crate::sampling::{Order, Pick};
-use crate::spec::{BatchSource, SourceKind};
+use crate::spec::{BatchSource, Reading};
 use crate::store::mapping::map_file;
 
 /// Samples in the element type of the source: images or tokens.
@@ -44,11 +45,12 @@ enum Content {
 
 impl Loader {
     pub fn open(source: &BatchSource) -> Result<Self> {
-        match source.kind {
-            SourceKind::Images => Ok(Self::Dataset(Dataset::new(source, Content::Images(Box::new(Images::open(source)?))))),
-            SourceKind::Tokens => Ok(Self::Dataset(Dataset::new(source, Content::Tokens(Tokens::open(source)?)))),
-            SourceKind::Case => Case::open(source).map(Self::Case),
-        }
+        let content = match &source.reads {
+            Reading::Images(of) => Content::Images(Box::new(Images::open(&source.path, source.seed, of)?)),
+            Reading::Tokens { sequence } => Content::Tokens(Tokens::open(&source.path, *sequence)?),
+            Reading::Case {} => return Case::open(source).map(Self::Case),
+        };
+        Ok(Self::Dataset(Dataset::new(source, content)))
     }
 
     /// Micro-batch `part` of a worker at a training step.
@@ -153,13 +155,13 @@ struct Tokens {
 }
 
 impl Tokens {
-    fn open(source: &BatchSource) -> Result<Self> {
-        let tokens = Npy::open(&source.path.join("tokens.npy"), &["<u2", "<u4"])?;
-        let path = source.path.display();
-        if tokens.shape.len() != 1 || source.sequence == 0 {
+    fn open(folder: &Path, sequence: usize) -> Result<Self> {
+        let tokens = Npy::open(&folder.join("tokens.npy"), &["<u2", "<u4"])?;
+        let path = folder.display();
+        if tokens.shape.len() != 1 || sequence == 0 {
             return Err(Error::Data(format!("tokens.npy in {path} must be one row of tokens, found {:?}", tokens.shape)));
         }
-        let tokens = Self { tokens, sequence: source.sequence };
+        let tokens = Self { tokens, sequence };
         if u32::try_from(tokens.count()).is_err() {
             return Err(Error::Data(format!("{path} has {} sequences, more than 4 billion", tokens.count())));
         }

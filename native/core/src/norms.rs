@@ -9,12 +9,18 @@
 //! gradient diversity (Yin et al., Gradient Diversity, arXiv 1706.05699). Where g is zero, D is 0 if all gradients are zero, else
 //! infinite. Rounding of g in float32 hides a D below about 3e-4. What is not finite in a gradient stays visible: the norms of its holder and of the mean are not finite, nor is D.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::error::{Result, ensure};
+use crate::spec::number;
 use crate::store::Store;
 
-#[derive(Debug, Clone, PartialEq)]
+/// Norms of the gradients of one step by row (what the caller puts together).
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GradientNorms {
     /// Steps done with the one that was measured.
+    #[serde(serialize_with = "number")]
     pub step: u64,
     /// Norm of what each worker has published of a row, 0 where it holds nothing of it; row-major [rows, workers].
     pub holders: Vec<f64>,

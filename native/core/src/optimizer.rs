@@ -4,38 +4,52 @@
 //! numbers is set to zero: the difference is below 1.2e-38, and arithmetic on denormals is up to a hundred times slower.
 
 use multiversion::multiversion;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::finite::magnitude_bits;
 
-/// Optimizer with PyTorch's semantics; see OptimizerSpec in src-main/native.ts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Optimizer with PyTorch's semantics.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OptimizerSpec {
-    pub kind: OptimizerKind,
-    pub momentum: f64,
-    pub nesterov: bool,
+    pub rule: UpdateRule,
+    /// Applies where a tensor `decays`.
     pub weight_decay: f64,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub eps: f64,
-    /// 0: no clipping.
+    /// Largest global L2 norm of the averaged gradient, as clip_grad_norm_ clips it; 0: no clipping.
     pub clip_global_norm: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptimizerKind {
-    Sgd,
-    AdamW,
+/// A rule, and the state that it keeps of each parameter: its slots, by the names of PyTorch. Slots are part of the schema, so that whoever lays
+/// out, predicts or names them takes them from here.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum UpdateRule {
+    #[schemars(extend("slots" = UpdateRule::SGD))]
+    Sgd {},
+    /// SGD with momentum.
+    #[schemars(extend("slots" = UpdateRule::MOMENTUM))]
+    Momentum { momentum: f64, nesterov: bool },
+    #[schemars(extend("slots" = UpdateRule::ADAMW))]
+    AdamW { beta1: f64, beta2: f64, eps: f64 },
+}
+
+impl UpdateRule {
+    const SGD: [&str; 0] = [];
+    const MOMENTUM: [&str; 1] = ["momentum"];
+    const ADAMW: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+
+    /// Names of the slots, in the order in which `Update::apply` takes them.
+    pub fn slots(&self) -> &'static [&'static str] {
+        match self {
+            Self::Sgd {} => &Self::SGD,
+            Self::Momentum { .. } => &Self::MOMENTUM,
+            Self::AdamW { .. } => &Self::ADAMW,
+        }
+    }
 }
 
 impl OptimizerSpec {
-    /// State slots that a store needs for it.
-    pub fn slots(&self) -> usize {
-        match self.kind {
-            OptimizerKind::Sgd => usize::from(self.momentum != 0.0),
-            OptimizerKind::AdamW => 2,
-        }
-    }
-
     /// Factor on the averaged gradient, as clip_grad_norm_ computes it. A norm that is not a number stays visible.
     pub fn clip_factor(&self, norm: f64) -> f32 {
         let factor = self.clip_global_norm / (norm + 1e-6);
@@ -44,23 +58,25 @@ impl OptimizerSpec {
 
     /// The update of one step (counted from 0). Scalars are computed in float64 and rounded once, as Python does it.
     pub fn update(&self, step: u64, learning_rate: f64) -> Update {
-        match self.kind {
-            OptimizerKind::Sgd => Update::Sgd {
-                step_size: -learning_rate as f32,
-                momentum: self.momentum as f32,
-                nesterov: self.nesterov,
-                weight_decay: self.weight_decay as f32,
-            },
-            OptimizerKind::AdamW => {
+        let sgd = |momentum: f64, nesterov| Update::Sgd {
+            step_size: -learning_rate as f32,
+            momentum: momentum as f32,
+            nesterov,
+            weight_decay: self.weight_decay as f32,
+        };
+        match self.rule {
+            UpdateRule::Sgd {} => sgd(0.0, false),
+            UpdateRule::Momentum { momentum, nesterov } => sgd(momentum, nesterov),
+            UpdateRule::AdamW { beta1, beta2, eps } => {
                 let steps = (step + 1) as f64;
                 Update::AdamW {
                     keep: (1.0 - learning_rate * self.weight_decay) as f32,
-                    step_size: (-learning_rate / (1.0 - self.beta1.powf(steps))) as f32,
-                    rate1: (1.0 - self.beta1) as f32,
-                    beta2: self.beta2 as f32,
-                    rate2: (1.0 - self.beta2) as f32,
-                    correction: (1.0 - self.beta2.powf(steps)).sqrt() as f32,
-                    eps: self.eps as f32,
+                    step_size: (-learning_rate / (1.0 - beta1.powf(steps))) as f32,
+                    rate1: (1.0 - beta1) as f32,
+                    beta2: beta2 as f32,
+                    rate2: (1.0 - beta2) as f32,
+                    correction: (1.0 - beta2.powf(steps)).sqrt() as f32,
+                    eps: eps as f32,
                 }
             }
         }

@@ -2,13 +2,23 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
+use crate::spec::number;
+
 /// CPU and memory of this machine.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct CpuDescription {
+    /// Of the model.
     pub name: String,
+    #[serde(serialize_with = "number")]
     pub physical_cores: usize,
+    #[serde(serialize_with = "number")]
     pub logical_cores: usize,
+    #[serde(serialize_with = "number")]
     pub memory_bytes: u64,
 }
 

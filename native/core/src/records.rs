@@ -1,14 +1,26 @@
-//! Step records as columns; one row per step and logical worker of a device. Columns are those of StepRecords in src-main/native.ts.
+//! Step records as columns; one row per step and logical worker of a device.
 
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Records {
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Step records since the last drain, as columns; one row per step and logical worker of this device.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRecords {
     pub step: Vec<f64>,
     pub worker: Vec<f64>,
+    /// Mean over the micro-batches.
     pub loss: Vec<f64>,
+    /// Global norm of the averaged gradient before clipping; the same in every row of a step.
     pub grad_norm: Vec<f64>,
+    /// Running the session.
     pub compute_ms: Vec<f64>,
+    /// Waiting for others, averaging and updating; shared by the workers of a device.
     pub sync_ms: Vec<f64>,
+    /// Waiting for data.
     pub data_ms: Vec<f64>,
+    /// In copies between host and device, or waiting for them; part of computeMs, but for what was begun in syncMs of the step before. 0 on the
+    /// CPU.
     pub copy_ms: Vec<f64>,
 }
 
@@ -23,7 +35,7 @@ pub struct WorkerStep {
     pub copy_ms: f64,
 }
 
-impl Records {
+impl StepRecords {
     pub fn push(&mut self, step: u64, workers: &[WorkerStep], grad_norm: f64, sync_ms: f64) {
         for row in workers {
             self.step.push(step as f64);

@@ -75,7 +75,7 @@ pub fn foresee(store: &Store, share: Range<usize>, threads: usize, update: &Upda
         let mut largest = magnitude(scratch);
         if index < store.chunks().parameters {
             scratch.iter_mut().for_each(|g| *g *= clip.unwrap_or(1.0));
-            let areas = std::iter::once(Area::Values).chain((0..store.layout().optimizer_slots).map(Area::Slot));
+            let areas = std::iter::once(Area::Values).chain(store.slots());
             let copy = |area| store.read(area, chunk.offset..chunk.offset + chunk.len).to_vec();
             let mut copies: Vec<Vec<f32>> = areas.map(copy).collect();
             let mut parts: Vec<&mut [f32]> = copies.iter_mut().map(Vec::as_mut_slice).collect();
@@ -96,16 +96,9 @@ pub fn averaged_gradient(store: &Store, tensor: usize, target: &mut [f32]) {
 }
 
 fn apply(store: &Store, chunk: &Chunk, update: &Update, gradient: &[f32], decays: bool) -> u32 {
-    let range = || chunk.offset..chunk.offset + chunk.len;
-    let values = store.write(Area::Values, range());
-    match store.layout().optimizer_slots {
-        0 => update.apply(values, &mut [], gradient, decays),
-        1 => update.apply(values, &mut [store.write(Area::Slot(0), range())], gradient, decays),
-        _ => {
-            let slots = &mut [store.write(Area::Slot(0), range()), store.write(Area::Slot(1), range())];
-            update.apply(values, slots, gradient, decays)
-        }
-    }
+    let part = move |area| store.write(area, chunk.offset..chunk.offset + chunk.len);
+    let mut slots: Vec<&mut [f32]> = store.slots().map(part).collect();
+    update.apply(part(Area::Values), &mut slots, gradient, decays)
 }
 
 /// The part of each holder's slab that belongs to a chunk, in ascending worker order.

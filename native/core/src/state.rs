@@ -10,6 +10,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::error::{Error, Result, ensure};
@@ -18,23 +20,28 @@ use crate::reduce;
 use crate::store::mapping::map_file;
 use crate::store::{Area, Store};
 
-/// Options of `write_values`; see NativeStore in src-main/native.ts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WriteOptions {
+    /// Factors of whole tensors.
     pub scales: HashMap<String, f64>,
+    /// Buffers as last re-estimated, in the place of the running ones.
     pub statistics: bool,
+    /// What else the file carries.
     pub int64: Vec<Int64Tensor>,
     pub metadata: BTreeMap<String, String>,
-    /// Only these tensors; `None`: all.
+    /// Only these tensors; absent: all.
     pub tensors: Option<Vec<String>>,
 }
 
 /// An integer tensor that a file carries beside those of the store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Int64Tensor {
     pub name: String,
     /// Empty: a scalar.
     pub shape: Vec<usize>,
+    /// Row-major.
     pub values: Vec<i64>,
 }
 
@@ -46,15 +53,6 @@ struct Entry<'a> {
 }
 
 type Fill<'a> = Box<dyn Fn(&mut [f32]) + 'a>;
-
-/// Names of the optimizer's state slots, as PyTorch calls them.
-fn slot_names(slots: usize) -> &'static [&'static str] {
-    match slots {
-        0 => &[],
-        1 => &["momentum"],
-        _ => &["exp_avg", "exp_avg_sq"],
-    }
-}
 
 /// Returns the digest of the file.
 pub fn write_values<'a>(store: &'a Store, path: &Path, options: &WriteOptions) -> Result<String> {
@@ -91,7 +89,7 @@ pub fn write_gradients<'a>(store: &'a Store, path: &Path) -> Result<String> {
 
 pub fn write_optimizer(store: &Store, path: &Path) -> Result<String> {
     let mut entries = Vec::new();
-    for (slot, name) in slot_names(store.layout().optimizer_slots).iter().enumerate() {
+    for (slot, name) in store.layout().optimizer_slots.iter().enumerate() {
         for tensor in store.layout().of_kind(TensorKind::Parameter) {
             let fill = Box::new(move |buffer: &mut [f32]| {
                 buffer.copy_from_slice(store.read(Area::Slot(slot), tensor.offset..tensor.offset + tensor.size()));
@@ -110,7 +108,7 @@ pub fn read_values(store: &Store, path: &Path, digest: Option<&str>) -> Result<(
 
 pub fn read_optimizer(store: &Store, path: &Path, digest: Option<&str>) -> Result<()> {
     let mut targets = Vec::new();
-    for (slot, name) in slot_names(store.layout().optimizer_slots).iter().enumerate() {
+    for (slot, name) in store.layout().optimizer_slots.iter().enumerate() {
         for tensor in store.layout().of_kind(TensorKind::Parameter) {
             targets.push((format!("{name}/{}", tensor.name), tensor, Area::Slot(slot)));
         }

@@ -14,6 +14,8 @@ use ort::AsPointer;
 use ort::environment::Environment;
 use ort::session::{IoBinding, Session};
 use ort::value::{Outlet, TensorElementType, ValueType};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::device::guarded;
 use crate::error::{Error, Result};
@@ -26,14 +28,20 @@ use crate::spec::{DeviceKind, InitKind, InitSpec};
 const LONGEST: Duration = Duration::from_secs(1);
 const FEWEST: usize = 3;
 
-#[derive(Debug, Clone)]
+/// A graph to time, on the same provider options and with the same checks as a training session.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TimingOptions {
     pub runtime_library: PathBuf,
+    /// Absolute paths of shared libraries to load before the provider is registered.
     pub preload: Vec<PathBuf>,
     pub kind: DeviceKind,
     pub index: usize,
     pub threads: usize,
     pub custom_operators: bool,
+    /// The graph's file, which is no part of the record. Inputs of fixed shape, float32 (standard normal numbers drawn by `seed`) or int64
+    /// (zeros); outputs float32.
+    #[serde(skip)]
     pub onnx: Vec<u8>,
     pub warm_ups: usize,
     pub repeats: usize,

@@ -45,8 +45,8 @@ pub fn train(engine: &mut Engine, spec: &TrainSpec) -> Result<TrainResult> {
 fn check(engine: &mut Engine, spec: &TrainSpec) -> Result<Vec<usize>> {
     let steps = spec.to.checked_sub(spec.from);
     ensure(steps == Some(spec.learning_rates.len() as u64), || "one learning rate per step expected".into())?;
-    let slots = engine.store.layout().optimizer_slots;
-    ensure(spec.optimizer.slots() == slots, || format!("the store has {slots} optimizer slots, {:?}", spec.optimizer))?;
+    let slots = &engine.store.layout().optimizer_slots;
+    ensure(slots == spec.optimizer.rule.slots(), || format!("the store has the optimizer slots {slots:?}, {:?}", spec.optimizer))?;
     let worker = |&id: &usize| engine.session(id)?.worker.ok_or_else(|| Error::Internal(format!("session {id} does not train")));
     let workers = spec.sessions.iter().map(worker).collect::<Result<Vec<_>>>()?;
     ensure(workers.is_sorted_by(|a, b| a < b), || format!("workers {workers:?} must be ascending"))?;

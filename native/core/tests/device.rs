@@ -25,7 +25,7 @@ use onnx::{Attribute, FLOAT, Graph, INT64};
 use sdp_core::device::{CopyReport, Device, Engine};
 use sdp_core::error::{Error, Result};
 use sdp_core::init;
-use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
 use sdp_core::sampling::Order;
 use sdp_core::spec::*;
 use sdp_core::store::{Area, Store};
@@ -48,7 +48,7 @@ fn layout(participants: usize) -> String {
         TestTensor { name: "b", kind: "parameter", shape: vec![1], axis: None, holders: vec![all.clone()] },
         TestTensor { name: "mean", kind: "buffer", shape: vec![1], axis: None, holders: vec![all] },
     ];
-    layout_json(&tensors, WORKERS, participants, 1)
+    layout_json(&tensors, WORKERS, participants, &["momentum"])
 }
 
 fn pixel(sample: usize, index: usize) -> u8 {
@@ -69,32 +69,12 @@ fn dataset(folder: &Path, labels: &[i64]) {
 }
 
 fn source(path: &Path) -> BatchSource {
-    BatchSource {
-        kind: SourceKind::Images,
-        path: path.to_owned(),
-        mean: vec![0.4],
-        std: vec![0.3],
-        seed: 5,
-        num_workers: WORKERS,
-        micro_batch: BATCH,
-        accumulation: 1,
-        sequence: 0,
-        encoded: None,
-        augmentation: None,
-    }
+    let reads = Reading::Images(ImageReading { mean: vec![0.4], std: vec![0.3], encoded: None, augmentation: None });
+    BatchSource { path: path.to_owned(), seed: 5, num_workers: WORKERS, micro_batch: BATCH, accumulation: 1, reads }
 }
 
 fn optimizer() -> OptimizerSpec {
-    OptimizerSpec {
-        kind: OptimizerKind::Sgd,
-        momentum: 0.9,
-        nesterov: false,
-        weight_decay: 1e-2,
-        beta1: 0.0,
-        beta2: 0.0,
-        eps: 0.0,
-        clip_global_norm: 1.5,
-    }
+    OptimizerSpec { rule: UpdateRule::Momentum { momentum: 0.9, nesterov: false }, weight_decay: 1e-2, clip_global_norm: 1.5 }
 }
 
 /// `parts`: micro-batches of a worker and step.
@@ -478,7 +458,7 @@ fn agrees_with_the_reference(parts: usize) {
                 assert!(close(records.loss[row], losses[records.worker[row] as usize]) && close(records.grad_norm[row], *norm));
             }
             assert!(device.drain_records().step.is_empty());
-            assert!(device.memory().arena_peak > 0 && device.memory().shared > 0);
+            assert!(device.memory().arena_peak_bytes > 0 && device.memory().shared_bytes > 0);
         }
         let bits: Vec<u32> = values.iter().map(|x| x.to_bits()).collect();
         assert_eq!(*first.get_or_insert_with(|| bits.clone()), bits, "{participants} devices");
@@ -661,8 +641,8 @@ fn odd_labels(faults: &[(u64, usize, usize)], steps: std::ops::Range<u64>) -> (V
         labels[order.share(step, worker).1[step as usize % BATCH].sample as usize] = ODD[kind];
     }
     let of = |kind: usize, worker| Fault {
-        kind: ["loss", "gradient", "statistic"][kind],
-        worker: Some(worker),
+        kind: [FaultKind::Loss, FaultKind::Gradient, FaultKind::Statistic][kind],
+        worker: Some(worker as u32),
         tensor: [None, Some("w"), Some("mean")][kind].map(str::to_owned),
     };
     let found = steps.clone().find_map(|step| {
@@ -706,8 +686,8 @@ fn survives_faults(lab: &Lab, clip: f64, whole: &[Vec<u32>], random: &mut impl F
         // Beyond the end of float32.
         let overflow = Some(steps.start + random(8)).filter(|step| random(3) == 0 && steps.contains(step));
         overflow.iter().for_each(|step| spec.learning_rates[(step - steps.start) as usize] = 1e39);
-        let overflow = overflow.map(|step| (step, Fault { kind: "parameter", worker: None, tensor: Some("w".into()) }));
-        let found = found.into_iter().chain(overflow).min_by_key(|(step, fault)| (*step, fault.kind == "parameter"));
+        let overflow = overflow.map(|step| (step, Fault { kind: FaultKind::Parameter, worker: None, tensor: Some("w".into()) }));
+        let found = found.into_iter().chain(overflow).min_by_key(|(step, fault)| (*step, fault.kind == FaultKind::Parameter));
         let stops = random(4) == 0;
         let results = std::thread::scope(|scope| {
             let training = scope.spawn(|| lab.train_as(&spec));

@@ -5,16 +5,16 @@
 mod common;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::{TestTensor, layout_json, npy};
+use common::{MOMENTS, TestTensor, layout_json, npy};
 use safetensors::SafeTensors;
 use sdp_core::error::Error;
 use sdp_core::loader::{Batch, Loader, Samples};
-use sdp_core::spec::{BatchSource, Encoded, Mixing, SourceKind};
+use sdp_core::spec::{Augmentation, BatchSource, Encoded, ImageReading, Mixing, Reading};
 use sdp_core::state::{self, Int64Tensor, WriteOptions};
 use sdp_core::store::{Area, Store};
-use sdp_data::augment::Augmentation;
+use sdp_data::augment;
 use sdp_data::options::Resize;
 use sdp_data::pixels::Pixels;
 
@@ -32,7 +32,7 @@ fn store(folder: &Path, name: &str, masked: bool) -> Store {
         TestTensor { name: "bias", kind: "parameter", shape: vec![4], axis: None, holders: whole.clone() },
         TestTensor { name: "running", kind: "buffer", shape: vec![3], axis: None, holders: whole },
     ];
-    Store::create(&folder.join(name), &layout_json(&tensors, 2, 1, 2)).unwrap()
+    Store::create(&folder.join(name), &layout_json(&tensors, 2, 1, &MOMENTS)).unwrap()
 }
 
 fn count_up(store: &Store) {
@@ -180,23 +180,15 @@ fn dataset(folder: &Path, count: usize, labels: &[i64]) -> BatchSource {
     let labels: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
     std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{count}, 2, 1, 2"), &images)).unwrap();
     std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{},", labels.len() / 8), &labels)).unwrap();
-    source(SourceKind::Images, folder.to_owned())
+    source(Reading::Images(plain([0.5, 0.25], [0.5, 0.125])), folder)
 }
 
-fn source(kind: SourceKind, path: PathBuf) -> BatchSource {
-    BatchSource {
-        kind,
-        path,
-        mean: vec![0.5, 0.25],
-        std: vec![0.5, 0.125],
-        seed: 1,
-        num_workers: 2,
-        micro_batch: 2,
-        accumulation: 1,
-        sequence: 0,
-        encoded: None,
-        augmentation: None,
-    }
+fn plain<const C: usize>(mean: [f64; C], std: [f64; C]) -> ImageReading {
+    ImageReading { mean: mean.to_vec(), std: std.to_vec(), encoded: None, augmentation: None }
+}
+
+fn source(reads: Reading, path: &Path) -> BatchSource {
+    BatchSource { path: path.to_owned(), seed: 1, num_workers: 2, micro_batch: 2, accumulation: 1, reads }
 }
 
 #[test]
@@ -219,7 +211,7 @@ fn bad_datasets_are_refused_in_one_sentence() {
     let refusal = |source: &BatchSource| Loader::open(source).err().unwrap().to_string();
     assert_eq!(refusal(&dataset(folder.path(), 3, &[0, 1])), format!("data: {name} has 3 images and labels of shape [2]"));
     assert_eq!(refusal(&dataset(folder.path(), 2, &[0, -3])), format!("data: label 1 in {name} is negative"));
-    let grey = BatchSource { mean: vec![0.5], std: vec![0.5], ..dataset(folder.path(), 2, &[0, 0]) };
+    let grey = BatchSource { reads: Reading::Images(plain([0.5], [0.5])), ..dataset(folder.path(), 2, &[0, 0]) };
     assert_eq!(refusal(&grey), format!("data: images in {name} have 2 channels, but mean has 1 and std 1 entries"));
     let mut small = Loader::open(&dataset(folder.path(), 3, &[0, 1, 2])).unwrap();
     let text = small.micro_batch(0, 0, 0).unwrap_err().to_string();
@@ -229,7 +221,7 @@ fn bad_datasets_are_refused_in_one_sentence() {
     let text = small.statistics_batch(1, 2).unwrap_err().to_string();
     assert_eq!(text, format!("data: re-estimating statistics takes 4 samples, but {name} has 3"));
     std::fs::write(folder.path().join("images.npy"), npy("|u1", "3, 4", &[0; 12])).unwrap();
-    let flat = source(SourceKind::Images, folder.path().to_owned());
+    let flat = source(Reading::Images(plain([0.5], [0.5])), folder.path());
     assert_eq!(refusal(&flat), format!("data: images.npy in {name} must have the shape [n, C, H, W], found [3, 4]"));
 }
 
@@ -239,7 +231,7 @@ fn ramps(folder: &Path, count: usize) -> BatchSource {
     let labels: Vec<u8> = (0..count).flat_map(|image| (image as i64 % 3).to_le_bytes()).collect();
     std::fs::write(folder.join("images.npy"), npy("|u1", &format!("{count}, 1, 6, 5"), &images)).unwrap();
     std::fs::write(folder.join("labels.npy"), npy("<i8", &format!("{count},"), &labels)).unwrap();
-    let augmentation = Augmentation {
+    let changes = augment::Augmentation {
         height: 4,
         width: 4,
         resized_crop: 0.3,
@@ -254,8 +246,8 @@ fn ramps(folder: &Path, count: usize) -> BatchSource {
         evaluation_resize: 4,
     };
     let mixing = Mixing { mixup: 0.4, cutmix: 1.0, label_smoothing: 0.1, classes: 3 };
-    let plain = source(SourceKind::Images, folder.to_owned());
-    BatchSource { mean: vec![0.5], std: vec![0.5], augmentation: Some((augmentation, mixing)), ..plain }
+    let reading = ImageReading { augmentation: Some(Augmentation { changes, mixing }), ..plain([0.5], [0.5]) };
+    source(Reading::Images(reading), folder)
 }
 
 #[test]
@@ -309,7 +301,7 @@ fn files_of_many_sizes(folder: &Path) -> BatchSource {
     std::fs::write(folder.join("index.npy"), npy("<u8", "3, 3", &index)).unwrap();
     std::fs::write(folder.join("labels.npy"), npy("<i8", "3,", &[0i64, 1, 1].map(i64::to_le_bytes).concat())).unwrap();
     let encoded = Some(Encoded { channels: 1, height: 2, width: 2, resize: Resize::Crop });
-    BatchSource { mean: vec![0.0], std: vec![1.0], encoded, ..source(SourceKind::Images, folder.to_owned()) }
+    source(Reading::Images(ImageReading { encoded, ..plain([0.0], [1.0]) }), folder)
 }
 
 #[test]
@@ -320,7 +312,10 @@ fn files_are_decoded_to_the_size_that_is_read() {
     let brightness = |grey: u8| [f32::from(grey) / 255.0; 4];
     assert_eq!(floats(&batch.samples).collect::<Vec<_>>(), [30, 60, 90].map(brightness).concat());
     assert_eq!(batch.labels, [0, 1, 1]);
-    let augmented = BatchSource { augmentation: ramps(tempfile::tempdir().unwrap().path(), 1).augmentation, ..of };
+    let (Reading::Images(files), Reading::Images(ramps)) = (&of.reads, ramps(tempfile::tempdir().unwrap().path(), 1).reads) else {
+        panic!("both are images")
+    };
+    let augmented = source(Reading::Images(ImageReading { augmentation: ramps.augmentation, ..files.clone() }), folder.path());
     let evaluated = Loader::open(&augmented).unwrap().ordered_batch(0, 3, 3).unwrap();
     assert_eq!(floats(&evaluated.samples).collect::<Vec<_>>(), [30u8, 60, 90].map(|grey| [f32::from(grey) / 255.0; 16]).concat());
 }
@@ -359,7 +354,7 @@ fn recorded_batches_are_found_by_step_and_worker() {
     let views =
         tensors.iter().map(|(name, kind, shape, data)| (name, safetensors::tensor::TensorView::new(*kind, shape.clone(), data).unwrap()));
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-    let mut loader = Loader::open(&source(SourceKind::Case, path.clone())).unwrap();
+    let mut loader = Loader::open(&source(Reading::Case {}, &path)).unwrap();
     let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0], shares: vec![] };
     assert_eq!(loader.micro_batch(1, 0, 0).unwrap(), expected);
     assert_eq!(loader.statistics_batch(2, 2).unwrap(), expected);
@@ -374,7 +369,7 @@ fn tokens_are_cut_into_sequences_with_the_next_token_as_label() {
     let of_type = |descr: &str, width: usize| {
         let tokens: Vec<u8> = (0..12u32).flat_map(|token| (token * 7000).to_le_bytes()[..width].to_vec()).collect();
         std::fs::write(folder.path().join("tokens.npy"), npy(descr, "12,", &tokens)).unwrap();
-        BatchSource { sequence: 3, ..source(SourceKind::Tokens, folder.path().to_owned()) }
+        source(Reading::Tokens { sequence: 3 }, folder.path())
     };
     let mut wide = Loader::open(&of_type("<u4", 4)).unwrap();
     let samples = Samples::I64(vec![42000, 49000, 56000, 0, 0, 0]);
@@ -385,6 +380,6 @@ fn tokens_are_cut_into_sequences_with_the_next_token_as_label() {
     let text = narrow.micro_batch(0, 0, 0).unwrap_err().to_string();
     assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {} has 3", folder.path().display()));
     std::fs::write(folder.path().join("tokens.npy"), npy("<i8", "1,", &[0; 8])).unwrap();
-    let text = Loader::open(&source(SourceKind::Tokens, folder.path().to_owned())).err().unwrap().to_string();
+    let text = Loader::open(&source(Reading::Tokens { sequence: 3 }, folder.path())).err().unwrap().to_string();
     assert_eq!(text, format!("data: {}/tokens.npy must have the element type <u2 or <u4, found <i8", folder.path().display()));
 }

@@ -3,29 +3,27 @@
 
 #![allow(clippy::excessive_precision)]
 
-use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
 
 const START: [f32; 6] = [0.5, -1.25, 3.0, -0.01, 2e-3, -7.5];
 const GRADIENTS: [[f32; 6]; 3] =
     [[0.1, -0.2, 0.0, 1e-4, -3.0, 0.7], [-0.05, 0.4, 1.5, -1e-4, 2.0, 0.7], [0.3, 0.0, -0.5, 1e-4, 0.25, -0.9]];
 
-fn spec() -> OptimizerSpec {
-    OptimizerSpec {
-        kind: OptimizerKind::Sgd,
-        momentum: 0.0,
-        nesterov: false,
-        weight_decay: 0.0,
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-8,
-        clip_global_norm: 0.0,
-    }
+const MOMENTUM: UpdateRule = UpdateRule::Momentum { momentum: 0.9, nesterov: false };
+const ADAMW: UpdateRule = UpdateRule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+
+fn spec(rule: UpdateRule) -> OptimizerSpec {
+    OptimizerSpec { rule, weight_decay: 0.0, clip_global_norm: 0.0 }
+}
+
+fn sgd() -> OptimizerSpec {
+    spec(UpdateRule::Sgd {})
 }
 
 /// Parameters after the three steps, and the gradient norms before clipping.
 fn run(spec: &OptimizerSpec, learning_rate: f64, decays: bool) -> (Vec<f32>, Vec<f64>) {
     let mut values = START.to_vec();
-    let mut state = vec![vec![0.0; 6]; spec.slots()];
+    let mut state = vec![vec![0.0; 6]; spec.rule.slots().len()];
     let mut norms = Vec::new();
     for (step, gradient) in GRADIENTS.iter().enumerate() {
         let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
@@ -47,46 +45,46 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 #[test]
 fn sgd_agrees_with_pytorch() {
     let expected = [0.465000004, -1.26999998, 2.89999986, -0.0100099994, 0.0770000145, -7.55000019];
-    assert_close(&run(&spec(), 0.1, true).0, &expected);
+    assert_close(&run(&sgd(), 0.1, true).0, &expected);
 }
 
 #[test]
 fn sgd_with_momentum_and_weight_decay_agrees_with_pytorch() {
-    let momentum = OptimizerSpec { momentum: 0.9, weight_decay: 5e-2, ..spec() };
+    let momentum = OptimizerSpec { weight_decay: 5e-2, ..spec(MOMENTUM) };
     let expected = [0.438599706, -1.23706686, 2.68195939, -0.00973865855, 0.405251622, -7.52154541];
     assert_close(&run(&momentum, 0.1, true).0, &expected);
-    let nesterov = OptimizerSpec { nesterov: true, ..momentum };
+    let nesterov = OptimizerSpec { rule: UpdateRule::Momentum { momentum: 0.9, nesterov: true }, ..momentum };
     let expected = [0.402633846, -1.24005163, 2.57151318, -0.00962697528, 0.432334632, -7.45533752];
     assert_close(&run(&nesterov, 0.1, true).0, &expected);
 }
 
 #[test]
 fn adamw_agrees_with_pytorch() {
-    let adamw = OptimizerSpec { kind: OptimizerKind::AdamW, weight_decay: 0.1, eps: 1e-6, ..spec() };
+    let adamw = OptimizerSpec { weight_decay: 0.1, ..spec(UpdateRule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-6 }) };
     let expected = [0.479155958, -1.24276114, 2.98013973, -0.0226553325, 0.0140899913, -7.4989109];
     assert_close(&run(&adamw, 0.01, true).0, &expected);
-    let quick = OptimizerSpec { kind: OptimizerKind::AdamW, beta1: 0.8, beta2: 0.95, ..spec() };
+    let quick = spec(UpdateRule::AdamW { beta1: 0.8, beta2: 0.95, eps: 1e-8 });
     let expected = [0.480832577, -1.24724853, 2.98910618, -0.0223302767, 0.0130159175, -7.52057076];
     assert_close(&run(&quick, 0.01, true).0, &expected);
 }
 
 #[test]
 fn clipping_agrees_with_clip_grad_norm() {
-    let clipped = OptimizerSpec { momentum: 0.9, clip_global_norm: 1.0, ..spec() };
+    let clipped = OptimizerSpec { clip_global_norm: 1.0, ..spec(MOMENTUM) };
     let (values, norms) = run(&clipped, 0.1, true);
     let expected = [0.467597425, -1.2613796, 2.9369297, -0.0100106234, 0.0978773013, -7.53030682];
     assert_close(&values, &expected);
     let expected = [3.088689088821411, 2.62726092338562, 1.1011357307434082];
     assert!(norms.iter().zip(expected).all(|(a, b): (&f64, f64)| (a - b).abs() < 1e-6), "{norms:?}");
-    assert!(spec().clip_factor(f64::NAN) == 1.0 && clipped.clip_factor(f64::NAN).is_nan());
+    assert!(sgd().clip_factor(f64::NAN) == 1.0 && clipped.clip_factor(f64::NAN).is_nan());
     assert_eq!(clipped.clip_factor(0.5), 1.0);
 }
 
 #[test]
 fn weight_decay_applies_to_decaying_tensors_only() {
-    for kind in [OptimizerKind::Sgd, OptimizerKind::AdamW] {
-        let with = OptimizerSpec { kind, weight_decay: 0.1, ..spec() };
-        let without = OptimizerSpec { kind, ..spec() };
+    for rule in [UpdateRule::Sgd {}, MOMENTUM, ADAMW] {
+        let without = spec(rule);
+        let with = OptimizerSpec { weight_decay: 0.1, ..without };
         assert_eq!(run(&with, 0.1, false).0, run(&without, 0.1, true).0);
         assert_ne!(run(&with, 0.1, true).0, run(&without, 0.1, true).0);
     }
@@ -94,7 +92,7 @@ fn weight_decay_applies_to_decaying_tensors_only() {
 
 #[test]
 fn state_that_decays_becomes_zero_before_it_becomes_slow() {
-    let momentum = OptimizerSpec { momentum: 0.9, ..spec() };
+    let momentum = spec(MOMENTUM);
     let (mut values, mut state) = (vec![1.0], vec![1e-37]);
     for step in 0..50 {
         momentum.update(step, 0.1).apply(&mut values, &mut [&mut state], &[0.0], false);
@@ -114,21 +112,20 @@ fn an_update_within_its_bound_leaves_numbers() {
     for round in 0..200_000u64 {
         let mut size = |low: f64, high: f64| if random() < 0.05 { 0.0 } else { 10f64.powf(low + (high - low) * random()) };
         let (value, gradient, learning_rate) = (size(-20.0, 38.5) as f32, size(-20.0, 38.5) as f32, size(-6.0, 40.0));
-        let spec = OptimizerSpec {
-            kind: if round % 2 == 0 { OptimizerKind::Sgd } else { OptimizerKind::AdamW },
-            momentum: size(-3.0, 0.0).min(0.999),
-            nesterov: round % 4 == 0,
-            weight_decay: size(-6.0, 3.0),
-            eps: size(-12.0, 3.0),
-            ..spec()
+        let (momentum, weight_decay, eps) = (size(-3.0, 0.0).min(0.999), size(-6.0, 3.0), size(-12.0, 3.0));
+        let rule = match round % 2 {
+            0 if momentum == 0.0 => UpdateRule::Sgd {},
+            0 => UpdateRule::Momentum { momentum, nesterov: round % 4 == 0 },
+            _ => UpdateRule::AdamW { beta1: 0.9, beta2: 0.999, eps },
         };
+        let spec = OptimizerSpec { weight_decay, ..spec(rule) };
         let update = spec.update(round / 2 % 50, learning_rate);
         let bound = update.bound(gradient.into(), value.into());
         let is_safe = bound < sdp_core::finite::SAFE;
         for signs in 0..8 {
             let sign = |bit: i32| if signs & bit == 0 { 1.0 } else { -1.0 };
             let (mut values, mut first, mut second) = ([sign(1) * value], [sign(2) * value], [value]);
-            let slots: &mut [&mut [f32]] = match spec.slots() {
+            let slots: &mut [&mut [f32]] = match spec.rule.slots().len() {
                 0 => &mut [],
                 1 => &mut [&mut first],
                 _ => &mut [&mut first, &mut second],

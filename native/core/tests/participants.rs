@@ -20,7 +20,7 @@ const INDEX: &str = "SDP_TEST_PARTICIPANT";
 fn store(folder: &Path) -> (Store, std::path::PathBuf) {
     let tensor = TestTensor { name: "x", kind: "parameter", shape: vec![PARTICIPANTS], axis: None, holders: vec![vec![0]] };
     let path = folder.join("store");
-    (Store::create(&path, &layout_json(&[tensor], 1, PARTICIPANTS, 0)).unwrap(), path)
+    (Store::create(&path, &layout_json(&[tensor], 1, PARTICIPANTS, &[])).unwrap(), path)
 }
 
 /// This test binary again, as participant.

@@ -7,11 +7,11 @@ mod common;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use common::{TestTensor, layout_json};
+use common::{MOMENTS, TestTensor, layout_json};
 use sdp_core::error::Error;
 use sdp_core::layout::TensorKind;
 use sdp_core::norms::gradient_norms;
-use sdp_core::optimizer::{OptimizerKind, OptimizerSpec};
+use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
 use sdp_core::store::mapping::Mapping;
 use sdp_core::store::{Area, Store};
 use sdp_core::{process, reduce};
@@ -37,16 +37,8 @@ fn tensors() -> Vec<TestTensor> {
 const ROWS: [usize; 7] = [0, 1, 2, 0, 2, 1, 2];
 
 fn adamw(clip: f64) -> OptimizerSpec {
-    OptimizerSpec {
-        kind: OptimizerKind::AdamW,
-        momentum: 0.0,
-        nesterov: false,
-        weight_decay: 0.01,
-        beta1: 0.9,
-        beta2: 0.999,
-        eps: 1e-6,
-        clip_global_norm: clip,
-    }
+    let rule = UpdateRule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-6 };
+    OptimizerSpec { rule, weight_decay: 0.01, clip_global_norm: clip }
 }
 
 fn noise(key: usize, index: usize) -> f32 {
@@ -63,7 +55,7 @@ fn fill(target: &mut [f32], key: usize) {
 fn run(participants: usize, threads: usize, clip: f64, norms: bool) -> Store {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    let store = Store::create(&path, &layout_json(&tensors(), WORKERS, participants, 2)).unwrap();
+    let store = Store::create(&path, &layout_json(&tensors(), WORKERS, participants, &MOMENTS)).unwrap();
     fill(store.write(Area::Values, 0..store.layout().values_size), 99);
     std::thread::scope(|scope| {
         for me in 0..participants {
@@ -158,7 +150,7 @@ fn equal_opposite_missing_and_infinite_gradients_have_a_disagreement() {
     let holders = vec![vec![0, 1]];
     let tensor = TestTensor { name: "x", kind: "parameter", shape: vec![2], axis: None, holders };
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::create(&folder.path().join("store"), &layout_json(&[tensor], 3, 1, 2)).unwrap();
+    let store = Store::create(&folder.path().join("store"), &layout_json(&[tensor], 3, 1, &MOMENTS)).unwrap();
     let measured = |first: [f32; 2], second: [f32; 2]| {
         store.write(Area::Slab(0), 0..2).copy_from_slice(&first);
         store.write(Area::Slab(1), 0..2).copy_from_slice(&second);
@@ -180,7 +172,7 @@ fn equal_opposite_missing_and_infinite_gradients_have_a_disagreement() {
 #[test]
 fn the_averaged_gradient_is_the_mean_over_the_holders() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::create(&folder.path().join("store"), &layout_json(&tensors(), WORKERS, 1, 2)).unwrap();
+    let store = Store::create(&folder.path().join("store"), &layout_json(&tensors(), WORKERS, 1, &MOMENTS)).unwrap();
     for worker in 0..WORKERS {
         fill(store.write(Area::Slab(worker), 0..store.layout().slab_sizes[worker]), worker);
     }
@@ -208,7 +200,7 @@ fn a_store_is_only_opened_whole_and_undamaged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let refused = |path: &Path| Error::Storage(format!("{} is not a parameter store of this version", path.display()));
-    drop(Store::create(&path, &layout_json(&tensors(), WORKERS, 1, 2)).unwrap());
+    drop(Store::create(&path, &layout_json(&tensors(), WORKERS, 1, &MOMENTS)).unwrap());
     let bytes = std::fs::read(&path).unwrap();
     let mut changed = bytes.clone();
     let at = bytes.windows(4).position(|window| window == b"stem").unwrap();

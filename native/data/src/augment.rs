@@ -9,11 +9,15 @@ mod geometry;
 mod rand_augment;
 
 use rand_core::RngCore;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::pixels::Pixels;
 
 /// What is done to training images. 0 leaves a step out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "ImageChanges")]
 pub struct Augmentation {
     /// Height and width of the result.
     pub height: usize,

@@ -1,5 +1,6 @@
 //! Choices for an import, as contract/verdict.ts describes them; everything has a default that follows from the files.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::member_names::NameEncoding;
@@ -71,7 +72,7 @@ pub enum Duplicates {
 }
 
 /// How images of another size are brought to the one that is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
     /// The shorter side to the size, then cut at the centre.

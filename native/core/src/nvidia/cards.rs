@@ -12,42 +12,62 @@ use std::time::Duration;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-/// What src-main/native.ts says of the fields.
-#[derive(Debug, Default, Clone, PartialEq)]
+use crate::spec::{number, optional_number};
+
+/// Null: the driver or the card does not tell.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct NvidiaCards {
     pub driver: Option<String>,
+    /// Newest version of CUDA that the driver knows, such as `13.0`.
     pub cuda_version: Option<String>,
     pub cards: Vec<NvidiaCard>,
+    /// Why there are no cards, or not all; a sentence without its full stop.
     pub problem: Option<String>,
 }
 
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct NvidiaCard {
+    /// In PCI order, which device processes are told to use as well.
+    #[serde(serialize_with = "number")]
     pub index: usize,
     pub uuid: Option<String>,
     pub name: String,
+    #[serde(serialize_with = "optional_number")]
     pub memory_bytes: Option<u64>,
+    #[serde(serialize_with = "optional_number")]
     pub used_bytes: Option<u64>,
+    /// Share of the last moments in which it computed.
     pub utilisation: Option<f64>,
-    pub compute_capability: Option<(u32, u32)>,
+    /// Major and minor.
+    pub compute_capability: Option<[u32; 2]>,
     pub pcie_generation: Option<u32>,
     pub pcie_width: Option<u32>,
+    /// Those that compute.
     pub processes: Vec<CardProcess>,
+    /// Whether it is cut into slices; null where it cannot be.
     pub mig_mode: Option<bool>,
     pub slices: Vec<MigSlice>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct CardProcess {
     pub pid: u32,
+    #[serde(serialize_with = "optional_number")]
     pub used_bytes: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MigSlice {
     pub uuid: Option<String>,
     pub name: String,
+    #[serde(serialize_with = "optional_number")]
     pub memory_bytes: Option<u64>,
 }
 
@@ -120,7 +140,7 @@ fn card(index: usize, device: &Device) -> NvidiaCard {
         compute_capability: device
             .cuda_compute_capability()
             .ok()
-            .and_then(|of| Some((of.major.try_into().ok()?, of.minor.try_into().ok()?))),
+            .and_then(|of| Some([of.major.try_into().ok()?, of.minor.try_into().ok()?])),
         // The largest generation: a card at rest takes a slower one.
         pcie_generation: device.max_pcie_link_gen().ok(),
         pcie_width: device.current_pcie_link_width().ok(),
@@ -205,7 +225,7 @@ mod tests {
             memory_bytes: Some(80 << 30),
             used_bytes: Some(3 << 30),
             utilisation: Some(0.37),
-            compute_capability: Some((9, 0)),
+            compute_capability: Some([9, 0]),
             pcie_generation: Some(5),
             pcie_width: Some(16),
             processes: vec![CardProcess { pid: 11, used_bytes: Some(1 << 30) }, CardProcess { pid: 12, used_bytes: None }],
@@ -217,7 +237,7 @@ mod tests {
             index: 1,
             uuid: Some("GPU-1".into()),
             name: "Stand-in GB10".into(),
-            compute_capability: Some((12, 1)),
+            compute_capability: Some([12, 1]),
             ..NvidiaCard::default()
         };
         assert_eq!(*unified, told_less);

@@ -12,19 +12,30 @@ use std::path::Path;
 use memchr::memmem;
 use object::read::elf::{Dyn, ElfFile64, FileHeader, SectionHeader};
 use object::{Endianness, elf, read};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::store::mapping::map_file;
 
-/// A library as src-main/native.ts has it.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+/// A shared library of Linux.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct NvidiaLibrary {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub soname: Option<String>,
+    /// Names of libraries that it is linked against.
     pub needed: Vec<String>,
+    /// Folders where it looks for them; `$ORIGIN` is its own.
     pub runpath: Vec<String>,
+    /// Names of NVIDIA's libraries that it opens when it uses them.
     pub opened: Vec<String>,
+    /// Compute capabilities that it has code for, as `9.0`, `9.0a` (bound to exactly this one) or `12.0f` (bound to its family).
     pub architectures: Vec<String>,
+    /// Whether it has code that drivers compile for other cards.
     pub has_ptx: bool,
+    /// Of ONNX Runtime and its providers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 

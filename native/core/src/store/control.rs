@@ -8,9 +8,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::layout::MAX_PARTICIPANTS;
 use crate::process;
+use crate::spec::number;
 use crate::store::reports::Reports;
 
 /// How often a waiting participant looks after the others.
@@ -32,9 +36,10 @@ struct Seat {
 const LEFT: u64 = u64::MAX;
 
 /// How far a participant has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Progress {
-    /// Rises with everything that it gets done.
+    /// Rises with everything that it gets done: calls, micro-batches, barriers.
+    #[serde(serialize_with = "number")]
     pub beats: u64,
     /// Whether it waits for others.
     pub waiting: bool,

@@ -76,6 +76,11 @@ impl Store {
         Ok(Self { layout, chunks, path: path.into(), places, mapping })
     }
 
+    /// Of the optimizer's state.
+    pub fn slots(&self) -> impl Iterator<Item = Area> + use<> {
+        (0..self.layout().optimizer_slots.len()).map(Area::Slot)
+    }
+
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
@@ -219,7 +224,7 @@ impl Places {
         };
         Self {
             values: place(layout.values_size, 4),
-            slots: place(layout.optimizer_slots * layout.parameter_size, 4),
+            slots: place(layout.optimizer_slots.len() * layout.parameter_size, 4),
             statistics: place(layout.buffer_size(), 4),
             slabs: layout.slab_sizes.iter().map(|&size| place(size, 4)).collect(),
             square_sums: place(chunks.parameters, 8),

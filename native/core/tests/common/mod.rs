@@ -13,7 +13,10 @@ pub struct TestTensor {
     pub holders: Vec<Vec<usize>>,
 }
 
-pub fn layout_json(tensors: &[TestTensor], workers: usize, participants: usize, slots: usize) -> String {
+/// Slots of AdamW.
+pub const MOMENTS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
+
+pub fn layout_json(tensors: &[TestTensor], workers: usize, participants: usize, slots: &[&str]) -> String {
     let align = |size: usize| size.next_multiple_of(16);
     let mut slab_sizes = vec![0; workers];
     let (mut offset, mut parameter_size) = (0, 0);
@@ -44,7 +47,7 @@ pub fn layout_json(tensors: &[TestTensor], workers: usize, participants: usize, 
             parameter_size = offset;
         }
     }
-    json!({"version": 1, "numWorkers": workers, "numParticipants": participants, "optimizerSlots": slots, "tensors": placed,
+    json!({"version": 2, "numWorkers": workers, "numParticipants": participants, "optimizerSlots": slots, "tensors": placed,
         "valuesSize": offset, "parameterSize": parameter_size, "slabSizes": slab_sizes, "statisticsBatches": 8, "evaluationBatches": 8})
     .to_string()
 }
