@@ -23,7 +23,7 @@ use sdp_core::{provider, runtime};
 use device::NativeDevice;
 use record::{Js, raise};
 
-/// Must equal `nativeVersion` of src-main/native.ts.
+/// Must equal `nativeVersion` of src-main/native.ts, and changes with what functions and records mean.
 const INTERFACE_VERSION: u32 = 14;
 
 /// Version of this interface.

@@ -1,5 +1,6 @@
 //! The engine of SDP Lab without Node: shared parameter store, averaging and optimizer, data loading, ONNX Runtime sessions, training,
-//! evaluation, and files of tensors. What each call means is told in src-main/native.ts.
+//! evaluation, and files of tensors. What the app asks of it, and what it answers, are the records of spec.rs and of
+//! the modules that give them.
 
 #[cfg(unix)]
 pub mod arena;
