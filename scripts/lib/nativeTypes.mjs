@@ -25,10 +25,12 @@ export async function writeNativeTypes(addon, definitions, sources) {
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
   write(join(folder, 'records.json'), `${JSON.stringify({ $defs }, null, 1)}\n`);
-  write(
-    join(folder, 'index.d.ts'),
-    [head(sources), await recordTypes($defs), ...items.map((item) => typeOf(item, items))].join(''),
-  );
+  write(join(folder, 'index.d.ts'), head(sources) + (await typesOf($defs, items)));
+}
+
+/** Types of records, functions and handles. */
+export async function typesOf($defs, items) {
+  return [await recordTypes($defs), ...items.map((item) => typeOf(item, items))].join('');
 }
 
 /** Whether the types beside the addon were made from these sources. */
