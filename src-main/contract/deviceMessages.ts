@@ -53,3 +53,5 @@ export const deviceEvents = {
   memory: record('MemorySample'),
 } as const;
 export type DeviceEvents = typeof deviceEvents;
+
+export const deviceContract = { commands: deviceCommands, events: deviceEvents, version: 'sdp-device 3' } as const;

@@ -27,3 +27,5 @@ export const exportCommands = {
   },
 } as const;
 export type ExportCommands = typeof exportCommands;
+
+export const exportContract = { commands: exportCommands, events: {}, version: 'sdp-export 2' } as const;

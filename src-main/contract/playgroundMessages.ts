@@ -34,3 +34,5 @@ export const playgroundCommands = {
   },
 } as const;
 export type PlaygroundCommands = typeof playgroundCommands;
+
+export const playgroundContract = { commands: playgroundCommands, events: {}, version: 'sdp-playground 1' } as const;

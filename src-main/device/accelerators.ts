@@ -4,7 +4,7 @@
 // provider has code for, where it works. Found once per process.
 
 import type { Device } from '../contract/commands.ts';
-import { deviceContract } from '../contract/contracts.ts';
+import { deviceContract } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { native, type NvidiaCard } from '../native.ts';

@@ -3,11 +3,10 @@
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { playgroundContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import type { ClassShare, PlaygroundModel, playgroundCommands } from '../contract/playground.ts';
-import type { PlaygroundCommands } from '../contract/playgroundMessages.ts';
+import { playgroundContract, type PlaygroundCommands } from '../contract/playgroundMessages.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { continuation, type Tokenizer } from '../data/tokenizer.ts';
 import { createModel } from '../families/models.ts';

@@ -2,9 +2,8 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { exportContract } from '../contract/contracts.ts';
 import { UserError } from '../contract/errors.ts';
-import type { ExportCommands } from '../contract/exportMessages.ts';
+import { exportContract, type ExportCommands } from '../contract/exportMessages.ts';
 import type { Params, Result } from '../contract/rpc.ts';
 import type { ExportFormat, ExportResult } from '../contract/run.ts';
 import { replaceFiles } from '../files/files.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { connect } from '../transport/client.ts';
-import { playgroundContract } from '../contract/contracts.ts';
+import { playgroundContract } from '../contract/playgroundMessages.ts';
 import { deviceEnvironment } from '../processes/childProcess.ts';
 import { builtWorker, cliPath, newHome, smallConfig } from '../testing/lab.ts';
 import { native } from '../native.ts';

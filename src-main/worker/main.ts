@@ -1,8 +1,9 @@
 // Entry of a device process, of the process that tries exported models ("playground"), and of that which makes and checks an export ("export").
 // Serves its contract to the process that started it; ends with it.
 
-import { deviceContract, exportContract, playgroundContract } from '../contract/contracts.ts';
-import type { DeviceEvents } from '../contract/deviceMessages.ts';
+import { deviceContract, type DeviceEvents } from '../contract/deviceMessages.ts';
+import { exportContract } from '../contract/exportMessages.ts';
+import { playgroundContract } from '../contract/playgroundMessages.ts';
 import { endAtBug, openLog, reportBug } from '../log/log.ts';
 import { parentTransport } from '../processes/childProcess.ts';
 import { EventHub } from '../transport/events.ts';
