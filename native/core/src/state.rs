@@ -20,6 +20,7 @@ use crate::reduce;
 use crate::store::mapping::map_file;
 use crate::store::{Area, Store};
 
+/// What `write_values` writes.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteOptions {
