@@ -133,5 +133,5 @@ it('a graph that cannot be timed is refused', async () => {
   await expect(timings(compared, [{}])).rejects.toThrow('output y is Bool, only float32 is read back');
   await expect(timings(new Uint8Array([1, 2]), [{}])).rejects.toThrow(/^device: ONNX Runtime refuses the graph: /);
   await expect(timings(graph(), [{ kind: 'cuda' }])).rejects.toThrow(/^device: CUDA devices need /);
-  await expect(timings(graph(), [{ index: -1 }])).rejects.toThrow('index or size -1');
+  await expect(timings(graph(), [{ index: -1 }])).rejects.toThrow('invalid value: integer `-1`, expected usize');
 });
