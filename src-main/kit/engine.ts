@@ -3,7 +3,6 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { plainTraining, type TrainingGraph } from '../models/training.ts';
 import type { MemoryBytes } from '../contract/plan.ts';
 import { optimizerSlots, type BatchSource, type OptimizerSpec } from '../contract/records.ts';

@@ -40,6 +40,7 @@ pub struct BatchSource {
 /// What is read, and how.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "there are few")]
 pub enum Reading {
     /// labels.npy: int64 [n], and images.npy: uint8 [n,C,H,W], or index.npy and shards.
     Images(ImageReading),
