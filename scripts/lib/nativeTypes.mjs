@@ -19,7 +19,7 @@ type Js<T> = T;
  */
 export async function writeNativeTypes(addon, definitions, sources) {
   const folder = join(addon, '..');
-  const { $defs } = JSON.parse(createRequire(import.meta.url)(addon).recordSchemas());
+  const { $defs } = simplified(JSON.parse(createRequire(import.meta.url)(addon).recordSchemas()));
   const items = readFileSync(definitions, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
@@ -46,6 +46,34 @@ async function recordTypes($defs) {
   const properties = Object.fromEntries(names.map((name) => [name, { $ref: `#/$defs/${name}` }]));
   const schema = { type: 'object', properties, required: names, $defs: described($defs) };
   return await compile(schema, 'Records', { additionalProperties: false, bannerComment: '' });
+}
+
+/**
+ * A schema in fewer words: a description is one line, alternatives that are constants are an enum, and what may be absent is never null, as
+ * neither side writes null for it.
+ */
+export function simplified(schema) {
+  if (typeof schema !== 'object' || schema === null) return schema;
+  if (Array.isArray(schema)) return schema.map(simplified);
+  const { oneOf, ...others } = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, simplified(value)]));
+  const { description, properties, required = [] } = others;
+  if (typeof description === 'string') others.description = description.replaceAll('\n', ' ');
+  if (properties !== undefined)
+    others.properties = Object.fromEntries(
+      Object.entries(properties).map(([name, of]) => [name, required.includes(name) ? of : withoutNull(of)]),
+    );
+  const constants = oneOf?.flatMap((one) => one.enum ?? one.const ?? [undefined]) ?? [undefined];
+  if (!constants.includes(undefined)) return { ...others, type: 'string', enum: constants };
+  return oneOf === undefined ? others : { ...others, oneOf };
+}
+
+function withoutNull({ type, anyOf, ...others }) {
+  if (anyOf !== undefined) {
+    const [only, ...more] = anyOf.filter((one) => one.type !== 'null');
+    return more.length === 0 ? { ...only, ...others } : { ...others, anyOf: [only, ...more] };
+  }
+  if (!Array.isArray(type)) return { ...others, type };
+  return { ...others, type: type.find((one) => one !== 'null') };
 }
 
 /** References with a description of their own: the generator would make a type of its own of each. */

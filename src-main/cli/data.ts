@@ -24,7 +24,7 @@ function withImportOptions(command: Command): Command {
     const flag = flagOf(key);
     const inner = schema.unwrap();
     const isSwitch = inner instanceof z.ZodBoolean;
-    const option = new Option(isSwitch ? flag : `${flag} <value>`, schema.description ?? '');
+    const option = new Option(isSwitch ? flag : `${flag} <value>`, inner.description ?? '');
     if (inner instanceof z.ZodEnum) option.choices(inner.options.map(String));
     if (!isSwitch) option.argParser((text) => parsed(inner, text));
     command.addOption(option);

@@ -1,22 +1,14 @@
 // What a page shows of an imported dataset, and what can be done with it.
 
 import { z } from 'zod';
+import { record } from './records.ts';
 import { runState } from './run.ts';
 
 export const split = z.enum(['train', 'test']);
 export type Split = z.infer<typeof split>;
 
-/** Files, or samples and columns in files that hold many, with what becomes of them. The lines of files count each file once. */
-export const accountLine = z.object({
-  unit: z.enum(['files', 'samples', 'columns']),
-  used: z.boolean(),
-  /** As what, or why not: "training images", "hidden". */
-  what: z.string(),
-  count: z.number(),
-  /** The first of them. */
-  examples: z.array(z.string()),
-});
-export type AccountLine = z.infer<typeof accountLine>;
+export const accountLine = record('AccountLine');
+export type { AccountLine } from './records.ts';
 
 /** A run that was trained on a dataset: without it, it can neither go on nor be evaluated. */
 export const datasetUse = z.object({ runId: z.string(), name: z.string(), state: runState });

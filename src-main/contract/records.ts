@@ -6,12 +6,19 @@ import type { OptimizerSpec, Reading, Records } from '../../native/binding/index
 import schemas from '../../native/binding/records.json' with { type: 'json' };
 
 export type {
+  AccountLine,
   Augmentation,
   BatchSource,
+  DatasetFormat,
   EvaluateResult,
   Fault,
+  ImportOptions,
   OptimizerSpec,
+  Place,
+  Preview,
+  Problem,
   Reading,
+  Remedy,
   StoreLayout,
   StoreRun,
   StoreTensor,
@@ -26,6 +33,16 @@ export function record<Name extends keyof Records>(name: Name): z.ZodType<Record
   const $defs = schemas.$defs as unknown as Record<string, z.core.JSONSchema.JSONSchema>;
   return z.fromJSONSchema({ $ref: `#/$defs/${name}`, $defs }) as z.ZodType<Records[Name], Records[Name]>;
 }
+
+/** One that is an object, whose parts others take up. */
+export const recordObject = <Name extends keyof Records>(name: Name) =>
+  record(name) as unknown as z.ZodObject<Shape<Records[Name]>>;
+
+type Shape<Of> = {
+  [Key in keyof Of]-?: undefined extends Of[Key]
+    ? z.ZodOptional<z.ZodType<Exclude<Of[Key], undefined>>>
+    : z.ZodType<Of[Key]>;
+};
 
 /** Names of the state that an optimizer keeps of each parameter, as checkpoints have them. */
 export function optimizerSlots({ rule }: OptimizerSpec): string[] {

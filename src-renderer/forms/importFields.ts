@@ -71,10 +71,9 @@ export function optionFields(format: DatasetFormat | undefined): OptionField[] {
 }
 
 function fieldOf(key: OptionKey): OptionField {
-  const schema = importOptions.shape[key];
-  const inner = schema.unwrap() as z.ZodType;
+  const inner = importOptions.shape[key].unwrap() as z.ZodType;
   const choices = choicesOf(inner);
-  return { key, label: labels[key], description: schema.description ?? '', kind: kindOf(key, inner, choices), choices };
+  return { key, label: labels[key], description: inner.description ?? '', kind: kindOf(key, inner, choices), choices };
 }
 
 function choicesOf(schema: z.ZodType): (string | number)[] {

@@ -1,4 +1,4 @@
-//! Datasets on the way in. Options and results cross as JSON: their records are those of src-main/contract/verdict.ts.
+//! Datasets on the way in. Options and results cross as JSON; a verdict and the options have schemas (record.rs).
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +65,7 @@ fn parse_options(options: &str) -> napi::Result<Options> {
     serde_json::from_str(options).map_err(|error| raise(Error::Internal(format!("import options: {error}"))))
 }
 
-/// The verdict about files as JSON (contract/verdict.ts). `scratch` is a folder that does not exist; it is made where needed, and removed.
+/// The verdict about files as JSON. `scratch` is a folder that does not exist; it is made where needed, and removed.
 #[napi(ts_return_type = "Promise<string>")]
 pub fn inspect_dataset(paths: Vec<String>, options: String, scratch: String) -> napi::Result<AsyncTask<JsonTask>> {
     let options = parse_options(&options)?;

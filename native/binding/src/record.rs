@@ -13,6 +13,7 @@ use sdp_core::error::Error;
 use sdp_core::nvidia::{cards, library};
 use sdp_core::store::control;
 use sdp_core::{device, layout, norms, process, records, spec, state, timing};
+use sdp_data::inspect;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -78,6 +79,7 @@ pub fn record_schemas() -> String {
     given.subschema_for::<records::StepRecords>();
     given.subschema_for::<spec::EvaluateResult>();
     given.subschema_for::<spec::TrainResult>();
+    given.subschema_for::<inspect::Verdict>();
     let definitions = |generator: &mut SchemaGenerator| generator.take_definitions(true);
     let all: Map<String, Value> = definitions(&mut taken).into_iter().chain(definitions(&mut given)).collect();
     json!({ "$defs": all }).to_string()

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::sniff::What;
@@ -11,16 +12,18 @@ use crate::tree::{Entry, Tree};
 /// Files of a line that are named.
 const EXAMPLES: usize = 5;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "AccountUnit")]
 pub enum Unit {
     Files,
     Samples,
     Columns,
 }
 
-/// Files, samples or columns of one fate; the record of contract/verdict.ts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Files, or samples and columns in files that hold many, with what becomes of them. The lines of files count each file once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "AccountLine")]
 pub struct Line {
     pub unit: Unit,
     pub used: bool,

@@ -1,10 +1,11 @@
 //! What goes wrong with files: a problem that a user can understand, a disk that refuses, a cancellation, or a bug.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::options::Options;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing can be imported until it is remedied.
@@ -18,7 +19,7 @@ pub enum Severity {
 pub const NOT_LOOKED_AT: &str = "not-looked-at";
 
 /// Where in the files something is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     pub file: String,
@@ -40,17 +41,18 @@ impl Place {
     }
 }
 
-/// A change of the options that gets rid of a problem.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A change of the options: inspecting again with it shows what it does, importing with it applies it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Remedy {
     pub action: &'static str,
-    /// As on a button.
+    /// As on a button: "Leave these files out".
     pub title: String,
+    /// What it changes.
     pub options: Options,
 }
 
-/// One kind of trouble with all its places; the record of contract/verdict.ts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// One kind of trouble: how often it was found, and the first of its places.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Problem {
     /// Stable, such as `unreadable-image`.
     pub code: &'static str,

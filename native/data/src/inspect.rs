@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
+use schemars::JsonSchema;
 use sdp_tokenizer::Tokenizer;
 use serde::Serialize;
 
@@ -35,27 +36,38 @@ const UNPACKED: u64 = 2 << 30;
 /// Text that is looked at, bytes.
 const TEXT: usize = 4 << 20;
 
-#[derive(Debug, Serialize)]
+/// What is found in files before anything is imported.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
+    /// Null where nothing was recognised; then a problem says what was found.
     pub format: Option<Named>,
+    /// Other formats that the files may be read as.
     pub alternatives: Vec<Named>,
+    /// No error is left: an import with these options would begin.
     pub importable: bool,
+    /// Everything was looked at; false: of many or large files a part, and the figures are estimates.
     pub exact: bool,
+    /// Samples or tokens of each split; without what was found to be unreadable.
     pub train: u64,
     pub test: u64,
+    /// Bytes that the import will take on the disk, estimated.
     pub bytes: u64,
     pub content: Option<Looked>,
+    /// Columns of a table, or arrays, to choose from.
     pub columns: Vec<String>,
     pub problems: Vec<Problem>,
     pub previews: Vec<Preview>,
-    /// Every file, with what becomes of it.
+    /// Every file, with what becomes of it. Empty where the files could not be listed.
     pub account: Vec<Line>,
+    /// The options with what was inferred filled in.
     pub options: Options,
+    /// That the inspection took.
     pub seconds: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "FormatFound")]
 pub struct Named {
     pub id: Format,
     pub title: &'static str,
@@ -67,14 +79,19 @@ impl From<Format> for Named {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[schemars(rename = "ContentFound")]
 pub enum Looked {
     Images {
+        /// With the samples of each that are imported where what cannot be read is left out.
         classes: Vec<Class>,
+        /// How many images were looked at, and how many of them cannot be read.
         looked: usize,
         unreadable: usize,
+        /// The most frequent sizes of what was looked at.
         sizes: Vec<Size>,
+        /// What is stored, [C,H,W]; the sizes may differ where it is `encoded`.
         sample: [usize; 3],
         storage: Storage,
         mean: Vec<f64>,
@@ -83,19 +100,22 @@ pub enum Looked {
     Tokens {
         documents: u64,
         characters: u64,
+        /// bytes, the name of a tokenizer.json, or `bpe`; `tokens` where the files are tokens already and no tokenizer of theirs is known.
         tokenizer: String,
         vocabulary: usize,
     },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ClassFound")]
 pub struct Class {
     pub name: String,
     pub train: u64,
     pub test: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SizeFound")]
 pub struct Size {
     pub height: usize,
     pub width: usize,
@@ -103,40 +123,47 @@ pub struct Size {
     pub count: usize,
 }
 
-#[derive(Debug, Serialize)]
+/// A sample as the model will see it, before normalisation.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Preview {
     Image {
         source: String,
+        /// Class name; null where there is none.
         label: Option<String>,
         original: Extent,
         height: usize,
         width: usize,
         channels: usize,
+        /// data:image/png;base64,... of the decoded and resized pixels; large pictures are made smaller.
         png: String,
+        /// Of the normalised values.
         normalised: Range,
     },
     Text {
         source: String,
+        /// The first tokens with the text of each.
         tokens: Vec<Token>,
     },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImageExtent")]
 pub struct Extent {
     pub height: usize,
     pub width: usize,
     pub channels: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ValueRange")]
 pub struct Range {
     pub min: f64,
     pub max: f64,
     pub mean: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Token {
     pub id: u32,
     pub text: String,

@@ -1,4 +1,6 @@
-//! Choices for an import, as contract/verdict.ts describes them; everything has a default that follows from the files.
+//! Choices for an import. Everything has a default that follows from the files; the verdict says which.
+//!
+//! The options of the app, its forms and the command line are made from the record here.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,8 +9,10 @@ use crate::member_names::NameEncoding;
 use crate::pixel_range::PixelRange;
 use crate::pixels::Reading;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Formats that are recognised, by content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "DatasetFormat")]
 pub enum Format {
     Idx,
     Cifar,
@@ -50,7 +54,7 @@ impl Format {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Storage {
     /// One size, decoded once.
@@ -60,7 +64,7 @@ pub enum Storage {
 }
 
 /// Which images are left out that are there several times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Duplicates {
     /// Those with different labels.
@@ -83,7 +87,7 @@ pub enum Resize {
 }
 
 /// How the values of a colour image follow one another in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// [H,W,C]
@@ -100,7 +104,7 @@ pub enum TokenType {
 }
 
 /// Type of the tokens in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Element {
     Uint8,
@@ -171,78 +175,122 @@ impl TokenType {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// Choices for an import. Forms and the command line show these descriptions.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "ImportOptions")]
 pub struct Options {
+    /// Format of the files; default: recognised by content
     #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
+    /// Leave out samples that cannot be read or have no label, instead of refusing the import
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<bool>,
+    /// Keep the readable part of truncated JPEG files, with the rest grey, instead of refusing them
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_cut: Option<bool>,
-    /// Image files are turned upright as EXIF says.
+    /// Turn image files upright as their EXIF data says; default: as stored
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orient: Option<bool>,
+    /// Equal images to leave out: conflicts: those with different labels; training or validation: also the copies in that split of images that
+    /// are in both splits; default: none
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Duplicates>,
+    /// Share of the samples for the validation split if the files have none; default: 0.1
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub validation: Option<f64>,
+    /// Seed of the choice of validation samples; default: 0
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// array: all images of one size, decoded by the import; encoded: the files as they are, decoded in training
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
+    /// Height and width of the images in pixels; default: that of most images, or 224 if sizes differ much
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 8192))]
     pub size: Option<u32>,
+    /// How images of another size are changed: crop cuts them at the centre, stretch distorts them, pad adds black; default: crop
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<Resize>,
+    /// 1: grey, 3: colour; default: colour where any image has it
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = [1, 3]))]
     pub channels: Option<u8>,
-    /// Which values are black and white: `0:4095`.
+    /// Values that become black and white, of arrays and of image files of 16 bits, such as 0:4095; default: the range of the data for arrays,
+    /// 0:65535 for files
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
+    /// Order of the values of a colour image in a row: pixel by pixel, or plane by plane
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
+    /// Folder to take images and tables from, such as data/color; default: all folders
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
     pub folder: Option<String>,
+    /// Folder whose images to leave out
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
     pub leave_out: Option<String>,
-    /// Of several configurations that a README.md tells of, the one that is imported.
+    /// Configuration to import, if README.md lists several
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub configuration: Option<String>,
-    /// A split of another name than training, validation or test that is trained on too.
+    /// Split to train on besides the training split, such as unsupervised
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub train_on: Option<String>,
+    /// Level of the folders that name the splits, from 1; 0: no such level; default: the level with names such as train and test
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 32))]
     pub split_level: Option<u32>,
+    /// Level of the folders that name the classes, from 1; default: the first level below the splits whose names differ
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 32))]
     pub class_level: Option<u32>,
-    /// Of a zip's members whose names are not UTF-8.
+    /// Encoding of names in a zip that are not UTF-8; default: guessed from the names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_encoding: Option<NameEncoding>,
+    /// Table of images and labels, if there are several
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
     pub table: Option<String>,
+    /// Column or array with images
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub image_column: Option<String>,
+    /// Column or array with labels
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub label_column: Option<String>,
-    /// The value of a column of folds, or of splits that are numbers, that validates; `none`: a share of each class does.
+    /// Fold to validate on: a value of the column of folds, or the number of a division; none: validate on a share of each class
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
     pub fold: Option<String>,
-    /// Several labels of an image are one class of their own.
+    /// Make each combination of several labels of an image one class
     #[serde(skip_serializing_if = "Option::is_none")]
     pub combine_labels: Option<bool>,
+    /// Column, field or array with text or tokens
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub text_column: Option<String>,
-    /// Endings of the files that are text: `txt,md`; `none` for files without one.
+    /// Endings of the text files, such as txt,md; none: files without an ending; default: chosen from the files
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub extensions: Option<String>,
-    /// Of text that is no UTF-8, by its name in the WHATWG's list.
+    /// Encoding of text that is not UTF-8, such as gbk, shift_jis or latin1; default: UTF-8, or as the byte order mark says
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
     pub encoding: Option<String>,
+    /// Tokenizer: bytes, bpe (trained on the dataset), or the path of a tokenizer.json; default: the tokenizer beside the text
+    /// (tokenizer.json, or vocab.json with merges.txt), else bytes
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<String>,
+    /// Size of the vocabulary for bpe; default: 4096
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub vocabulary: Option<u32>,
+    /// Type of tokens in files without a header; default: guessed from the bytes
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dtype: Option<Element>,
 }
