@@ -31,7 +31,7 @@ export interface Text {
 
 /** Every free text that a schema takes. */
 export function textsOf(schema: z.ZodType, key = ''): Text[] {
-  if (schema instanceof z.ZodString) return [{ key, isPath: marks.has(schema) }];
+  if (schema instanceof z.ZodString) return [{ key, isPath: marks.get(schema) !== undefined }];
   if (schema instanceof z.ZodUnknown && !later.has(schema)) return [{ key, isPath: false }];
   return partsOf(schema).flatMap(({ name, part }) => textsOf(part, joined(key, name)));
 }

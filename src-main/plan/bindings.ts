@@ -72,7 +72,7 @@ export class Bindings {
       return { port, shape: [...value.shape], target: port };
     });
     const inputs = this.values(built, reestimated ? 'statistics' : 'values');
-    return this.session(built, this.write(built.graph), null, inputs, outputs);
+    return this.session(built, this.write(built.graph), undefined, inputs, outputs);
   }
 
   /** Full network in training mode, for the statistics of one training micro-batch. */
@@ -83,7 +83,7 @@ export class Bindings {
       target: 'statistics',
       tensor: this.index(port),
     }));
-    return this.session(built, this.write(built.graph), null, this.values(built, 'values'), outputs);
+    return this.session(built, this.write(built.graph), undefined, this.values(built, 'values'), outputs);
   }
 
   /** `publishes`: gradients go up as they are finished. */
@@ -100,7 +100,7 @@ export class Bindings {
   private session(
     { batch }: ModelGraph,
     { graph, index }: Written,
-    worker: number | null,
+    worker: number | undefined,
     inputs: SessionInput[],
     outputs: SessionOutput[],
   ): BoundGraph {

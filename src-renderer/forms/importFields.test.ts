@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { importOptions } from '../../src-main/contract/verdict.ts';
+import type { z } from 'zod';
+import { importOptions, type DatasetFormat } from '../../src-main/contract/verdict.ts';
 import { optionFields, optionValue } from './importFields.ts';
 
-const formats = importOptions.shape.as.unwrap().options;
+const formats = (importOptions.shape.as.unwrap() as unknown as z.ZodEnum).options as DatasetFormat[];
 
 test('each option is offered for some format, with what the schema says of it', () => {
   const offered = new Set(formats.flatMap((format) => optionFields(format).map(({ key }) => key)));
