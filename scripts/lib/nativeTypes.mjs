@@ -55,7 +55,9 @@ async function recordTypes($defs) {
 export function simplified(schema) {
   if (typeof schema !== 'object' || schema === null) return schema;
   if (Array.isArray(schema)) return schema.map(simplified);
-  const { oneOf, ...others } = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, simplified(value)]));
+  const { oneOf, ...others } = Object.fromEntries(
+    Object.entries(schema).map(([key, value]) => [key, simplified(value)]),
+  );
   const { description, properties, required = [] } = others;
   if (typeof description === 'string') others.description = description.replaceAll('\n', ' ');
   if (properties !== undefined)
