@@ -10,8 +10,10 @@ use std::io::Read;
 use crate::account::Account;
 use crate::array_labels::{self, Labels};
 use crate::array_name::{ArrayName, IMAGES, LABELS};
+use crate::class_arrays;
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, Named, Raw, place_among, splits_of};
+use crate::image_table;
+use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, place_among, splits_of};
 use crate::npy::Header;
 use crate::options::{Options, Order};
 use crate::pixel_range::{self, PixelRange};
@@ -41,14 +43,16 @@ struct Layout {
 
 struct Arrays {
     parts: Vec<Part>,
+    /// Entry with the names of the classes.
+    named_in: Option<usize>,
 }
 
 /// An array among the files.
-struct Array<'a> {
-    at: usize,
-    entry: &'a Entry,
-    header: &'a Header,
-    name: ArrayName,
+pub struct Array<'a> {
+    pub at: usize,
+    pub entry: &'a Entry,
+    pub header: &'a Header,
+    pub name: ArrayName,
 }
 
 fn layout(header: &Header, options: &Options) -> Option<Layout> {
@@ -113,26 +117,48 @@ fn arrays<'a>(tree: &'a Tree, what: &'a [What]) -> Vec<Array<'a>> {
 pub fn fits(tree: &Tree, what: &[What]) -> bool {
     let arrays = arrays(tree, what);
     arrays.iter().any(|array| is_images(array, &arrays))
+        || class_arrays::fits(&arrays)
+        || class_arrays::no_single_images(tree, &arrays).is_err()
+}
+
+/// Arrays of images with labels, or called by their class.
+pub fn are_labelled(tree: &Tree, what: &[What]) -> bool {
+    let arrays = arrays(tree, what);
+    let has_labels = |count: usize| {
+        arrays.iter().any(|other| array_labels::can_be(other.header, count) || array_labels::can_be_one_hot(other.header, count))
+    };
+    arrays.iter().any(|array| is_images(array, &arrays) && has_labels(array.header.shape[0]))
+        || matches!(class_arrays::classes(tree, &arrays, &Options::default()), Ok(Some(_)))
+}
+
+/// What the choice of folders leaves.
+fn is_chosen(array: &Array, options: &Options) -> bool {
+    let lies_in = |folder: &String| array.entry.folder().split('/').collect::<Vec<_>>().starts_with(&folder.split('/').collect::<Vec<_>>());
+    options.folder.as_ref().is_none_or(lies_in) && !options.leave_out.as_ref().is_some_and(lies_in)
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
-    let arrays = arrays(tree, what);
+    let mut arrays = arrays(tree, what);
+    arrays.retain(|array| is_chosen(array, options));
+    class_arrays::no_single_images(tree, &arrays)?;
+    if let Some(classes) = class_arrays::classes(tree, &arrays, options)? {
+        return open_classes(tree, &arrays, &classes, options);
+    }
     let images = choose_images(tree, &arrays, options)?;
     let (mut parts, mut labels, mut named, mut used) = (Vec::new(), Vec::new(), Vec::<Option<Named>>::new(), Vec::new());
     let mut problems = Vec::new();
     for array in &images {
+        let partner = match choose_labels(tree, array, &arrays, options) {
+            // A test split may be without labels, as that of a competition is.
+            Err(Error::Data(problem)) if problem.code == "no-labels" && array.name.split == Some(Named::Test) && images.len() > 1 => {
+                let sentence = format!("{}; it is a test split without labels and is left out", problem.message);
+                problems.push(Problem::warning("unlabelled-split", sentence).at(tree.place(array.entry)));
+                continue;
+            }
+            partner => partner?,
+        };
         let mut part = open_images(tree, array, options)?;
-        if let Some(first) = parts.first().map(|part: &Part| part.layout)
-            && first.shape != part.layout.shape
-        {
-            let (file, [c, h, w], [c0, h0, w0]) = (tree.display(array.entry), part.layout.shape, first.shape);
-            return refuse(
-                "different-sizes",
-                format!("{file} has images of {} in {c} channels, others are {} in {c0}", extent(h, w), extent(h0, w0)),
-                Place::file(file),
-            );
-        }
-        let partner = choose_labels(tree, array, &arrays, options)?;
+        same_size(tree, array, parts.first(), &part)?;
         part.labels = partner.at;
         check_length(tree, partner.entry, partner.header)?;
         labels.push(array_labels::read(tree, partner.entry, partner.header)?);
@@ -140,15 +166,47 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         used.extend([array.at, partner.at]);
         parts.push(part);
     }
+    if parts.is_empty() {
+        return Err(Problem::error("no-labels", "no array of images has labels beside it").into());
+    }
     let rows: Vec<(usize, usize)> = parts.iter().map(|part| (part.entry, part.header.shape[0])).collect();
-    let (class_names, labels) = classes(tree, labels, &used, &rows)?;
+    let (mut class_names, labels) = classes(tree, labels, &used, &rows)?;
+    let named_in = image_table::rename_classes(tree, what, &used, &mut class_names, &mut problems)?;
     ranges(tree, &mut parts, options, &mut problems)?;
     report_rows(tree, &parts, &mut problems);
     report_unused(tree, &arrays, &used, &mut problems);
     let splits = splits_of(&named, &mut problems);
     let columns = columns(&arrays);
-    let content: Box<dyn Content> = Box::new(Arrays { parts });
+    let content: Box<dyn Content> = Box::new(Arrays { parts, named_in });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
+}
+
+/// Arrays of one class each.
+fn open_classes(tree: &Tree, arrays: &[Array], classes: &[String], options: &Options) -> Result<ImageSet> {
+    let (mut parts, mut texts, mut named, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (array, class) in arrays.iter().zip(classes) {
+        let part = open_images(tree, array, options)?;
+        same_size(tree, array, parts.first(), &part)?;
+        texts.resize(texts.len() + array.header.shape[0], Some(class.clone()));
+        named.resize(texts.len(), array.name.split);
+        parts.push(part);
+    }
+    let (class_names, labels) = classes_of(&texts);
+    let shown: Vec<&str> = class_names.iter().take(3).map(String::as_str).collect();
+    let more = if class_names.len() > 3 { ", ..." } else { "" };
+    problems.push(Problem::note("array-per-class", format!("each array is a class by its name ({}{more})", shown.join(", "))));
+    ranges(tree, &mut parts, options, &mut problems)?;
+    report_rows(tree, &parts, &mut problems);
+    let splits = splits_of(&named, &mut problems);
+    let content: Box<dyn Content> = Box::new(Arrays { parts, named_in: None });
+    Ok(ImageSet { class_names, labels, splits, content, columns: columns(arrays), problems })
+}
+
+fn same_size(tree: &Tree, array: &Array, first: Option<&Part>, part: &Part) -> Result<()> {
+    let Some(first) = first.filter(|first| first.layout.shape != part.layout.shape) else { return Ok(()) };
+    let (file, [c, h, w], [c0, h0, w0]) = (tree.display(array.entry), part.layout.shape, first.layout.shape);
+    let sentence = format!("{file} has images of {} in {c} channels, others are {} in {c0}", extent(h, w), extent(h0, w0));
+    refuse("different-sizes", sentence, Place::file(file))
 }
 
 /// Names that may be chosen, each once.
@@ -183,6 +241,8 @@ fn choose_images<'a, 'b>(tree: &Tree, arrays: &'b [Array<'a>], options: &Options
         let best_of = |split| splits.iter().filter(|(other, _)| *other == split).map(|(_, rank)| *rank).min().unwrap_or(best);
         images.retain(|array| array.name.rank(&IMAGES) == Some(best_of(array.name.split)));
     }
+    class_arrays::one_dataset(&images)?;
+    class_arrays::named_arrays(tree, &images)?;
     // Arrays that share labels are different views of the same images.
     let several: Vec<&&Array> = images
         .iter()
@@ -311,7 +371,12 @@ fn ranges(tree: &Tree, parts: &mut [Part], options: &Options, problems: &mut Vec
     let mut types: Vec<String> = parts.iter().map(|part| part.header.descr.clone()).collect();
     types.sort();
     types.dedup();
-    for descr in types.iter().filter(|descr| !descr.ends_with("u1")) {
+    for descr in &types {
+        let of_type: Vec<&Part> = parts.iter().filter(|part| part.header.descr == *descr).collect();
+        // Bytes are what they are, unless there are none but 0 and 1.
+        if descr.ends_with("u1") && options.range.is_none() && !are_flags(tree, &of_type)? {
+            continue;
+        }
         let mut survey = pixel_range::Survey::default();
         for part in parts.iter_mut().filter(|part| part.header.descr == *descr) {
             let bad = survey.add(tree, &tree.entries[part.entry], &part.header)?;
@@ -322,6 +387,17 @@ fn ranges(tree: &Tree, parts: &mut [Part], options: &Options, problems: &mut Vec
         parts.iter_mut().filter(|part| part.header.descr == *descr).for_each(|part| part.range = range);
     }
     Ok(())
+}
+
+/// The beginnings of arrays of bytes hold 0 and 1 alone.
+fn are_flags(tree: &Tree, parts: &[&Part]) -> Result<bool> {
+    for part in parts {
+        let head = tree.head(&tree.entries[part.entry], part.header.start + (1 << 16))?;
+        if head.get(part.header.start..).unwrap_or_default().iter().any(|byte| *byte > 1) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn report_rows(tree: &Tree, parts: &[Part], problems: &mut Vec<Problem>) {
@@ -383,6 +459,7 @@ impl Content for Arrays {
             account.use_as(tree, part.entry, "arrays of images");
             account.use_as(tree, part.labels, "arrays of labels");
         }
+        self.named_in.into_iter().for_each(|at| account.use_as(tree, at, "names of classes"));
         account
     }
 
@@ -437,7 +514,7 @@ impl Part {
     fn image(&self, bytes: &[u8]) -> Raw {
         let [channels, height, width] = self.layout.shape;
         let data = match self.header.descr.get(1..) {
-            Some("u1") => bytes.to_vec(),
+            Some("u1") if self.range == PixelRange::default() => bytes.to_vec(),
             _ => match self.range.bytes(self.header.numbers(bytes)) {
                 Ok(data) => data,
                 Err(why) => return Raw::Bad(why),

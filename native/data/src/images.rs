@@ -188,7 +188,7 @@ fn split_word(word: &str) -> Option<Named> {
     match plain {
         "train" | "training" | "trn" | "trainval" => Some(Named::Train),
         "val" | "valid" | "validation" | "dev" => Some(Named::Validation),
-        "test" | "testing" | "tst" | "eval" => Some(Named::Test),
+        "test" | "testing" | "tst" | "eval" | "evaluation" => Some(Named::Test),
         _ => None,
     }
 }

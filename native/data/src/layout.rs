@@ -77,10 +77,13 @@ fn is_plain(name: &str) -> bool {
     known.contains(&name.to_lowercase().as_str())
 }
 
+fn is_mask(name: &str) -> bool {
+    let known = ["mask", "masks", "segmentation", "segmentations", "annotation", "annotations", "groundtruth", "gt", "labels", "label"];
+    name.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word))
+}
+
 /// Folders of pictures and of what is drawn over them.
 fn are_masks(names: &BTreeSet<&str>) -> bool {
-    let known = ["mask", "masks", "segmentation", "segmentations", "annotation", "annotations", "groundtruth", "gt", "labels", "label"];
-    let is_mask = |name: &str| name.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word));
     let (masks, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| is_mask(name));
     !masks.is_empty() && others.len() == 1 && is_plain(others[0])
 }
@@ -174,7 +177,7 @@ pub fn read(images: &[Folders<'_>], options: &Options, place: &dyn Fn(usize) -> 
     let within = |image: &Folders, chosen: &Option<String>| {
         chosen.as_ref().map(|chosen| {
             let parts: Vec<&str> = chosen.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect();
-            image.starts_with(&parts)
+            image.len() >= parts.len() && image.iter().zip(&parts).all(|(folder, part)| *part == "*" || folder == part)
         })
     };
     let is_kept = |image: &Folders| within(image, &options.folder) != Some(false) && within(image, &options.leave_out) != Some(true);
@@ -183,6 +186,9 @@ pub fn read(images: &[Folders<'_>], options: &Options, place: &dyn Fn(usize) -> 
         return Err(Problem::error("no-images", "no image lies in the folders that were chosen").into());
     }
     let tree = Tree { images, kept };
+    if options.class_level.is_none() && options.folder.is_none() && options.leave_out.is_none() {
+        no_masks_in_classes(&tree)?;
+    }
     let class_level = options.class_level.map(|level| level as usize - 1);
     let split_level = match options.split_level {
         None => tree.split_level(class_level),
@@ -270,6 +276,9 @@ impl Layout {
         if chosen.is_none() {
             no_masks(&names, level)?;
             one_dataset(tree, level, &names)?;
+            if are_splits_alone(&names) {
+                return Err(no_classes(tree, level, &names).into());
+            }
             like_splits = classes_like_splits(&names, level, options.split_level.is_some(), &mut self.problems);
         }
         for &image in &tree.kept {
@@ -406,7 +415,7 @@ fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Problem {
         shown.join(", ")
     );
     let problem = Problem::error("no-classes", sentence);
-    if names.len() < 2 {
+    if names.len() < 2 || are_splits_alone(names) {
         return problem;
     }
     let options = Options { split_level: Some(0), class_level: Some(level as u32 + 1), ..Options::default() };
@@ -434,6 +443,38 @@ fn splits_or_classes(tree: &Tree, level: usize, class_level: usize) -> Problem {
     };
     let problem = Problem::error("class-like-split", sentence).with("choose", title(level), reading(class_level, level));
     problem.with("choose", title(class_level), reading(level, class_level))
+}
+
+/// Folders that are all splits of one dataset, which are no classes: `train` and `test1`, `cars_train` and `cars_test`.
+fn are_splits_alone(names: &BTreeSet<&str>) -> bool {
+    let families: BTreeSet<Vec<String>> = names.iter().map(|name| other_words(name)).collect();
+    families.len() == 1 && names.iter().all(|name| speaks_of_split(name))
+}
+
+/// Refuses masks within each class (`COVID/images`, `COVID/masks`), or classes within images and masks each.
+fn no_masks_in_classes(tree: &Tree) -> Result<()> {
+    for level in 0..tree.depth() {
+        let names = tree.names(level);
+        let masks: Vec<&str> = names.iter().copied().filter(|name| is_mask(name)).collect();
+        let ([mask], true) = (&masks[..], are_masks(&names)) else { continue };
+        let kept = tree.kept.iter().copied().filter(|&image| tree.folder(image, level) != Some(mask)).collect();
+        let rest = Tree { images: tree.images, kept };
+        let are_classes = |other: &usize| rest.names(*other).iter().filter(|name| !speaks_of_split(name)).count() > 1;
+        if !(0..tree.depth()).filter(|other| *other != level).any(|other| are_classes(&other)) {
+            continue;
+        }
+        let shown = names.iter().copied().collect::<Vec<_>>().join(", ");
+        let count = tree.kept.len() - rest.kept.len();
+        let sentence = format!(
+            "the folders {shown} of level {} hold images and what is drawn over them; {count} images of {mask} are no samples",
+            level + 1
+        );
+        let path = format!("{}{mask}", "*/".repeat(level));
+        let leave = Options { leave_out: Some(path), ..Options::default() };
+        let problem = Problem::error("masks", sentence).counted(count as u64);
+        return Err(problem.with("choose", format!("Leave the folders {mask} out"), leave).into());
+    }
+    Ok(())
 }
 
 fn no_masks(names: &BTreeSet<&str>, level: usize) -> Result<()> {
