@@ -19,7 +19,8 @@ pub fn told(mut problem: Problem, tree: &Tree, what: &[What]) -> Problem {
 
 /// Tables, lists and arrays in which no label of these images was found.
 fn files(tree: &Tree, what: &[What]) -> Option<String> {
-    let is_about = |name: &str| ["readme", "license", "licence", "citation"].iter().any(|about| name.to_lowercase().starts_with(about));
+    let is_about =
+        |name: &str| ["readme", "license", "licence", "citation", "submission"].iter().any(|about| name.to_lowercase().contains(about));
     let tells = |at: &usize| {
         matches!(
             what[*at],
@@ -33,8 +34,8 @@ fn files(tree: &Tree, what: &[What]) -> Option<String> {
         _ => found.join(", "),
     };
     Some(format!(
-        "; beside the images lie {shown}, in which no label is found that belongs to the name of one of these images (a table has a column \
-         of file names and one of labels)"
+        "; beside the images lie {shown}, in which no label is found for the name of an image (a table has a column of file names and one \
+         of labels)"
     ))
 }
 

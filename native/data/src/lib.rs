@@ -2,6 +2,7 @@
 
 pub mod account;
 mod archive;
+mod array_choice;
 mod array_labels;
 mod array_name;
 mod arrays;

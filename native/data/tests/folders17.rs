@@ -10,7 +10,7 @@ mod common;
 use std::path::Path;
 
 use columns::made::{parquet, texts};
-use common::{agreed, found, png, try_import, verdict_of, write};
+use common::{agreed, found, images, import_fixture, labels, png, try_import, verdict_of, write};
 use sdp_data::error::{Problem, Severity};
 use sdp_data::inspect::Looked;
 use sdp_data::options::{Format, Options};
@@ -498,4 +498,41 @@ fn a_class_of_validation_alone_is_told_once() {
     let skip = Options { skip: Some(true), ..Options::default() };
     assert!(!verdict_of(other.path(), &skip).importable);
     assert!(said(other.path(), "untrained-class").remedies.is_empty());
+}
+
+#[test]
+fn a_tensor_alone_is_an_array_of_its_file_s_name() {
+    let imported = import_fixture("shards/tensors", Options::default());
+    assert_eq!((imported.labels("train"), imported.labels("test")), (labels(0..12), labels(12..18)));
+    assert_eq!(imported.array("train/images.npy").1, images(0..12, 1, 8, 6));
+}
+
+#[test]
+fn damage_is_told_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    pets(folder.path());
+    let mut damaged = png(7);
+    let tag = damaged.windows(4).position(|four| four == b"IDAT").unwrap();
+    let length = u32::from_be_bytes(*damaged[tag - 4..].first_chunk::<4>().unwrap()) as usize;
+    damaged[tag + 4 + length] ^= 0xff;
+    write(folder.path(), "cat/damaged.png", damaged);
+    let problem = refused(folder.path(), &Options::default());
+    assert!(problem.message.ends_with("a part of it does not fit its checksum"), "{}", problem.message);
+}
+
+#[test]
+fn keys_of_samples_with_dots_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tar = tar::Builder::new(std::fs::File::create(folder.path().join("set-000000.tar")).unwrap());
+    for i in 0..20u8 {
+        for (extension, content) in [("png", png(i)), ("cls", b"1".to_vec())] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, format!("0.5_{i:04}.{extension}"), &content[..]).unwrap();
+        }
+    }
+    tar.finish().unwrap();
+    let problem = refused(folder.path(), &Options::default());
+    assert_eq!((problem.code, problem.remedies.len()), ("keys-with-dots", 0), "{}", problem.message);
 }
