@@ -52,8 +52,8 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     if order.contains(&Format::Tokens) && text::has_documents(tree, what) && !tokens::is_sure(tree, what, options) {
         order.sort_by_key(|format| *format == Format::Tokens);
     }
-    // Arrays without labels, and tables of something else, beside folders of classes.
-    if order.contains(&Format::ImageFolder) && folder::has_classes(tree, what) {
+    // Arrays without labels, and pickles of something else, beside folders of classes or books.
+    if (order.contains(&Format::ImageFolder) && folder::has_classes(tree, what)) || text::has_books(tree, what) {
         let is_sure = |format: &Format| match format {
             Format::ImageArrays => arrays::are_labelled(tree, what),
             Format::Cifar => cifar::has_batches(tree, what),
@@ -89,9 +89,14 @@ pub struct Chosen {
 /// The format that the options name, or the likeliest.
 pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
     let mut what = sniff(tree)?;
-    configuration::settle(tree, &mut what, options)?;
+    let stand_ins = stand_in::problem(tree, &what);
+    match configuration::settle(tree, &mut what, options) {
+        // A card tells of files that are not there.
+        Err(Error::Data(other)) => return Err(stand_ins.unwrap_or(*other).into()),
+        settled => settled?,
+    }
     let mut alternatives = candidates(tree, &what, options);
-    if let Some(problem) = stand_in::problem(tree, &what) {
+    if let Some(problem) = stand_ins {
         // Words about data that is not there are no data.
         let is_text = options.format.or(alternatives.first().copied()).is_none_or(|format| format == Format::Text);
         if is_text && !options.skips() {

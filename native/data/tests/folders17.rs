@@ -83,6 +83,7 @@ fn pairs(at: &Path, options: &Options) -> Vec<(u8, i64)> {
 }
 
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+const CARD: &[u8] = b"---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*\n---\n# A dataset\n";
 const PAGE: &[u8] = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head><body>Too large</body></html>";
 
 #[test]
@@ -97,6 +98,7 @@ fn pointers_and_pages_in_place_of_files_are_refused_by_name() {
         (&[pointer("train.jsonl"), readme.clone()], "git lfs pull"),
         (&[pointer("cat/1.jpg"), pointer("dog/1.jpg")], "git lfs pull"),
         (&[pointer("model.safetensors")], "git lfs pull"),
+        (&[pointer("data/train-00000-of-00001.parquet"), ("README.md", CARD.to_vec())], "git lfs pull"),
         (&[("images.zip", PAGE.to_vec())], "web page"),
         (&[("train.csv", PAGE.to_vec())], "web page"),
         (&[("train.bin", PAGE.to_vec())], "web page"),
@@ -438,6 +440,11 @@ fn a_stray_file_never_takes_the_folder_over() {
     let problem = refused(books.path(), &Options::default());
     assert!(verdict_of(books.path(), &problem.remedies[0].options).importable, "{problem:?}");
     assert_eq!(problem.remedies[0].options.format, Some(Format::Text));
+    let words = tempfile::tempdir().unwrap();
+    (0..3).for_each(|i| write(words.path(), &format!("book-{i}.txt"), "It was a dark and stormy night.\n".repeat(40)));
+    write(words.path(), "embeddings.npy", rows(0..20));
+    let verdict = verdict_of(words.path(), &Options::default());
+    assert!(verdict.importable && verdict.format.unwrap().id == Format::Text);
 }
 
 #[test]
