@@ -117,11 +117,18 @@ def tensors():
     # As torchvision's MNIST kept it until 0.8, in processed/.
     for name, samples in (("training", TRAIN), ("test", TEST)):
         torch.save((torch.from_numpy(grey(samples)), torch.from_numpy(labels(samples))), folder / f"{name}.pt")
+    # A file for each tensor.
+    alone = here / "tensors"
+    alone.mkdir()
+    for name, samples in (("train", TRAIN), ("test", TEST)):
+        torch.save(torch.from_numpy(grey(samples)), alone / f"{name}_images.pt")
+        torch.save(torch.from_numpy(labels(samples)), alone / f"{name}_labels.pt")
     planes = torch.from_numpy(stack(TRAIN).transpose(0, 3, 1, 2).copy())
     torch.save({"images": planes.to(memory_format=torch.channels_last), "labels": torch.from_numpy(labels(TRAIN)), "epoch": 3}, here / "channels-last.pt")
     both = planes.float().div(255).to(torch.bfloat16)
     torch.save({"train": {"x": both[:9], "y": torch.from_numpy(labels(TRAIN)[:9])}, "test": {"x": both[9:], "y": torch.from_numpy(labels(TRAIN)[9:])}}, here / "nested.pth")
     torch.save({"images": planes, "labels": torch.from_numpy(labels(TRAIN))}, here / "old.pt", _use_new_zipfile_serialization=False)
+    torch.save([(plane, 0) for plane in planes[:2]], here / "pairs.pt")
     torch.save(torch.nn.Linear(4, 2).state_dict(), here / "weights.pt")
     torch.save(torch.utils.data.TensorDataset(planes, torch.from_numpy(labels(TRAIN))), here / "object.pt")
     save_file({"images": stack(TRAIN), "labels": labels(TRAIN)}, here / "train.safetensors")

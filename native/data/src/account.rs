@@ -121,6 +121,7 @@ fn kind_of(what: &What, entry: &Entry) -> String {
         What::Empty => "empty".into(),
         What::Other(kind) => (*kind).to_owned(),
         What::Refused(_) => "files that cannot be read".into(),
+        What::StandIn(_) => "pointers, pages or text in place of files".into(),
         What::Unknown => other_kind(entry),
     }
 }

@@ -51,6 +51,12 @@ impl ArrayName {
     pub fn belongs_to(&self, other: &Self) -> bool {
         self.key == other.key
     }
+
+    /// Of the same dataset, as other numbers do not tell otherwise.
+    pub fn is_of_set(&self, other: &Self) -> bool {
+        let words = |name: &Self| -> Vec<String> { name.key.iter().filter(|word| word.parse::<u64>().is_err()).cloned().collect() };
+        words(self) == words(other)
+    }
 }
 
 fn split_of(name: &str, words: &[String]) -> Option<Named> {
@@ -61,7 +67,7 @@ fn split_word(word: &str) -> Option<Named> {
     match word {
         "train" | "training" | "tr" => Some(Named::Train),
         "val" | "valid" | "validation" | "dev" | "va" => Some(Named::Validation),
-        "test" | "testing" | "eval" | "te" => Some(Named::Test),
+        "test" | "testing" | "eval" | "evaluation" | "te" => Some(Named::Test),
         _ => None,
     }
 }

@@ -8,10 +8,13 @@
 use std::io::Read;
 
 use crate::account::Account;
+use crate::array_choice::{choose_images, choose_labels, offer_labels};
 use crate::array_labels::{self, Labels};
 use crate::array_name::{ArrayName, IMAGES, LABELS};
+use crate::class_arrays;
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, Named, Raw, place_among, splits_of};
+use crate::image_table;
+use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, place_among, splits_of};
 use crate::npy::Header;
 use crate::options::{Options, Order};
 use crate::pixel_range::{self, PixelRange};
@@ -41,14 +44,16 @@ struct Layout {
 
 struct Arrays {
     parts: Vec<Part>,
+    /// Entry with the names of the classes.
+    named_in: Option<usize>,
 }
 
 /// An array among the files.
-struct Array<'a> {
-    at: usize,
-    entry: &'a Entry,
-    header: &'a Header,
-    name: ArrayName,
+pub struct Array<'a> {
+    pub at: usize,
+    pub entry: &'a Entry,
+    pub header: &'a Header,
+    pub name: ArrayName,
 }
 
 fn layout(header: &Header, options: &Options) -> Option<Layout> {
@@ -86,7 +91,7 @@ pub fn row_of(pixels: usize) -> Option<(usize, usize)> {
 }
 
 /// An array of rows is of images where it is called so or holds bytes, and labels lie beside it.
-fn is_images(array: &Array, arrays: &[Array]) -> bool {
+pub fn is_images(array: &Array, arrays: &[Array]) -> bool {
     match array.header.shape[..] {
         [_, _, _, ..] => true,
         [count, pixels] => {
@@ -113,26 +118,48 @@ fn arrays<'a>(tree: &'a Tree, what: &'a [What]) -> Vec<Array<'a>> {
 pub fn fits(tree: &Tree, what: &[What]) -> bool {
     let arrays = arrays(tree, what);
     arrays.iter().any(|array| is_images(array, &arrays))
+        || class_arrays::fits(&arrays)
+        || class_arrays::no_single_images(tree, &arrays).is_err()
+}
+
+/// Arrays of images with labels, or called by their class.
+pub fn are_labelled(tree: &Tree, what: &[What]) -> bool {
+    let arrays = arrays(tree, what);
+    let has_labels = |count: usize| {
+        arrays.iter().any(|other| array_labels::can_be(other.header, count) || array_labels::can_be_one_hot(other.header, count))
+    };
+    arrays.iter().any(|array| is_images(array, &arrays) && has_labels(array.header.shape[0]))
+        || matches!(class_arrays::classes(tree, &arrays, &Options::default()), Ok(Some(_)))
+}
+
+/// What the choice of folders leaves.
+fn is_chosen(array: &Array, options: &Options) -> bool {
+    let lies_in = |folder: &String| array.entry.folder().split('/').collect::<Vec<_>>().starts_with(&folder.split('/').collect::<Vec<_>>());
+    options.folder.as_ref().is_none_or(lies_in) && !options.leave_out.as_ref().is_some_and(lies_in)
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
-    let arrays = arrays(tree, what);
+    let mut arrays = arrays(tree, what);
+    arrays.retain(|array| is_chosen(array, options));
+    class_arrays::no_single_images(tree, &arrays)?;
+    if let Some(classes) = class_arrays::classes(tree, &arrays, options)? {
+        return open_classes(tree, &arrays, &classes, options);
+    }
     let images = choose_images(tree, &arrays, options)?;
     let (mut parts, mut labels, mut named, mut used) = (Vec::new(), Vec::new(), Vec::<Option<Named>>::new(), Vec::new());
     let mut problems = Vec::new();
     for array in &images {
+        let partner = match choose_labels(tree, array, &arrays, options) {
+            // A test split may be without labels, as that of a competition is.
+            Err(Error::Data(problem)) if problem.code == "no-labels" && array.name.split == Some(Named::Test) && images.len() > 1 => {
+                let sentence = format!("{}; it is a test split without labels and is left out", problem.message);
+                problems.push(Problem::warning("unlabelled-split", sentence).at(tree.place(array.entry)));
+                continue;
+            }
+            partner => partner?,
+        };
         let mut part = open_images(tree, array, options)?;
-        if let Some(first) = parts.first().map(|part: &Part| part.layout)
-            && first.shape != part.layout.shape
-        {
-            let (file, [c, h, w], [c0, h0, w0]) = (tree.display(array.entry), part.layout.shape, first.shape);
-            return refuse(
-                "different-sizes",
-                format!("{file} has images of {} in {c} channels, others are {} in {c0}", extent(h, w), extent(h0, w0)),
-                Place::file(file),
-            );
-        }
-        let partner = choose_labels(tree, array, &arrays, options)?;
+        same_size(tree, array, parts.first(), &part)?;
         part.labels = partner.at;
         check_length(tree, partner.entry, partner.header)?;
         labels.push(array_labels::read(tree, partner.entry, partner.header)?);
@@ -140,19 +167,51 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         used.extend([array.at, partner.at]);
         parts.push(part);
     }
+    if parts.is_empty() {
+        return Err(Problem::error("no-labels", "no array of images has labels beside it").into());
+    }
     let rows: Vec<(usize, usize)> = parts.iter().map(|part| (part.entry, part.header.shape[0])).collect();
-    let (class_names, labels) = classes(tree, labels, &used, &rows)?;
+    let (mut class_names, labels) = classes(tree, labels, &used, &rows)?;
+    let named_in = image_table::rename_classes(tree, what, &used, &mut class_names, &mut problems)?;
     ranges(tree, &mut parts, options, &mut problems)?;
     report_rows(tree, &parts, &mut problems);
     report_unused(tree, &arrays, &used, &mut problems);
     let splits = splits_of(&named, &mut problems);
     let columns = columns(&arrays);
-    let content: Box<dyn Content> = Box::new(Arrays { parts });
+    let content: Box<dyn Content> = Box::new(Arrays { parts, named_in });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
 }
 
+/// Arrays of one class each.
+fn open_classes(tree: &Tree, arrays: &[Array], classes: &[String], options: &Options) -> Result<ImageSet> {
+    let (mut parts, mut texts, mut named, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (array, class) in arrays.iter().zip(classes) {
+        let part = open_images(tree, array, options)?;
+        same_size(tree, array, parts.first(), &part)?;
+        texts.resize(texts.len() + array.header.shape[0], Some(class.clone()));
+        named.resize(texts.len(), array.name.split);
+        parts.push(part);
+    }
+    let (class_names, labels) = classes_of(&texts);
+    let shown: Vec<&str> = class_names.iter().take(3).map(String::as_str).collect();
+    let more = if class_names.len() > 3 { ", ..." } else { "" };
+    problems.push(Problem::note("array-per-class", format!("each array is a class by its name ({}{more})", shown.join(", "))));
+    ranges(tree, &mut parts, options, &mut problems)?;
+    report_rows(tree, &parts, &mut problems);
+    let splits = splits_of(&named, &mut problems);
+    let content: Box<dyn Content> = Box::new(Arrays { parts, named_in: None });
+    Ok(ImageSet { class_names, labels, splits, content, columns: columns(arrays), problems })
+}
+
+fn same_size(tree: &Tree, array: &Array, first: Option<&Part>, part: &Part) -> Result<()> {
+    let Some(first) = first.filter(|first| first.layout.shape != part.layout.shape) else { return Ok(()) };
+    let (file, [c, h, w], [c0, h0, w0]) = (tree.display(array.entry), part.layout.shape, first.layout.shape);
+    let sentence = format!("{file} has images of {} in {c} channels, others are {} in {c0}", extent(h, w), extent(h0, w0));
+    refuse("different-sizes", sentence, Place::file(file))
+}
+
 /// Names that may be chosen, each once.
-fn columns(arrays: &[Array]) -> Vec<String> {
+pub fn columns(arrays: &[Array]) -> Vec<String> {
     let mut columns: Vec<String> = arrays.iter().map(|array| array.name.column.clone()).collect();
     columns.sort();
     columns.dedup();
@@ -163,123 +222,6 @@ fn columns(arrays: &[Array]) -> Vec<String> {
 fn classes(tree: &Tree, labels: Vec<Labels>, used: &[usize], rows: &[(usize, usize)]) -> Result<(Vec<String>, Vec<u32>)> {
     let partners = used.iter().skip(1).step_by(2).zip(rows).map(|(&at, (_, count))| (at, *count));
     array_labels::classes(labels, &|row| place_among(tree, partners.clone(), row))
-}
-
-/// Those that are chosen, or of the likeliest name; of all splits.
-fn choose_images<'a, 'b>(tree: &Tree, arrays: &'b [Array<'a>], options: &Options) -> Result<Vec<&'b Array<'a>>> {
-    let mut images: Vec<&Array> = arrays.iter().filter(|array| is_images(array, arrays)).collect();
-    if let Some(chosen) = &options.image_column {
-        images.retain(|array| array.name.is_called(array.entry, chosen));
-        if images.is_empty() {
-            return Err(no_array(arrays, "images", chosen));
-        }
-        return Ok(images);
-    }
-    let best = images.iter().filter_map(|array| array.name.rank(&IMAGES)).min();
-    if let Some(best) = best {
-        // `x_train` and `images_test` are of one dataset: names of one split stand for each other only within it.
-        let splits: Vec<(Option<Named>, usize)> =
-            images.iter().filter_map(|array| Some((array.name.split, array.name.rank(&IMAGES)?))).collect();
-        let best_of = |split| splits.iter().filter(|(other, _)| *other == split).map(|(_, rank)| *rank).min().unwrap_or(best);
-        images.retain(|array| array.name.rank(&IMAGES) == Some(best_of(array.name.split)));
-    }
-    // Arrays that share labels are different views of the same images.
-    let several: Vec<&&Array> = images
-        .iter()
-        .filter(|array| {
-            images.iter().any(|other| {
-                other.at != array.at
-                    && other.name.split == array.name.split
-                    && other.entry.folder() == array.entry.folder()
-                    && other.name.column != array.name.column
-            })
-        })
-        .collect();
-    if several.is_empty() {
-        return Ok(images);
-    }
-    let mut names: Vec<&String> = several.iter().map(|array| &array.name.column).collect();
-    names.sort();
-    names.dedup();
-    let shown: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
-    let sentence = format!("several arrays may be the images: {}; choose one", shown.join(", "));
-    let problem =
-        several.iter().take(20).fold(Problem::error("which-images", sentence), |problem, array| problem.at(tree.place(array.entry)));
-    let offer = |problem: Problem, name: &String| {
-        problem.with("choose", format!("Take {name}"), Options { image_column: Some(name.clone()), ..Options::default() })
-    };
-    Err(shown.iter().take(12).fold(problem, offer).into())
-}
-
-fn no_array(arrays: &[Array], of: &str, chosen: &str) -> Error {
-    let sentence = format!("there is no array {chosen} of {of}; there are {}", columns(arrays).join(", "));
-    Problem::error("no-array", sentence).into()
-}
-
-/// Of the arrays with as many rows in the same split: that which is chosen, then by name, where only one has it.
-fn choose_labels<'a, 'b>(tree: &Tree, images: &Array, arrays: &'b [Array<'a>], options: &Options) -> Result<&'b Array<'a>> {
-    let count = images.header.shape[0];
-    let near = |array: &&Array| {
-        array.at != images.at
-            && array.name.split == images.name.split
-            && (array.entry.folder() == images.entry.folder() || array.name.belongs_to(&images.name))
-    };
-    let fits = |array: &&Array| array_labels::can_be(array.header, count) || array_labels::can_be_one_hot(array.header, count);
-    if let Some(chosen) = &options.label_column {
-        let found = arrays.iter().filter(near).find(|array| fits(array) && array.name.is_called(array.entry, chosen));
-        return found.ok_or_else(|| no_array(arrays, &format!("{count} labels"), chosen));
-    }
-    // An array of the best name and another length is a mistake of which the next best knows nothing.
-    let named = |array: &&Array| matches!(array.header.shape.len(), 1 | 2) && array.name.rank(&LABELS[..5]).is_some();
-    let exact: Vec<&Array> = arrays.iter().filter(near).filter(named).filter(|array| array.name.belongs_to(&images.name)).collect();
-    if let (Some(other), false) = (exact.iter().min_by_key(|array| array.name.rank(&LABELS)), exact.iter().any(fits)) {
-        return Err(mismatched(tree, images, other));
-    }
-    let rank = |array: &Array| (!array.name.belongs_to(&images.name), array.name.rank(&LABELS).unwrap_or(usize::MAX));
-    let mut found: Vec<&Array> = arrays.iter().filter(near).filter(|array| fits(array) && array.name.rank(&LABELS).is_some()).collect();
-    if found.is_empty() {
-        let is_plain = |array: &&Array| array_labels::can_be(array.header, count) && !array.header.descr.contains('f');
-        found = arrays.iter().filter(near).filter(is_plain).collect();
-    }
-    let Some(best) = found.iter().map(|array| rank(array)).min() else { return Err(no_labels(tree, images, arrays)) };
-    let several = found.iter().filter(|array| rank(array) == best).count() > 1;
-    if !several {
-        return found.into_iter().find(|array| rank(array) == best).ok_or_else(|| no_labels(tree, images, arrays));
-    }
-    found.sort_by_key(|array| rank(array));
-    let names: Vec<&str> = found.iter().map(|array| array.name.column.as_str()).collect();
-    let sentence = format!("several arrays may be the labels of {}: {}; choose one", tree.display(images.entry), names.join(", "));
-    let problem =
-        found.iter().take(20).fold(Problem::error("which-labels", sentence), |problem, array| problem.at(tree.place(array.entry)));
-    Err(names.iter().take(12).fold(problem, |problem, name| offer_labels(problem, name)).into())
-}
-
-fn offer_labels(problem: Problem, name: &str) -> Problem {
-    problem.with("choose", format!("Take {name} as the labels"), Options { label_column: Some(name.to_owned()), ..Options::default() })
-}
-
-fn mismatched(tree: &Tree, images: &Array, labels: &Array) -> Error {
-    let (file, other) = (tree.display(images.entry), tree.display(labels.entry));
-    let (count, rows) = (images.header.shape[0], labels.header.shape[0]);
-    let (code, sentence) = match rows == count {
-        false => ("mismatched-counts", format!("{file} has {count} images, but {other} has {rows} labels")),
-        true => {
-            let Header { shape, descr, .. } = labels.header;
-            ("bad-label", format!("{other} has the shape {shape:?} of {descr}; labels are one number or text per image, or one-hot rows"))
-        }
-    };
-    Problem::error(code, sentence).at(Place::file(file)).into()
-}
-
-fn no_labels(tree: &Tree, images: &Array, arrays: &[Array]) -> Error {
-    let is_labels =
-        |array: &&Array| array.entry.folder() == images.entry.folder() && array_labels::can_be(array.header, array.header.count());
-    if let Some(other) = arrays.iter().find(|array| is_labels(array) && array.name.split == images.name.split) {
-        return mismatched(tree, images, other);
-    }
-    let (file, count) = (tree.display(images.entry), images.header.shape[0]);
-    let sentence = format!("{file} has {count} images, but no array of as many labels lies beside it");
-    Problem::error("no-labels", sentence).at(Place::file(file)).into()
 }
 
 fn open_images(tree: &Tree, array: &Array, options: &Options) -> Result<Part> {
@@ -311,7 +253,12 @@ fn ranges(tree: &Tree, parts: &mut [Part], options: &Options, problems: &mut Vec
     let mut types: Vec<String> = parts.iter().map(|part| part.header.descr.clone()).collect();
     types.sort();
     types.dedup();
-    for descr in types.iter().filter(|descr| !descr.ends_with("u1")) {
+    for descr in &types {
+        let of_type: Vec<&Part> = parts.iter().filter(|part| part.header.descr == *descr).collect();
+        // Bytes are what they are, unless there are none but 0 and 1.
+        if descr.ends_with("u1") && options.range.is_none() && !are_flags(tree, &of_type)? {
+            continue;
+        }
         let mut survey = pixel_range::Survey::default();
         for part in parts.iter_mut().filter(|part| part.header.descr == *descr) {
             let bad = survey.add(tree, &tree.entries[part.entry], &part.header)?;
@@ -322,6 +269,17 @@ fn ranges(tree: &Tree, parts: &mut [Part], options: &Options, problems: &mut Vec
         parts.iter_mut().filter(|part| part.header.descr == *descr).for_each(|part| part.range = range);
     }
     Ok(())
+}
+
+/// The beginnings of arrays of bytes hold 0 and 1 alone.
+fn are_flags(tree: &Tree, parts: &[&Part]) -> Result<bool> {
+    for part in parts {
+        let head = tree.head(&tree.entries[part.entry], part.header.start + (1 << 16))?;
+        if head.get(part.header.start..).unwrap_or_default().iter().any(|byte| *byte > 1) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn report_rows(tree: &Tree, parts: &[Part], problems: &mut Vec<Problem>) {
@@ -383,6 +341,7 @@ impl Content for Arrays {
             account.use_as(tree, part.entry, "arrays of images");
             account.use_as(tree, part.labels, "arrays of labels");
         }
+        self.named_in.into_iter().for_each(|at| account.use_as(tree, at, "names of classes"));
         account
     }
 
@@ -437,7 +396,7 @@ impl Part {
     fn image(&self, bytes: &[u8]) -> Raw {
         let [channels, height, width] = self.layout.shape;
         let data = match self.header.descr.get(1..) {
-            Some("u1") => bytes.to_vec(),
+            Some("u1") if self.range == PixelRange::default() => bytes.to_vec(),
             _ => match self.range.bytes(self.header.numbers(bytes)) {
                 Ok(data) => data,
                 Err(why) => return Raw::Bad(why),

@@ -6,8 +6,9 @@
 use std::io::Read;
 
 use crate::account::Account;
+use crate::array_labels::{self, Labels};
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, Named, Raw, named_split, numbered, place_among, splits_of};
+use crate::images::{Content, Hand, ImageSet, Named, Raw, named_split, place_among, splits_of};
 use crate::options::Options;
 use crate::pickle::{self, Refusal, Value};
 use crate::pixels::Pixels;
@@ -62,10 +63,16 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
     }
     let mut problems = Vec::new();
     let splits = splits_of(&found.named, &mut problems);
-    let classes = found.labels.iter().max().map_or(0, |label| *label as usize + 1);
-    let class_names = if found.names.len() >= classes { found.names } else { numbered(classes) };
-    let content: Box<dyn Content> = Box::new(Cifar { parts: found.parts, named_in: found.named_in });
-    Ok(ImageSet { class_names, labels: found.labels, splits, content, columns: Vec::new(), problems })
+    let (content, numbers) = (Cifar { parts: found.parts, named_in: found.named_in }, found.labels.iter().map(|label| f64::from(*label)));
+    let (mut class_names, mut labels) = array_labels::classes(vec![Labels::Numbers(numbers.collect())], &|row| content.place(tree, row))?;
+    // Names count from 0, or from 1 where there are as many.
+    let most = found.labels.iter().max().map_or(0, |label| *label as usize);
+    let from_one = !found.labels.contains(&0) && found.names.len() == most;
+    if found.names.len() > most || from_one {
+        labels = found.labels.iter().map(|label| label - u32::from(from_one)).collect();
+        class_names = found.names;
+    }
+    Ok(ImageSet { class_names, labels, splits, content: Box::new(content), columns: Vec::new(), problems })
 }
 
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::image_table;
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, splits_of};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, Split, named_split, splits_of};
 use crate::layout::{self, Fate, Folders, Layout, class_name};
 use crate::options::Options;
 use crate::sniff::What;
@@ -50,12 +50,57 @@ pub fn fits(what: &[What]) -> bool {
     what.contains(&What::Image)
 }
 
+/// Images lie in several folders that are called otherwise than splits.
+pub fn has_classes(tree: &Tree, what: &[What]) -> bool {
+    let images = what.iter().zip(&tree.entries).filter(|(what, _)| **what == What::Image);
+    let names: BTreeSet<&str> =
+        images.filter_map(|(_, entry)| entry.folder().rsplit('/').find(|name| named_split(name).is_none())).collect();
+    names.iter().filter(|name| !name.is_empty()).count() > 1
+}
+
+/// What is drawn over an image, or a small copy of it: `NAME_mask.png` beside `NAME.png`.
+const OVER: [&str; 8] = ["mask", "masks", "seg", "segmentation", "groundtruth", "gt", "thumb", "thumbnail"];
+
+/// The masks and thumbnails among images, by the names of those they are of.
+fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
+    let stem = |at: usize| {
+        let name = tree.entries[at].name.as_str();
+        name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+    };
+    // `_mask_1` of a second one.
+    let base = |at: usize| {
+        let name = stem(at);
+        let numbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let name = if numbered.len() < name.len() { numbered.strip_suffix('_').unwrap_or(name) } else { name };
+        let (base, word) = name.rsplit_once(['_', '-', '.'])?;
+        (OVER.contains(&word.to_lowercase().as_str()) && !base.ends_with('/')).then_some(base)
+    };
+    let found: Vec<(usize, &str)> = images.iter().filter_map(|&at| Some((at, base(at)?))).collect();
+    if found.is_empty() {
+        return BTreeSet::new();
+    }
+    let names: std::collections::HashSet<&str> = images.iter().map(|&at| stem(at)).collect();
+    found.into_iter().filter(|(_, base)| names.contains(base)).map(|(at, _)| at).collect()
+}
+
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
-    let images: Vec<usize> = (0..what.len()).filter(|&at| matches!(what[at], What::Image | What::OtherImage)).collect();
+    let mut images: Vec<usize> = (0..what.len()).filter(|&at| matches!(what[at], What::Image | What::OtherImage)).collect();
+    let over = drawn_over(tree, &images);
+    images.retain(|at| !over.contains(at));
     let folders: Vec<Folders> = images.iter().map(|&at| folders_of(&tree.entries[at].name)).collect();
     let Layout { split_level, class_level, fates, mut problems } =
         layout::read(&folders, options, &|image| tree.place(&tree.entries[images[image]]))?;
     let mut account = Account::default();
+    if let Some(&first) = over.first() {
+        let sentence = format!(
+            "{} images are masks or thumbnails of others, such as {:?}, and are left out",
+            over.len(),
+            tree.entries[first].file_name()
+        );
+        let note = over.iter().take(20).fold(Problem::warning("masks", sentence), |note, &at| note.at(tree.place(&tree.entries[at])));
+        problems.push(note.counted(over.len() as u64));
+        over.iter().for_each(|&at| account.leave_out(tree, at, "masks or thumbnails of other images"));
+    }
     let (mut entries, mut classes, mut named, mut other) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (&at, fate) in images.iter().zip(fates) {
         match fate {
@@ -83,13 +128,18 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             keep(&mut named, &has_split);
         }
     }
-    let class_names = class_names(&classes, &named, &mut problems);
+    let mut class_names = class_names(&classes, &named, &mut problems);
     tell_other_images(tree, &other, &class_names, &mut account, &mut problems)?;
     note_empty_folders(tree, &class_names, class_level, &mut problems);
     let numbers: BTreeMap<&str, u32> = class_names.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
     let label = |name: &Option<String>| name.as_deref().and_then(|name| numbers.get(name)).copied().unwrap_or(NO_LABEL);
-    let labels = classes.iter().map(label).collect();
-    let splits = splits_of(&named, &mut problems);
+    let labels: Vec<u32> = classes.iter().map(label).collect();
+    let mut splits = splits_of(&named, &mut problems);
+    // What has a class that training lacks is told already.
+    splits.iter_mut().zip(&labels).filter(|(_, label)| **label == NO_LABEL).for_each(|(split, _)| *split = Split::Strange);
+    if let Some(at) = image_table::rename_classes(tree, what, &[], &mut class_names, &mut problems)? {
+        account.use_as(tree, at, "names of classes");
+    }
     let content: Box<dyn Content> = Box::new(Files { entries, account, levels: Some((split_level, class_level)) });
     Ok(ImageSet { class_names, labels, splits, content, columns: Vec::new(), problems })
 }
@@ -150,8 +200,13 @@ fn class_names(names: &[Option<String>], named: &[Option<Named>], problems: &mut
     let (train, other) = (of(true), of(false));
     let strange: Vec<&String> = other.difference(&train).copied().collect();
     if let Some(first) = strange.first() {
-        let sentence = format!("{} classes, such as {first:?}, have images for validation but none for training", strange.len());
-        problems.push(Problem::error("untrained-class", sentence).counted(strange.len() as u64).skippable("Leave their images out"));
+        let cased = train.iter().find(|name| name.to_lowercase() == first.to_lowercase());
+        let like =
+            cased.map_or(String::new(), |name| format!("; training has {name:?}: rename one of the folders where they are the same class"));
+        let sentence = format!("{} classes, such as {first:?}, have images for validation but none for training{like}", strange.len());
+        let problem = Problem::error("untrained-class", sentence).counted(strange.len() as u64);
+        let is_left = strange.len() < other.len() && train.len() > 1;
+        problems.push(if is_left { problem.skippable("Leave their images out") } else { problem });
     }
     train.into_iter().cloned().collect()
 }

@@ -2,11 +2,13 @@
 //!
 //! Format (yann.lecun.com): big-endian, two zero bytes, element type, number of axes, one u32 per axis, elements in C order.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::account::Account;
+use crate::array_labels::{self, Labels};
 use crate::error::{Error, Place, Problem, Result, refuse};
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, named_split, numbered, place_among, splits_of};
+use crate::images::{Content, Hand, ImageSet, Named, Raw, named_split, place_among, splits_of};
 use crate::options::Options;
 use crate::pixels::Pixels;
 use crate::sniff::What;
@@ -45,7 +47,7 @@ pub fn fits(tree: &Tree, what: &[What]) -> bool {
     by_content || tree.entries.iter().any(|entry| named_like(entry).is_some())
 }
 
-pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
+pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let of_kind = |axes: &dyn Fn(usize) -> bool, word: &str| -> Vec<usize> {
         let fits = |index: &usize| match &what[*index] {
             What::Idx(_, extents) if named_like(&tree.entries[*index]).is_none() => axes(extents.len()),
@@ -55,10 +57,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
     };
     let images = prefer_plain(tree, of_kind(&|axes| axes >= 3, "images"));
     let labels = prefer_plain(tree, of_kind(&|axes| axes == 1, "labels"));
-    if let Some(folders) = several_folders(tree, &images) {
-        let sentence = format!("IDX files of images lie in several folders ({}); give one of them", folders.join(", "));
-        return Err(Problem::error("several-datasets", sentence).into());
-    }
+    let images = of_one_set(tree, images, options)?;
     let mut parts = Vec::new();
     let mut shapes: Vec<Vec<u32>> = Vec::new();
     for &at in &images {
@@ -95,32 +94,76 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
         labels.extend(read_labels(tree, &tree.entries[part.labels], part.count)?);
         named.resize(labels.len(), part.split);
     }
-    let classes = labels.iter().max().map_or(0, |label| *label as usize + 1);
+    let place = |row| place_among(tree, content.parts.iter().map(|part| (part.labels, part.count)), row);
+    let (class_names, labels) = array_labels::classes(vec![Labels::Numbers(labels)], &place)?;
     let mut problems = Vec::new();
     let splits = splits_of(&named, &mut problems);
     let (content, columns): (Box<dyn Content>, _) = (Box::new(content), Vec::new());
-    Ok(ImageSet { class_names: numbered(classes), labels, splits, content, columns, problems })
+    Ok(ImageSet { class_names, labels, splits, content, columns, problems })
 }
 
-/// Where a file is there plain and as .gz, the plain one.
+/// A name as all ways of packing the file write it: `train-images.idx3-ubyte` and `train-images-idx3-ubyte.gz`.
+fn plain(name: &str) -> String {
+    name.trim_end_matches(".gz").to_lowercase().replace('.', "-")
+}
+
+/// The folder of a file; of one that an unpacked archive keeps in a folder of its own name, that around it.
+fn home(entry: &Entry) -> &str {
+    let folder = entry.folder();
+    let (around, own) = folder.rsplit_once('/').unwrap_or(("", folder));
+    if plain(own) == plain(entry.file_name()) { around } else { folder }
+}
+
+/// Where a file is there several times, plain, as .gz or in a folder of its own name, the plainest.
 fn prefer_plain(tree: &Tree, found: Vec<usize>) -> Vec<usize> {
-    let name = |index: &usize| tree.entries[*index].name.as_str();
-    let doubled = |index: &usize| name(index).strip_suffix(".gz").is_some_and(|plain| found.iter().any(|other| name(other) == plain));
-    found.iter().copied().filter(|index| !doubled(index)).collect()
+    let entry = |at: usize| &tree.entries[at];
+    let is_same = |a: usize, b: usize| home(entry(a)) == home(entry(b)) && plain(entry(a).file_name()) == plain(entry(b).file_name());
+    let rank = |at: usize| (entry(at).name.ends_with(".gz"), entry(at).folder() != home(entry(at)), at);
+    found.iter().copied().filter(|at| !found.iter().any(|other| is_same(*at, *other) && rank(*other) < rank(*at))).collect()
 }
 
-fn several_folders(tree: &Tree, images: &[usize]) -> Option<Vec<String>> {
-    let trains = images.iter().filter(|index| named_split(tree.entries[**index].file_name()) == Some(Named::Train));
-    let folders: Vec<String> = trains.map(|index| tree.entries[*index].folder().to_owned()).collect();
-    (folders.len() > 1).then_some(folders)
+/// What a name says besides its split and what it holds: `emnist-letters` of `emnist-letters-train-images-idx3-ubyte`.
+fn set_of(entry: &Entry) -> String {
+    let words = plain(entry.file_name());
+    let is_own = |word: &&str| named_split(word).is_none() && !["images", "labels", "ubyte", ""].contains(word) && !word.starts_with("idx");
+    words.split('-').filter(is_own).collect::<Vec<_>>().join("-")
 }
 
-/// The labels of the same split in the same folder; where names say nothing, the only ones there are.
+/// The files of one dataset: as chosen by folder or name, or all where there is one training file.
+fn of_one_set(tree: &Tree, mut images: Vec<usize>, options: &Options) -> Result<Vec<usize>> {
+    let entry = |at: usize| &tree.entries[at];
+    if let Some(folder) = &options.folder {
+        images.retain(|at| home(entry(*at)) == folder.trim_end_matches('/'));
+    }
+    if let Some(chosen) = &options.image_column {
+        images.retain(|at| set_of(entry(*at)) == *chosen);
+    }
+    let trains: Vec<usize> = images.iter().copied().filter(|at| named_split(entry(*at).file_name()) == Some(Named::Train)).collect();
+    if trains.len() < 2 {
+        return Ok(images);
+    }
+    let folders: BTreeSet<&str> = trains.iter().map(|at| home(entry(*at))).collect();
+    let sets: BTreeSet<String> = trains.iter().map(|at| set_of(entry(*at))).collect();
+    let names: Vec<String> =
+        if folders.len() > 1 { folders.iter().map(|name| (*name).to_owned()).collect() } else { sets.into_iter().collect() };
+    let sentence = format!("there are IDX files of several datasets ({}); which of them counts?", names.join(", "));
+    let take = |problem: Problem, name: &String| match folders.len() {
+        1 => problem.with("choose", format!("Take {name}"), Options { image_column: Some(name.clone()), ..Options::default() }),
+        _ => problem.with("choose", format!("Take {name}"), Options { folder: Some(name.clone()), ..Options::default() }),
+    };
+    let problem = Problem::error("several-datasets", sentence).counted(names.len() as u64);
+    Err(names.iter().filter(|name| !name.is_empty()).take(12).fold(problem, take).into())
+}
+
+/// The labels of the same split and dataset in the same folder; where names say nothing, the only ones there are.
 fn labels_of(tree: &Tree, images: &Entry, labels: &[usize]) -> Option<usize> {
-    let near: Vec<usize> = labels.iter().copied().filter(|index| tree.entries[*index].folder() == images.folder()).collect();
+    let near: Vec<usize> = labels.iter().copied().filter(|index| home(&tree.entries[*index]) == home(images)).collect();
     let split = named_split(images.file_name());
-    let same = near.iter().copied().find(|index| named_split(tree.entries[*index].file_name()) == split);
-    same.or(if near.len() == 1 && split.is_none() { near.first().copied() } else { None })
+    let of_split = |index: &usize| named_split(tree.entries[*index].file_name()) == split;
+    let named = near.iter().copied().find(|index| of_split(index) && set_of(&tree.entries[*index]) == set_of(images));
+    let mut same = near.iter().copied().filter(of_split);
+    let only = same.next().filter(|_| same.next().is_none());
+    named.or(only).or(if near.len() == 1 && split.is_none() { near.first().copied() } else { None })
 }
 
 fn missing(tree: &Tree, images: &Entry) -> Error {
@@ -173,9 +216,10 @@ fn image_shape(extents: &[u32]) -> Option<[usize; 3]> {
     }
 }
 
-fn read_labels(tree: &Tree, entry: &Entry, count: usize) -> Result<Vec<u32>> {
+/// 255 says that there is no label.
+fn read_labels(tree: &Tree, entry: &Entry, count: usize) -> Result<Vec<f64>> {
     let bytes = tree.read(entry, |stream| elements(tree, entry, stream, 8, count, count))?;
-    Ok(bytes.into_iter().map(|label| if label == 255 { NO_LABEL } else { u32::from(label) }).collect())
+    Ok(bytes.into_iter().map(|label| if label == 255 { f64::NAN } else { f64::from(label) }).collect())
 }
 
 /// All `count` elements behind the header, which must end the file.

@@ -21,6 +21,7 @@ mod several;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use self::index::Index;
+pub use self::names::rename as rename_classes;
 use self::reading::{Reading, Sample};
 use crate::account::Account;
 use crate::column_splits::{Told, WHICH_FOLD};

@@ -117,7 +117,11 @@ impl ImageSet {
         let remedy = Options { validation: Some(other), ..Options::default() };
         self.problems.push(Problem::note("no-validation", sentence).with("split", format!("Keep {} %", other * 100.0), remedy));
         let seed = options.seed.unwrap_or(0);
-        self.splits = sampling::stratified(&self.labels, self.class_names.len(), share, seed);
+        let shared = sampling::stratified(&self.labels, self.class_names.len(), share, seed);
+        let before = std::mem::replace(&mut self.splits, shared);
+        let is_told = |(label, split): (&u32, &Split)| *label == NO_LABEL && *split == Split::Strange;
+        let told: Vec<bool> = self.labels.iter().zip(&before).map(is_told).collect();
+        self.splits.iter_mut().zip(told).filter(|(_, told)| *told).for_each(|(split, _)| *split = Split::Strange);
     }
 
     /// What becomes of every file; `unreadable` are samples, in order.
@@ -188,7 +192,7 @@ fn split_word(word: &str) -> Option<Named> {
     match plain {
         "train" | "training" | "trn" | "trainval" => Some(Named::Train),
         "val" | "valid" | "validation" | "dev" => Some(Named::Validation),
-        "test" | "testing" | "tst" | "eval" => Some(Named::Test),
+        "test" | "testing" | "tst" | "eval" | "evaluation" => Some(Named::Test),
         _ => None,
     }
 }

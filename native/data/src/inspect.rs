@@ -239,9 +239,13 @@ fn judge(spec: &ImportSpec, tree: &mut Tree) -> Result<Verdict> {
         Ok(verdict) => Verdict { alternatives: base.alternatives, ..verdict },
         Err(error) => {
             let Verdict { problems, .. } = refused(error, options)?;
+            let problems = problems.into_iter().map(|problem| recognise::offer_others(tree, &chosen, options, problem)).collect();
             return Ok(Verdict { problems, account: unused(tree, what), ..base });
         }
     };
+    for problem in verdict.problems.iter_mut().filter(|problem| problem.code == "one-class") {
+        *problem = recognise::offer_others(tree, &chosen, options, problem.clone());
+    }
     recognise::settle(&mut verdict.problems, options);
     verdict.exact &= verdict.problems.iter().all(|problem| problem.code != NOT_LOOKED_AT);
     verdict.problems.sort_by_key(|problem| problem.severity as u8);

@@ -2,6 +2,7 @@
 
 pub mod account;
 mod archive;
+mod array_choice;
 mod array_labels;
 mod array_name;
 mod arrays;
@@ -9,8 +10,10 @@ mod arrays;
 mod arrays_property;
 pub mod arrow_file;
 pub mod augment;
+mod beside;
 pub mod card;
 mod cifar;
+mod class_arrays;
 mod column_splits;
 mod columnar;
 mod configuration;
@@ -50,6 +53,7 @@ mod recognise;
 pub mod sampling;
 pub mod shards;
 mod sniff;
+mod stand_in;
 pub mod store;
 mod table;
 mod text;

@@ -53,6 +53,8 @@ struct Seen {
     sample: usize,
     /// Least and largest value, of 16 bits.
     levels: Option<(u16, u16)>,
+    /// All pixels have one colour.
+    flat: bool,
     result: std::result::Result<(Header, Moments, u64), String>,
 }
 
@@ -76,6 +78,7 @@ pub fn look(tree: &Tree, set: &ImageSet, options: &Options, time: Option<Duratio
     let exact = seen.len() >= wanted.len();
     let mut problems = Vec::new();
     report_bad(tree, set, &seen, &mut problems);
+    report_flat(tree, set, &seen, &mut problems);
     report_dark(&seen, options, &mut problems);
     let looked = seen.len();
     let unreadable = seen.iter().filter(|seen| seen.result.is_err()).map(|seen| seen.sample).collect();
@@ -128,7 +131,7 @@ fn look_at_arrays(
     let plan = ImagePlan { storage, channels, height: side(height), width: side(width) };
     let header = Header { height, width, channels: found, format: image::ImageFormat::Bmp, change: None, orientation: 1, frames: false };
     let bad: Vec<Seen> =
-        set.content.unreadable().into_iter().map(|(sample, why)| Seen { sample, levels: None, result: Err(why) }).collect();
+        set.content.unreadable().into_iter().map(|(sample, why)| Seen { sample, levels: None, flat: false, result: Err(why) }).collect();
     let mut problems = Vec::new();
     report_bad(tree, set, &bad, &mut problems);
     if let Some(time) = time {
@@ -140,16 +143,46 @@ fn look_at_arrays(
 }
 
 fn decoded(sample: usize, bytes: std::result::Result<Vec<u8>, String>, reading: &Reading) -> Seen {
-    let mut levels = None;
+    let (mut levels, mut flat) = (None, false);
     let result = bytes.and_then(|bytes| {
         let header = pixels::header(&bytes)?;
         let image = pixels::decode_as(&bytes, reading)?;
         levels = image.levels;
+        let mut pixels = image.pixels.data.chunks_exact(image.pixels.channels);
+        flat = pixels.next().is_none_or(|first| pixels.all(|pixel| pixel == first));
         let mut moments = Moments::new(image.pixels.channels);
         moments.add_planes(&image.pixels.planes());
         Ok((header, moments, bytes.len() as u64))
     });
-    Seen { sample, levels, result }
+    Seen { sample, levels, flat, result }
+}
+
+/// Images of fewer pixels may well be of one colour.
+const LEAST_PIXELS: usize = 64;
+
+/// Images of one colour have nothing to be learned; of some the shape is in the alpha channel, which is dropped.
+fn report_flat(tree: &Tree, set: &ImageSet, seen: &[Seen], problems: &mut Vec<Problem>) {
+    let read: Vec<(&Seen, &Header)> = seen.iter().filter_map(|seen| seen.result.as_ref().ok().map(|(header, ..)| (seen, header))).collect();
+    let is_large = |header: &Header| header.height * header.width >= LEAST_PIXELS;
+    let flat = read.iter().filter(|(seen, header)| seen.flat && is_large(header));
+    let (drawn, plain): (Vec<_>, Vec<_>) = flat.partition(|(_, header)| header.change == Some(Change::Alpha));
+    let told = |problem: Problem, of: &[&(&Seen, &Header)]| {
+        let problem = problem.counted(of.len() as u64);
+        of.iter().take(20).fold(problem, |problem, (seen, _)| problem.at(set.content.place(tree, seen.sample)))
+    };
+    if !drawn.is_empty() {
+        let sentence = format!(
+            "{} of {} images that were looked at are of one colour without their alpha channel, which holds their shape and is dropped; save \
+             them over a ground of another colour",
+            drawn.len(),
+            read.len()
+        );
+        problems.push(told(Problem::warning("alpha-only", sentence), &drawn));
+    }
+    if !plain.is_empty() {
+        let sentence = format!("{} of {} images that were looked at are of one colour alone", plain.len(), read.len());
+        problems.push(told(Problem::warning("one-colour", sentence), &plain));
+    }
 }
 
 /// Reads files in an order that is spread over all of them, until time is up, or without one the first of that order; sorted by sample.
@@ -253,7 +286,9 @@ fn report_dark(seen: &[Seen], options: &Options, problems: &mut Vec<Problem>) {
         let white = (1u32 << bits) - 1;
         problem = offered(problem, &format!("Take them as {bits} bits, 0 to {white}"), 0.0, f64::from(white));
     }
-    if least < most {
+    // The same as the bits where they are used in full.
+    let is_full = least == 0 && (u32::from(most) + 1).is_power_of_two() && BITS.contains(&(u32::from(most) + 1).trailing_zeros());
+    if least < most && !is_full {
         problem = offered(problem, &format!("Spread {least} to {most}"), f64::from(least), f64::from(most));
     }
     problems.push(problem);

@@ -151,6 +151,12 @@ impl Survey {
         if self.boolean || (!self.integers && least >= 0.0 && most <= 1.0) {
             return Ok(PixelRange::new(0.0, 1.0));
         }
+        if self.integers && least >= 0.0 && most == 1.0 {
+            let sentence = format!("{} images have the values 0 and 1 alone, which become black and white", self.images);
+            let note = Problem::note("flags", sentence).counted(self.images);
+            problems.push(offered(note, "Take them as they are, 0 to 255", 0.0, 255.0));
+            return Ok(PixelRange::new(0.0, 1.0));
+        }
         let plain = self.integers || !self.fractions;
         if least >= 0.0 && most <= 255.0 && (plain || most > 64.0) {
             return Ok(PixelRange::default());

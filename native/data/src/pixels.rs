@@ -199,7 +199,10 @@ fn spread(image: DynamicImage, range: PixelRange) -> Result<Pixels, String> {
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
     match bytes {
         [] => Err("it is empty".into()),
-        _ => image::guess_format(bytes).map_err(|_| "it is no image that is known (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM)".into()),
+        _ => image::guess_format(bytes).map_err(|_| {
+            let unknown = || "it is no image that is known (JPEG, PNG, GIF, BMP, WebP, TIFF, PNM)".into();
+            crate::stand_in::of_image(bytes).unwrap_or_else(unknown)
+        }),
     }
 }
 
@@ -211,6 +214,10 @@ fn sentence(error: &image::ImageError) -> String {
             format!("{error}; TIFF files of 8 or 16 bits without a sign can be read, other numbers as .npy").replace('\n', " ")
         }
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => "it ends too early".into(),
+        // The decoder of PNG prints its own structures.
+        ImageError::Decoding(error) if error.to_string().contains("ChunkType {") => {
+            "it is damaged: a part of it does not fit its checksum".into()
+        }
         other => other.to_string().replace('\n', " "),
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::error::{Place, Problem, Result};
+use crate::error::{Error, Place, Problem, Result, Severity};
 use crate::images::{ImageSet, check_labels};
 use crate::options::{Format, Options};
 use crate::sniff::{What, sniff};
+use crate::stand_in;
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
 use crate::tree::{Listing, Tree};
-use crate::{arrays, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, shards, text, tokens};
+use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, shards, text, tokens};
 
 pub enum Content {
     Images(ImageSet),
@@ -51,6 +52,15 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     if order.contains(&Format::Tokens) && text::has_documents(tree, what) && !tokens::is_sure(tree, what, options) {
         order.sort_by_key(|format| *format == Format::Tokens);
     }
+    // Arrays without labels, and pickles of something else, beside folders of classes or books.
+    if (order.contains(&Format::ImageFolder) && folder::has_classes(tree, what)) || text::has_books(tree, what) {
+        let is_sure = |format: &Format| match format {
+            Format::ImageArrays => arrays::are_labelled(tree, what),
+            Format::Cifar => cifar::has_batches(tree, what),
+            _ => true,
+        };
+        order.sort_by_key(|format| !is_sure(format));
+    }
     // Images alone that cannot be decoded: opening says so.
     if order.is_empty() && what.contains(&What::OtherImage) {
         order.push(Format::ImageFolder);
@@ -79,8 +89,21 @@ pub struct Chosen {
 /// The format that the options name, or the likeliest.
 pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
     let mut what = sniff(tree)?;
-    configuration::settle(tree, &mut what, options)?;
+    let stand_ins = stand_in::problem(tree, &what);
+    match configuration::settle(tree, &mut what, options) {
+        // A card tells of files that are not there.
+        Err(Error::Data(other)) => return Err(stand_ins.unwrap_or(*other).into()),
+        settled => settled?,
+    }
     let mut alternatives = candidates(tree, &what, options);
+    if let Some(problem) = stand_ins {
+        // Words about data that is not there are no data.
+        let is_text = options.format.or(alternatives.first().copied()).is_none_or(|format| format == Format::Text);
+        if is_text && !options.skips() {
+            return Err(problem.into());
+        }
+        tree.problems.push(problem.skippable("Leave these files out"));
+    }
     let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
     alternatives.retain(|other| *other != format);
     Ok(Chosen { what, format, alternatives })
@@ -92,7 +115,10 @@ pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Opt
         Format::Idx => Content::Images(idx::open(tree, what, options)?),
         Format::Cifar => Content::Images(cifar::open(tree, what, options)?),
         Format::ImageFolder if !folder::fits(what) && !what.contains(&What::OtherImage) => return Err(unknown(tree, what).into()),
-        Format::ImageFolder => Content::Images(folder::open(tree, what, options)?),
+        Format::ImageFolder => Content::Images(folder::open(tree, what, options).map_err(|error| match error {
+            Error::Data(problem) if problem.code == "no-classes" => beside::told(*problem, tree, what).into(),
+            other => other,
+        })?),
         Format::ImageTable => Content::Images(image_table::open(tree, what, options)?),
         Format::ImageArrays => Content::Images(arrays::open(tree, what, options)?),
         Format::ImageParquet => Content::Images(image_parquet::open(tree, what, options)?),
@@ -106,6 +132,12 @@ pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Opt
             set.split(options);
             duplicates::leave_out(tree, set, options, time)?;
             check_labels(set, tree);
+            if *format == Format::ImageFolder
+                && let Some(at) = set.problems.iter().position(|problem| problem.code == "one-class")
+            {
+                let problem = set.problems.remove(at);
+                set.problems.push(beside::told(problem, tree, what));
+            }
             problems.append(&mut set.problems);
         }
         Content::Text(set) => problems.append(&mut set.problems),
@@ -115,9 +147,35 @@ pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Opt
     Ok(Found { content, problems })
 }
 
+/// Other formats that the files can be imported as, for a refusal of the one that was taken for the likeliest.
+pub fn offer_others(tree: &mut Tree, Chosen { what, format, alternatives }: &Chosen, options: &Options, problem: Problem) -> Problem {
+    // A chosen format is what was asked for, and a question has its own answers.
+    if options.format.is_some() || (!problem.remedies.is_empty() && problem.code != "captions") {
+        return problem;
+    }
+    let is_other = |other: &Format| match other {
+        Format::ImageFolder => folder::has_classes(tree, what),
+        Format::Text => text::has_books(tree, what),
+        Format::ImageTable | Format::ImageArrays => true,
+        _ => false,
+    };
+    let others: Vec<Format> = alternatives.iter().copied().filter(|other| other != format && is_other(other)).collect();
+    let asked = Problem { remedies: Vec::new(), ..problem.clone() };
+    let offered = others.into_iter().fold(asked, |asked, other| {
+        let taking = Options { format: Some(other), ..options.clone() };
+        let chosen = Chosen { what: what.clone(), format: other, alternatives: Vec::new() };
+        match open(tree, &chosen, &taking, None) {
+            Ok(found) if found.problems.iter().all(|problem| problem.severity != Severity::Error) => {
+                asked.with("choose", format!("Take the {}", other.title()), Options { format: Some(other), ..Options::default() })
+            }
+            _ => asked,
+        }
+    });
+    Problem { remedies: [offered.remedies, problem.remedies].concat(), ..problem }
+}
+
 /// What may be left out is no longer in the way where that was chosen.
 pub fn settle(problems: &mut [Problem], options: &Options) {
-    use crate::error::Severity;
     for problem in problems.iter_mut().filter(|problem| options.skips() && problem.severity == Severity::Error) {
         if problem.remedies.iter().any(|remedy| remedy.action == "skip") {
             problem.severity = Severity::Warning;

@@ -4,10 +4,14 @@ use crate::error::Result;
 use crate::npy;
 use crate::pixels;
 use crate::shards::{self, Shard};
+use crate::stand_in;
 use crate::tree::{Entry, Tree};
 
 /// Files that are opened to see what they are.
 const LOOKED_AT: usize = 2000;
+
+/// So much of each, bytes.
+const HEAD: usize = 8192;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
@@ -34,6 +38,8 @@ pub enum What {
     Unknown,
     /// Known and not read: the end of a sentence that starts with the file.
     Refused(String),
+    /// In place of what its name says: the end of a sentence that starts with the file.
+    StandIn(String),
 }
 
 /// One per entry of the tree. Fails where a file cannot be opened at all.
@@ -44,7 +50,8 @@ pub fn sniff(tree: &Tree) -> Result<Vec<What>> {
             return Ok(What::Shard(shard));
         }
         if let Some(why) = &entry.refused {
-            return Ok(What::Refused(why.clone()));
+            let head = tree.head(entry, HEAD).unwrap_or_default();
+            return Ok(stand_in::found(entry, &head).map_or_else(|| What::Refused(why.clone()), What::StandIn));
         }
         let by_name = by_name(entry);
         match by_name {
@@ -85,10 +92,13 @@ fn by_name(entry: &Entry) -> Option<What> {
 
 fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
     // A damaged gzip file, which whoever reads it will name.
-    let head = match tree.head(entry, 8192) {
+    let head = match tree.head(entry, HEAD) {
         Ok(head) => head,
         Err(error) => return by_name(entry).ok_or(error).or(Ok(What::Unknown)),
     };
+    if let Some(why) = stand_in::found(entry, &head) {
+        return Ok(What::StandIn(why));
+    }
     Ok(match &head[..] {
         [] => by_name(entry).unwrap_or(What::Empty),
         [0, 0, kind @ (8 | 9 | 0xb | 0xc | 0xd | 0xe), axes @ 1..=8, extents @ ..] => {
@@ -110,7 +120,7 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
         _ if is_index(tree, entry, &head) => What::Shard(Shard::Index),
         _ if is_text(&head) => text_kind(entry, &head),
         // An image that is none: whoever decodes it will say so.
-        _ => by_name(entry).or_else(|| other(entry, &head).map(What::Other)).unwrap_or(What::Unknown),
+        _ => by_name(entry).or_else(|| document(&head)).or_else(|| other(entry, &head).map(What::Other)).unwrap_or(What::Unknown),
     })
 }
 
@@ -128,6 +138,25 @@ fn is_index(tree: &Tree, entry: &Entry, head: &[u8]) -> bool {
     entry.file_name() == "index.json"
         && head.starts_with(b"{")
         && tree.read_all(entry, 1 << 28).is_ok_and(|json| shards::indexed_shards(&json).is_some())
+}
+
+/// Endings of documents that are zip archives, in lower case.
+pub fn is_document_extension(extension: &str) -> bool {
+    ["xlsx", "xlsm", "ods", "docx", "odt", "pptx", "epub"].contains(&extension)
+}
+
+/// Tables and books that are zip archives inside.
+fn document(head: &[u8]) -> Option<What> {
+    let names = |name: &[u8]| head.windows(name.len()).any(|found| found == name);
+    let refused = |why: &str| Some(What::Refused(why.to_owned()));
+    match () {
+        () if !head.starts_with(b"PK\x03\x04") => None,
+        () if names(b"opendocument.spreadsheet") || names(b"xl/") => refused("is a spreadsheet; save each of its tables as CSV"),
+        () if names(b"application/epub+zip") => refused("is an EPUB book; save its text as .txt"),
+        () if names(b"word/") || names(b"opendocument.text") => refused("is a document of a word processor; save its text as .txt"),
+        () if names(b"ppt/") => refused("is a presentation; save its text as .txt"),
+        () => None,
+    }
 }
 
 /// Files of other programs that lie beside data or are called like it.
@@ -148,7 +177,11 @@ fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"PK\x03\x04") {
         let start = &head[..head.len().min(200)];
         let is_torch = start.windows(8).any(|name| name == b"data.pkl");
-        return Some(if is_torch { "a PyTorch file of weights or tensors" } else { "a zip archive" });
+        return Some(match entry.extension().as_str() {
+            _ if is_torch => "a PyTorch file of weights or tensors",
+            "npz" => "an archive of NumPy arrays (.npz) in a folder of others; save them as one array of images and one of labels",
+            _ => "a zip archive",
+        });
     }
     if head.get(257..262) == Some(b"ustar") {
         return Some("a tar archive");
@@ -164,7 +197,7 @@ fn is_of_torch(entry: &Entry) -> bool {
 }
 
 /// UTF-8 without control characters; a character may be cut at the end.
-fn is_text(head: &[u8]) -> bool {
+pub fn is_text(head: &[u8]) -> bool {
     let valid = match std::str::from_utf8(head) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none() || error.valid_up_to() > 1024,

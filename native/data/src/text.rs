@@ -15,7 +15,7 @@ use crate::images::Named;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::text_files;
-pub use crate::text_files::{Beside, fits, has_documents};
+pub use crate::text_files::{Beside, fits, has_books, has_documents};
 use crate::text_rows::{Rows, TEXT_COLUMNS};
 use crate::tree::{Entry, Tree, read_fully};
 

@@ -1,7 +1,7 @@
 //! Which files of a tree are text, and of what kind: documents, source code, marked-up pages, tables of rows. What only lies beside them,
 //! such as a readme, a script or a tokenizer, is told apart; kinds that could each be the text are a question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
@@ -90,6 +90,15 @@ pub fn has_documents(tree: &Tree, what: &[What]) -> bool {
         matches!(kind_of(what, entry), Some(Kind::Document | Kind::Table)) && !is_about(entry) && !is_part_of_tokenizer(entry)
     };
     what.iter().zip(&tree.entries).any(is_document)
+}
+
+/// Documents that are more than notes beside images: several, none of which is called like an image.
+pub fn has_books(tree: &Tree, what: &[What]) -> bool {
+    let is_book =
+        |(what, entry): &(&What, &Entry)| kind_of(what, entry) == Some(Kind::Document) && !is_about(entry) && !is_part_of_tokenizer(entry);
+    let stems: BTreeSet<&str> = what.iter().zip(&tree.entries).filter(is_book).map(|(_, entry)| entry.stem()).collect();
+    let is_caption = |(what, entry): (&What, &Entry)| *what == What::Image && stems.contains(entry.stem());
+    stems.len() > 2 && !what.iter().zip(&tree.entries).any(is_caption)
 }
 
 pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {

@@ -180,6 +180,7 @@ impl Tree {
             tree.add_waiting()?;
         }
         tree.open_containers()?;
+        tree.open_stl()?;
         tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(tree)
     }

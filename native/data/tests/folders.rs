@@ -83,7 +83,7 @@ fn what_has_no_place_is_an_error_until_it_is_to_be_left_out() {
         ("3 docs", "no-label", "cat 4+2, dog 4+2"),
         ("1 .", "no-label", "cat 4+2, dog 4+2"),
         ("1 train", "no-label", "cat 4+2, dog 4+2"),
-        ("1 val/emu", "untrained-class no-label", "cat 4+2, dog 4+2"),
+        ("1 val/emu", "untrained-class", "cat 4+2, dog 4+2"),
     ] {
         let layout = format!("{pets}; {more}");
         assert_eq!(read(&layout, &Options::default()), code, "{layout}");
@@ -97,7 +97,8 @@ fn what_has_no_place_is_an_error_until_it_is_to_be_left_out() {
 #[test]
 fn what_may_be_read_in_two_ways_is_asked() {
     for (layout, code, readings) in [
-        ("10 train; 10 test", "class-like-split", &["test 9+1, train 9+1"][..]),
+        // Splits alone are no classes.
+        ("10 train; 10 test", "no-classes", &[][..]),
         ("10 cat; 10 train; 10 bus", "class-like-split", &["bus 9+1, cat 9+1", "bus 9+1, cat 9+1, train 9+1"]),
         ("10 images; 10 masks", "masks", &["images 9+1, masks 9+1"]),
         ("10 train/images; 10 train/masks; 5 val/images; 5 val/masks", "masks", &["images 10+5, masks 10+5"]),

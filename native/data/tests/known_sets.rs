@@ -292,7 +292,7 @@ fn numbers_of_imagenet_s_devkit_are_those_of_its_own_order() {
         &images,
         &[(list, "2\n3\n1\n2\n2\n1\n"), ("synset_words.txt", &words)],
         "no-class-order",
-        &[(folders, "n01440764 4+1, n01443537 4+1, n01484850 4+1")],
+        &[(folders, "fish 0 4+1, fish 1 4+1, fish 2 4+1")],
     );
     // A list of synsets needs none.
     let named: String = [1, 2, 0, 1, 1, 0].map(|i| format!("{}\n", ["n01484850", "n01440764", "n01443537"][i])).concat();

@@ -441,7 +441,7 @@ fn tensors_are_arrays() {
 
 #[test]
 fn pytorch_files_of_something_else_are_named() {
-    for (name, words) in [("weights.pt", "weights"), ("object.pt", "TensorDataset")] {
+    for (name, words) in [("weights.pt", "weights"), ("object.pt", "TensorDataset"), ("pairs.pt", "a list of tensors or of pairs")] {
         let problem = refusal(&fixtures().join("shards").join(name), Options::default());
         assert!(problem.code == "unknown-format" && problem.message.contains(words), "{}", problem.message);
     }

@@ -172,10 +172,12 @@ fn weights_and_other_files_are_no_tokens() {
         let (code, sentence) = refused(&[("pytorch_model.bin", content), ("config.json", b"{\n \"a\": 1\n}".to_vec())]);
         assert!(sentence.contains(says), "{code}: {sentence}");
     }
-    // A page that was saved in place of the file is text.
+    // Text is read as such, but no page that was saved in place of the file.
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[("train.bin", b"<!DOCTYPE html><html><body>Not found</body></html>\n".repeat(20))]);
+    write(folder.path(), &[("train.bin", b"To be, or not to be, that is the question\n".repeat(20))]);
     assert_eq!(verdict_of(folder.path(), &Options::default()).format.unwrap().title, "text (plain, JSON lines, CSV or Parquet)");
+    let (code, sentence) = refused(&[("train.bin", b"<!DOCTYPE html><html><body>Not found</body></html>\n".repeat(20))]);
+    assert!(code == "stand-in" && sentence.contains("web page"), "{code}: {sentence}");
 }
 
 /// torch.save writes a zip; given by itself it is opened as one.

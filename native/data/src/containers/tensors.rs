@@ -147,10 +147,17 @@ fn arrays(file: &SharedFile, shown: &str, found: &[(String, Stored)], places: &H
     let is_integer = |stored: &Stored| !matches!(stored, Stored::Tensor(tensor) if tensor.descr.contains('f'));
     let shapes: Vec<(&str, Vec<usize>, bool)> =
         found.iter().map(|(name, stored)| (name.as_str(), shape(stored), is_integer(stored))).collect();
-    if !is_dataset(shapes.iter().map(|(name, shape, integer)| (*name, &shape[..], *integer))) {
+    // A tensor alone is an array, whose labels may be in another file.
+    let is_alone = matches!(&shapes[..], [("", ..)]);
+    if !is_alone && !is_dataset(shapes.iter().map(|(name, shape, integer)| (*name, &shape[..], *integer))) {
         return Opened::Refused(match found.len() {
             0 => "is a PyTorch file without tensors".into(),
-            _ => "is a PyTorch file of weights or of tensors without labels".into(),
+            _ if shapes.iter().all(|(name, ..)| name.starts_with(|first: char| first.is_ascii_digit())) => {
+                "is a PyTorch file of a list of tensors or of pairs; save a dictionary of two: the images as one tensor (torch.stack), and \
+                 their labels"
+                    .into()
+            }
+            _ => "is a PyTorch file of weights or of tensors without labels; a dataset is a dictionary of images and labels".into(),
         });
     }
     let mut parts = Vec::new();

@@ -8,7 +8,7 @@ use crate::sniff::What;
 use crate::table;
 use crate::tree::{Entry, Tree};
 
-const STEMS: [&str; 31] = [
+const STEMS: [&str; 34] = [
     "classes",
     "class",
     "class_names",
@@ -39,6 +39,9 @@ const STEMS: [&str; 31] = [
     "index_to_class",
     "id2label",
     "imagenet_class_index",
+    "cat_to_name",
+    "category_to_name",
+    "class_to_name",
     "imagenet_metadata",
 ];
 /// A larger file names no classes.
@@ -184,6 +187,9 @@ fn of_json(bytes: &[u8]) -> Mapping {
                     Value::Number(number) if key.parse::<f64>().is_err() => mapping.keys.insert(number.to_string(), key),
                     // ImageNet's {"0": ["n01440764", "tench"]}.
                     Value::Array(mut names) => {
+                        if let [Value::String(synset), Value::String(name)] = &names[..] {
+                            mapping.keys.insert(synset.clone(), name.clone());
+                        }
                         names.pop().and_then(|name| table::text_of(name, false)).and_then(|name| mapping.keys.insert(key, name))
                     }
                     value => table::text_of(value, false).and_then(|name| mapping.keys.insert(key, name)),
@@ -207,7 +213,9 @@ impl Mapping {
                 count if *least == 1 && *most == count => 1,
                 _ => return None,
             };
-            numbers.iter().map(|number| self.lines.get(number - first).cloned()).collect()
+            let names = numbers.iter().map(|number| self.lines.get(number - first).cloned()).collect::<Option<Vec<String>>>()?;
+            // A line for each image repeats its words.
+            (names.iter().collect::<BTreeSet<_>>().len() == names.len()).then_some(names)
         };
         let mut names: Vec<String> = by_key().or_else(by_line)?;
         // Words that are of several synsets.

@@ -9,6 +9,9 @@ use crate::images::{NO_LABEL, check_classes};
 use crate::options::Options;
 use crate::tree::Tree;
 
+/// A sample has no more images than this.
+const MOST_IMAGES: usize = 16;
+
 /// A column of more different values holds no labels; its values are forgotten.
 const MOST_VALUES: usize = 100_000;
 
@@ -220,6 +223,15 @@ impl Columns {
                 Err(self.at_first(tree, Problem::error("no-images", sentence)).into())
             }
             [only] => Ok(only.clone()),
+            // What follows the first dot of a name is its column.
+            [first, ..] if images.len() > MOST_IMAGES => {
+                let sentence = format!(
+                    "the samples of these {writer} have {} images by their names, such as {first}: a key ends at its first dot; write keys \
+                     without dots",
+                    images.len()
+                );
+                Err(self.at_first(tree, Problem::error("keys-with-dots", sentence)).into())
+            }
             _ => {
                 images.sort_by_key(|name| (is_mask(name), !is_plain(name)));
                 let listed: Vec<&str> = images.iter().map(|name| name.as_str()).collect();

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::{LARGEST_INDEX, NAMES, Part, column_of, is_array, is_raw, refused};
-use crate::array_name::{ArrayName, LABELS};
+use crate::array_name::{ArrayName, IMAGES, LABELS};
 use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::images::{Named, Split};
 use crate::npy::Header;
-use crate::options::{Element, Options};
+use crate::options::{Element, Format, Options};
 use crate::sniff::What;
 use crate::token_files::{self, Index, Looks, Span};
 use crate::token_lines;
@@ -297,6 +297,7 @@ impl Found<'_> {
     /// Files of nothing but numbers, and llm.c's with a header.
     pub(super) fn add_raw(&mut self, what: &[What]) -> Result<()> {
         let tree = self.tree;
+        self.no_images(what)?;
         for at in (0..what.len()).filter(|at| is_raw(tree, what, *at)) {
             if self.has(at) {
                 continue;
@@ -325,6 +326,25 @@ impl Found<'_> {
 }
 
 impl Found<'_> {
+    /// Refuses raw files that are called images and labels, whose shape nothing tells.
+    fn no_images(&self, what: &[What]) -> Result<()> {
+        if self.options.format == Some(Format::Tokens) {
+            return Ok(());
+        }
+        let raw = (0..what.len()).filter(|at| is_raw(self.tree, what, *at) && !self.has(*at));
+        let named: Vec<(usize, ArrayName)> = raw.map(|at| (at, ArrayName::of(&self.tree.entries[at]))).collect();
+        let called = |names: &[&str]| named.iter().find(|(_, name)| name.rank(names).is_some());
+        // Tokens are data and inputs too.
+        let (Some((images, _)), Some((labels, _))) = (called(&IMAGES[..6]), called(&LABELS)) else { return Ok(()) };
+        let (images, labels) = (&self.tree.entries[*images], &self.tree.entries[*labels]);
+        let sentence = format!(
+            "{} and {} are called images and labels, and nothing tells their shape; save both as .npy (numpy.save)",
+            self.tree.display(images),
+            labels.file_name()
+        );
+        Err(Problem::error("raw-images", sentence).at(self.tree.place(images)).at(self.tree.place(labels)).into())
+    }
+
     /// One note for all files.
     fn note_rows(&mut self, entry: &Entry, has: &str) {
         let place = self.tree.place(entry);

@@ -37,7 +37,8 @@ impl Tree {
         }
         let name = file_name(path).unwrap_or_default();
         self.check_parts(path, &name)?;
-        let container = crate::containers::may_be(&extension_of(&name));
+        let extension = extension_of(&name);
+        let container = crate::containers::may_be(&extension) || crate::sniff::is_document_extension(&extension);
         if self.add_shard(path, &joined(prefix, &name), false)? || (!container && self.add_archive(path, prefix)?) {
             return Ok(());
         }

@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use super::{Entry, Location, Tree};
 use crate::account::Unit;
-use crate::containers::{self, Opened, Part, Source};
+use crate::containers::{self, Axis, Change, Opened, Part, Source};
 use crate::error::{Place, Problem, Result};
+use crate::npy;
+
+/// Side of an image of STL-10.
+const STL_SIDE: usize = 96;
+const STL_IMAGE: usize = 3 * STL_SIDE * STL_SIDE;
 
 impl Tree {
     pub(super) fn open_containers(&mut self) -> Result<()> {
@@ -27,12 +32,14 @@ impl Tree {
                     others.iter().for_each(other);
                     let folder = entry.name[..entry.name.len() - entry.extension().len() - 1].to_owned();
                     for array in arrays {
+                        // One without a name of its own is called like its file.
+                        let name = if array.name.is_empty() { folder.clone() } else { format!("{folder}/{}", array.name) };
                         if array.part.change == containers::Change::TenIsZero {
                             let sentence = format!("{shown} has the digit 0 as label 10, as SVHN does; it is taken as 0");
                             self.problems.push(Problem::note("ten-is-zero", sentence).at(Place::file(shown.clone())));
                         }
                         let location = Location::Part(Arc::new(array.part));
-                        self.entries.push(Entry::new(format!("{folder}/{}.{}", array.name, array.extension), location));
+                        self.entries.push(Entry::new(format!("{name}.{}", array.extension), location));
                     }
                 }
                 Opened::Refused(why) => {
@@ -43,6 +50,54 @@ impl Tree {
             }
         }
         self.read_flowers()
+    }
+
+    /// STL-10: `train_X.bin` of images whose planes lie column by column, `train_y.bin` of labels; both become arrays. The images without
+    /// labels are left out.
+    pub(super) fn open_stl(&mut self) -> Result<()> {
+        let named = |entry: &Entry, end: &str| entry.file_name().strip_suffix(end).map(ToOwned::to_owned);
+        let mut pairs = Vec::new();
+        for (images, entry) in self.entries.iter().enumerate() {
+            let Some(split) = named(entry, "_X.bin").filter(|split| split == "train" || split == "test") else { continue };
+            let is_partner = |other: &Entry| other.folder() == entry.folder() && named(other, "_y.bin").as_ref() == Some(&split);
+            let Some(labels) = self.entries.iter().position(is_partner) else { continue };
+            let (bytes, count) = (self.size(entry), self.size(&self.entries[labels]));
+            if count > 0 && bytes == count * STL_IMAGE as u64 {
+                pairs.push((images, labels, count as usize));
+            }
+        }
+        for &(images, labels, count) in &pairs {
+            let axes = vec![
+                Axis { extent: 3, stride: STL_SIDE * STL_SIDE },
+                Axis { extent: STL_SIDE, stride: 1 },
+                Axis { extent: STL_SIDE, stride: STL_SIDE },
+            ];
+            let of_images = Part {
+                shown: self.display(&self.entries[images]),
+                header: npy::write_header("|u1", &[count, 3, STL_SIDE, STL_SIDE]).to_vec(),
+                source: Source::File(self.unpacked(&self.entries[images])?, 0),
+                blocks: count,
+                distance: STL_IMAGE as u64,
+                block: STL_IMAGE,
+                axes,
+                element: 1,
+                change: Change::None,
+            };
+            let header = npy::write_header("|u1", &[count]).to_vec();
+            let source = Source::File(self.unpacked(&self.entries[labels])?, 0);
+            let of_labels = Part::plain(&self.display(&self.entries[labels]), header, 1, source, count);
+            for (at, part) in [(images, of_images), (labels, of_labels)] {
+                let name = self.entries[at].name.replace(".bin", ".npy");
+                self.entries[at] = Entry::new(name, Location::Part(Arc::new(part)));
+            }
+        }
+        if !pairs.is_empty()
+            && let Some(at) = self.entries.iter().position(|entry| entry.file_name() == "unlabeled_X.bin")
+        {
+            let entry = self.entries.remove(at);
+            self.left_out.add(Unit::Files, false, "images without labels", &entry.name);
+        }
+        Ok(())
     }
 
     /// Oxford's flowers: `imagelabels.mat` has a label for each of `jpg/image_00001.jpg`, ..., and `setid.mat` the numbers of each split.

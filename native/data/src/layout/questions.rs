@@ -1,0 +1,211 @@
+//! What is asked about a layout, and refused: levels that may each be the classes, copies, masks, folders that are named like splits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Tree, are_masks, is_mask, is_split_name, other_words, speaks_of_split};
+use crate::error::{Problem, Result};
+use crate::images::{Named, named_split};
+use crate::options::Options;
+
+/// Two folders of labelled images for one split may be a copy of each other.
+pub(super) fn one_folder_per_split(tree: &Tree, level: usize) -> Result<()> {
+    let mut folders: BTreeMap<Named, Vec<&str>> = BTreeMap::new();
+    for (name, inner) in tree.with_inner(level) {
+        if let Some(named) = named_split(name).filter(|_| !inner.is_empty()) {
+            folders.entry(named).or_default().push(name);
+        }
+    }
+    let Some((_, several)) = folders.iter().find(|(_, folders)| folders.len() > 1) else { return Ok(()) };
+    let sentence = format!("the folders {} are named like the same split; which of them count?", several.join(", "));
+    let all = Options { split_level: Some(level as u32 + 1), ..Options::default() };
+    let problem = Problem::error("same-split", sentence).counted(several.len() as u64).with("choose", "Take them together", all);
+    let without = |problem: Problem, name: &&str| match path_of(tree, level, name) {
+        Some(path) => problem.with("choose", format!("Leave {name} out"), Options { leave_out: Some(path), ..Options::default() }),
+        None => problem,
+    };
+    Err(several.iter().rev().take(6).fold(problem, without).into())
+}
+
+/// A folder with those above it, where all of its name have the same.
+fn path_of(tree: &Tree, level: usize, name: &str) -> Option<String> {
+    let part = tree.of(level, name);
+    let paths: BTreeSet<String> = part.folders().map(|image| part.images[image][..=level].join("/")).collect();
+    paths.first().filter(|_| paths.len() == 1).cloned()
+}
+
+pub(super) fn which_classes(tree: &Tree, levels: &[usize], split: Option<usize>) -> Problem {
+    let shown = |level: usize| {
+        let names = tree.names(level);
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("{}{more}", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
+    };
+    let readings: Vec<String> = levels.iter().map(|&level| format!("those of level {} ({})", level + 1, shown(level))).collect();
+    let sentence = match &readings[..] {
+        [one] => format!("the folders that may be classes hold the same folders each: {one}"),
+        some => format!("several levels of folders may be the classes: {}", some.join(" or ")),
+    };
+    let mut problem = Problem::error("which-classes", sentence);
+    let upper = levels[0];
+    for name in tree.names(upper).into_iter().take(6) {
+        if let Some(path) = path_of(tree, upper, name) {
+            problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
+        }
+    }
+    for &level in levels {
+        let options =
+            Options { class_level: Some(level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
+        problem = problem.with("choose", format!("Take {} as the classes", shown(level)), options);
+    }
+    problem
+}
+
+pub(super) fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Problem {
+    let shown: Vec<&str> = names.iter().copied().take(3).collect();
+    let sentence = format!(
+        "the {} images lie in {} and no folders below that name their classes; make a folder per class, or a CSV with a column of file names and one of labels",
+        tree.kept.len(),
+        shown.join(", ")
+    );
+    let problem = Problem::error("no-classes", sentence);
+    if names.len() < 2 || are_splits_alone(names) {
+        return problem;
+    }
+    let options = Options { split_level: Some(0), class_level: Some(level as u32 + 1), ..Options::default() };
+    problem.with("choose", format!("Take {} as the classes", shown.join(", ")), options)
+}
+
+pub(super) fn no_splits(level: usize, names: &BTreeSet<&str>) -> Problem {
+    let shown: Vec<&str> = names.iter().copied().take(3).collect();
+    let sentence = format!("no folder of level {} is named like a split (train, val, test): {}", level + 1, shown.join(", "));
+    Problem::error("no-split", sentence)
+}
+
+/// Folders that speak of splits within others that do.
+pub(super) fn splits_or_classes(tree: &Tree, level: usize, class_level: usize) -> Problem {
+    let sentence = format!("the folders of level {} and those of level {} are both named like splits", level + 1, class_level + 1);
+    let reading = |split: usize, class: usize| Options {
+        split_level: Some(split as u32 + 1),
+        class_level: Some(class as u32 + 1),
+        ..Options::default()
+    };
+    let title = |level: usize| {
+        let names = tree.names(level);
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("Take {}{more} as the classes", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
+    };
+    let problem = Problem::error("class-like-split", sentence).with("choose", title(level), reading(class_level, level));
+    problem.with("choose", title(class_level), reading(level, class_level))
+}
+
+/// Folders that are all splits of one dataset, which are no classes: `train` and `test1`, `cars_train` and `cars_test`.
+pub(super) fn are_splits_alone(names: &BTreeSet<&str>) -> bool {
+    let families: BTreeSet<Vec<String>> = names.iter().map(|name| other_words(name)).collect();
+    families.len() == 1 && names.iter().all(|name| speaks_of_split(name))
+}
+
+/// Refuses masks within each class (`COVID/images`, `COVID/masks`), or classes within images and masks each.
+pub(super) fn no_masks_in_classes(tree: &Tree) -> Result<()> {
+    for level in 0..tree.depth() {
+        let names = tree.names(level);
+        let masks: Vec<&str> = names.iter().copied().filter(|name| is_mask(name)).collect();
+        let ([mask], true) = (&masks[..], are_masks(&names)) else { continue };
+        let kept = tree.kept.iter().copied().filter(|&image| tree.folder(image, level) != Some(mask)).collect();
+        let rest = Tree { images: tree.images, kept };
+        let are_classes = |other: &usize| rest.names(*other).iter().filter(|name| !speaks_of_split(name)).count() > 1;
+        if !(0..tree.depth()).filter(|other| *other != level).any(|other| are_classes(&other)) {
+            continue;
+        }
+        let shown = names.iter().copied().collect::<Vec<_>>().join(", ");
+        let count = tree.kept.len() - rest.kept.len();
+        let sentence = format!(
+            "the folders {shown} of level {} hold images and what is drawn over them; {count} images of {mask} are no samples",
+            level + 1
+        );
+        let path = format!("{}{mask}", "*/".repeat(level));
+        let leave = Options { leave_out: Some(path), ..Options::default() };
+        let problem = Problem::error("masks", sentence).counted(count as u64);
+        return Err(problem.with("choose", format!("Leave the folders {mask} out"), leave).into());
+    }
+    Ok(())
+}
+
+pub(super) fn no_masks(names: &BTreeSet<&str>, level: usize) -> Result<()> {
+    if !are_masks(names) {
+        return Ok(());
+    }
+    let shown = names.iter().copied().collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "the folders {shown} hold images and masks or labels drawn over them, which name no classes; a classification needs a folder per class"
+    );
+    let options = Options { class_level: Some(level as u32 + 1), ..Options::default() };
+    Err(Problem::error("masks", sentence).with("choose", format!("Take {shown} as the classes"), options).into())
+}
+
+/// Refuses folders that hold a dataset each: one that holds folders named like those beside it, or several that hold the same.
+pub(super) fn one_dataset(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Result<()> {
+    let below = tree.with_inner(level);
+    let nested = below.iter().find(|(name, inner)| {
+        let shared = inner.iter().filter(|inner| *inner != *name && names.contains(*inner)).count();
+        shared > 0 && 2 * shared >= names.len() - 1
+    });
+    if let Some((name, _)) = nested {
+        let sentence = format!("the folder {name} holds folders named like those beside it; which of them count?");
+        let mut problem = Problem::error("nested-copy", sentence);
+        if let Some(path) = path_of(tree, level, name) {
+            let leave = Options { leave_out: Some(path.clone()), ..Options::default() };
+            problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
+            problem = problem.with("choose", format!("Leave {name} out"), leave);
+        }
+        return Err(problem.into());
+    }
+    let branching: Vec<&str> = below.iter().filter(|(_, inner)| inner.len() > 1).map(|(name, _)| *name).collect();
+    if let [alone] = branching[..]
+        && below.len() > 1
+        && below.iter().all(|(name, inner)| *name == alone || inner.is_empty())
+    {
+        let sentence = format!("only {alone} of the folders of level {} has folders in it; do these name the classes?", level + 1);
+        let mut problem = Problem::error("which-classes", sentence);
+        if let Some(path) = path_of(tree, level, alone) {
+            problem = problem.with("choose", format!("Take {alone} alone"), Options { folder: Some(path), ..Options::default() });
+        }
+        let level = Options { class_level: Some(level as u32 + 1), ..Options::default() };
+        return Err(problem.with("choose", format!("No, {alone} is a class"), level).into());
+    }
+    let Some(first) = below.values().next().filter(|first| first.len() > 1 && names.len() > 1) else { return Ok(()) };
+    let alike = |inner: &BTreeSet<&str>| 2 * inner.intersection(first).count() >= inner.union(first).count();
+    if !below.values().all(alike) {
+        return Ok(());
+    }
+    // The classes may be those below, where they lie at one level.
+    let inner = (level + 1..tree.depth()).find(|&inner| tree.names(inner).len() > 1);
+    let lies_in_all = |inner: &usize| tree.kept.iter().all(|&image| tree.folder(image, *inner).is_some());
+    Err(which_classes(tree, &std::iter::once(level).chain(inner.filter(lies_in_all)).collect::<Vec<_>>(), None).into())
+}
+
+/// Classes that are named like splits, which an error tells of: `test` beside `cat` and `dog`. Where all folders speak of splits, they all are.
+pub(super) fn classes_like_splits<'a>(
+    names: &BTreeSet<&'a str>,
+    level: usize,
+    chosen: bool,
+    problems: &mut Vec<Problem>,
+) -> BTreeSet<&'a str> {
+    let speaking = names.iter().filter(|name| speaks_of_split(name)).count();
+    let like: BTreeSet<&str> =
+        names.iter().copied().filter(|name| is_split_name(name) || (2 * speaking >= names.len() && speaks_of_split(name))).collect();
+    if like.is_empty() || chosen {
+        return BTreeSet::new();
+    }
+    let shown = like.iter().copied().take(3).collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "of the folders of level {}, {shown} would be {} named like a split",
+        level + 1,
+        if like.len() == 1 { "a class" } else { "classes" }
+    );
+    let as_classes = Options { class_level: Some(level as u32 + 1), ..Options::default() };
+    let mut problem = Problem::error("class-like-split", sentence).counted(like.len() as u64);
+    if names.len() - like.len() > 1 {
+        problem = problem.skippable(&format!("Leave {shown} out"));
+    }
+    problems.push(problem.with("choose", format!("Take {shown} as classes"), as_classes));
+    like
+}
