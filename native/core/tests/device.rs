@@ -16,7 +16,7 @@ mod onnx;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{TestTensor, layout_json, npy};
 use driver::StandIn;
