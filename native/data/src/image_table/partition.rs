@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::LabelFile;
 use super::index::{Found, Index};
 use super::reading::Sample;
-use super::{Image, LabelFile};
 use crate::account::Account;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
@@ -19,7 +19,7 @@ pub fn is_numbered(entry: &Entry) -> bool {
 /// What such files tell.
 pub struct Known {
     /// By entries of images.
-    pub splits: HashMap<usize, Named>,
+    splits: HashMap<usize, Named>,
     /// One of the files.
     list: usize,
 }
@@ -35,13 +35,14 @@ pub fn read(
     for file in files {
         let (mut here, mut strange): (HashMap<usize, Named>, BTreeSet<String>) = Default::default();
         (file.rows)(tree, &mut |row| {
-            let Image::Named(name) = &row.image else { return Ok(()) };
             match row.split {
-                Told::Split(Some(named)) => {
-                    if let Found::One(entry) = index.find(tree, file.entry, name, None, None) {
+                Told::Split(Some(named)) => match index.locate(tree, file.entry, &row.image, None, None) {
+                    Found::One(entry) => {
                         here.insert(entry, named);
                     }
-                }
+                    Found::All(entries) => here.extend(entries.into_iter().map(|entry| (entry, named))),
+                    Found::Several | Found::None => {}
+                },
                 Told::Strange(text) if strange.len() < 3 => {
                     strange.insert(text);
                 }
@@ -66,10 +67,25 @@ pub fn read(
         known.splits.extend(here);
         account.use_as(tree, file.entry, "lists of splits");
     }
+    if let Some(known) = known.as_ref().filter(|known| !known.has_training()) {
+        let list = tree.display(&tree.entries[known.list]);
+        let sentence = format!("{list} tells no training images; all that no list names are for training");
+        problems.push(Problem::note("rest-is-training", sentence).at(tree.place(&tree.entries[known.list])));
+    }
     Ok(known)
 }
 
 impl Known {
+    fn has_training(&self) -> bool {
+        self.splits.values().any(|named| *named == Named::Train)
+    }
+
+    /// Of all images that are given. Lists of evaluation alone leave the others for training.
+    pub fn of(&self, entries: impl Iterator<Item = usize>) -> Vec<Option<Named>> {
+        let rest = (!self.has_training()).then_some(Named::Train);
+        entries.map(|entry| self.splits.get(&entry).copied().or(rest)).collect()
+    }
+
     /// Speaks of images that have no split.
     pub fn without(&self, tree: &Tree, count: usize) -> Problem {
         let list = tree.display(&tree.entries[self.list]);
@@ -91,7 +107,8 @@ pub fn apply(
         return Ok(());
     }
     let Some(known) = read(tree, index, files, (&mut *account, &mut *problems))? else { return Ok(()) };
-    samples.iter_mut().for_each(|sample| sample.named = known.splits.get(&sample.entry).copied());
+    let named = known.of(samples.iter().map(|sample| sample.entry));
+    samples.iter_mut().zip(named).for_each(|(sample, named)| sample.named = named);
     let without: Vec<Sample> = samples.extract_if(.., |sample| sample.named.is_none()).collect();
     without.iter().for_each(|sample| account.leave_out(tree, sample.entry, "images without a split"));
     if !without.is_empty() {
