@@ -129,9 +129,6 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         }
     }
     let mut class_names = class_names(&classes, &named, &mut problems);
-    if class_names.len() == 1 {
-        tell_files_beside(tree, what, &mut problems);
-    }
     tell_other_images(tree, &other, &class_names, &mut account, &mut problems)?;
     note_empty_folders(tree, &class_names, class_level, &mut problems);
     let numbers: BTreeMap<&str, u32> = class_names.iter().enumerate().map(|(number, name)| (name.as_str(), number as u32)).collect();
@@ -157,21 +154,6 @@ fn folders_of(name: &str) -> Folders<'_> {
     let mut parts: Vec<&str> = name.split('/').collect();
     parts.pop();
     parts
-}
-
-/// Files that may have been meant to tell the labels.
-fn tell_files_beside(tree: &Tree, what: &[What], problems: &mut Vec<Problem>) {
-    let may_tell = |at: &usize| matches!(what[*at], What::Csv | What::JsonLines | What::Json | What::Text | What::Npy(_) | What::Pickle);
-    let names: Vec<&str> = (0..what.len()).filter(may_tell).map(|at| tree.entries[at].name.as_str()).collect();
-    if names.is_empty() {
-        return;
-    }
-    let more = if names.len() > 3 { ", ..." } else { "" };
-    let sentence = format!(
-        "no labels of these images were found in {}{more}; what is read is a CSV with a column of file names and one of labels",
-        names[..names.len().min(3)].join(", ")
-    );
-    problems.push(Problem::warning("no-labels-beside", sentence).counted(names.len() as u64).at(Place::file(names[0])));
 }
 
 /// Images of kinds that cannot be decoded: how many of which kind and class.

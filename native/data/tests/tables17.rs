@@ -70,6 +70,7 @@ fn paths_of_another_machine_are_taken_by_the_names_of_files() {
         "C:\\\\old\\\\p#.png",
         "gs://bucket/images/p#.png",
         "/data/local-files/?d=old/p#.png",
+        "/data/upload/1/3fa2b01c-p#.png",
     ] {
         let verdict = check(&images, &[("l.csv", &rows("file,label", &format!("{path},@"), 0..20, &["a", "b"]))], "a 9+1, b 9+1");
         let is_told = verdict.problems.iter().any(|problem| problem.code == "moved-files");
@@ -115,13 +116,19 @@ fn rows_of_folders_label_the_images_below() {
         (0..8).flat_map(|i| [1, 2].map(|n| format!("train/XR_HAND/patient{i:05}/study1_{}/image{n}.png", class(i)))).collect();
     let studies: String = (0..8).map(|i| format!("MURA-v1.1/train/XR_HAND/patient{i:05}/study1_{}/,{}\n", class(i), i % 2)).collect();
     check(&mura, &[("train_labeled_studies.csv", &studies)], "0 7+1, 1 7+1");
+    let valid: Vec<String> = (8..12).map(|i| format!("valid/XR_HAND/patient{i:05}/study1_{}/image1.png", class(i))).collect();
+    let others: String = (8..12).map(|i| format!("MURA-v1.1/valid/XR_HAND/patient{i:05}/study1_{}/,{}\n", class(i), i % 2)).collect();
+    let both = [("train_labeled_studies.csv", studies.as_str()), ("valid_labeled_studies.csv", others.as_str())];
+    check(&[mura, valid].concat(), &both, "0 8+2, 1 8+2");
     // BraTS: several folders below that of a patient, the label in the only other column.
     let brats: Vec<String> = (0..10).flat_map(|i| ["FLAIR", "T1w"].map(|kind| format!("train/{i:05}/{kind}/Image-0.png"))).collect();
     let table: String = (0..10).map(|i| format!("{i:05},{}\n", i % 2)).collect();
     check(&brats, &[("train_labels.csv", &format!("BraTS21ID,MGMT_value\n{table}"))], "0 9+1, 1 9+1");
     // Unknown columns of labels are asked of.
-    let table = clinical("patient_id,outcome,age", &|i| format!("P{i:03},{},{}", class(i), 40 + i));
-    asked(&images, &[("clinical.csv", &table)], "no-column", &[("Take outcome as the labels", "benign 7+1, malignant 7+1")]);
+    for header in ["patient_id,outcome,age", "pat,outcome,age"] {
+        let table = clinical(header, &|i| format!("P{i:03},{},{}", class(i), 40 + i));
+        asked(&images, &[("clinical.csv", &table)], "no-column", &[("Take outcome as the labels", "benign 7+1, malignant 7+1")]);
+    }
     // Folders that are words may be the classes: which is asked.
     let pets = [many("beagle/#.png", 4), many("boxer/#.png", 4), many("sphynx/#.png", 4), many("persian/#.png", 4)].concat();
     let kinds = "kind,species,note\nbeagle,dog,x1\nboxer,dog,x2\nsphynx,cat,x3\npersian,cat,x4\n";
@@ -137,6 +144,8 @@ fn rows_of_folders_label_the_images_below() {
     // Facts about classes or patients are no labels.
     let facts = "class,images\nbeagle,4\nboxer,4\nsphynx,4\npersian,5\n";
     check(&pets, &[("counts.csv", facts)], "beagle 3+1, boxer 3+1, persian 3+1, sphynx 3+1");
+    let numbers = "class_id,class\n0,beagle\n1,boxer\n2,persian\n3,sphynx\n";
+    check(&pets, &[("classes.csv", numbers), ("names.csv", numbers)], "beagle 3+1, boxer 3+1, persian 3+1, sphynx 3+1");
     let sorted: Vec<String> = (0..8).flat_map(|i| [1, 2].map(|n| format!("{}/P{i:03}/{n}.png", class(i)))).collect();
     let ages = clinical("patient_id,age,sex", &|i| format!("P{i:03},{},{}", 40 + i % 3, ["F", "M"][i / 4]));
     check(&sorted, &[("patients.csv", &ages)], "benign 7+1, malignant 7+1");
@@ -171,6 +180,9 @@ fn splits_in_other_files_are_kept() {
     // One of `train`, `val` and both together counts once.
     let trainval = [lists[0].clone(), lists[1].clone(), lists[2].clone(), ("trainval.txt", list(0..20, "#.png"))];
     check(&images, &trainval.each_ref().map(|(name, text)| (*name, text.as_str())), "a 7+3, b 7+3");
+    // Tables of names alone, one of each split.
+    let column = |range: std::ops::Range<usize>| rows("file", "#.png", range, &[""]);
+    check(&images, &[("labels.csv", &labels), ("train.csv", &column(0..14)), ("val.csv", &column(14..20))], "a 7+3, b 7+3");
     // Beside folders of classes.
     let folders = [many("cat/c#.png", 10), many("dog/d#.png", 10)].concat();
     let of_both = |range: std::ops::Range<usize>, end: &str| {
@@ -206,6 +218,9 @@ fn flags_beside_text_are_asked_of() {
     let verdict = verdict_of(folder.path(), &Options::default());
     assert_eq!(found(&verdict), "no-column");
     assert_eq!(verdict.problems[0].remedies[0].title, "Take finding as the labels");
+    // A flag of all images is no class.
+    let regions = rows("filename,region_count,region_id,region_attributes", "#.png,1,0,@", 0..20, &["cat", "dog"]);
+    asked(&many("#.png", 20), &[("via.csv", &regions)], "no-column", &[("Take region_attributes as the labels", "cat 9+1, dog 9+1")]);
     // Numbers that tell of the image are no text.
     let ages = rows("file,rust,scab,healthy,age", "#.png,@", 0..24, &["1,0,0,30", "0,1,0,31", "0,0,1,32"]);
     check(&many("#.png", 24), &[("l.csv", &ages)], "rust 7+1, scab 7+1, healthy 7+1");
@@ -302,6 +317,8 @@ fn different_labels_of_one_image_are_several_labels() {
         "{}",
         messages(&verdict)
     );
+    let every = rows("file,label", "#.png,@", 0..4, &["a", "b"]) + &rows("", "#.png,@", 0..4, &["b", "a"]);
+    asked(&many("#.png", 4), &[("l.csv", &every)], "several-labels", &[]);
     let splits = rows("file,label,split", "#.png,@", 0..20, &["a,train", "b,train", "a,val", "b,val"]) + "0.png,a,val\n";
     asked(&many("#.png", 20), &[("l.csv", &splits)], "several-splits", &[("Leave these images out", "a 4+5, b 5+5")]);
 }
@@ -326,13 +343,11 @@ fn labels_are_unwrapped_and_equal_numbers_told() {
 }
 
 #[test]
-fn tags_of_cvat_are_labels_and_files_without_labels_are_named() {
+fn tags_of_cvat_are_labels() {
     let image = |i: usize| format!("<image id=\"{i}\" name=\"{i}.png\"><tag label=\"{}\"></tag></image>\n", ["cat", "dog"][i % 2]);
     let xml = format!("<?xml version=\"1.0\"?>\n<annotations>\n{}</annotations>", (0..20).map(image).collect::<String>());
     check(&many("images/#.png", 20), &[("annotations.xml", &xml)], "cat 9+1, dog 9+1");
     check(&many("images/#.png", 20), &[("annotations.xml", &xml.replace("tag", "box"))], "detection");
-    let verdict = check(&many("images/#.png", 20), &[("labels.txt", &rows("", "@", 0..20, &["cat", "dog"]))], "one-class");
-    assert!(messages(&verdict).contains("no labels of these images were found in labels.txt"), "{}", messages(&verdict));
 }
 
 fn check_any(table: &str) -> Verdict {

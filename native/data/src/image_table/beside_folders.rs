@@ -66,7 +66,8 @@ pub fn compared(
     options: &Options,
 ) -> Option<Problem> {
     let is_chosen = [&options.table, &options.label_column, &options.image_column].into_iter().any(Option::is_some);
-    if is_chosen || options.format.is_some() || !matches!(files[0].kind, "tables of labels" | "lists of images") {
+    let tells_folders = files[0].used.iter().any(|(_, what)| *what == "folders of images");
+    if is_chosen || tells_folders || options.format.is_some() || !matches!(files[0].kind, "tables of labels" | "lists of images") {
         return None;
     }
     let classes = Classes::of(tree, what)?;

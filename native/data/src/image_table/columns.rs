@@ -254,6 +254,8 @@ fn split_table(tree: &Tree, at: usize, source: Source, image: Pointer, split: Op
     };
     Ok(match rule {
         Some(rule) => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, Some(rule))),
+        // `val.csv` with a column of files.
+        None if split_of(entry).is_some() => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, None)),
         None => Role::Other("tables without labels"),
     })
 }

@@ -57,21 +57,31 @@ pub fn settle(
         return Ok(None);
     }
     let values = || judged.rows.iter().filter_map(|row| row[column].as_deref());
-    let names_folders = speaks_of_folders(&judged.columns[column]) || values().any(|text| text.contains(['/', '\\']));
     let classes = Classes::of(tree, what);
-    let are_classes = classes.as_ref().is_none_or(|classes| {
-        let parts: BTreeSet<&str> = values().flat_map(|text| text.split(['/', '\\'])).collect();
-        let names = classes.names();
-        2 * names.iter().filter(|name| parts.contains(*name)).count() >= names.len()
-    });
+    let is_path = values().any(|text| text.contains(['/', '\\']));
+    let are_numbered = classes.as_ref().is_some_and(|classes| !classes.are_likely());
+    let names_folders = is_path || are_numbered || speaks_of_folders(&judged.columns[column]);
+    let are_classes = is_path
+        || classes.as_ref().is_none_or(|classes| {
+            let values: BTreeSet<&str> = values().collect();
+            let names = classes.names();
+            2 * names.iter().filter(|name| values.contains(*name)).count() >= names.len()
+        });
     let by_name = judged.free.len() > 1 || speaks_of_labels(&judged.columns[judged.free[0]]);
     let label = match labelling {
-        Ok(Some(labelling)) => labelling.columns().first().map(|column| &judged.columns[*column]),
+        Ok(Some(labelling)) => labelling.columns().first().copied(),
         _ => None,
+    };
+    let repeats = |column: usize| {
+        let labels: BTreeSet<&Option<String>> = judged.rows.iter().map(|row| &row[column]).collect();
+        labels.len() < judged.rows.len()
     };
     Ok(match label {
         Some(_) if names_folders && are_classes => None,
+        // A number or a description of each class.
+        Some(label) if !repeats(label) => Some(Role::Other("names of classes")),
         Some(label) if names_folders || (are_classes && by_name) => {
+            let label = &judged.columns[label];
             let file = tree.display(&tree.entries[at]);
             let sentence = format!(
                 "{file} names folders in its column {}; is its column {label} the label of the images below, or do folders name the classes?",

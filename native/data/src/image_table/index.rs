@@ -98,9 +98,13 @@ impl Index {
         self.names.contains_key(unified(name).rsplit('/').next().unwrap_or_default())
     }
 
-    /// The image with this file name, in whatever folder, where there is only one.
+    /// The image with this file name, in whatever folder, where there is only one. Label Studio writes eight digits before the name.
     pub fn only(&self, name: &str) -> Option<usize> {
-        match self.names.get(unified(name).rsplit('/').next().unwrap_or_default()).map(Vec::as_slice) {
+        let unified = unified(name);
+        let file = unified.rsplit('/').next().unwrap_or_default();
+        let is_mark = |mark: &str| mark.len() == 8 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let original = || file.split_once('-').filter(|(mark, _)| is_mark(mark)).and_then(|(_, original)| self.names.get(original));
+        match self.names.get(file).or_else(original).map(Vec::as_slice) {
             Some([only]) => Some(*only),
             _ => None,
         }

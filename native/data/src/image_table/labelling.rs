@@ -218,9 +218,15 @@ impl Judged<'_> {
         let is_spread = first.is_some_and(|start| flags.iter().all(|column| self.columns[*column].starts_with(&start)));
         match self.other_text(&flags).filter(|_| is_spread || flags.len() <= FEW_FLAGS) {
             Some(text) => {
+                let is_set = |column: &&usize| self.values(**column).any(|text| flag(text) == Some(true));
+                let set = flags.iter().filter(is_set).count();
                 let names: Vec<&str> = flags.iter().map(|column| self.columns[*column].as_str()).collect();
                 let (text, flags) = (self.columns[text].clone(), names.join(","));
-                Err(if is_spread || names.len() == 2 { vec![text, flags] } else { vec![flags, text] })
+                Err(match set {
+                    0 | 1 => vec![text],
+                    _ if is_spread || names.len() == 2 => vec![text, flags],
+                    _ => vec![flags, text],
+                })
             }
             None => Ok(Some(Labelling::one_hot(flags, self.rows))),
         }

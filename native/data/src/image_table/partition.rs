@@ -35,7 +35,8 @@ pub fn read(
     for file in files {
         let (mut here, mut strange): (HashMap<usize, Named>, BTreeSet<String>) = Default::default();
         (file.rows)(tree, &mut |row| {
-            match row.split {
+            let split = if let (Told::Unsaid, Some(named)) = (&row.split, file.named) { Told::Split(Some(named)) } else { row.split };
+            match split {
                 Told::Split(Some(named)) => match index.locate(tree, file.entry, &row.image, None, None) {
                     Found::One(entry) => {
                         here.insert(entry, named);
