@@ -54,6 +54,10 @@ fn numbers_of_rows_are_no_names_of_files() {
         assert_eq!(found(&verdict), "no-column", "{header}");
         assert_eq!(agreed(folder.path(), &verdict.problems[0].remedies[0].options), "even 9+1, odd 9+1", "{header}");
     }
+    // Without a header; two columns have no other that may name files.
+    let bare = shuffled("", "#,ref-%,@");
+    asked(&images, &[("train.csv", bare.trim_start())], "no-column", &[("Take column 1 as the names of the files", "no-column")]);
+    check(&images, &[("train.csv", &rows("", "#,@", 0..20, &["a", "b"]))], "a 9+1, b 9+1");
     // A log of training beside class folders is no table of images.
     let log = rows(",loss,acc", "#,0.#,0.5", 0..10, &[""]);
     check(&[many("cat/#.png", 10), many("dog/#.png", 10)].concat(), &[("log.csv", &log)], "cat 9+1, dog 9+1");
@@ -177,6 +181,12 @@ fn splits_in_other_files_are_kept() {
     check(&images, &[("labels.csv", &labels), ("split.json", &both)], "a 7+3, b 7+3");
     // Lists of evaluation alone leave the others for training.
     check(&images, &[("labels.csv", &labels), ("validation_list.txt", &list(14..20, "#.png"))], "a 7+3, b 7+3");
+    // Lists of another machine, and of other images.
+    let moved = [("train.txt", list(0..14, "/old/set/#.png")), ("val.txt", list(14..20, "/old/set/#.png")), ("labels.csv", labels.clone())];
+    check(&many("images/#.png", 20), &moved.each_ref().map(|(name, text)| (*name, text.as_str())), "a 7+3, b 7+3");
+    let partly = [("train.txt", list(0..14, "#.png")), ("val.txt", list(14..24, "#.png")), ("labels.csv", labels.clone())];
+    let verdict = check(&images, &partly.each_ref().map(|(name, text)| (*name, text.as_str())), "a 7+3, b 7+3");
+    assert!(messages(&verdict).contains("the splits of 4 images that are not here"), "{}", messages(&verdict));
     // One of `train`, `val` and both together counts once.
     let trainval = [lists[0].clone(), lists[1].clone(), lists[2].clone(), ("trainval.txt", list(0..20, "#.png"))];
     check(&images, &trainval.each_ref().map(|(name, text)| (*name, text.as_str())), "a 7+3, b 7+3");

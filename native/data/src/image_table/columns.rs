@@ -204,7 +204,8 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
         |why: &str, offered: &[String]| Role::Asked(at, ask_labels(tree, at, &format!("{why}; there are {}", columns.join(", ")), offered));
     let labelling = match labelling {
         Ok(Some(labelling)) => labelling,
-        Ok(None) if is_asked.is_some() => return Ok(Role::Other(NAMES_NO_IMAGES)),
+        Ok(None) if is_asked.is_some() && source.has_header() => return Ok(Role::Other(NAMES_NO_IMAGES)),
+        Ok(None) if is_asked.is_some() => return Ok(Role::Asked(at, ask_images(tree, at, &columns[image]))),
         Ok(None) => {
             return Ok(match &free[..] {
                 [] => return split_table(tree, at, source, pointer, split, options),
@@ -347,11 +348,16 @@ impl Table<'_> {
         columns.max_by_key(|column| (key(*column), count(*column), std::cmp::Reverse(*column)))
     }
 
-    /// A column without a name, as pandas writes its index, whose values are whole numbers.
+    /// A column without a name, as pandas writes its index, whose values are whole numbers; without a header one that counts the rows beside
+    /// two others.
     fn numbers_rows(&self, column: usize) -> bool {
+        let numbers: Option<Vec<u64>> = self.values(column).map(|text| text.trim().parse().ok()).collect();
+        let Some(numbers) = numbers else { return false };
+        if !self.source.has_header() {
+            return self.source.columns().len() > 2 && numbers.len() > 1 && numbers.windows(2).all(|two| two[1] == two[0] + 1);
+        }
         let name = plain_name(&self.source.columns()[column]);
-        let is_nameless = name == format!("column {}", column + 1).replace(' ', "_") || name.starts_with("unnamed:") || name == "index";
-        self.source.has_header() && is_nameless && self.values(column).all(|text| text.trim().parse::<u64>().is_ok())
+        name == format!("column_{}", column + 1) || name.starts_with("unnamed:") || name == "index"
     }
 
     /// Names of files differ and are all there; numbers of classes repeat, and other numbers are few.

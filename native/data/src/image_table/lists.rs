@@ -131,7 +131,7 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
     }
     let mut common = 0;
     if style == Style::Path {
-        common = match common_folders(tree, entry)? {
+        common = match common_folders(tree, entry, index)? {
             Some(common) => common,
             None if split_of(entry).is_some() => return Ok(Role::Splits(split_list(tree, at, split_of(entry)))),
             None => return Ok(Role::Other("lists of images without labels")),
@@ -220,7 +220,7 @@ fn stems_are_classes(lines: &[String]) -> bool {
 }
 
 /// How many folders all paths begin with that say nothing of the class; `None` where no folders do.
-fn common_folders(tree: &Tree, entry: &Entry) -> Result<Option<usize>> {
+fn common_folders(tree: &Tree, entry: &Entry, index: &Index) -> Result<Option<usize>> {
     let mut common: Option<Vec<String>> = None;
     lines(tree, entry, &mut |_, line| {
         let folders = folders(line);
@@ -236,8 +236,9 @@ fn common_folders(tree: &Tree, entry: &Entry) -> Result<Option<usize>> {
         labelled |= parts(line, Style::Path, common.len()).1.is_some();
         Ok(())
     })?;
-    // A list of one class.
-    let only = common.iter().rposition(|folder| !is_plain(folder)).filter(|at| at + 1 == common.len());
+    // A list of one class, whose folder is here.
+    let is_here = |at: &usize| at + 1 == common.len() && index.is_folder(&common[*at]);
+    let only = common.iter().rposition(|folder| !is_plain(folder)).filter(is_here);
     Ok(if labelled { Some(common.len()) } else { only })
 }
 

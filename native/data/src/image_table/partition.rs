@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::LabelFile;
 use super::index::{Found, Index};
-use super::reading::Sample;
+use super::reading::{Sample, located};
 use crate::account::Account;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
@@ -34,29 +34,38 @@ pub fn read(
     let mut known: Option<Known> = None;
     for file in files {
         let (mut here, mut strange): (HashMap<usize, Named>, BTreeSet<String>) = Default::default();
-        (file.rows)(tree, &mut |row| {
-            let split = if let (Told::Unsaid, Some(named)) = (&row.split, file.named) { Told::Split(Some(named)) } else { row.split };
-            match split {
-                Told::Split(Some(named)) => match index.locate(tree, file.entry, &row.image, None, None) {
-                    Found::One(entry) => {
-                        here.insert(entry, named);
-                    }
-                    Found::All(entries) => here.extend(entries.into_iter().map(|entry| (entry, named))),
-                    Found::Several | Found::None => {}
-                },
-                Told::Strange(text) if strange.len() < 3 => {
+        let mut missing = 0;
+        for (row, found) in located(tree, file, index)? {
+            let named = match (row.split, file.named) {
+                (Told::Split(Some(named)), _) | (Told::Unsaid, Some(named)) => named,
+                (Told::Strange(text), _) if strange.len() < 3 => {
                     strange.insert(text);
+                    continue;
                 }
-                _ => {}
+                _ => continue,
+            };
+            match found {
+                Found::One(entry) => {
+                    here.insert(entry, named);
+                }
+                Found::All(entries) => here.extend(entries.into_iter().map(|entry| (entry, named))),
+                Found::Several | Found::None => missing += 1,
             }
-            Ok(())
-        })?;
+        }
         let shown = tree.display(&tree.entries[file.entry]);
         if !strange.is_empty() {
             let values = strange.into_iter().collect::<Vec<_>>().join(", ");
             let sentence = format!("{shown} tells of splits by values that are not known ({values}) and is not used");
             problems.push(Problem::warning("unknown-split", sentence).at(tree.place(&tree.entries[file.entry])));
             account.leave_out(tree, file.entry, "lists of splits that are not known");
+            continue;
+        }
+        if missing > 0 {
+            let sentence = format!("{shown} tells the splits of {missing} images that are not here, or in several folders");
+            problems.push(Problem::warning("missing-file", sentence).counted(missing).at(tree.place(&tree.entries[file.entry])));
+        }
+        if here.is_empty() {
+            account.leave_out(tree, file.entry, "lists of splits of other images");
             continue;
         }
         let known = known.get_or_insert_with(|| Known { splits: HashMap::new(), list: file.entry });
