@@ -283,12 +283,14 @@ fn what_leaves_nothing_is_neither_ready_nor_offered() {
         assert!(!verdict.importable && verdict.content.is_none(), "{}", messages(&verdict));
         assert!(verdict.problems.iter().all(|problem| problem.remedies.iter().all(|remedy| remedy.action != "skip")));
         assert!(verdict.problems.iter().all(|problem| problem.code != "no-validation"), "{}", messages(&verdict));
-        agreed(only_gone.path(), &Options { skip, ..Options::default() });
+        let expected = if skip.is_some() { "empty-split" } else { "missing-file" };
+        assert_eq!(agreed(only_gone.path(), &Options { skip, ..Options::default() }), expected);
     }
     // Validation of other classes than training.
     let other = [many("train/0/a#.png", 5), many("train/1/b#.png", 5), many("val/cat/c#.png", 5), many("val/dog/d#.png", 5)].concat();
     let other = folder(&other, &[]);
-    assert_eq!(agreed(other.path(), &Options { skip: Some(true), ..Options::default() }), "empty-split");
+    let verdict = verdict_of(other.path(), &Options { skip: Some(true), ..Options::default() });
+    assert!(!verdict.importable && agreed(other.path(), &verdict.options) == found(&verdict), "{}", messages(&verdict));
 }
 
 #[test]
