@@ -116,7 +116,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     if named.iter().all(Option::is_none)
         && let Some(known) = image_table::splits_beside(tree, what, options, (&mut account, &mut problems))?
     {
-        named = entries.iter().map(|entry| known.splits.get(entry).copied()).collect();
+        named = known.of(entries.iter().copied());
         let without: Vec<usize> = (0..entries.len()).filter(|&at| named[at].is_none()).collect();
         if !without.is_empty() {
             let places = without.iter().take(20).map(|&at| tree.place(&tree.entries[entries[at]]));

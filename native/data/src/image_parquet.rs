@@ -107,7 +107,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         Some(names) => noted_classes(names, labels, &place)?,
         None => array_labels::classes(labels, &place)?,
     };
-    check_classes(&class_names, labels.len(), &label)?;
+    check_classes(&class_names, labels.len(), &format!("the column {label}"))?;
     let mut splits = splits_of(&named, &mut problems);
     if let Some(&first) = strange.first() {
         splits.resize(labels.len(), Split::Train);

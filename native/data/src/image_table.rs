@@ -3,13 +3,19 @@
 //!
 //! Of several files those named for a split count for it: `train.csv`, `val.csv`, `test.csv` with labels; a submission is none.
 
+mod beside_folders;
+mod cell;
+mod choice;
 mod columns;
 mod counted;
+mod cvat;
 mod detection;
 mod document;
+mod folder_rows;
 mod ground_truth;
 mod index;
 mod known;
+mod labelling;
 mod lists;
 mod names;
 mod partition;
@@ -28,7 +34,7 @@ use crate::column_splits::{Told, WHICH_FOLD};
 use crate::error::{Error, Problem, Result};
 use crate::folder::Files;
 use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, numbered, splits_of};
-use crate::options::{Format, Options};
+use crate::options::Options;
 use crate::pixel_table;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
@@ -47,9 +53,13 @@ struct Row {
 
 enum Image {
     Named(String),
+    /// All images below a folder.
+    Below(String),
     Missing,
     /// A row with more fields than there are columns.
     Ragged,
+    /// A row whose label is neither told nor denied.
+    Uncertain,
 }
 
 type Rows = dyn Fn(&Tree, &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;
@@ -80,12 +90,8 @@ enum Role {
     /// It tells the splits of images alone.
     Splits(LabelFile),
     Other(&'static str),
-    /// It names images, but which column has their labels is not known; why, and the columns that may be it.
-    Unlabelled {
-        entry: usize,
-        why: String,
-        offered: Vec<String>,
-    },
+    /// It names images, but what its columns say is a question.
+    Asked(usize, Problem),
 }
 
 /// Whether a file tells labels, or names images and may have their labels. One that cannot be read counts where no folders tell of classes.
@@ -97,9 +103,15 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
     if matches!(known::birds(tree), Ok(Some(_))) || ground_truth::is_there(tree, what) {
         return true;
     }
-    let chosen = options.label_column.is_some() || options.image_column.is_some() || options.table.is_some();
+    // A table that was chosen is never passed over; one of splits alone may be of folders.
+    if let Some(chosen) = options.table.as_ref().filter(|_| index.images() > 0) {
+        let tells_splits =
+            |at: usize| is_named(&tree.entries[at], chosen) && matches!(role(tree, what, at, &index, options), Ok(Role::Splits(_)));
+        return !candidates(tree, what).into_iter().any(tells_splits);
+    }
+    let chosen = options.label_column.is_some() || options.image_column.is_some();
     let could = |at: usize| match role(tree, what, at, &index, options) {
-        Ok(Role::Labels(_) | Role::Unlabelled { .. }) => true,
+        Ok(Role::Labels(_) | Role::Asked(..)) => true,
         Err(Error::Data(problem)) if problem.code == WHICH_FOLD => true,
         Err(_) => what[at] != What::Text && (chosen || !has_folders(tree, what)),
         Ok(Role::Splits(_) | Role::Other(_)) => false,
@@ -152,7 +164,7 @@ fn own_role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
         // A table under the name of a text.
         Ok(Role::Other(why)) => match columns::role(tree, what, at, index, options) {
             Ok(Role::Labels(file)) if file.columns.len() > 1 => Ok(Role::Labels(file)),
-            Ok(Role::Unlabelled { entry, why, offered }) if !offered.is_empty() => Ok(Role::Unlabelled { entry, why, offered }),
+            Ok(Role::Asked(entry, problem)) if !problem.remedies.is_empty() => Ok(Role::Asked(entry, problem)),
             Err(Error::Data(problem)) if problem.code == WHICH_FOLD => Err(Error::Data(problem)),
             _ => Ok(Role::Other(why)),
         },
@@ -183,7 +195,11 @@ pub fn splits_beside(
             Err(other) => return Err(other),
         }
     }
-    partition::read(tree, &index, &files, told)
+    let (account, problems) = told;
+    for at in lists::settle(tree, &mut files, options)? {
+        account.leave_out(tree, at, lists::OTHERS);
+    }
+    partition::read(tree, &index, &files, (account, problems))
 }
 
 /// Whether a choice means this file: by its whole name or its last part; a star stands for anything.
@@ -202,7 +218,7 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     }
     let mut account = Account::default();
     let mut reading = Reading::default();
-    let (files, splits) = choose(tree, what, &index, options, (&mut account, &mut reading.problems))?;
+    let (files, splits) = choice::choose(tree, what, &index, options, (&mut account, &mut reading.problems))?;
     for file in &files {
         reading.read(tree, file, &index)?;
         account.use_as(tree, file.entry, file.kind);
@@ -211,9 +227,10 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     let first = &files[0];
     let used: Vec<(&str, &'static str)> = first.used.iter().map(|(name, used)| (name.as_str(), *used)).collect();
     account.columns(&first.columns, &used);
-    let Reading { mut samples, mut problems } = reading.settled(tree, &files)?;
+    let Reading { mut samples, mut problems, conflicting } = reading.settled(tree, &files)?;
     partition::apply(tree, &index, &splits, &mut samples, (&mut account, &mut problems))?;
-    let Samples { entries, mut named, texts } = settle_labels(tree, samples, first, options, &mut account, &mut problems)?;
+    let Samples { entries, mut named, texts } = settle_labels(tree, (samples, conflicting), first, options, &mut account, &mut problems)?;
+    problems.extend(beside_folders::compared(tree, what, &files, (&entries, &texts), options));
     let (mut entries, mut texts) = (entries, texts);
     add_training_folders(tree, what, &files, (&mut entries, &mut texts, &mut named))?;
     let used: HashSet<usize> = entries.iter().copied().collect();
@@ -222,6 +239,7 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     }
     let (mut class_names, labels) = classes_of(&texts, &first.classes);
     check_classes(&class_names, texts.len(), &first.label)?;
+    problems.extend(same_numbers(&texts, &first.label));
     let labels_of: Vec<usize> = files.iter().map(|file| file.entry).collect();
     if let Some(at) = names::rename(tree, what, &labels_of, &mut class_names, &mut problems)? {
         account.use_as(tree, at, "names of classes");
@@ -241,18 +259,19 @@ struct Samples {
 /// Images with one label each; those with several are told and left out.
 fn settle_labels(
     tree: &Tree,
-    samples: Vec<Sample>,
+    (samples, conflicting): (Vec<Sample>, bool),
     file: &LabelFile,
     options: &Options,
     account: &mut Account,
     problems: &mut Vec<Problem>,
 ) -> Result<Samples> {
+    let what = if conflicting { format!("the rows of {}", file.label) } else { file.label.clone() };
     let (mut places, mut all) = (Vec::new(), Vec::new());
     for Sample { entry, label, named, row, file } in samples {
         places.push((entry, named, file, row));
         all.push(label);
     }
-    let several::Labels { texts, several, problem } = several::settle(all, &file.label, &file.classes, options);
+    let several::Labels { texts, several, problem } = several::settle(all, &what, &file.classes, options);
     if let Some(problem) = problem {
         let place = |&sample: &usize| crate::error::Place::row(tree.display(&tree.entries[places[sample].2]), places[sample].3);
         let problem = several.iter().take(20).fold(problem, |problem, sample| problem.at(place(sample)));
@@ -298,147 +317,17 @@ fn add_training_folders(tree: &Tree, what: &[What], files: &[LabelFile], (entrie
     Ok(())
 }
 
-/// The files that count: those named for a split, else the one there is, or several alike; and those that tell splits alone.
-fn choose(
-    tree: &Tree,
-    what: &[What],
-    index: &Index,
-    options: &Options,
-    (account, problems): (&mut Account, &mut Vec<Problem>),
-) -> Result<(Vec<LabelFile>, Vec<LabelFile>)> {
-    if options.table.is_none() {
-        let known = known::birds(tree)?;
-        if let Some(file) = known.map_or_else(|| ground_truth::open(tree, what), |file| Ok(Some(file)))? {
-            return Ok((vec![file], Vec::new()));
-        }
+/// Labels that are written differently and are one number, other than `1` and `1.0`.
+fn same_numbers(texts: &[Option<String>], what: &str) -> Option<Problem> {
+    let mut written: HashMap<u64, BTreeSet<&str>> = HashMap::new();
+    for text in texts.iter().flatten().collect::<BTreeSet<_>>() {
+        let number: f64 = text.parse().ok()?;
+        let whole = text.split_once('.').filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0')).map(|(whole, _)| whole);
+        written.entry(number.to_bits()).or_default().insert(whole.unwrap_or(text));
     }
-    let (mut found, mut splits, mut unlabelled) = (Vec::new(), Vec::new(), None);
-    for at in candidates(tree, what) {
-        match role(tree, what, at, index, options)? {
-            Role::Labels(file) => found.push(file),
-            Role::Splits(file) => splits.push(file),
-            // What is no table may be something else that is used.
-            Role::Other(_) if names::is_names(&tree.entries[at]) || what[at] == What::Text => {}
-            Role::Other(why) => account.leave_out(tree, at, why),
-            Role::Unlabelled { entry, why, offered } => {
-                account.leave_out(tree, at, "tables without a column of labels that is known by its name");
-                unlabelled.get_or_insert((entry, why, offered));
-            }
-        }
-    }
-    if found.is_empty()
-        && unlabelled.is_none()
-        && let Some(detection::Found { files, problem }) = detection::find(tree, what)?
-    {
-        problems.push(problem);
-        return Ok((files, splits));
-    }
-    if found.is_empty() {
-        return Err(nothing_found(tree, what, unlabelled).into());
-    }
-    let has_chosen = |file: &LabelFile| options.label_column.as_ref().is_some_and(|column| file.columns.contains(column));
-    if found.iter().any(has_chosen) {
-        for file in found.extract_if(.., |file| !has_chosen(file)) {
-            account.leave_out(tree, file.entry, "files without the column that was chosen");
-        }
-    }
-    for at in lists::settle(tree, &mut found, options)? {
-        account.leave_out(tree, at, "lists of other divisions, or that repeat others");
-    }
-    if found.iter().any(|file| file.named == Some(Named::Train)) {
-        for file in found.extract_if(.., |file| file.named.is_none()) {
-            account.leave_out(tree, file.entry, "tables beside those named for a split");
-        }
-    }
-    let several = found.iter().filter(|file| file.named == found[0].named).count() > 1;
-    if several && found.iter().any(|file| file.group != found[0].group) {
-        return Ok((one_group(tree, index, found, account)?, splits));
-    }
-    Ok((found, splits))
-}
-
-fn nothing_found(tree: &Tree, what: &[What], unlabelled: Option<(usize, String, Vec<String>)>) -> Problem {
-    let Some((entry, why, offered)) = unlabelled else {
-        return Problem::error("no-column", "there is no CSV, JSON or list with image files and their labels");
-    };
-    let problem = columns::ask_labels(tree, entry, &why, &offered);
-    if !has_folders(tree, what) {
-        return problem;
-    }
-    let folders = Options { format: Some(Format::ImageFolder), ..Options::default() };
-    problem.with("choose", "Take the folders as the classes", folders)
-}
-
-/// Label and split of images.
-type Said = HashMap<usize, (Option<String>, Option<Named>)>;
-
-/// Of several groups the largest, where the others say nothing else; else it is asked.
-fn one_group(tree: &Tree, index: &Index, mut files: Vec<LabelFile>, account: &mut Account) -> Result<Vec<LabelFile>> {
-    let mut said: HashMap<String, Said> = HashMap::new();
-    for file in &files {
-        let of_group = said.entry(file.group.clone()).or_default();
-        (file.rows)(tree, &mut |row| {
-            let Image::Named(name) = &row.image else { return Ok(()) };
-            let named = if let Told::Split(named) = row.split { named } else { file.named };
-            if let index::Found::One(entry) = index.find(tree, file.entry, name, named, row.label.as_deref()) {
-                of_group.insert(entry, (row.label, named));
-            }
-            Ok(())
-        })?;
-    }
-    let Some((largest, all)) = said.iter().max_by_key(|(group, rows)| (rows.len(), std::cmp::Reverse((*group).clone()))) else {
-        return Ok(files);
-    };
-    let repeated = said.values().all(|rows| rows.iter().all(|(entry, row)| all.get(entry) == Some(row)));
-    if !repeated {
-        return Err(which_table(tree, &files, "there are several tables of images and labels; which of them counts?").into());
-    }
-    for file in files.extract_if(.., |file| file.group != *largest) {
-        account.leave_out(tree, file.entry, "tables that say what others say");
-    }
-    Ok(files)
-}
-
-/// Offers the files; of several that go together what is common to their names.
-fn which_table(tree: &Tree, files: &[LabelFile], sentence: &str) -> Problem {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for file in files {
-        let name = tree.entries[file.entry].name.as_str();
-        match groups.iter_mut().find(|(group, _)| *group == file.group) {
-            Some((_, names)) => names.push(name),
-            None => groups.push((&file.group, vec![name])),
-        }
-    }
-    let mut choices: Vec<String> = groups.iter().map(|(_, names)| common_name(names)).collect();
-    // Files of one kind that contradict each other, or that share a beginning with another group.
-    let is_sure = |choice: &String| {
-        let all = files.iter().filter(|file| is_named(&tree.entries[file.entry], choice));
-        all.map(|file| &file.group).collect::<BTreeSet<_>>().len() == 1
-    };
-    if groups.len() < 2 || !choices.iter().all(is_sure) {
-        choices = files.iter().map(|file| tree.entries[file.entry].name.clone()).collect();
-    }
-    let offer = |problem: Problem, choice: &String| {
-        problem.with("choose", format!("Take {choice}"), Options { table: Some(choice.clone()), ..Options::default() })
-    };
-    choices.iter().take(12).fold(Problem::error("which-table", sentence).counted(files.len() as u64), offer)
-}
-
-/// The beginning and the end that all names share, with a star between them.
-fn common_name(names: &[&str]) -> String {
-    let [first, rest @ ..] = names else { return String::new() };
-    if rest.is_empty() {
-        return (*first).to_owned();
-    }
-    let shared = |of: &dyn Fn(&str) -> Vec<char>| {
-        let first = of(first);
-        rest.iter().fold(first.len(), |count, name| first[..count].iter().zip(of(name)).take_while(|(a, b)| *a == b).count())
-    };
-    let characters: Vec<char> = first.chars().collect();
-    let start = shared(&|name| name.chars().collect());
-    let end = shared(&|name| name.chars().rev().collect()).min(characters.len() - start);
-    let (start, end): (String, String) = (characters[..start].iter().collect(), characters[characters.len() - end..].iter().collect());
-    format!("{start}*{end}")
+    let forms = written.into_values().filter(|forms| forms.len() > 1).min()?.into_iter().collect::<Vec<_>>().join(" and ");
+    let sentence = format!("{what} has labels that are the same number, such as {forms}; they are one class");
+    Some(Problem::warning("same-number", sentence))
 }
 
 /// Class names and labels: numbers in their order, text in the given order or its own.

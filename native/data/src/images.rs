@@ -107,11 +107,17 @@ impl ImageSet {
         let only_test = has(Split::Test) && !has(Split::Train);
         let percent = (share * 1000.0).round() / 10.0;
         let sentence = match has(Split::Test) {
-            false => format!("the files have no validation split; {percent} % of each class are kept for validation"),
+            false => format!(
+                "the files have no validation split; {percent} % of each class, at least one image of two or more, are kept for validation"
+            ),
             true if only_test => {
-                format!("the files have no training split; all are taken together, and {percent} % of each class are kept for validation")
+                format!(
+                    "the files have no training split; all are taken together, and {percent} % of each class, at least one image of two or more, are kept for validation"
+                )
             }
-            true => format!("all files are taken together, and {percent} % of each class are kept for validation, as chosen"),
+            true => format!(
+                "all files are taken together, and {percent} % of each class, at least one image of two or more, are kept for validation, as chosen"
+            ),
         };
         let other = if share < 0.15 { 0.2 } else { 0.1 };
         let remedy = Options { validation: Some(other), ..Options::default() };
@@ -238,13 +244,13 @@ pub fn classes_of(texts: &[Option<String>]) -> (Vec<String>, Vec<u32>) {
     (names.into_iter().cloned().collect(), labels)
 }
 
-/// Values that are nearly all different are no classes.
-pub fn check_classes(class_names: &[String], samples: usize, column: &str) -> Result<()> {
+/// Values that are nearly all different are no classes. `labels`: what they are, such as "the column age".
+pub fn check_classes(class_names: &[String], samples: usize, labels: &str) -> Result<()> {
     if class_names.len() < 20 || 2 * class_names.len() <= samples {
         return Ok(());
     }
     let sentence = format!(
-        "the column {column} has {} different values for {samples} images, too many to be classes; choose the column of labels",
+        "{labels} has {} different values for {samples} images, too many to be classes; choose the column of labels",
         class_names.len()
     );
     Err(Problem::error("no-classes", sentence).into())

@@ -131,6 +131,12 @@ struct Imported {
     fingerprint: String,
 }
 
+/// `split`: of `SPLITS`.
+pub fn empty_split(split: usize) -> Problem {
+    let sentence = format!("no image is left for the {} split", ["training", "validation"][split]);
+    Problem::error("empty-split", sentence)
+}
+
 /// What an import is of: the same files and options give the same key.
 fn key_of(spec: &ImportSpec, tree: &Tree, samples: u64) -> String {
     let options = Options { skip: None, ..spec.options.clone() };

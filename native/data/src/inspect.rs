@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::account::{Account, Line};
 use crate::error::{Error, NOT_LOOKED_AT, Problem, Result, Severity};
 use crate::images::{ImageSet, NO_LABEL, Raw, Split};
-use crate::import::{ImportSpec, bad_text, choose_tokenizer, too_few_tokens};
+use crate::import::{ImportSpec, bad_text, choose_tokenizer, empty_split, too_few_tokens};
 use crate::look::{Look, look, to_pixels};
 use crate::options::{Format, Options, Storage};
 use crate::pixels::{Header, Pixels};
@@ -278,12 +278,14 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, b
         all.extend(Problem::not_looked_at(format!("{others} images were not looked at"), &spec.options));
     }
     let options = Options { storage: Some(plan.storage), channels: Some(plan.channels as u8), ..set.content.inferred(base.options) };
+    refuse_empty(&mut all, [train, test]);
     Ok(Verdict {
         exact: base.exact && exact,
         train,
         test,
         bytes: (train + test) * (per_image + 8),
-        content: Some(content),
+        // Without samples there is nothing to show.
+        content: Some(content).filter(|_| train + test > 0),
         columns: set.columns.clone(),
         problems: all,
         previews,
@@ -291,6 +293,21 @@ fn judge_images(spec: &ImportSpec, tree: &Tree, what: &[What], set: &ImageSet, b
         options,
         ..base
     })
+}
+
+/// A split without images is never ready: to leave out what is wrong is no remedy then, and an error says so where nothing else does.
+/// `left`: training and validation images.
+fn refuse_empty(problems: &mut Vec<Problem>, left: [u64; 2]) {
+    let Some(empty) = left.iter().position(|count| *count == 0) else { return };
+    if left == [0, 0] {
+        problems.retain(|problem| problem.severity != Severity::Note);
+    }
+    for problem in problems.iter_mut() {
+        problem.remedies.retain(|remedy| remedy.action != "skip");
+    }
+    if problems.iter().all(|problem| problem.severity != Severity::Error) {
+        problems.push(empty_split(empty));
+    }
 }
 
 /// The most frequent sizes.

@@ -1,18 +1,18 @@
 //! Tables with columns, as CSV, JSON lines or a JSON document: which column names the images, which has their labels, which their splits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::counted::Counted;
 use super::document::Document;
-use super::index::{Index, is_image_name};
-use super::{Image, LabelFile, Role, Row};
-use super::{detection, partition};
-use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name, truth};
-use crate::error::{Error, Problem, Result};
+use super::index::{Found, Index, is_image_name};
+use super::labelling::{Judged, Label, Labelling, ask_labels, is_caption, is_unlabelled};
+use super::{Image, LabelFile, Role, Row, cell, detection, folder_rows, partition};
+use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
+use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::options::Options;
 use crate::sniff::What;
-use crate::table::{self, SEVERAL, Shape};
+use crate::table::{self, Shape};
 use crate::tree::{Entry, Tree};
 
 const IMAGE_COLUMNS: [&str; 17] = [
@@ -34,35 +34,53 @@ const IMAGE_COLUMNS: [&str; 17] = [
     "id_code",
     "key",
 ];
-/// Of one meaning each line; within a line it is asked which, where the columns say different things.
-const LABEL_COLUMNS: [&[&str]; 2] = [
-    &["label", "labels"],
-    &[
-        "class",
-        "class_name",
-        "classname",
-        "category",
-        "target",
-        "y",
-        "label_name",
-        "species",
-        "classes",
-        "class_id",
-        "classid",
-        "category_name",
-        "breed",
-        "diagnosis",
-        "dx",
-        "emotion",
-        "class_label",
-        "finding_labels",
-    ],
-];
-/// Columns of text about an image, which is no label.
-const CAPTION_COLUMNS: [&str; 9] = ["caption", "captions", "text", "description", "prompt", "sentence", "title", "comment", "alt"];
-
 /// Rows by which columns are judged.
 const JUDGED: usize = 1000;
+
+pub const NAMES_NO_IMAGES: &str = "tables that name no images";
+
+/// How a row names images.
+#[derive(Clone, Copy)]
+enum Pointer {
+    File(usize),
+    /// The folder and the file in it.
+    Joined(usize, usize),
+    /// A folder, whose images all have the label.
+    Below(usize),
+}
+
+impl Pointer {
+    fn column(self) -> usize {
+        match self {
+            Self::File(column) | Self::Joined(_, column) | Self::Below(column) => column,
+        }
+    }
+
+    fn uses(self) -> Vec<(usize, &'static str)> {
+        match self {
+            Self::File(column) => vec![(column, "images")],
+            Self::Joined(folder, column) => vec![(folder, "folders of images"), (column, "images")],
+            Self::Below(column) => vec![(column, "folders of images")],
+        }
+    }
+
+    fn image(self, fields: &mut [Option<String>]) -> Image {
+        let mut take = |column: usize| fields[column].take().filter(|name| !name.trim().is_empty());
+        match self {
+            Self::File(column) => take(column).map_or(Image::Missing, Image::Named),
+            Self::Below(column) => take(column).map_or(Image::Missing, Image::Below),
+            Self::Joined(folder, column) => match (take(folder), take(column)) {
+                (Some(folder), Some(file)) => Image::Named(joined(&folder, &file)),
+                (None, Some(file)) => Image::Named(file),
+                (_, None) => Image::Missing,
+            },
+        }
+    }
+}
+
+fn joined(folder: &str, file: &str) -> String {
+    format!("{}/{}", folder.trim().trim_end_matches(['/', '\\']), cell::file(file))
+}
 
 /// Where rows come from.
 #[derive(Clone)]
@@ -107,47 +125,6 @@ impl Source {
     }
 }
 
-/// Where the label of a row is.
-#[derive(Clone)]
-enum Labelling {
-    Column(usize),
-    /// The first word of ImageNet's `n01440764 10 20 30 40`.
-    FirstWord(usize),
-    /// A column of 0 and 1 for each class.
-    OneHot(Vec<usize>),
-    /// Another file has the labels.
-    Elsewhere,
-}
-
-impl Labelling {
-    fn columns(&self) -> Vec<usize> {
-        match self {
-            Self::Column(column) | Self::FirstWord(column) => vec![*column],
-            Self::OneHot(columns) => columns.clone(),
-            Self::Elsewhere => Vec::new(),
-        }
-    }
-
-    fn label(&self, columns: &[String], fields: &mut [Option<String>]) -> Option<String> {
-        let said = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("nan"));
-        match self {
-            Self::Column(column) => fields[*column].take().and_then(said),
-            Self::FirstWord(column) => fields[*column].as_deref().and_then(|text| text.split_whitespace().next()).map(ToOwned::to_owned),
-            Self::OneHot(all) => {
-                let set = all.iter().filter(|column| fields[**column].as_deref().and_then(flag) == Some(true));
-                let names: Vec<&str> = set.map(|column| columns[*column].as_str()).collect();
-                Some(names.join(&SEVERAL.to_string())).filter(|names| !names.is_empty())
-            }
-            Self::Elsewhere => None,
-        }
-    }
-}
-
-/// As `truth`, with -1 as false.
-fn flag(text: &str) -> Option<bool> {
-    if matches!(text.trim(), "-1" | "-1.0") { Some(false) } else { truth(text) }
-}
-
 /// Objects or anything else line by line; of texts and lists there are no columns.
 fn has_objects(tree: &Tree, entry: &Entry) -> Result<bool> {
     let first = tree.head(entry, 512)?.into_iter().find(|byte| byte.is_ascii_graphic());
@@ -182,47 +159,61 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
     let entry = &tree.entries[at];
     let Some(mut source) = source(tree, entry, &what[at], index)? else { return Ok(Role::Other("other JSON documents")) };
     let mut rows = source.first_rows(tree, entry)?;
-    // A first line that names a file, as the rows do, is a row.
-    let names_file = |column: usize| {
-        index.has(&source.columns()[column]) && rows.iter().all(|row| row[column].as_deref().is_some_and(|text| index.has(text)))
+    // A first line that names a file or a folder, as the rows do, is a row.
+    let names = |fits: &dyn Fn(&str) -> bool| {
+        let all = |column: usize| fits(&source.columns()[column]) && rows.iter().all(|row| row[column].as_deref().is_some_and(fits));
+        (0..source.columns().len()).any(all)
     };
     if let Source::Shape(shape) = &source
         && shape.has_header
         && !shape.is_json()
-        && (0..shape.columns.len()).any(names_file)
+        && (names(&|text| index.has(text)) || names(&|text| text.contains('/') && matches!(index.below(text), Found::All(_))))
     {
         source = Source::Shape(shape.clone().without_header());
         rows = source.first_rows(tree, entry)?;
     }
     let columns = source.columns().to_vec();
-    let Some(image) = image_column(&source, &rows, index, options) else { return Ok(Role::Other("tables that name no images")) };
+    let table = Table { tree, at, source: &source, rows: &rows, index };
+    let (pointer, is_asked) = match table.pointer(options) {
+        Some(pointer) => (pointer, None),
+        None => match folder_rows::column(&columns, &rows, index).map(|column| (Pointer::Below(column), None)) {
+            Some(found) => found,
+            None => match table.row_numbers() {
+                Some(column) => (Pointer::File(column), Some(column)),
+                None => return Ok(Role::Other(NAMES_NO_IMAGES)),
+            },
+        },
+    };
     if rows.len() < 2 && what[at] == What::JsonLines {
         return Ok(Role::Other("notes about an image"));
     }
+    let image = pointer.column();
     let chosen = options.label_column.as_ref().and_then(|name| columns.iter().position(|column| column == name));
     let taken: Vec<usize> = [Some(image), chosen].into_iter().flatten().collect();
     let split = column_splits::candidate(&columns, source.has_header(), &rows, &taken);
     let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
     let free: Vec<usize> = (0..columns.len()).filter(|column| *column != image && !of_split.contains(column)).collect();
-    let labelling = match labelling(&columns, source.has_header(), &rows, &free, options) {
+    let judged = Judged { columns: &columns, has_header: source.has_header(), rows: &rows, free: &free };
+    let labelling = judged.labelling(options);
+    if let Pointer::Below(column) = pointer
+        && let Some(role) = folder_rows::settle(tree, what, at, &judged, column, &labelling, options)?
+    {
+        return Ok(role);
+    }
+    let ask =
+        |why: &str, offered: &[String]| Role::Asked(at, ask_labels(tree, at, &format!("{why}; there are {}", columns.join(", ")), offered));
+    let labelling = match labelling {
         Ok(Some(labelling)) => labelling,
+        Ok(None) if is_asked.is_some() && source.has_header() => return Ok(Role::Other(NAMES_NO_IMAGES)),
+        Ok(None) if is_asked.is_some() => return Ok(Role::Asked(at, ask_images(tree, at, &columns[image]))),
         Ok(None) => {
             return Ok(match &free[..] {
-                [] => return split_table(tree, at, source, image, split, options),
+                [] => return split_table(tree, at, source, pointer, split, options),
                 [only] if is_caption(&columns[*only], &rows, *only) => Role::Other("tables of captions"),
-                _ => unlabelled(at, &columns, &rows, &free, "has no column of labels that is known by its name"),
+                _ => ask("has no column of labels that is known by its name", &judged.likely()),
             });
         }
-        Err(several) => {
-            let names: Vec<&str> = several.iter().map(|column| columns[*column].as_str()).collect();
-            return Ok(unlabelled(
-                at,
-                &columns,
-                &rows,
-                &several,
-                &format!("has several columns that may be the labels: {}", names.join(", ")),
-            ));
-        }
+        Err(several) => return Ok(ask(&format!("has several columns that may be the labels: {}", several.join("; ")), &several)),
     };
     let of_label = labelling.columns();
     if rows.iter().all(|row| of_label.iter().all(|column| row[*column].is_none())) {
@@ -232,18 +223,31 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
         && are_names(&rows, image, label)
     {
         // Of most images it is a table all the same.
-        if 2 * rows.len() >= index.images().min(JUDGED) {
+        if is_asked.is_none() && 2 * rows.len() >= index.images().min(JUDGED) {
             let others: Vec<usize> = free.iter().copied().filter(|column| *column != label).collect();
-            return Ok(unlabelled(at, &columns, &rows, &others, "has no column of labels that repeat"));
+            let offered = Judged { free: &others, ..judged }.likely();
+            return Ok(ask("has no column of labels that repeat", &offered));
         }
         return Ok(Role::Other("names of classes"));
     }
+    if let Some(column) = is_asked {
+        return Ok(Role::Asked(at, ask_images(tree, at, &columns[column])));
+    }
+    let pointer = table.with_folder(pointer, &free, &of_label);
     let rule = split_rule(tree, entry, &source, split, options)?;
-    Ok(Role::Labels(label_file(at, entry, source, image, labelling, rule)))
+    Ok(Role::Labels(label_file(at, entry, source, pointer, labelling, rule)))
+}
+
+/// Numbers of rows fit the names of files by chance.
+fn ask_images(tree: &Tree, at: usize, column: &str) -> Problem {
+    let file = tree.display(&tree.entries[at]);
+    let sentence = format!("{file} names images only by {column}, which seems to number its rows; does it name the files?");
+    let options = Options { image_column: Some(column.to_owned()), ..Options::default() };
+    Problem::error("no-column", sentence).at(Place::file(file)).with("choose", format!("Take {column} as the names of the files"), options)
 }
 
 /// A table of images that tells their splits alone.
-fn split_table(tree: &Tree, at: usize, source: Source, image: usize, split: Option<Candidate>, options: &Options) -> Result<Role> {
+fn split_table(tree: &Tree, at: usize, source: Source, image: Pointer, split: Option<Candidate>, options: &Options) -> Result<Role> {
     let entry = &tree.entries[at];
     let rule = match split {
         Some(Candidate::Numbers(column)) if partition::is_numbered(entry) => Some(SplitRule::Numbered(column)),
@@ -251,17 +255,10 @@ fn split_table(tree: &Tree, at: usize, source: Source, image: usize, split: Opti
     };
     Ok(match rule {
         Some(rule) => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, Some(rule))),
+        // `val.csv` with a column of files.
+        None if split_of(entry).is_some() => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, None)),
         None => Role::Other("tables without labels"),
     })
-}
-
-fn unlabelled(at: usize, columns: &[String], rows: &[table::Row], free: &[usize], why: &str) -> Role {
-    let can_be = |column: &&usize| {
-        let values: BTreeSet<&str> = rows.iter().filter_map(|row| row[**column].as_deref()).collect();
-        values.len() > 1 && (values.len() < 20 || 2 * values.len() <= rows.len())
-    };
-    let offered = free.iter().filter(can_be).map(|column| columns[*column].clone()).collect();
-    Role::Unlabelled { entry: at, why: format!("{why}; there are {}", columns.join(", ")), offered }
 }
 
 /// Numbers with a name each, which only look like the names of some images: `0,cat`.
@@ -271,15 +268,15 @@ fn are_names(rows: &[table::Row], image: usize, label: usize) -> bool {
     bare && labels.len() == rows.len() && rows.len() > 1
 }
 
-fn label_file(at: usize, entry: &Entry, source: Source, image: usize, labelling: Labelling, rule: Option<SplitRule>) -> LabelFile {
+fn label_file(at: usize, entry: &Entry, source: Source, pointer: Pointer, labelling: Labelling, rule: Option<SplitRule>) -> LabelFile {
     let columns = source.columns().to_vec();
-    let mut used = vec![(columns[image].clone(), "images")];
+    let mut used: Vec<(String, &str)> = pointer.uses().into_iter().map(|(column, what)| (columns[column].clone(), what)).collect();
     used.extend(labelling.columns().into_iter().map(|column| (columns[column].clone(), "labels")));
     used.extend(rule.iter().flat_map(SplitRule::columns).map(|column| (columns[column].clone(), "splits")));
     let of_label = labelling.columns();
     let (label, classes) = match (&labelling, &of_label[..]) {
-        (Labelling::OneHot(_), of_label) => {
-            let names: Vec<String> = of_label.iter().map(|column| columns[*column].clone()).collect();
+        (Labelling::OneHot { .. }, of_label) => {
+            let names: Vec<String> = of_label.iter().map(|column| columns[*column].clone()).filter(|name| !is_unlabelled(name)).collect();
             (format!("the columns {}, ...", names.iter().take(3).cloned().collect::<Vec<_>>().join(", ")), names)
         }
         (_, of_label) => (format!("the column {}", of_label.first().map_or("", |column| &columns[*column])), Vec::new()),
@@ -294,8 +291,10 @@ fn label_file(at: usize, entry: &Entry, source: Source, image: usize, labelling:
                     return hand(Row { image: Image::Ragged, label: None, split: Told::Unsaid, number: number_of_row });
                 }
                 let split = rule.as_ref().map_or(Told::Unsaid, |rule| rule.told(&fields));
-                let label = labelling.label(&columns, &mut fields);
-                let image = fields[image].take().filter(|name| !name.trim().is_empty()).map_or(Image::Missing, Image::Named);
+                let (image, label) = match labelling.label(&columns, &fields) {
+                    Label::Uncertain => (Image::Uncertain, None),
+                    Label::Text(label) => (pointer.image(&mut fields), label),
+                };
                 hand(Row { image, label, split, number: number_of_row })
             })
         }
@@ -319,110 +318,95 @@ fn split_rule(tree: &Tree, entry: &Entry, source: &Source, split: Option<Candida
     folds.rule(&tree.display(entry), &source.columns()[column], column, options)
 }
 
-/// Text about an image rather than the name of a class.
-fn is_caption(column: &str, rows: &[table::Row], at: usize) -> bool {
-    let words: usize = rows.iter().filter_map(|row| row[at].as_ref()).map(|text| text.split_whitespace().count()).sum();
-    CAPTION_COLUMNS.contains(&column.to_lowercase().as_str()) || words > 4 * rows.len().max(1)
+/// A table with its first rows.
+struct Table<'a> {
+    tree: &'a Tree,
+    at: usize,
+    source: &'a Source,
+    rows: &'a [table::Row],
+    index: &'a Index,
 }
 
-/// The chosen column, or the one whose first values are mostly names of image files, or of files without their extension.
-fn image_column(source: &Source, rows: &[table::Row], index: &Index, options: &Options) -> Option<usize> {
-    let columns = source.columns();
-    if let Some(chosen) = &options.image_column {
-        return columns.iter().position(|name| name == chosen);
+impl Table<'_> {
+    fn values(&self, column: usize) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter_map(move |row| row[column].as_deref())
     }
-    let most = |count: &dyn Fn(usize) -> usize| {
-        (0..columns.len())
-            .max_by_key(|column| (count(*column), std::cmp::Reverse(*column)))
-            .filter(|column| 2 * count(*column) > rows.len())
-    };
-    let values = |column: usize| rows.iter().filter_map(move |row| row[column].as_deref());
-    let there = |column: usize| values(column).filter(|text| index.has(text)).count();
-    let usual = || {
-        let named = |usual: &str| columns.iter().position(|name| plain_name(name) == usual);
-        IMAGE_COLUMNS.iter().find_map(|usual| named(usual)).filter(|usual| 2 * there(*usual) > rows.len())
-    };
-    // Names of files differ and are all there; numbers of classes repeat, and other numbers are few.
-    let differing = |column: usize| {
-        let all: BTreeSet<&str> = values(column).collect();
+
+    fn there(&self, column: usize) -> usize {
+        self.values(column).filter(|text| self.index.has(text)).count()
+    }
+
+    /// Of the names in a column, those of images that lie where it says.
+    fn found(&self, column: usize) -> usize {
+        let is_found = |name: &&str| !matches!(self.index.find(self.tree, self.at, name, None, None), Found::None);
+        self.values(column).filter(is_found).count()
+    }
+
+    /// The column with most of something, where most rows have it.
+    fn most<K: Ord>(&self, count: &dyn Fn(usize) -> usize, key: &dyn Fn(usize) -> K) -> Option<usize> {
+        let columns = (0..self.source.columns().len()).filter(|column| 2 * count(*column) > self.rows.len());
+        columns.max_by_key(|column| (key(*column), count(*column), std::cmp::Reverse(*column)))
+    }
+
+    /// A column without a name, as pandas writes its index, whose values are whole numbers; without a header one that counts the rows beside
+    /// two others.
+    fn numbers_rows(&self, column: usize) -> bool {
+        let numbers: Option<Vec<u64>> = self.values(column).map(|text| text.trim().parse().ok()).collect();
+        let Some(numbers) = numbers else { return false };
+        if !self.source.has_header() {
+            return self.source.columns().len() > 2 && numbers.len() > 1 && numbers.windows(2).all(|two| two[1] == two[0] + 1);
+        }
+        let name = plain_name(&self.source.columns()[column]);
+        name == format!("column_{}", column + 1) || name.starts_with("unnamed:") || name == "index"
+    }
+
+    /// Names of files differ and are all there; numbers of classes repeat, and other numbers are few.
+    fn differing(&self, column: usize) -> bool {
+        let all: BTreeSet<&str> = self.values(column).collect();
         let numbers = all.iter().all(|text| text.trim().parse::<f64>().is_ok());
-        let enough = !numbers || 2 * rows.len() >= index.images().min(JUDGED);
-        all.len() == rows.len() && rows.len() > 1 && there(column) == rows.len() && enough
-    };
-    most(&|column| values(column).filter(|text| is_image_name(text)).count())
-        .or_else(|| usual().filter(|_| source.has_header()))
-        .or_else(|| most(&|column| if differing(column) || !source.has_header() { there(column) } else { 0 }))
-}
+        let enough = !numbers || 2 * self.rows.len() >= self.index.images().min(JUDGED);
+        all.len() == self.rows.len() && self.rows.len() > 1 && self.there(column) == self.rows.len() && enough
+    }
 
-/// The labels by the name and the values of their columns. `Err`: columns that may be it alike.
-fn labelling(
-    columns: &[String],
-    has_header: bool,
-    rows: &[table::Row],
-    free: &[usize],
-    options: &Options,
-) -> std::result::Result<Option<Labelling>, Vec<usize>> {
-    if let Some(chosen) = &options.label_column {
-        return Ok(free.iter().copied().find(|column| columns[*column] == *chosen).map(Labelling::Column));
-    }
-    let named = |usual: &str| free.iter().copied().find(|column| plain_name(&columns[*column]) == usual);
-    if let Some(column) = named("predictionstring") {
-        let is_synset = |text: &str| text.len() > 9 && text.starts_with('n') && text[1..9].bytes().all(|byte| byte.is_ascii_digit());
-        return Ok(rows.iter().filter_map(|row| row[column].as_deref()).all(is_synset).then_some(Labelling::FirstWord(column)));
-    }
-    let groups: Vec<Vec<usize>> = LABEL_COLUMNS.iter().map(|group| group.iter().filter_map(|usual| named(usual)).collect()).collect();
-    if let Some(best) = groups.iter().find(|group| !group.is_empty()).filter(|_| has_header) {
-        let first = best[0];
-        let differing: Vec<usize> = best.iter().copied().filter(|other| *other != first && !same_classes(rows, first, *other)).collect();
-        if !differing.is_empty() {
-            return Err(std::iter::once(first).chain(differing).collect());
+    /// The chosen column, or the one whose first values are mostly names of image files, of files that are there before others, or of files
+    /// without their extension.
+    fn pointer(&self, options: &Options) -> Option<Pointer> {
+        let columns = self.source.columns();
+        if let Some(chosen) = &options.image_column {
+            let column = columns.iter().position(|name| name == chosen)?;
+            let names_folders = self.there(column) == 0 && self.values(column).any(|text| self.index.is_folder(text));
+            return Some(if names_folders { Pointer::Below(column) } else { Pointer::File(column) });
         }
-        // Names rather than numbers, where both say the same.
-        let is_text = |column: usize| rows.iter().filter_map(|row| row[column].as_deref()).any(|text| text.trim().parse::<f64>().is_err());
-        let named = groups.iter().flatten().copied().find(|other| is_text(*other) && same_classes(rows, first, *other));
-        return Ok(Some(Labelling::Column(named.filter(|_| !is_text(first)).unwrap_or(first))));
+        let usual = || {
+            let named = |usual: &str| columns.iter().position(|name| plain_name(name) == usual);
+            let usual = IMAGE_COLUMNS.iter().find_map(|usual| named(usual));
+            usual.filter(|usual| 2 * self.there(*usual) > self.rows.len() && self.source.has_header())
+        };
+        let plain = |column: usize| !self.numbers_rows(column) && (self.differing(column) || !self.source.has_header());
+        let named = self.most(&|column| self.values(column).filter(|text| is_image_name(text)).count(), &|column| {
+            (self.found(column), self.there(column))
+        });
+        let there = || self.most(&|column| if plain(column) { self.there(column) } else { 0 }, &|_| ());
+        named.or_else(usual).or_else(there).map(Pointer::File)
     }
-    let is_flag = |column: &usize| {
-        let mut values = rows.iter().filter_map(|row| row[*column].as_deref()).peekable();
-        values.peek().is_some() && values.all(|text| flag(text).is_some())
-    };
-    let flags: Vec<usize> = free.iter().copied().filter(is_flag).collect();
-    if has_header && flags.len() > 1 {
-        let ones = |row: &table::Row| flags.iter().filter(|column| row[**column].as_deref().and_then(flag) == Some(true)).count();
-        let exact = rows.iter().all(|row| ones(row) == 1);
-        // Two flags among other columns are rather remarks about the image.
-        if exact || flags.len() == free.len() || flags.len() > 4 {
-            return Ok(Some(Labelling::OneHot(flags)));
+
+    /// The column that numbers the rows, where these are names of files too.
+    fn row_numbers(&self) -> Option<usize> {
+        (0..self.source.columns().len()).find(|column| self.numbers_rows(*column) && self.differing(*column))
+    }
+
+    /// With the column of folders that a name needs, which several folders have.
+    fn with_folder(&self, pointer: Pointer, free: &[usize], of_label: &[usize]) -> Pointer {
+        let Pointer::File(image) = pointer else { return pointer };
+        let place = |name: &str| self.index.find(self.tree, self.at, name, None, None);
+        if !self.values(image).any(|name| matches!(place(name), Found::Several)) {
+            return pointer;
         }
-        return Ok(None);
+        let tells = |column: &usize| {
+            let pairs = self.rows.iter().filter_map(|row| row[*column].as_deref().zip(row[image].as_deref()));
+            2 * pairs.filter(|(folder, file)| matches!(place(&joined(folder, file)), Found::One(_))).count() > self.rows.len()
+        };
+        let folder = free.iter().copied().filter(|column| !of_label.contains(column)).find(tells);
+        folder.map_or(pointer, |folder| Pointer::Joined(folder, image))
     }
-    if let [only] = free {
-        return Ok(Some(Labelling::Column(*only)).filter(|_| !is_caption(&columns[*only], rows, *only)));
-    }
-    let words = ["label", "labels", "class", "category", "target", "breed", "species"];
-    let speaks = |column: &usize| plain_name(&columns[*column]).split('_').any(|word| words.contains(&word));
-    let speaking: Vec<usize> = free.iter().copied().filter(speaks).collect();
-    match speaking[..] {
-        [] => Ok(None),
-        [only] => Ok(Some(Labelling::Column(only)).filter(|_| has_header)),
-        _ => Err(speaking),
-    }
-}
-
-/// Whether each value of one column goes with one of the other.
-fn same_classes(rows: &[table::Row], one: usize, other: usize) -> bool {
-    let (mut there, mut back): (HashMap<&str, &str>, BTreeMap<&str, &str>) = Default::default();
-    rows.iter()
-        .filter_map(|row| row[one].as_deref().zip(row[other].as_deref()))
-        .all(|(a, b)| *there.entry(a).or_insert(b) == b && *back.entry(b).or_insert(a) == a)
-}
-
-/// Offers the columns that may be the labels.
-pub fn ask_labels(tree: &Tree, entry: usize, why: &str, offered: &[String]) -> Problem {
-    let file = tree.display(&tree.entries[entry]);
-    let problem = Problem::error("no-column", format!("{file} {why}")).at(crate::error::Place::file(file));
-    let offer = |problem: Problem, name: &String| {
-        problem.with("choose", format!("Take {name} as the labels"), Options { label_column: Some(name.clone()), ..Options::default() })
-    };
-    offered.iter().take(12).fold(problem, offer)
 }

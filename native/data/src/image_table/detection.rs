@@ -1,12 +1,12 @@
-//! Annotations of objects in images, which are no labels of images: COCO, YOLO, Pascal VOC. They are told by their name; images whose objects
-//! are all of one class can be taken.
+//! Annotations of objects in images, which are no labels of images: COCO, YOLO, Pascal VOC, CVAT. They are told by their name; images whose
+//! objects are all of one class can be taken. CVAT's tags are labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 
 use serde::Deserialize;
 
-use super::{Image, LabelFile, Row};
+use super::{Image, LabelFile, Row, cvat};
 use crate::column_splits::Told;
 use crate::error::{Problem, Result};
 use crate::image_parquet::split_of;
@@ -52,6 +52,7 @@ enum Kind {
     Coco(Vec<usize>),
     Yolo(Vec<usize>),
     Voc { xml: Vec<usize>, lists: Vec<usize> },
+    Cvat(Vec<usize>),
 }
 
 fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
@@ -66,6 +67,9 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     let is_annotation = |_: usize, entry: &Entry| entry.extension() == "xml";
     let is_main = |at: usize, entry: &Entry| what[at] == What::Text && is_of_voc(entry) && entry.stem().contains('_');
     let (xml, lists) = (all(&is_annotation), all(&is_main));
+    if xml.first().is_some_and(|&at| tree.head(&tree.entries[at], 4096).is_ok_and(|head| cvat::is_cvat(&head))) {
+        return Some(Kind::Cvat(xml));
+    }
     if xml.first().is_some_and(|&at| is_voc(tree, &tree.entries[at])) || !lists.is_empty() {
         return Some(Kind::Voc { xml, lists });
     }
@@ -119,9 +123,15 @@ pub fn find(tree: &Tree, what: &[What]) -> Result<Option<Found>> {
     let (name, first, files) = match &kind {
         Kind::Coco(files) => ("COCO annotations", files[0], coco(tree, files)),
         Kind::Yolo(files) => ("YOLO annotations", files[0], yolo(tree, files)?),
+        Kind::Cvat(files) => ("CVAT annotations", files[0], tags(tree, files)?),
         Kind::Voc { xml, lists } => ("Pascal VOC annotations", *xml.first().or(lists.first()).unwrap_or(&0), voc(tree, xml, lists)?),
     };
     let file = tree.display(&tree.entries[first]);
+    if matches!(kind, Kind::Cvat(_)) && !files.is_empty() {
+        let problem = Problem::note("tags", format!("{file} is of CVAT; its tags are the labels")).at(tree.place(&tree.entries[first]));
+        let tags = |(at, tags)| LabelFile { kind: "files of tags", label: "the tags".into(), ..label_file(tree, at, tags) };
+        return Ok(Some(Found { files: files.into_iter().map(tags).collect(), problem }));
+    }
     let sentence = format!("{file} is of {name} of objects in images; a classification needs one label per image");
     let problem = Problem::error("detection", sentence).at(tree.place(&tree.entries[first]));
     let of_one = |objects: &Objects| objects.values().filter(|classes| classes.len() == 1).count();
@@ -226,6 +236,17 @@ fn yolo(tree: &Tree, files: &[usize]) -> Result<Vec<(usize, Objects)>> {
         }
     }
     Ok(files.first().map(|&first| (first, objects)).into_iter().collect())
+}
+
+/// Tags of whole images; none where a file is of shapes.
+fn tags(tree: &Tree, files: &[usize]) -> Result<Vec<(usize, Objects)>> {
+    let mut found = Vec::new();
+    for &at in files {
+        let xml = tree.read_all(&tree.entries[at], LARGEST as usize)?;
+        let Some(tags) = cvat::tagged(&String::from_utf8_lossy(&xml)) else { return Ok(Vec::new()) };
+        found.push((at, tags));
+    }
+    Ok(found)
 }
 
 /// By the lists `ImageSets/Main/CLASS_train.txt`, else by the names in the XML files.

@@ -1,10 +1,12 @@
 //! Which image a row means: the file whose path ends as the row says, or whose whole path the row ends with; `old/0.png` is never
-//! `new/0.png`. A file name that several folders have is told apart by the row's split or label, or by the folder of the table.
+//! `new/0.png`. A file name that several folders have is told apart by the row's split or label, or by the folder of the table. A row may
+//! name a folder too, for all images below it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::{Image, cell};
 use crate::image_parquet::split_of;
 use crate::images::Named;
 use crate::sniff::{What, is_image_extension, is_other_image_extension};
@@ -12,6 +14,8 @@ use crate::tree::Tree;
 
 pub enum Found {
     One(usize),
+    /// The images below a folder.
+    All(Vec<usize>),
     Several,
     None,
 }
@@ -21,6 +25,10 @@ pub struct Index {
     images: usize,
     names: HashMap<String, Vec<usize>>,
     folders: BTreeSet<String>,
+    /// Images by the folder that they lie in.
+    within: BTreeMap<String, Vec<usize>>,
+    /// Folders by their last parts.
+    paths: HashMap<String, BTreeSet<String>>,
 }
 
 pub fn plain(name: &str) -> String {
@@ -35,12 +43,21 @@ fn without_extension(name: &str) -> &str {
 }
 
 pub fn is_image_name(text: &str) -> bool {
-    text.trim().rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()))
+    cell::file(text).rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()))
+}
+
+/// The parts of a path in a row, composed and in lower case.
+fn parts(unified: &str) -> Vec<&str> {
+    unified.split('/').filter(|part| !part.is_empty() && *part != ".").collect()
+}
+
+fn unified(name: &str) -> String {
+    plain(&cell::file(name).replace('\\', "/"))
 }
 
 impl Index {
     pub fn new(tree: &Tree, what: &[What]) -> Self {
-        let mut index = Self { images: 0, names: HashMap::new(), folders: BTreeSet::new() };
+        let mut index = Self { images: 0, names: HashMap::new(), folders: BTreeSet::new(), within: BTreeMap::new(), paths: HashMap::new() };
         for (at, entry) in tree
             .entries
             .iter()
@@ -50,6 +67,9 @@ impl Index {
             let name = plain(entry.file_name());
             index.images += usize::from(matches!(what[at], What::Image | What::OtherImage) || without_extension(&name) != name);
             index.folders.extend(entry.folder().rsplit('/').next().filter(|folder| !folder.is_empty()).map(plain));
+            if matches!(what[at], What::Image | What::OtherImage) && !entry.folder().is_empty() {
+                index.within.entry(plain(entry.folder())).or_default().push(at);
+            }
             let stem = without_extension(&name).to_owned();
             if stem != name {
                 index.names.entry(stem).or_default().push(at);
@@ -60,6 +80,12 @@ impl Index {
         if index.images == 0 {
             index.names.clear();
         }
+        for folder in index.within.keys() {
+            let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+            for path in ends.map(|end| &folder[..end]) {
+                index.paths.entry(path.rsplit('/').next().unwrap_or_default().to_owned()).or_default().insert(path.to_owned());
+            }
+        }
         index
     }
 
@@ -69,14 +95,66 @@ impl Index {
     }
 
     pub fn has(&self, name: &str) -> bool {
-        let unified = name.trim().replace('\\', "/");
-        self.names.contains_key(&plain(unified.rsplit('/').next().unwrap_or_default()))
+        self.names.contains_key(unified(name).rsplit('/').next().unwrap_or_default())
+    }
+
+    /// The image with this file name, in whatever folder, where there is only one. Label Studio writes eight digits before the name.
+    pub fn only(&self, name: &str) -> Option<usize> {
+        let unified = unified(name);
+        let file = unified.rsplit('/').next().unwrap_or_default();
+        let is_mark = |mark: &str| mark.len() == 8 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let original = || file.split_once('-').filter(|(mark, _)| is_mark(mark)).and_then(|(_, original)| self.names.get(original));
+        match self.names.get(file).or_else(original).map(Vec::as_slice) {
+            Some([only]) => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// The images below the folder that a row names.
+    pub fn below(&self, name: &str) -> Found {
+        let unified = unified(name);
+        let parts = parts(&unified);
+        let Some(paths) = parts.last().and_then(|last| self.paths.get(*last)) else { return Found::None };
+        let score = |path: &str| {
+            let of_folder = path.split('/').count();
+            let common = parts.iter().rev().zip(path.rsplit('/')).take_while(|(a, b)| *a == b).count();
+            (common == parts.len() || common == of_folder).then_some(common)
+        };
+        let scored: Vec<(&String, usize)> = paths.iter().filter_map(|path| Some((path, score(path)?))).collect();
+        let best = scored.iter().map(|(_, score)| *score).max().unwrap_or(0);
+        let mut likely: Vec<&String> = scored.into_iter().filter(|(_, score)| *score == best).map(|(path, _)| path).collect();
+        // Of `a/a` the outer one holds all.
+        likely.dedup_by(|inner, outer| inner.starts_with(&format!("{outer}/")));
+        match likely[..] {
+            [] => Found::None,
+            [one] => {
+                let inner = format!("{one}/");
+                let own = self.within.get(one).into_iter().flatten();
+                let below = self.within.range(inner.clone()..).take_while(|(folder, _)| folder.starts_with(&inner));
+                Found::All(own.chain(below.flat_map(|(_, images)| images)).copied().collect())
+            }
+            _ => Found::Several,
+        }
+    }
+
+    /// A folder, or several, with images below.
+    pub fn is_folder(&self, name: &str) -> bool {
+        parts(&unified(name)).last().is_some_and(|last| self.paths.contains_key(*last))
+    }
+
+    /// What a row means, whatever it names.
+    pub fn locate(&self, tree: &Tree, table: usize, image: &Image, split: Option<Named>, label: Option<&str>) -> Found {
+        match image {
+            Image::Named(name) => self.find(tree, table, name, split, label),
+            Image::Below(name) => self.below(name),
+            Image::Missing | Image::Ragged | Image::Uncertain => Found::None,
+        }
     }
 
     /// The image that a row means.
     pub fn find(&self, tree: &Tree, table: usize, name: &str, split: Option<Named>, label: Option<&str>) -> Found {
-        let unified = plain(&name.trim().replace('\\', "/"));
-        let parts: Vec<&str> = unified.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let unified = unified(name);
+        let parts = parts(&unified);
         let Some((file, folders)) = parts.split_last() else { return Found::None };
         let Some(named) = self.names.get(*file) else { return Found::None };
         let own_folder = folders.last().is_some_and(|folder| self.folders.contains(*folder));
@@ -93,7 +171,7 @@ impl Index {
         let likely: Vec<usize> = scored.into_iter().filter(|(_, score)| *score == best).map(|(at, _)| at).collect();
         let beside = tree.entries[table].folder();
         let tests: [&dyn Fn(usize) -> bool; 5] = [
-            &|at| tree.entries[at].file_name() == name.trim().rsplit(['/', '\\']).next().unwrap_or_default(),
+            &|at| tree.entries[at].file_name() == cell::file(name).rsplit(['/', '\\']).next().unwrap_or_default(),
             &|at| split.is_some() && split_of(&tree.entries[at]) == split,
             &|at| {
                 label.is_some_and(|label| tree.entries[at].folder().rsplit('/').next().is_some_and(|folder| plain(folder) == plain(label)))

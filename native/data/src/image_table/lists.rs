@@ -9,10 +9,13 @@ use super::{Image, LabelFile, Role, Row, partition};
 use crate::column_splits::{self, Told};
 use crate::error::{Error, Problem, Result};
 use crate::image_parquet::split_of;
-use crate::images::named_split;
+use crate::images::{Named, named_split};
 use crate::options::Options;
 use crate::table;
 use crate::tree::{Entry, Tree};
+
+/// What lists are that do not count beside others.
+pub const OTHERS: &str = "lists of other divisions, or that repeat others";
 
 /// Lines by which a list is judged.
 const JUDGED: usize = 1000;
@@ -105,7 +108,7 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
     let Some(style) = style(&first, index) else { return Ok(Role::Other("other text")) };
     let group = group_of(entry);
     if ["split", "partition"].iter().any(|word| group.contains(word)) && style != Style::Path {
-        return Ok(Role::Splits(split_list(tree, at)));
+        return Ok(Role::Splits(split_list(tree, at, None)));
     }
     let rest: Vec<&str> = first.iter().map(|line| first_word(line).1).collect();
     let numbers = |text: &str| text.split_whitespace().count() > 1 && text.split_whitespace().all(is_number);
@@ -128,8 +131,11 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
     }
     let mut common = 0;
     if style == Style::Path {
-        let Some(found) = common_folders(tree, entry)? else { return Ok(Role::Other("lists of images without labels")) };
-        common = found;
+        common = match common_folders(tree, entry, index)? {
+            Some(common) => common,
+            None if split_of(entry).is_some() => return Ok(Role::Splits(split_list(tree, at, split_of(entry)))),
+            None => return Ok(Role::Other("lists of images without labels")),
+        };
     }
     let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
         lines(tree, &tree.entries[at], &mut |number, line| {
@@ -152,12 +158,15 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
     }))
 }
 
-/// An image and the name or the number of its split in each line.
-fn split_list(tree: &Tree, at: usize) -> LabelFile {
+/// An image in each line, all of the split that the list is named for, or with the name or the number of its split.
+fn split_list(tree: &Tree, at: usize, named: Option<Named>) -> LabelFile {
     let entry = &tree.entries[at];
     let is_numbered = partition::is_numbered(entry);
     let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
         lines(tree, &tree.entries[at], &mut |number, line| {
+            if named.is_some() {
+                return hand(Row { image: Image::Named(line.to_owned()), label: None, split: Told::Split(named), number });
+            }
             let (image, said) = first_word(line);
             let named = if is_numbered { column_splits::of_number(said) } else { column_splits::value(said) };
             let split = named.map_or_else(|| Told::Strange(said.to_owned()), |named| Told::Split(Some(named)));
@@ -211,7 +220,7 @@ fn stems_are_classes(lines: &[String]) -> bool {
 }
 
 /// How many folders all paths begin with that say nothing of the class; `None` where no folders do.
-fn common_folders(tree: &Tree, entry: &Entry) -> Result<Option<usize>> {
+fn common_folders(tree: &Tree, entry: &Entry, index: &Index) -> Result<Option<usize>> {
     let mut common: Option<Vec<String>> = None;
     lines(tree, entry, &mut |_, line| {
         let folders = folders(line);
@@ -227,8 +236,9 @@ fn common_folders(tree: &Tree, entry: &Entry) -> Result<Option<usize>> {
         labelled |= parts(line, Style::Path, common.len()).1.is_some();
         Ok(())
     })?;
-    // A list of one class.
-    let only = common.iter().rposition(|folder| !is_plain(folder)).filter(|at| at + 1 == common.len());
+    // A list of one class, whose folder is here.
+    let is_here = |at: &usize| at + 1 == common.len() && index.is_folder(&common[*at]);
+    let only = common.iter().rposition(|folder| !is_plain(folder)).filter(is_here);
     Ok(if labelled { Some(common.len()) } else { only })
 }
 
@@ -249,7 +259,7 @@ fn repetition(entry: &Entry) -> Option<u32> {
 /// Of lists of repetitions of a split those that are chosen; and none that repeats others.
 pub fn settle(tree: &Tree, files: &mut Vec<LabelFile>, options: &Options) -> Result<Vec<usize>> {
     let mut out = Vec::new();
-    let is_list = |file: &LabelFile| file.kind == "lists of images";
+    let is_list = |file: &LabelFile| ["lists of images", "lists of splits"].contains(&file.kind);
     let numbers: BTreeSet<u32> =
         files.iter().filter(|file| is_list(file)).filter_map(|file| repetition(&tree.entries[file.entry])).collect();
     if numbers.len() > 1 {

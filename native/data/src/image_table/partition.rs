@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::LabelFile;
 use super::index::{Found, Index};
-use super::reading::Sample;
-use super::{Image, LabelFile};
+use super::reading::{Sample, located};
 use crate::account::Account;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
@@ -19,7 +19,7 @@ pub fn is_numbered(entry: &Entry) -> bool {
 /// What such files tell.
 pub struct Known {
     /// By entries of images.
-    pub splits: HashMap<usize, Named>,
+    splits: HashMap<usize, Named>,
     /// One of the files.
     list: usize,
 }
@@ -34,27 +34,38 @@ pub fn read(
     let mut known: Option<Known> = None;
     for file in files {
         let (mut here, mut strange): (HashMap<usize, Named>, BTreeSet<String>) = Default::default();
-        (file.rows)(tree, &mut |row| {
-            let Image::Named(name) = &row.image else { return Ok(()) };
-            match row.split {
-                Told::Split(Some(named)) => {
-                    if let Found::One(entry) = index.find(tree, file.entry, name, None, None) {
-                        here.insert(entry, named);
-                    }
-                }
-                Told::Strange(text) if strange.len() < 3 => {
+        let mut missing = 0;
+        for (row, found) in located(tree, file, index)? {
+            let named = match (row.split, file.named) {
+                (Told::Split(Some(named)), _) | (Told::Unsaid, Some(named)) => named,
+                (Told::Strange(text), _) if strange.len() < 3 => {
                     strange.insert(text);
+                    continue;
                 }
-                _ => {}
+                _ => continue,
+            };
+            match found {
+                Found::One(entry) => {
+                    here.insert(entry, named);
+                }
+                Found::All(entries) => here.extend(entries.into_iter().map(|entry| (entry, named))),
+                Found::Several | Found::None => missing += 1,
             }
-            Ok(())
-        })?;
+        }
         let shown = tree.display(&tree.entries[file.entry]);
         if !strange.is_empty() {
             let values = strange.into_iter().collect::<Vec<_>>().join(", ");
             let sentence = format!("{shown} tells of splits by values that are not known ({values}) and is not used");
             problems.push(Problem::warning("unknown-split", sentence).at(tree.place(&tree.entries[file.entry])));
             account.leave_out(tree, file.entry, "lists of splits that are not known");
+            continue;
+        }
+        if missing > 0 {
+            let sentence = format!("{shown} tells the splits of {missing} images that are not here, or in several folders");
+            problems.push(Problem::warning("missing-file", sentence).counted(missing).at(tree.place(&tree.entries[file.entry])));
+        }
+        if here.is_empty() {
+            account.leave_out(tree, file.entry, "lists of splits of other images");
             continue;
         }
         let known = known.get_or_insert_with(|| Known { splits: HashMap::new(), list: file.entry });
@@ -66,10 +77,25 @@ pub fn read(
         known.splits.extend(here);
         account.use_as(tree, file.entry, "lists of splits");
     }
+    if let Some(known) = known.as_ref().filter(|known| !known.has_training()) {
+        let list = tree.display(&tree.entries[known.list]);
+        let sentence = format!("{list} tells no training images; all that no list names are for training");
+        problems.push(Problem::note("rest-is-training", sentence).at(tree.place(&tree.entries[known.list])));
+    }
     Ok(known)
 }
 
 impl Known {
+    fn has_training(&self) -> bool {
+        self.splits.values().any(|named| *named == Named::Train)
+    }
+
+    /// Of all images that are given. Lists of evaluation alone leave the others for training.
+    pub fn of(&self, entries: impl Iterator<Item = usize>) -> Vec<Option<Named>> {
+        let rest = (!self.has_training()).then_some(Named::Train);
+        entries.map(|entry| self.splits.get(&entry).copied().or(rest)).collect()
+    }
+
     /// Speaks of images that have no split.
     pub fn without(&self, tree: &Tree, count: usize) -> Problem {
         let list = tree.display(&tree.entries[self.list]);
@@ -91,7 +117,8 @@ pub fn apply(
         return Ok(());
     }
     let Some(known) = read(tree, index, files, (&mut *account, &mut *problems))? else { return Ok(()) };
-    samples.iter_mut().for_each(|sample| sample.named = known.splits.get(&sample.entry).copied());
+    let named = known.of(samples.iter().map(|sample| sample.entry));
+    samples.iter_mut().zip(named).for_each(|(sample, named)| sample.named = named);
     let without: Vec<Sample> = samples.extract_if(.., |sample| sample.named.is_none()).collect();
     without.iter().for_each(|sample| account.leave_out(tree, sample.entry, "images without a split"));
     if !without.is_empty() {

@@ -1,12 +1,15 @@
 //! The rows of all label files brought to one sample for each image; what cannot be used is told by its row.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::index::{Found, Index};
-use super::{Image, LabelFile, Row, which_table};
+use super::choice::which_table;
+use super::index::{Found, Index, plain};
+use super::{Image, LabelFile, Row, cell};
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
-use crate::images::Named;
+use crate::image_parquet::split_of;
+use crate::images::{Named, named_split};
+use crate::table::SEVERAL;
 use crate::tree::Tree;
 
 pub struct Sample {
@@ -23,6 +26,8 @@ pub struct Sample {
 pub struct Reading {
     pub samples: Vec<Sample>,
     pub problems: Vec<Problem>,
+    /// Rows tell different labels of an image.
+    pub conflicting: bool,
 }
 
 /// Rows that cannot be used, with what they say.
@@ -49,27 +54,94 @@ impl Bad {
     }
 }
 
+/// The rows of a file, each with the images that it means.
+pub fn located(tree: &Tree, file: &LabelFile, index: &Index) -> Result<Vec<(Row, Found)>> {
+    let mut rows = as_written(tree, file, index)?;
+    take_by_name(tree, index, &mut rows);
+    Ok(rows)
+}
+
+fn as_written(tree: &Tree, file: &LabelFile, index: &Index) -> Result<Vec<(Row, Found)>> {
+    let mut rows = Vec::new();
+    (file.rows)(tree, &mut |row| {
+        let named = split_of_row(&row, file);
+        let found = index.locate(tree, file.entry, &row.image, named, row.label.as_deref());
+        rows.push((row, found));
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+fn split_of_row(row: &Row, file: &LabelFile) -> Option<Named> {
+    if let Told::Split(named) = row.split { named } else { file.named }
+}
+
+/// Paths of another machine: where no row is found at its path, each means the only image with its file name, unless the folders speak of
+/// another split or class than the rows. Returns how many are.
+fn take_by_name(tree: &Tree, index: &Index, rows: &mut [(Row, Found)]) -> usize {
+    if rows.iter().any(|(_, found)| !matches!(found, Found::None)) {
+        return 0;
+    }
+    let labels: BTreeSet<String> = rows.iter().filter_map(|(row, _)| row.label.as_deref()).map(plain).collect();
+    let mut taken: HashMap<usize, &str> = HashMap::new();
+    let mut images = vec![None; rows.len()];
+    for (at, (row, _)) in rows.iter().enumerate() {
+        let Image::Named(name) = &row.image else { continue };
+        let Some(image) = index.only(name) else { continue };
+        let entry = &tree.entries[image];
+        let folder = plain(entry.folder().rsplit('/').next().unwrap_or_default());
+        let is_of_other_class = labels.contains(&folder) && row.label.as_deref().map(plain) != Some(folder);
+        let said = cell::file(name).rsplit(['/', '\\']).skip(1).find_map(named_split);
+        let is_of_other_split = said.is_some_and(|said| split_of(entry).is_some_and(|split| split != said));
+        if is_of_other_class || is_of_other_split || taken.insert(image, name).is_some_and(|other| other != name) {
+            return 0;
+        }
+        images[at] = Some(image);
+    }
+    let count = taken.len();
+    if 2 * count <= rows.len() {
+        return 0;
+    }
+    rows.iter_mut().zip(images).for_each(|((_, found), image)| *found = image.map_or(Found::None, Found::One));
+    count
+}
+
 impl Reading {
     pub fn read(&mut self, tree: &mut Tree, file: &LabelFile, index: &Index) -> Result<()> {
         let shown = tree.display(&tree.entries[file.entry]);
-        let mut rows: Vec<Row> = Vec::new();
-        (file.rows)(tree, &mut |row| {
-            rows.push(row);
-            Ok(())
-        })?;
-        let (mut nameless, mut missing, mut several, mut strange, mut ragged) =
-            (Bad::default(), Bad::default(), Bad::default(), Bad::default(), Bad::default());
-        for Row { image, label, split, number } in rows {
-            let named = match split {
-                Told::Unsaid => file.named,
-                Told::Split(named) => named,
-                Told::Strange(text) => {
-                    strange.add(number, &text);
-                    continue;
-                }
-            };
-            let name = match image {
-                Image::Named(name) => name,
+        let mut rows = as_written(tree, file, index)?;
+        for (row, found) in &mut rows {
+            if let (Image::Named(name), Found::None) = (&row.image, &found)
+                && let Some(entry) = tree.resolve(&tree.entries[file.entry], &cell::file(name).replace('\\', "/"))?
+            {
+                tree.entries.push(entry);
+                *found = Found::One(tree.entries.len() - 1);
+            }
+        }
+        let moved = take_by_name(tree, index, &mut rows);
+        if moved > 0 {
+            let first = rows.iter().find_map(|(row, _)| if let Image::Named(name) = &row.image { Some(name.as_str()) } else { None });
+            let first = first.unwrap_or_default();
+            let sentence =
+                format!("{shown} names images by paths that are not here, such as {first}; {moved} are taken by the names of their files");
+            self.problems.push(Problem::note("moved-files", sentence).counted(moved as u64).at(Place::file(&shown)));
+        }
+        self.add(rows, file, &shown);
+        Ok(())
+    }
+
+    fn add(&mut self, rows: Vec<(Row, Found)>, file: &LabelFile, shown: &str) {
+        let [mut nameless, mut missing, mut several, mut strange, mut ragged, mut uncertain]: [Bad; 6] = Default::default();
+        let mut folders = 0;
+        for (row, found) in rows {
+            let named = split_of_row(&row, file);
+            let Row { image, label, split, number } = row;
+            if let Told::Strange(text) = split {
+                strange.add(number, &text);
+                continue;
+            }
+            let name = match &image {
+                Image::Named(name) | Image::Below(name) => name,
                 Image::Missing => {
                     nameless.add(number, "");
                     continue;
@@ -78,70 +150,90 @@ impl Reading {
                     ragged.add(number, "");
                     continue;
                 }
-            };
-            let found = match index.find(tree, file.entry, &name, named, label.as_deref()) {
-                Found::One(entry) => Some(entry),
-                Found::Several => {
-                    several.add(number, &name);
+                Image::Uncertain => {
+                    uncertain.add(number, "");
                     continue;
                 }
-                Found::None => tree.resolve(&tree.entries[file.entry], &name.trim().replace('\\', "/"))?.map(|entry| {
-                    tree.entries.push(entry);
-                    tree.entries.len() - 1
-                }),
             };
-            match found {
-                Some(entry) => self.samples.push(Sample { entry, label, named, file: file.entry, row: number }),
-                None => missing.add(number, &name),
-            }
+            let images = match found {
+                Found::One(image) => vec![image],
+                Found::All(images) => {
+                    folders += 1;
+                    images
+                }
+                Found::Several => {
+                    several.add(number, name);
+                    continue;
+                }
+                Found::None => {
+                    missing.add(number, name);
+                    continue;
+                }
+            };
+            let sample = |entry| Sample { entry, label: label.clone(), named, file: file.entry, row: number };
+            self.samples.extend(images.into_iter().map(sample));
         }
-        ragged.report(&mut self.problems, "ragged-row", &shown, "has # rows with more fields than columns");
-        nameless.report(&mut self.problems, "missing-file", &shown, "has # rows without an image");
-        strange.report(&mut self.problems, "unknown-split", &shown, "has # rows whose split is neither training, validation nor test");
-        missing.report(&mut self.problems, "missing-file", &shown, "names # files that do not exist");
-        several.report(&mut self.problems, "ambiguous-file", &shown, "names # files that lie in several folders");
-        Ok(())
+        if folders > 0 {
+            let sentence = format!("{folders} rows of {shown} name folders; each labels the images below its folder");
+            self.problems.push(Problem::note("folder-rows", sentence).counted(folders).at(Place::file(shown)));
+        }
+        ragged.report(&mut self.problems, "ragged-row", shown, "has # rows with more fields than columns");
+        nameless.report(&mut self.problems, "missing-file", shown, "has # rows without an image");
+        strange.report(&mut self.problems, "unknown-split", shown, "has # rows whose split is neither training, validation nor test");
+        uncertain.report(&mut self.problems, "uncertain-label", shown, "has # rows with -1 beside 0 and 1, which says neither yes nor no");
+        missing.report(&mut self.problems, "missing-file", shown, "names # files that do not exist");
+        several.report(&mut self.problems, "ambiguous-file", shown, "names # files that lie in several folders");
     }
 
-    /// With one row for each image: another that says the same is left out, one that says something else is an error.
+    /// With one row for each image: another that says the same is left out, one of another label counts with it as an image of several.
     pub fn settled(mut self, tree: &Tree, files: &[LabelFile]) -> Result<Self> {
         let mut first: HashMap<usize, usize> = HashMap::new();
-        let (mut again, mut differing) = (Vec::new(), Vec::new());
-        for (at, sample) in self.samples.iter().enumerate() {
-            match first.get(&sample.entry) {
-                None => {
-                    first.insert(sample.entry, at);
-                }
-                Some(&other) if self.samples[other].label == sample.label && self.samples[other].named == sample.named => again.push(at),
-                Some(_) => differing.push(at),
+        let (mut again, mut split_twice) = (Vec::new(), BTreeSet::new());
+        for at in 0..self.samples.len() {
+            let other = *first.entry(self.samples[at].entry).or_insert(at);
+            if other == at {
+                continue;
             }
-        }
-        let rows = |at: &[usize]| at.iter().map(|&at| (self.samples[at].file, self.samples[at].row)).collect::<Vec<_>>();
-        if let Some(&(file, row)) = rows(&differing).first() {
-            let across = files.len() > 1 && self.samples[first[&self.samples[differing[0]].entry]].file != file;
-            if across {
+            let (one, two) = (&self.samples[other], &self.samples[at]);
+            if one.file != two.file && (&one.label, one.named) != (&two.label, two.named) {
                 let sentence = "several tables name the same images with different labels or splits; which of them counts?";
                 return Err(which_table(tree, files, sentence).into());
             }
-            let file = tree.display(&tree.entries[file]);
-            let sentence = format!(
-                "{file} has {} rows with another label or split for an image of an earlier row, such as row {row}; a table of objects in images has no label per image",
-                differing.len()
-            );
-            return Err(Problem::error("several-labels", sentence).counted(differing.len() as u64).at(Place::row(file, row)).into());
+            if one.named != two.named {
+                split_twice.insert(one.entry);
+            } else if one.label != two.label {
+                let labels: BTreeSet<&str> =
+                    [&one.label, &two.label].into_iter().flatten().flat_map(|label| label.split(SEVERAL)).collect();
+                self.samples[other].label = Some(labels.into_iter().collect::<Vec<_>>().join(&SEVERAL.to_string()));
+                self.conflicting = true;
+            } else {
+                again.push((two.file, two.row));
+                continue;
+            }
+            self.samples[other].row = self.samples[at].row;
         }
-        if let Some(&(file, row)) = rows(&again).first() {
+        if let Some(&image) = split_twice.first() {
+            let sentence = format!(
+                "{} images are in two splits by rows of {}, such as {}",
+                split_twice.len(),
+                tree.display(&tree.entries[files[0].entry]),
+                tree.display(&tree.entries[image])
+            );
+            let problem = Problem::error("several-splits", sentence).counted(split_twice.len() as u64);
+            let problem = split_twice.iter().take(20).fold(problem, |problem, image| problem.at(tree.place(&tree.entries[*image])));
+            self.problems.push(problem.skippable("Leave these images out"));
+        }
+        if let Some(&(file, row)) = again.first() {
             let file = tree.display(&tree.entries[file]);
             let sentence =
                 format!("{} rows say of an image what an earlier row says, such as row {row} of {file}; they count once", again.len());
             self.problems.push(Problem::note("repeated-rows", sentence).counted(again.len() as u64).at(Place::row(file, row)));
-            let again: std::collections::HashSet<usize> = again.into_iter().collect();
-            let mut at = 0;
-            self.samples.retain(|_| {
-                at += 1;
-                !again.contains(&(at - 1))
-            });
         }
+        let mut at = 0;
+        self.samples.retain(|sample| {
+            at += 1;
+            first.get(&sample.entry) == Some(&(at - 1)) && !split_twice.contains(&sample.entry)
+        });
         Ok(self)
     }
 }

@@ -79,7 +79,7 @@ pub fn settle(texts: Vec<Option<String>>, what: &str, columns: &[String], option
     }
     let combine = Options { combine_labels: Some(true), ..Options::default() };
     let title = if at == ' ' { "Take each text as a class".to_owned() } else { "Take each combination as a class".to_owned() };
-    if combinations.len() + left.len() <= 1000.min(texts.len() / 2) {
+    if (2..=1000.min(texts.len() / 2)).contains(&(combinations.len() + left.len())) {
         problem = problem.with("choose", title, combine);
     }
     for column in columns.iter().take(40) {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImportSpec, Imported, OutcomeContent, PerClass, Progress, SPLITS, key_of};
+use super::{ImportSpec, Imported, OutcomeContent, PerClass, Progress, SPLITS, empty_split, key_of};
 use crate::duplicates::{self, KEY, Key};
 use crate::error::{Problem, Result, Severity};
 use crate::images::{ImageSet, Raw, Split};
@@ -191,8 +191,7 @@ pub(super) fn import_images(
     let [train, test] = writers;
     let fingerprint = store::fingerprint(&[train.finish()?, test.finish()?].concat());
     if let Some(empty) = counts.iter().position(|count| *count == 0) {
-        let sentence = format!("no image is left for the {} split", ["training", "validation"][empty]);
-        return Err(Problem::error("empty-split", sentence).into());
+        return Err(empty_split(empty).into());
     }
     if !journal.skipped.is_empty() {
         let sentence = format!("{} images that cannot be read were left out", journal.skipped.len());

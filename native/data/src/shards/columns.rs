@@ -348,7 +348,7 @@ impl Columns {
         for cell in self.cells.iter().filter(|cell| cell.1 == column) {
             labels[cell.0 as usize] = of_value[cell.2 as usize];
         }
-        check_classes(&class_names, self.count as usize, label)?;
+        check_classes(&class_names, self.count as usize, &format!("the column {label}"))?;
         if names.is_none()
             && class_names.iter().all(|name| name.parse::<u64>().is_ok())
             && let Some(words) = WORDS.iter().find_map(|words| self.words(label, words, &of_value, class_names.len()))
