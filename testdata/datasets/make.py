@@ -174,6 +174,19 @@ def hub():
     with pa.OSFile(str(folder / "dictionary.arrow"), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
         writer.write_table(table)
     arrow_streams(folder)
+    chats(folder)
+
+
+def chats(folder):
+    """Chats as datasets keeps them, and with views as Polars writes them; every third row is for validation."""
+    messages = [[{"role": "user", "content": f"What is {i} and a very long text behind it?"}, {"role": "assistant", "content": f"«{i}»"}] for i in range(30)]
+    splits = ["test" if i % 3 == 2 else "train" for i in range(30)]
+    for name, text, options in (("chats", pa.string(), {}), ("chats-views", pa.string_view(), {"compression": "zstd"})):
+        kind = pa.list_(pa.struct([("content", text), ("role", text)]))
+        split = pa.array(splits) if name == "chats" else pa.array(splits).dictionary_encode()
+        table = pa.table({"id": list(range(30)), "messages": pa.array(messages, kind), "source": pa.array(["made"] * 30, text), "split": split})
+        with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as out, pa.ipc.new_stream(out, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+            writer.write_table(table, max_chunksize=12)
 
 
 def arrow_streams(folder):

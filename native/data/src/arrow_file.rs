@@ -6,6 +6,7 @@
 
 mod batch;
 mod dictionary;
+mod nested;
 mod schema;
 
 use std::cell::RefCell;
@@ -17,7 +18,7 @@ use arrow_ipc::{Endianness, MessageHeader, root_as_message};
 
 use self::batch::{Batch, Content};
 use self::dictionary::Dictionary;
-use self::schema::{Kind, Leaf, Walk};
+use self::schema::{Kind, Leaf, Nested, Walk};
 use crate::array_labels::Labels;
 use crate::columnar::Bytes;
 use crate::error::{Place, Problem, Result};
@@ -36,6 +37,8 @@ pub struct ArrowFile {
     reader: RefCell<Box<dyn Source>>,
     file: String,
     leaves: Vec<Leaf>,
+    /// Outermost columns.
+    fields: Vec<Nested>,
     batches: Vec<Batch>,
     dictionaries: Vec<Dictionary>,
     pub rows: usize,
@@ -52,6 +55,7 @@ impl ArrowFile {
             reader: RefCell::new(reader),
             file,
             leaves: Vec::new(),
+            fields: Vec::new(),
             batches: Vec::new(),
             dictionaries: Vec::new(),
             rows: 0,
@@ -101,7 +105,7 @@ impl ArrowFile {
                     }
                     let mut walk = Walk::default();
                     for field in schema.fields().iter().flatten() {
-                        walk.field(field, "", &[], false, 0)?;
+                        self.fields.push(walk.field(field, "", &[], false, 0)?);
                     }
                     self.leaves = walk.leaves;
                     self.dictionaries = walk.dictionaries.into_iter().map(|(number, values)| Dictionary::new(number, values)).collect();
@@ -132,6 +136,11 @@ impl ArrowFile {
     pub fn names(&self) -> Vec<String> {
         let plain = self.leaves.iter().filter(|leaf| !matches!(leaf.kind, Kind::Ints { .. } | Kind::Other("lists")));
         plain.map(|leaf| leaf.name.clone()).collect()
+    }
+
+    /// All columns in their order; a part of a structure is called `meta.url`.
+    pub fn columns(&self) -> Vec<String> {
+        self.leaves.iter().map(|leaf| leaf.name.clone()).collect()
     }
 
     pub fn byte_columns(&self) -> Vec<String> {

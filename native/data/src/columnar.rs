@@ -1,6 +1,7 @@
 //! Files of columns, Parquet and Arrow alike: what importers of images, text and tokens read of them.
 
 use parquet::data_type::ByteArray;
+use serde_json::{Map, Value};
 
 use crate::array_labels::Labels;
 use crate::arrow_file::ArrowFile;
@@ -56,6 +57,22 @@ impl Columnar {
         match self {
             Self::Parquet(file) => file.names(),
             Self::Arrow(file) => file.names(),
+        }
+    }
+
+    /// All columns in their order; a part of a structure is called `meta.url`, a list by its own name.
+    pub fn columns(&self) -> Vec<String> {
+        match self {
+            Self::Parquet(file) => file.columns(),
+            Self::Arrow(file) => file.columns(),
+        }
+    }
+
+    /// Hands over every row as an object, at most so many, with those of the outermost columns alone that are named.
+    pub fn objects(&self, outermost: &[&str], most: usize, hand: &mut dyn FnMut(Map<String, Value>) -> Result<()>) -> Result<()> {
+        match self {
+            Self::Parquet(file) => file.objects(outermost, most, hand),
+            Self::Arrow(file) => file.objects(outermost, most, hand),
         }
     }
 

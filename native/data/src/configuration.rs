@@ -319,11 +319,14 @@ pub fn shard(name: &str) -> Option<(&str, u64, u64, &str)> {
 
 /// A shard that its fellows tell of and that is not here.
 fn missing_shards(tree: &mut Tree, what: &[What]) {
+    // With the mark between the prefix and the number.
     let mut families: BTreeMap<(String, String, u64, String), BTreeSet<u64>> = BTreeMap::new();
     for (what, entry) in what.iter().zip(&tree.entries) {
         let is_data = is_columnar(what) || matches!(what, What::Csv | What::JsonLines | What::Text);
         if let Some((prefix, number, total, rest)) = shard(entry.file_name()).filter(|(.., total, _)| is_data && *total <= MOST_SHARDS) {
-            families.entry((entry.folder().to_owned(), prefix.to_owned(), total, rest.to_owned())).or_default().insert(number);
+            let mark =
+                entry.file_name()[prefix.len()..].chars().next().filter(|mark| !mark.is_ascii_digit()).map_or(String::new(), String::from);
+            families.entry((entry.folder().to_owned(), format!("{prefix}{mark}"), total, rest.to_owned())).or_default().insert(number);
         }
     }
     let (mut missing, mut count) = (Vec::new(), 0u64);
@@ -332,7 +335,7 @@ fn missing_shards(tree: &mut Tree, what: &[What]) {
         let first = u64::from(!numbers.contains(&0) && numbers.contains(&total));
         let absent = (first..total + first).filter(|number| !numbers.contains(number));
         count += absent.clone().count() as u64;
-        missing.extend(absent.take(20).map(|number| joined(&folder, &format!("{prefix}-{number:05}-of-{total:05}{rest}"))));
+        missing.extend(absent.take(20).map(|number| joined(&folder, &format!("{prefix}{number:05}-of-{total:05}{rest}"))));
     }
     let Some(name) = missing.first() else { return };
     let sentence = match count {

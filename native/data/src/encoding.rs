@@ -1,9 +1,12 @@
 //! Text in other encodings than UTF-8, as a stream of UTF-8: that which a byte order mark tells, or one that is chosen by its name in the
 //! WHATWG's list (`gbk`, `shift_jis`, `windows-1252`, `latin1`, `utf-16le`).
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
-use encoding_rs::{BIG5, CoderResult, Decoder, DecoderResult, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, WINDOWS_1251, WINDOWS_1252};
+use encoding_rs::{
+    BIG5, CoderResult, Decoder, DecoderResult, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1251, WINDOWS_1252,
+};
 
 use crate::error::{Error, Place, Problem, Result};
 use crate::options::Options;
@@ -19,12 +22,12 @@ const KNOWN: [(&Encoding, &str); 6] = [
     (WINDOWS_1251, "Windows-1251 (Cyrillic)"),
 ];
 
-/// What text is written in, by its first bytes or as it was chosen; `None`: UTF-8.
-pub fn encoding_of(head: &[u8], options: &Options) -> Result<Option<&'static Encoding>> {
+/// What text is written in, by its first bytes or as it was chosen by its name; `None`: UTF-8.
+pub fn encoding_of(head: &[u8], chosen: Option<&str>) -> Result<Option<&'static Encoding>> {
     if let Some((by_mark, _)) = Encoding::for_bom(head) {
         return Ok(Some(by_mark).filter(|encoding| *encoding != UTF_8));
     }
-    let Some(name) = &options.encoding else { return Ok(None) };
+    let Some(name) = chosen else { return Ok(by_zeros(head)) };
     match Encoding::for_label(name.as_bytes()) {
         Some(encoding) => Ok(Some(encoding).filter(|encoding| *encoding != UTF_8)),
         None => {
@@ -33,6 +36,32 @@ pub fn encoding_of(head: &[u8], options: &Options) -> Result<Option<&'static Enc
             Err(Problem::error("bad-encoding", sentence).into())
         }
     }
+}
+
+/// UTF-16 without a mark: of most pairs of bytes the same one is zero, and no other.
+pub fn by_zeros(head: &[u8]) -> Option<&'static Encoding> {
+    let pairs = head.as_chunks::<2>().0;
+    let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
+    match (zeros(0), zeros(1)) {
+        (0, upper) if 3 * upper > 2 * pairs.len() => Some(UTF_16LE),
+        (upper, 0) if 3 * upper > 2 * pairs.len() => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// The first bytes of a file that is text in UTF-16, as UTF-8; others as they are.
+pub fn decoded_head(head: &[u8]) -> Cow<'_, [u8]> {
+    match encoding_of(head, None) {
+        Ok(Some(encoding)) => Cow::Owned(encoding.decode_with_bom_removal(&head[..head.len() & !1]).0.into_owned().into_bytes()),
+        _ => Cow::Borrowed(head),
+    }
+}
+
+/// No control characters: text in an encoding of bytes. Few bytes are it only where most of them are ASCII.
+pub fn may_be_text(head: &[u8]) -> bool {
+    let is_plain = |byte: &u8| (b' '..0x7f).contains(byte) || byte.is_ascii_whitespace();
+    let plain = head.iter().filter(|byte| is_plain(byte)).count();
+    head.iter().all(|byte| is_plain(byte) || *byte >= 0x80) && (head.len() >= 128 || 10 * plain >= 7 * head.len())
 }
 
 /// Bytes of a file for one of its text, from its beginning.
@@ -47,12 +76,17 @@ pub fn not_utf8(bytes: &[u8], place: &Place, before: u64) -> Problem {
     let offset = before + valid as u64;
     let sentence = format!("{} is not UTF-8 at byte {offset}; save it as UTF-8, or say what it is", place.file);
     let place = Place { offset: Some(offset), ..place.clone() };
+    offered(Problem::error("bad-utf8", sentence).at(place), &bytes[valid.saturating_sub(64)..])
+        .skippable("Replace what is not UTF-8 with \u{fffd}")
+}
+
+/// With the encodings in which bytes are whole, the likeliest first.
+pub fn offered(problem: Problem, bytes: &[u8]) -> Problem {
     let offer = |problem: Problem, (encoding, title): &(&'static Encoding, &str)| {
         let options = Options { encoding: Some(encoding.name().to_lowercase()), ..Options::default() };
         problem.with("convert", format!("Read it as {title}"), options)
     };
-    let problem = likely(&bytes[valid.saturating_sub(64)..]).iter().fold(Problem::error("bad-utf8", sentence).at(place), offer);
-    problem.skippable("Replace what is not UTF-8 with \u{fffd}")
+    likely(bytes).iter().fold(problem, offer)
 }
 
 /// Encodings in which bytes are whole. Letters beyond ASCII stand alone in Latin text, and together in others.
@@ -147,8 +181,6 @@ impl<R: Read> Read for Decoded<R> {
 
 #[cfg(test)]
 mod tests {
-    use encoding_rs::{UTF_16BE, UTF_16LE};
-
     use super::*;
 
     fn read(bytes: &[u8], encoding: &'static Encoding, replaces: bool) -> io::Result<String> {
@@ -160,12 +192,27 @@ mod tests {
     fn streams_of_other_encodings_are_read_whole() {
         let text = "Zażółć 中文 \u{1f408}\n".repeat(9000);
         let sixteen: Vec<u8> = std::iter::once(0xfeffu16).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-        assert_eq!(encoding_of(&sixteen, &Options::default()).unwrap(), Some(UTF_16LE));
+        assert_eq!(encoding_of(&sixteen, None).unwrap(), Some(UTF_16LE));
         assert!(read(&sixteen, UTF_16LE, false).unwrap() == text);
         let chinese = "你好，世界。\n".repeat(20_000);
         let (bytes, ..) = GBK.encode(&chinese);
         assert!(read(&bytes, GBK, false).unwrap() == chinese);
         assert_eq!(read(b"", UTF_16BE, false).unwrap(), "");
+    }
+
+    #[test]
+    fn sixteen_bits_without_a_mark_are_known_by_their_zeros() {
+        for text in ["a,b\n1,2\n", "café.png,\u{1f600}", &"naïve text, 中文\r\n".repeat(3000)] {
+            let (little, big): (Vec<u8>, Vec<u8>) =
+                (text.encode_utf16().flat_map(u16::to_le_bytes).collect(), text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+            assert_eq!((by_zeros(&little), by_zeros(&big)), (Some(UTF_16LE), Some(UTF_16BE)), "{text}");
+            assert_eq!((read(&little, UTF_16LE, false).unwrap(), read(&big, UTF_16BE, false).unwrap()), (text.into(), text.into()));
+            assert!(decoded_head(&little) == text.as_bytes() && decoded_head(text.as_bytes()) == text.as_bytes());
+        }
+        for bytes in [b"abc\0def\0".as_slice(), b"", b"abcd", b"\0\0\0\0", "中文".as_bytes()] {
+            assert_eq!(by_zeros(bytes), None, "{bytes:?}");
+        }
+        assert!(may_be_text(b"d\xe9j\xe0 vu, c'est la vie") && !may_be_text(b"\xff\xd8\xff\xe0") && !may_be_text(&[0; 200]));
     }
 
     #[test]

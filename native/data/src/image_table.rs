@@ -113,7 +113,8 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
     let could = |at: usize| match role(tree, what, at, &index, options) {
         Ok(Role::Labels(_) | Role::Asked(..)) => true,
         Err(Error::Data(problem)) if problem.code == WHICH_FOLD => true,
-        Err(_) => what[at] != What::Text && (chosen || !has_folders(tree, what)),
+        // Without images it is a table of something else.
+        Err(_) => what[at] != What::Text && (chosen || (index.images() > 0 && !has_folders(tree, what))),
         Ok(Role::Splits(_) | Role::Other(_)) => false,
     };
     candidates(tree, what).into_iter().any(could) || detection::is_there(tree, what)
@@ -203,7 +204,7 @@ pub fn splits_beside(
 }
 
 /// Whether a choice means this file: by its whole name or its last part; a star stands for anything.
-fn is_named(entry: &Entry, chosen: &str) -> bool {
+pub fn is_named(entry: &Entry, chosen: &str) -> bool {
     let is = |name: &str| match chosen.split_once('*') {
         Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
         None => name == chosen,

@@ -8,6 +8,7 @@ use std::io::Read;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::encoding;
 use crate::error::{Error, Place, Problem, Result};
 use crate::table;
 use crate::tree::{Entry, Tree};
@@ -18,25 +19,37 @@ const HOLDERS: [&str; 6] = ["data", "rows", "examples", "train", "instances", "i
 /// An element longer than this is no row.
 const LONGEST: u64 = 64 << 20;
 
+/// What may be done about a row that cannot be read.
+pub const SKIP: &str = "Leave out such rows";
+const NO_ROW: &str = "it is neither an object nor text";
+
 pub type Row = Map<String, Value>;
 
-type Hand<'a> = dyn FnMut(usize, Row) -> Result<()> + 'a;
+type Hand<'a> = dyn FnMut(usize, Result<Row>) -> Result<()> + 'a;
 
-/// Hands over every row with its number.
+/// Hands over every row with its number; an error is that of one row.
 pub fn rows(tree: &Tree, entry: &Entry, are_lines: bool, hand: &mut Hand) -> Result<()> {
     if are_lines {
-        return table::lines(tree, entry, &mut |number, line| match serde_json::from_slice(line).map(row_of) {
-            Ok(Some(row)) => hand(number, row),
-            Ok(None) => Err(bad_row(tree, entry, number, "it is neither an object nor text")),
-            Err(_) if std::str::from_utf8(line).is_err() => Err(bad_row(tree, entry, number, "it is not UTF-8")),
-            Err(error) => Err(bad_row(tree, entry, number, &format!("it is no JSON object ({error})"))),
+        return table::lines(tree, entry, &mut |number, line| {
+            let bad = |why: &str| Err(bad_row(tree, entry, number, why).skippable(SKIP).into());
+            hand(
+                number,
+                match serde_json::from_slice(line).map(row_of) {
+                    Ok(Some(row)) => Ok(row),
+                    Ok(None) => bad(NO_ROW),
+                    Err(_) if std::str::from_utf8(line).is_err() => {
+                        Err(encoding::offered(bad_row(tree, entry, number, "it is not UTF-8"), line).skippable(SKIP).into())
+                    }
+                    Err(error) => bad(&format!("it is no JSON object ({error})")),
+                },
+            )
         });
     }
     let (mut number, mut failed) = (0, None);
-    let parsed = tree.read(entry, |stream| {
+    let parsed = tree.read_text(entry, |stream| {
         let mut take = |value: Value| {
-            let row = row_of(value).ok_or_else(|| bad_row(tree, entry, number, "it is neither an object nor text"));
-            let result = row.and_then(|row| hand(number, row));
+            let row = row_of(value).ok_or_else(|| bad_row(tree, entry, number, NO_ROW).skippable(SKIP).into());
+            let result = hand(number, row);
             number += 1;
             result.map_err(|error| failed = Some(error)).is_ok()
         };
@@ -44,7 +57,7 @@ pub fn rows(tree: &Tree, entry: &Entry, are_lines: bool, hand: &mut Hand) -> Res
     })?;
     match (failed, parsed) {
         (Some(error), _) => Err(error),
-        (None, Err(error)) => Err(bad_row(tree, entry, number, &error.to_string())),
+        (None, Err(error)) => Err(bad_row(tree, entry, number, &error.to_string()).into()),
         (None, Ok(())) => Ok(()),
     }
 }
@@ -128,16 +141,16 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
-fn bad_row(tree: &Tree, entry: &Entry, row: usize, why: &str) -> Error {
+fn bad_row(tree: &Tree, entry: &Entry, row: usize, why: &str) -> Problem {
     let file = tree.display(entry);
-    Problem::error("bad-row", format!("{file} has row {row}, which cannot be read: {why}")).at(Place::row(file, row)).into()
+    Problem::error("bad-row", format!("{file} has row {row}, which cannot be read: {why}")).at(Place::row(file, row))
 }
 
 /// Whether a file of JSON holds rows: its first is read.
 pub fn has_rows(tree: &Tree, entry: &Entry) -> bool {
     let mut any = false;
-    let _ = rows(tree, entry, false, &mut |_, _| {
-        any = true;
+    let _ = rows(tree, entry, false, &mut |_, row| {
+        any = row.is_ok();
         Err(Error::Cancelled)
     });
     any

@@ -6,7 +6,9 @@ use parquet::column::reader::ColumnReader;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::schema::types::ColumnDescPtr;
+use parquet::record::Field;
+use parquet::schema::types::{ColumnDescPtr, Type};
+use serde_json::{Map, Value};
 
 use crate::array_labels::Labels;
 use crate::columnar::Bytes;
@@ -48,6 +50,34 @@ impl ParquetFile {
 
     pub fn names(&self) -> Vec<String> {
         self.columns.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// All columns in their order; a part of a structure is called `meta.url`, a list by its own name.
+    pub fn columns(&self) -> Vec<String> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        let named = |column: &ColumnDescPtr| match column.max_rep_level() {
+            0 => column.path().string(),
+            _ => outer_name(column.path().parts()),
+        };
+        let mut names: Vec<String> = schema.columns().iter().map(named).collect();
+        names.dedup();
+        names
+    }
+
+    /// Hands over every row as an object, at most so many, with those of the outermost columns alone that are named.
+    pub fn objects(&self, outermost: &[&str], most: usize, hand: &mut dyn FnMut(Map<String, Value>) -> Result<()>) -> Result<()> {
+        let schema = self.reader.metadata().file_metadata().schema();
+        let fields: Vec<_> = schema.get_fields().iter().filter(|field| outermost.contains(&field.name())).cloned().collect();
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let wanted = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(|error| self.damaged(&error))?;
+        let rows = self.reader.get_row_iter(Some(wanted)).map_err(|error| self.damaged(&error))?;
+        for row in rows.with_batch_size(ROWS).take(most) {
+            let row = row.map_err(|error| self.damaged(&error))?;
+            hand(row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field))).collect())?;
+        }
+        Ok(())
     }
 
     /// Leaf columns that hold bytes or text.
@@ -247,12 +277,47 @@ fn damaged(file: &str, error: &ParquetError) -> Error {
     Problem::error("damaged-file", format!("{file} is a damaged Parquet file: {why}")).at(Place::file(file)).into()
 }
 
+/// Bytes that are no text are null.
+fn json_of(field: &Field) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Str(text) => Value::from(text.as_str()),
+        Field::Bytes(bytes) => std::str::from_utf8(bytes.data()).map_or(Value::Null, Value::from),
+        Field::Bool(yes) => Value::from(*yes),
+        Field::Byte(number) => Value::from(*number),
+        Field::Short(number) => Value::from(*number),
+        Field::Int(number) => Value::from(*number),
+        Field::Long(number) => Value::from(*number),
+        Field::UByte(number) => Value::from(*number),
+        Field::UShort(number) => Value::from(*number),
+        Field::UInt(number) => Value::from(*number),
+        Field::ULong(number) => Value::from(*number),
+        Field::Float(number) => Value::from(*number),
+        Field::Double(number) => Value::from(*number),
+        Field::Group(row) => Value::Object(row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field))).collect()),
+        Field::ListInternal(list) => Value::Array(list.elements().iter().map(json_of).collect()),
+        Field::MapInternal(map) => {
+            Value::Array(map.entries().iter().map(|(key, value)| Value::Array(vec![json_of(key), json_of(value)])).collect())
+        }
+        // Times and the like are neither text nor numbers.
+        _ => Value::Null,
+    }
+}
+
+/// What lies around a list's levels.
+const LEVELS: [&str; 8] = ["list", "element", "item", "array", "bag", "array_element", "key_value", "entries"];
+
+/// The name of the outermost list that a column lies in.
+fn outer_name(path: &[String]) -> String {
+    let levels = path.iter().skip(1).position(|part| LEVELS.contains(&part.as_str()));
+    path[..levels.map_or(path.len(), |at| at + 1)].join(".")
+}
+
 /// A list of a column's own is called after it, one inside structures after its whole path.
 fn list_name(path: &[String]) -> String {
-    let inner = ["list", "element", "item", "array", "bag", "array_element"];
     let outer: Vec<&str> = path.iter().map(String::as_str).collect();
-    match outer.iter().skip(1).position(|part| inner.contains(part)) {
-        Some(at) if outer[at + 1..].iter().all(|part| inner.contains(part)) => outer[..=at].join("."),
+    match outer.iter().skip(1).position(|part| LEVELS.contains(part)) {
+        Some(at) if outer[at + 1..].iter().all(|part| LEVELS.contains(part)) => outer[..=at].join("."),
         _ => outer.join("."),
     }
 }

@@ -9,7 +9,7 @@ use crate::sniff::{What, sniff};
 use crate::stand_in;
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
-use crate::tree::{Listing, Tree};
+use crate::tree::{Entry, Listing, Tree};
 use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, shards, text, tokens};
 
 pub enum Content {
@@ -72,10 +72,10 @@ pub fn candidates(tree: &Tree, what: &[What], options: &Options) -> Vec<Format> 
     order
 }
 
-/// How archives are listed: tars of samples are folders where another format was chosen.
+/// How files are listed and read: tars of samples are folders where another format was chosen.
 pub fn listing(options: &Options) -> Listing {
     let expands = options.format.is_some_and(|format| format != Format::ImageShards);
-    Listing { expands, names: options.name_encoding, chosen: options.folder.clone() }
+    Listing { expands, names: options.name_encoding, chosen: options.folder.clone(), encoding: options.encoding.clone() }
 }
 
 /// What the files are taken for.
@@ -184,16 +184,35 @@ pub fn settle(problems: &mut [Problem], options: &Options) {
     }
 }
 
+/// Why a file of objects is no data, the end of a sentence that starts with the file.
+fn of_objects(what: &What, entry: &Entry) -> Option<&'static str> {
+    match what {
+        What::Npy(header) if header.descr.ends_with('O') => Some(
+            "is an array of Python objects, as numpy.save writes a dictionary or lists of different lengths; save each array of the dictionary \
+             with numpy.savez, or the lists as one array (numpy.concatenate)",
+        ),
+        What::Json if entry.extension() == "json" => {
+            Some("is a JSON object without rows; save all objects as an array, or one a line as .jsonl")
+        }
+        _ => None,
+    }
+}
+
 fn unknown(tree: &Tree, what: &[What]) -> Problem {
     let expected = Format::ALL.map(Format::title).join("; ");
     let count = tree.entries.len();
     let other = what.iter().enumerate().find_map(|(at, what)| if let What::Other(kind) = what { Some((at, kind)) } else { None });
     let refused = what.iter().enumerate().find_map(|(at, what)| if let What::Refused(why) = what { Some((at, why)) } else { None });
+    let objects = what
+        .iter()
+        .zip(&tree.entries)
+        .find_map(|(what, entry)| of_objects(what, entry).map(|why| format!("{} {why}", tree.display(entry))));
     let found = match tree.entries.first() {
         Some(_) if refused.is_some() => refused.map_or(String::new(), |(at, why)| format!("{} {why}", tree.display(&tree.entries[at]))),
         Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),
+        Some(_) if objects.is_some() => objects.unwrap_or_default(),
         Some(first) => format!(
             "{} is of no known kind{}",
             tree.display(first),

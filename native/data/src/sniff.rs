@@ -1,5 +1,6 @@
 //! What the files of a tree are, by their first bytes. In a large tree some are looked at, evenly, and the names tell of the others.
 
+use crate::encoding;
 use crate::error::Result;
 use crate::npy;
 use crate::pixels;
@@ -119,6 +120,8 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
         _ if shards::frame(&head).is_some() => records(&head),
         _ if is_index(tree, entry, &head) => What::Shard(Shard::Index),
         _ if is_text(&head) => text_kind(entry, &head),
+        _ if !is_of_numbers(entry) && is_text(&encoding::decoded_head(&head)) => text_kind(entry, &encoding::decoded_head(&head)),
+        _ if entry.extension().is_empty() && encoding::may_be_text(&head) => What::Text,
         // An image that is none: whoever decodes it will say so.
         _ => by_name(entry).or_else(|| document(&head)).or_else(|| other(entry, &head).map(What::Other)).unwrap_or(What::Unknown),
     })
@@ -196,6 +199,28 @@ fn is_of_torch(entry: &Entry) -> bool {
     entry.file_name() == "data.pkl"
 }
 
+/// Tokens may look like text of 16 bits.
+fn is_of_numbers(entry: &Entry) -> bool {
+    ["bin", "npy", "idx", "dat", "raw"].contains(&entry.extension().as_str())
+}
+
+/// Lines of a label and of `place:value`, as LIBSVM writes features.
+fn is_features(head: &[u8]) -> bool {
+    let lines: Vec<&[u8]> = head.split(|byte| *byte == b'\n').take(3).collect();
+    let is_number = |part: &[u8]| std::str::from_utf8(part).is_ok_and(|part| part.parse::<f64>().is_ok());
+    let is_pair = |part: &[u8]| match part.split(|byte| *byte == b':').collect::<Vec<_>>()[..] {
+        [place, value] => place.iter().all(u8::is_ascii_digit) && !place.is_empty() && is_number(value),
+        _ => false,
+    };
+    let is_line = |line: &&[u8]| {
+        let mut parts = line.split(u8::is_ascii_whitespace).filter(|part| !part.is_empty()).take(20).peekable();
+        parts.next().is_some_and(is_number) && parts.peek().is_some() && parts.all(is_pair)
+    };
+    // The last line may be cut.
+    let whole = lines.len().saturating_sub(1).max(1);
+    lines.iter().take(whole).all(is_line)
+}
+
 /// UTF-8 without control characters; a character may be cut at the end.
 pub fn is_text(head: &[u8]) -> bool {
     let valid = match std::str::from_utf8(head) {
@@ -213,6 +238,7 @@ fn text_kind(entry: &Entry, head: &[u8]) -> What {
         "json" if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
         "json" | "yaml" | "yml" | "py" | "html" | "xml" => What::Json,
         _ if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
+        _ if is_features(head) => What::Other("a file of features, as LIBSVM writes them"),
         extension if is_image_extension(extension) => What::Image,
         extension if OTHER_IMAGES.contains(&extension) => What::OtherImage,
         _ => What::Text,

@@ -4,10 +4,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 
+use crate::encoding;
 use crate::error::{Place, Problem, Result};
 use crate::sniff::is_image_extension;
 use crate::tree::{Entry, Tree};
-use crate::utf8::Utf8;
 
 /// A row longer than this is no row of a table; it is refused before more of it is in memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -23,6 +23,9 @@ pub const SEVERAL: char = '\u{1f}';
 const HEAD: u64 = 1 << 20;
 /// Rows by which the delimiter is judged.
 const JUDGED: usize = 20;
+
+/// Longer is no name of a column, characters.
+const LONGEST_NAME: usize = 64;
 
 /// Column names of a table, and how its rows are written.
 #[derive(Clone)]
@@ -59,9 +62,9 @@ pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
         first_lines(tree, entry, 50, keys)?;
         return Ok(Shape { columns, form: Form::JsonLines, has_header: true, lists: false });
     }
-    let head = tree.read(entry, |stream| {
+    let head = tree.read_text(entry, |stream| {
         let mut head = Vec::new();
-        Utf8::new(stream).take(HEAD).read_to_end(&mut head).map_err(|error| tree.unreadable(entry, &error))?;
+        stream.take(HEAD).read_to_end(&mut head).map_err(|error| tree.unreadable(entry, &error))?;
         Ok(head)
     })?;
     let is_whole = (head.len() as u64) < HEAD;
@@ -69,7 +72,9 @@ pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
     let start = rest_of_lines(&head, before);
     let delimiter = said.unwrap_or_else(|| delimiter(start, is_whole));
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(start);
-    let columns = reader.headers().map_err(|error| bad_row(tree, entry, 0, &error.to_string()))?;
+    let columns = reader.byte_headers().map_err(|error| bad_row(tree, entry, 0, &error.to_string()))?.clone();
+    let columns =
+        csv::StringRecord::from_byte_record(columns).map_err(|error| not_utf8(tree, entry, 0, error.into_byte_record().as_slice()))?;
     let name = |(at, name): (usize, &str)| match name.trim().trim_start_matches(['#', ' ']) {
         "" => format!("column {}", at + 1),
         name => name.to_owned(),
@@ -139,6 +144,18 @@ fn delimiter(text: &[u8], is_whole: bool) -> u8 {
 }
 
 impl Shape {
+    /// Without a header where the first line has a number or a sentence, which are no names of columns.
+    pub fn headed_by_words(self) -> Self {
+        let is_value = |name: &String| {
+            let name = name.trim();
+            name.parse::<f64>().is_ok() || name.chars().count() > LONGEST_NAME || name.ends_with(['.', '!', '?']) && name.contains(' ')
+        };
+        // pandas numbers columns that have no names.
+        let is_numbered =
+            self.columns.iter().all(|name| name.starts_with("column ") || name.parse::<usize>().is_ok_and(|number| number < 100));
+        if self.has_header && !is_numbered && self.columns.iter().any(is_value) { self.without_header() } else { self }
+    }
+
     /// The first line is a row like the others.
     pub fn without_header(self) -> Self {
         let columns = (1..=self.columns.len()).map(|number| format!("column {number}")).collect();
@@ -181,9 +198,8 @@ impl Shape {
         (delimiter, before): (u8, usize),
         hand: &mut dyn FnMut(usize, Row) -> Result<()>,
     ) -> Result<()> {
-        tree.read(entry, |stream| {
-            let mut stream = Utf8::new(stream);
-            let mut stream = BufReader::with_capacity(1 << 16, &mut stream);
+        tree.read_text(entry, |stream| {
+            let mut stream = BufReader::with_capacity(1 << 16, stream);
             (0..before).try_for_each(|_| skip_line(&mut stream)).map_err(|error| tree.unreadable(entry, &error))?;
             let mut reader = csv::ReaderBuilder::new()
                 .delimiter(delimiter)
@@ -202,7 +218,7 @@ impl Shape {
                     None | Some(b"") => Ok(None),
                     Some(bytes) => match std::str::from_utf8(bytes) {
                         Ok(text) => Ok(Some(text.to_owned())),
-                        Err(_) => Err(bad_row(tree, entry, row, "it is not UTF-8")),
+                        Err(_) => Err(not_utf8(tree, entry, row, record.as_slice())),
                     },
                 };
                 let fields: Result<Row> = (0..self.columns.len().max(record.len())).map(field).collect();
@@ -254,9 +270,8 @@ impl Read for Rationed<'_> {
 
 /// Hands over the lines that are not blank, with their numbers.
 pub fn lines(tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
-    tree.read(entry, |stream| {
-        let mut stream = Utf8::new(stream);
-        let mut reader = BufReader::with_capacity(1 << 16, &mut stream);
+    tree.read_text(entry, |stream| {
+        let mut reader = BufReader::with_capacity(1 << 16, stream);
         let mut line = Vec::new();
         let mut row = 0;
         loop {
@@ -294,9 +309,9 @@ fn first_lines(tree: &Tree, entry: &Entry, count: usize, mut hand: impl FnMut(&[
 
 /// Fields of a JSON object.
 fn object(tree: &Tree, entry: &Entry, line: &[u8], row: usize) -> Result<serde_json::Map<String, serde_json::Value>> {
-    serde_json::from_slice(line).map_err(|error| {
-        let why = if std::str::from_utf8(line).is_err() { "it is not UTF-8".to_owned() } else { format!("it is no JSON object ({error})") };
-        bad_row(tree, entry, row, &why)
+    serde_json::from_slice(line).map_err(|error| match std::str::from_utf8(line) {
+        Ok(_) => bad_row(tree, entry, row, &format!("it is no JSON object ({error})")),
+        Err(_) => not_utf8(tree, entry, row, line),
     })
 }
 
@@ -316,6 +331,14 @@ pub fn text_of(value: serde_json::Value, lists: bool) -> Option<String> {
 }
 
 pub fn bad_row(tree: &Tree, entry: &Entry, row: usize, why: &str) -> crate::error::Error {
+    unread(tree, entry, row, why).into()
+}
+
+fn unread(tree: &Tree, entry: &Entry, row: usize, why: &str) -> Problem {
     let file = tree.display(entry);
-    Problem::error("bad-row", format!("{file} has row {row}, which cannot be read: {why}")).at(Place::row(file, row)).into()
+    Problem::error("bad-row", format!("{file} has row {row}, which cannot be read: {why}")).at(Place::row(file, row))
+}
+
+fn not_utf8(tree: &Tree, entry: &Entry, row: usize, bytes: &[u8]) -> crate::error::Error {
+    encoding::offered(unread(tree, entry, row, "it is not UTF-8"), bytes).into()
 }

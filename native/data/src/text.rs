@@ -2,25 +2,24 @@
 //! several with `<|endoftext|>` between them; a row of a table is one. Long documents come in pieces that end at line ends, so that no
 //! tokenizer holds a whole book.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 use std::sync::Mutex;
 
 use crate::account::Account;
-use crate::columnar::Columnar;
 use crate::encoding::{self, Decoded};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::Named;
 use crate::options::Options;
 use crate::sniff::What;
+use crate::text_copies::{self, Table};
 use crate::text_files;
 pub use crate::text_files::{Beside, fits, has_books, has_documents};
-use crate::text_rows::{Rows, TEXT_COLUMNS};
+pub use crate::text_pieces::Piece;
+use crate::text_pieces::{cut, piece, text_of, whole_pieces};
+use crate::text_rows::{Content, Rows};
 use crate::tree::{Entry, Tree, read_fully};
-
-/// Longest piece of a document, bytes.
-const PIECE: usize = 1 << 18;
 
 /// Between documents of one file, as GPT-2's data has it.
 const END_MARK: &str = "<|endoftext|>";
@@ -31,13 +30,22 @@ const FEW: usize = 20;
 enum Kind {
     Plain,
     Rows(Rows),
-    Parquet(String),
 }
 
 struct Part {
     entry: usize,
     kind: Kind,
     split: Option<Named>,
+}
+
+impl Part {
+    /// As its rows tell, else its name.
+    fn splits(&self) -> Vec<Option<Named>> {
+        match &self.kind {
+            Kind::Rows(rows) if !rows.splits.is_empty() => rows.splits.iter().copied().map(Some).collect(),
+            _ => vec![self.split],
+        }
+    }
 }
 
 pub struct TextSet {
@@ -50,6 +58,10 @@ pub struct TextSet {
     pub bytes: u64,
     /// Documents of files known to be one each; `None` where tables have rows.
     plain: Option<usize>,
+    /// Splits count, and not a share of all.
+    keeps_splits: bool,
+    /// Rows of a test split beside a validation split are no text.
+    leaves_test: bool,
     told: Mutex<Told>,
 }
 
@@ -58,35 +70,12 @@ pub struct TextSet {
 struct Told {
     end_marks: u64,
     rows_without_text: u64,
+    bad_rows: u64,
+    test_rows: u64,
+    calls: u64,
+    zeros: u64,
     /// Files by encoding.
     encodings: BTreeMap<&'static str, u64>,
-}
-
-/// Part of a document.
-pub struct Piece {
-    pub text: String,
-    /// The last piece of its document.
-    pub last: bool,
-    pub test: bool,
-    /// File and row, for messages and previews.
-    pub place: Place,
-}
-
-impl Piece {
-    /// What lies before and behind a place, each where there is any; the part behind is kept for validation.
-    fn split_at(mut self, place: u64) -> (Option<Self>, Option<Self>) {
-        let place = usize::try_from(place).unwrap_or(usize::MAX);
-        if place >= self.text.len() {
-            return (Some(self), None);
-        }
-        let mut cut = if place > 2 { cut_at(&self.text.as_bytes()[..place]) } else { 0 };
-        while !self.text.is_char_boundary(cut) {
-            cut -= 1;
-        }
-        let text = self.text.split_off(cut);
-        let test = Self { text, last: self.last, test: true, place: self.place.clone() };
-        (Some(Self { last: false, ..self }).filter(|train| !train.text.is_empty()), Some(test))
-    }
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
@@ -99,49 +88,73 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
         tokenizer,
         bytes: 0,
         plain: Some(0),
+        keeps_splits: false,
+        leaves_test: false,
         told: Mutex::default(),
     };
+    let mut lacking = Vec::new();
     for at in texts {
         let entry = &tree.entries[at];
         let kind = match what[at] {
-            What::JsonLines | What::Csv => Kind::Rows(Rows::open(tree, entry, &what[at], options)?),
-            What::Json if entry.extension() == "json" => Kind::Rows(Rows::open(tree, entry, &what[at], options)?),
-            What::Parquet | What::Arrow => {
-                let file = Columnar::open(tree, entry)?;
-                set.columns = file.names();
-                Kind::Parquet(parquet_column(tree, entry, &file, options)?)
-            }
-            _ => Kind::Plain,
+            What::JsonLines | What::Csv | What::Parquet | What::Arrow => Rows::open(tree, entry, &what[at], options).map(Kind::Rows),
+            What::Json if entry.extension() == "json" => Rows::open(tree, entry, &what[at], options).map(Kind::Rows),
+            _ => Ok(Kind::Plain),
         };
-        if let Kind::Rows(rows) = &kind {
-            set.take_columns(rows);
-        }
-        set.plain = if matches!(kind, Kind::Plain) { set.plain.map(|plain| plain + 1) } else { None };
-        set.bytes += tree.size(entry);
+        let kind = match kind {
+            Err(Error::Data(problem)) if problem.code == "no-column" => {
+                lacking.push((at, problem));
+                continue;
+            }
+            kind => kind?,
+        };
         set.parts.push(Part { entry: at, kind, split: split_of(entry) });
     }
+    set.settle_tables(tree, lacking, options)?;
     set.settle_splits(tree, options);
     Ok(set)
 }
 
-fn parquet_column(tree: &Tree, entry: &Entry, file: &Columnar, options: &Options) -> Result<String> {
-    if let Some(chosen) = &options.text_column {
-        return Ok(chosen.clone());
-    }
-    let texts = file.byte_columns();
-    let usual = TEXT_COLUMNS.iter().find_map(|usual| texts.iter().find(|name| name.to_lowercase() == **usual));
-    if let Some(column) = usual.or(if texts.len() == 1 { texts.first() } else { None }) {
-        return Ok(column.clone());
-    }
-    let shown = tree.display(entry);
-    let sentence = format!("{shown} has no column of text that is known by its name; there are {}", file.names().join(", "));
-    let offer = |problem: Problem, name: &String| {
-        problem.with("choose", format!("Take {name}"), Options { text_column: Some(name.clone()), ..Options::default() })
-    };
-    Err(texts.iter().take(12).fold(Problem::error("no-column", sentence).at(Place::file(shown)), offer).into())
-}
-
 impl TextSet {
+    /// Leaves out tables without text beside others, and those that repeat others.
+    fn settle_tables(&mut self, tree: &Tree, lacking: Vec<(usize, Box<Problem>)>, options: &Options) -> Result<()> {
+        let tables = self.parts.iter().filter_map(|part| match &part.kind {
+            Kind::Rows(rows) => Some(Table { entry: part.entry, split: part.split, rows }),
+            Kind::Plain => None,
+        });
+        let tables: Vec<Table> = tables.collect();
+        let (count, first) = (lacking.len(), lacking.first().map(|(at, _)| tree.place(&tree.entries[*at])));
+        for (at, problem) in lacking {
+            if tables.is_empty() {
+                return Err(Error::Data(problem));
+            }
+            self.left_out.leave_out(tree, at, "tables without a column of text");
+        }
+        if let Some(first) = first {
+            let sentence = format!("{count} tables without a column of text, such as {}, are left out", first.file);
+            self.problems.push(Problem::warning("no-column", sentence).counted(count as u64).at(first));
+        }
+        let repeated: HashSet<usize> = text_copies::find(tree, &tables, options)?.into_iter().collect();
+        if let Some(first) = repeated.iter().min().map(|at| tree.place(&tree.entries[*at])) {
+            let sentence = format!("{} has the rows of a file of another format beside it and is left out", first.file);
+            self.problems.push(Problem::note("same-rows", sentence).counted(repeated.len() as u64).at(first));
+            repeated.iter().for_each(|at| self.left_out.leave_out(tree, *at, "the same rows in another format"));
+            self.parts.retain(|part| !repeated.contains(&part.entry));
+        }
+        let parts = std::mem::take(&mut self.parts);
+        for part in &parts {
+            match &part.kind {
+                Kind::Rows(rows) => {
+                    self.take_columns(rows);
+                    self.plain = None;
+                }
+                Kind::Plain => self.plain = self.plain.map(|plain| plain + 1),
+            }
+            self.bytes += tree.size(&tree.entries[part.entry]);
+        }
+        self.parts = parts;
+        Ok(())
+    }
+
     /// The columns of a table, once for all that have the same.
     fn take_columns(&mut self, rows: &Rows) {
         if self.columns != rows.columns {
@@ -165,6 +178,27 @@ impl TextSet {
             let sentence = format!("{} rows without text are left out", told.rows_without_text);
             problems.push(Problem::warning("empty-row", sentence).counted(told.rows_without_text));
         }
+        if told.bad_rows > 0 {
+            let sentence = format!("{} rows that cannot be read are left out", told.bad_rows);
+            problems.push(Problem::warning("bad-row", sentence).counted(told.bad_rows));
+        }
+        if told.test_rows > 0 {
+            let sentence = format!("training is evaluated on the validation split; {} rows of the test split are left out", told.test_rows);
+            problems.push(Problem::note("unused-split", sentence).counted(told.test_rows));
+        }
+        if told.calls > 0 {
+            let sentence =
+                format!("{} messages call tools (tool_calls); only the text of messages is written, not their calls", told.calls);
+            problems.push(Problem::warning("tool-calls", sentence).counted(told.calls));
+        }
+        if told.zeros > 0 {
+            let sentence = format!(
+                "{} zero bytes are in the text, which text has not; they are taken as they are (say what it is written in where that is \
+                 UTF-16)",
+                told.zeros
+            );
+            problems.push(Problem::warning("zero-bytes", sentence).counted(told.zeros));
+        }
         for (encoding, count) in &told.encodings {
             problems.push(Problem::note("encoding", format!("{count} files are read as {encoding}")).counted(*count));
         }
@@ -173,7 +207,7 @@ impl TextSet {
 
     /// Share of the text that is for validation, by the sizes of the files.
     pub fn validation_share(&self, tree: &Tree, options: &Options) -> f64 {
-        if self.parts.iter().any(|part| part.split.is_none()) {
+        if !self.keeps_splits || self.parts.iter().any(|part| part.split.is_none()) {
             return options.validation_share();
         }
         let kept = self.parts.iter().filter(|part| part.split != Some(Named::Train));
@@ -183,7 +217,8 @@ impl TextSet {
     pub fn account(&self, tree: &Tree) -> Account {
         let mut account = self.left_out.clone();
         for part in &self.parts {
-            let what = match part.split {
+            let what = match part.splits()[0].filter(|_| self.keeps_splits) {
+                _ if part.splits().len() > 1 => "text of several splits",
                 None => "text",
                 Some(Named::Train) => "training text",
                 Some(_) => "validation text",
@@ -195,16 +230,18 @@ impl TextSet {
 
     /// Keeps the splits that the names tell, where some text is for training and some is not; else a share of all is for validation.
     fn settle_splits(&mut self, tree: &Tree, options: &Options) {
-        let is_kept = |part: &Part| !matches!(part.split, None | Some(Named::Train));
-        let (kept, trained) = (self.parts.iter().any(is_kept), !self.parts.iter().all(is_kept));
+        let is_kept = |part: &Part| part.splits().iter().any(|split| !matches!(split, None | Some(Named::Train)));
+        let is_trained = |part: &Part| part.splits().iter().any(|split| matches!(split, None | Some(Named::Train)));
+        let (kept, trained) = (self.parts.iter().any(is_kept), self.parts.iter().any(is_trained));
         if kept && trained && options.validation.is_none() {
+            self.keeps_splits = true;
             return self.keep_splits(tree);
         }
         let percent = (options.validation_share() * 1000.0).round() / 10.0;
         let what = if self.is_few() { "the end of the text" } else { "some of the documents" };
         let found = match (kept, trained) {
             (true, true) => "all files are taken together, as chosen",
-            (true, false) => "the files have no training split and are taken together",
+            (true, false) => "there is no training split, and all is taken together",
             _ => "the files have no validation split",
         };
         let sentence = format!("{found}; {what}, {percent} %, is kept for validation");
@@ -216,8 +253,9 @@ impl TextSet {
 
     /// A test split beside one for validation is left out.
     fn keep_splits(&mut self, tree: &Tree) {
-        let has_validation = self.parts.iter().any(|part| part.split == Some(Named::Validation));
-        let unused: Vec<Part> = self.parts.extract_if(.., |part| has_validation && part.split == Some(Named::Test)).collect();
+        let has_validation = self.parts.iter().any(|part| part.splits().contains(&Some(Named::Validation)));
+        self.leaves_test = has_validation;
+        let unused: Vec<Part> = self.parts.extract_if(.., |part| has_validation && part.splits() == [Some(Named::Test)]).collect();
         for part in &unused {
             self.left_out.leave_out(tree, part.entry, "text of a test split beside a validation split");
             self.bytes -= tree.size(&tree.entries[part.entry]);
@@ -231,8 +269,8 @@ impl TextSet {
             let sentence = format!("training is evaluated on the validation split; {files} left out");
             self.problems.push(Problem::note("unused-split", sentence).counted(unused.len() as u64));
         }
-        let trained = self.parts.iter().any(|part| part.split == Some(Named::Train));
-        let strays: Vec<Part> = self.parts.extract_if(.., |part| trained && part.split.is_none()).collect();
+        let trained = self.parts.iter().any(|part| part.splits().contains(&Some(Named::Train)));
+        let strays: Vec<Part> = self.parts.extract_if(.., |part| trained && part.splits() == [None]).collect();
         for part in &strays {
             self.left_out.leave_out(tree, part.entry, "text beside the files of the splits");
             self.bytes -= tree.size(&tree.entries[part.entry]);
@@ -244,7 +282,7 @@ impl TextSet {
             let problem = Problem::warning("no-split", sentence).counted(strays.len() as u64).at(Place::file(first));
             self.problems.push(problem.with("split", "Take all files together and keep 10 %", together));
         }
-        self.parts.iter_mut().filter(|part| part.split.is_none()).for_each(|part| part.split = Some(Named::Train));
+        self.parts.iter_mut().filter(|part| part.splits() == [None]).for_each(|part| part.split = Some(Named::Train));
     }
 
     fn is_few(&self) -> bool {
@@ -269,7 +307,7 @@ impl TextSet {
                 let start = before + through.min(size);
                 through += bytes;
                 let at = before + through.min(size);
-                match part.split {
+                match piece.split.filter(|_| self.keeps_splits).or(part.split) {
                     Some(named) => piece.test = named != Named::Train,
                     // The piece in which validation begins is cut there.
                     None if few => {
@@ -302,33 +340,37 @@ impl TextSet {
     /// Hands over the pieces of a file, each with the bytes of the file that it stands for.
     fn part_pieces(&self, tree: &Tree, part: &Part, options: &Options, hand: &mut dyn FnMut(Piece, u64) -> Result<()>) -> Result<()> {
         let entry = &tree.entries[part.entry];
-        if matches!(part.kind, Kind::Plain) {
-            return self.plain_pieces(tree, entry, options, hand);
-        }
+        let Kind::Rows(rows) = &part.kind else { return self.plain_pieces(tree, entry, options, hand) };
         let file = tree.display(entry);
-        let mut hand_row = |text: Option<String>, place: Place| match text {
-            Some(text) => cut(text, &mut |text, last| {
+        rows.documents(tree, entry, &mut |document| {
+            let document = match document {
+                Err(Error::Data(problem)) if options.skips() && problem.remedies.iter().any(|remedy| remedy.action == "skip") => {
+                    self.tell(|told| told.bad_rows += 1);
+                    return Ok(());
+                }
+                document => document?,
+            };
+            if document.split == Some(Named::Test) && self.leaves_test {
+                self.tell(|told| told.test_rows += 1);
+                return Ok(());
+            }
+            let place = Place::row(file.clone(), document.row);
+            let text = match document.text {
+                Content::Text(text) => text,
+                Content::Bytes(bytes) => text_of(bytes.data().to_vec(), options, &place, 0)?,
+                Content::Nothing => {
+                    self.tell(|told| told.rows_without_text += 1);
+                    return Ok(());
+                }
+            };
+            if document.calls > 0 {
+                self.tell(|told| told.calls += document.calls);
+            }
+            cut(text, &mut |text, last| {
                 let bytes = text.len() as u64;
-                hand(piece(text, last, place.clone()), bytes)
-            }),
-            None => {
-                self.tell(|told| told.rows_without_text += 1);
-                Ok(())
-            }
-        };
-        match &part.kind {
-            Kind::Plain => Ok(()),
-            Kind::Rows(rows) => rows.texts(tree, entry, &mut |row, text| hand_row(text, Place::row(file.clone(), row))),
-            Kind::Parquet(column) => {
-                let mut row = 0;
-                Columnar::open(tree, entry)?.bytes(column, 0, &mut |value| {
-                    row += 1;
-                    let place = Place::row(file.clone(), row - 1);
-                    let text = value.map(|value| text_of(value.data().to_vec(), options, &place, 0)).transpose()?;
-                    hand_row(text, place)
-                })
-            }
-        }
+                hand(Piece { split: document.split, ..piece(text, last, place.clone()) }, bytes)
+            })
+        })
     }
 
     fn tell(&self, change: impl FnOnce(&mut Told)) {
@@ -342,6 +384,10 @@ impl TextSet {
         let place = tree.place(entry);
         let mut ended = false;
         let mut hand_text = |text: String, last: bool, bytes: u64| {
+            let zeros = text.bytes().filter(|byte| *byte == 0).count() as u64;
+            if zeros > 0 {
+                self.tell(|told| told.zeros += zeros);
+            }
             let mut rest = text.as_str();
             while let Some(at) = rest.find(END_MARK) {
                 self.tell(|told| told.end_marks += 1);
@@ -364,7 +410,7 @@ impl TextSet {
             let found = read_fully(stream, &mut head).map_err(|error| tree.unreadable(entry, &error))?;
             head.truncate(found);
             let mut whole = head.as_slice().chain(stream);
-            match encoding::encoding_of(&head, options)? {
+            match encoding::encoding_of(&head, options.encoding.as_deref())? {
                 None => whole_pieces(tree, entry, &mut whole, options, &mut |text, last| {
                     let bytes = text.len() as u64;
                     hand_text(text, last, bytes)
@@ -382,112 +428,10 @@ impl TextSet {
     }
 }
 
-fn piece(text: String, last: bool, place: Place) -> Piece {
-    Piece { text, last, test: false, place }
-}
-
-/// Text of bytes; what is no UTF-8 is refused with its place, or replaced where that was chosen.
-fn text_of(bytes: Vec<u8>, options: &Options, place: &Place, before: u64) -> Result<String> {
-    String::from_utf8(bytes).or_else(|error| {
-        if options.skips() {
-            return Ok(String::from_utf8_lossy(error.as_bytes()).into_owned());
-        }
-        Err(encoding::not_utf8(error.as_bytes(), place, before).into())
-    })
-}
-
-/// The pieces of a stream of UTF-8.
-fn whole_pieces(
-    tree: &Tree,
-    entry: &Entry,
-    stream: &mut dyn Read,
-    options: &Options,
-    hand: &mut dyn FnMut(String, bool) -> Result<()>,
-) -> Result<()> {
-    let place = tree.place(entry);
-    let mut rest: Vec<u8> = Vec::new();
-    let mut before = 0;
-    loop {
-        let kept = rest.len();
-        rest.resize(kept + PIECE, 0);
-        let found = read_fully(stream, &mut rest[kept..]).map_err(|error| encoding::malformed(tree, entry, &error))?;
-        rest.truncate(kept + found);
-        if found < PIECE {
-            break;
-        }
-        let end = cut_at(&rest);
-        let after = rest.split_off(end);
-        let bytes = std::mem::replace(&mut rest, after);
-        before += bytes.len() as u64;
-        hand(text_of(bytes, options, &place, before - end as u64)?, false)?;
-    }
-    let text = text_of(rest, options, &place, before)?;
-    // A byte order mark is no text.
-    hand(text.strip_prefix('\u{feff}').filter(|_| before == 0).map_or(text.clone(), ToOwned::to_owned), true)
-}
-
-/// Cuts a document that is long.
-fn cut(text: String, hand: &mut dyn FnMut(String, bool) -> Result<()>) -> Result<()> {
-    let mut rest = text.as_str();
-    while rest.len() > 2 * PIECE {
-        let mut end = cut_at(&rest.as_bytes()[..PIECE]);
-        while !rest.is_char_boundary(end) {
-            end -= 1;
-        }
-        hand(rest[..end].to_owned(), false)?;
-        rest = &rest[end..];
-    }
-    hand(rest.to_owned(), true)
-}
-
-/// Where to cut: behind the last line end that has no white space around it, so that tokenizers that split at words see the same words;
-/// else behind a line end or a space; else between two characters.
-fn cut_at(bytes: &[u8]) -> usize {
-    let plain = |at: &usize| bytes[*at] == b'\n' && !bytes[at - 1].is_ascii_whitespace() && !bytes[at + 1].is_ascii_whitespace();
-    let inner = 1..bytes.len().saturating_sub(1);
-    let line = inner.clone().rev().find(plain).or_else(|| inner.clone().rev().find(|at| bytes[*at] == b'\n'));
-    if let Some(line) = line.or_else(|| inner.clone().rev().find(|at| bytes[*at] == b' ')) {
-        return line + 1;
-    }
-    // A byte of the form 10xxxxxx goes on with a character.
-    inner.rev().find(|at| bytes[*at] & 0xc0 != 0x80).unwrap_or(bytes.len())
-}
-
 /// Ends a stream early without an error.
 pub fn until_enough(result: Result<()>) -> Result<()> {
     match result {
         Err(Error::Cancelled) => Ok(()),
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_text_is_cut_at_line_ends_and_nothing_is_lost() {
-        let text: String = (0..200_000).map(|line| format!("line {line}\n")).collect();
-        let mut pieces: Vec<(String, bool)> = Vec::new();
-        cut(text.clone(), &mut |piece, last| {
-            pieces.push((piece, last));
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(pieces.iter().map(|(piece, _)| piece.as_str()).collect::<String>(), text);
-        assert!(pieces.iter().rev().skip(1).all(|(piece, last)| piece.ends_with('\n') && !last && piece.len() <= PIECE));
-        assert!(pieces.len() > 2 && pieces.last().unwrap().1);
-    }
-
-    #[test]
-    fn text_without_a_space_is_cut_between_characters() {
-        let text = "é".repeat(PIECE * 2);
-        let mut whole = String::new();
-        cut(text.clone(), &mut |piece, _| {
-            whole.push_str(&piece);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(whole, text);
     }
 }

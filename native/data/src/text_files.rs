@@ -1,12 +1,16 @@
 //! Which files of a tree are text, and of what kind: documents, source code, marked-up pages, tables of rows. What only lies beside them,
 //! such as a readme, a script or a tokenizer, is told apart; kinds that could each be the text are a question.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
+use crate::image_parquet::split_of;
+use crate::image_table::is_named;
+use crate::images::Named;
 use crate::json_rows;
 use crate::options::Options;
+use crate::packed::plain_name;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
 
@@ -16,6 +20,11 @@ const CODE: [&str; 44] = [
     "scss", "asm", "toml", "cmake",
 ];
 const MARKUP: [&str; 6] = ["html", "htm", "xhtml", "xml", "yaml", "yml"];
+
+/// So much of files is compared, bytes.
+const COMPARED: usize = 8192;
+/// Of the files of a larger folder none is a list beside the others.
+const FEW: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -79,6 +88,16 @@ pub fn fits(tree: &Tree, what: &[What]) -> bool {
     any || what.iter().zip(&tree.entries).any(|(what, entry)| is_array(tree, what, entry))
 }
 
+/// Every line is an address or a number.
+fn is_list(head: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(head).or_else(|error| std::str::from_utf8(&head[..error.valid_up_to()])) else { return false };
+    // The last line may be cut.
+    let cut = if head.len() < COMPARED { 0 } else { 1 };
+    let mut lines = text.lines().rev().skip(cut).map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let is_address = |line: &str| ["http://", "https://", "ftp://"].iter().any(|start| line.starts_with(start)) && !line.contains(' ');
+    lines.peek().is_some() && lines.all(|line| is_address(line) || line.parse::<f64>().is_ok())
+}
+
 /// A JSON file of rows.
 fn is_array(tree: &Tree, what: &What, entry: &Entry) -> bool {
     *what == What::Json && entry.extension() == "json" && !is_part_of_tokenizer(entry) && json_rows::has_rows(tree, entry)
@@ -117,6 +136,9 @@ pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
     if found.is_empty() {
         found.append(&mut about);
     }
+    files.leave_copies(tree, &mut found);
+    files.leave_lists(tree, what, &mut found);
+    files.leave_tables(tree, &mut found, options)?;
     about.iter().for_each(|(at, _)| files.left_out.leave_out(tree, *at, "text about the dataset"));
     match &options.extensions {
         Some(chosen) => files.take_chosen(tree, &found, chosen)?,
@@ -153,6 +175,66 @@ fn taking(endings: &[(String, usize)]) -> Options {
 }
 
 impl Files {
+    /// Compressed files beside what they were made of.
+    fn leave_copies(&mut self, tree: &Tree, found: &mut Vec<(usize, Kind)>) {
+        if !found.iter().any(|(at, _)| tree.entries[*at].is_packed()) {
+            return;
+        }
+        let names: HashMap<&str, usize> = found.iter().map(|(at, _)| (tree.entries[*at].name.as_str(), *at)).collect();
+        let head = |at: usize| tree.head(&tree.entries[at], COMPARED).ok();
+        let is_copy = |(at, _): &mut (usize, Kind)| {
+            let entry = &tree.entries[*at];
+            entry.is_packed() && names.get(plain_name(&entry.name)).is_some_and(|plain| head(*plain) == head(*at))
+        };
+        let copies: Vec<usize> = found.extract_if(.., is_copy).map(|(at, _)| at).collect();
+        let Some(first) = copies.first() else { return };
+        copies.iter().for_each(|at| self.left_out.leave_out(tree, *at, "compressed files beside what they unpack to"));
+        let first = tree.place(&tree.entries[*first]);
+        let sentence = format!("{} lies beside the file that it unpacks to and is left out", first.file);
+        self.problems.push(Problem::note("archive-beside", sentence).counted(copies.len() as u64).at(first));
+    }
+
+    /// Lists of addresses or of numbers that lie beside documents, where a folder has few files.
+    fn leave_lists(&mut self, tree: &Tree, what: &[What], found: &mut Vec<(usize, Kind)>) {
+        let mut of_folder: HashMap<&str, usize> = HashMap::new();
+        found.iter().for_each(|(at, _)| *of_folder.entry(tree.entries[*at].folder()).or_default() += 1);
+        let is_list = |(at, kind): &(usize, Kind)| {
+            let entry = &tree.entries[*at];
+            *kind == Kind::Document
+                && what[*at] == What::Text
+                && of_folder[entry.folder()] <= FEW
+                && tree.head(entry, COMPARED).is_ok_and(|head| is_list(&head))
+        };
+        let lists: HashSet<usize> = found.iter().filter(|file| is_list(file)).map(|(at, _)| *at).collect();
+        if lists.len() < found.len() {
+            lists.iter().for_each(|at| self.left_out.leave_out(tree, *at, "lists of addresses or numbers beside the text"));
+            found.retain(|(at, _)| !lists.contains(at));
+        }
+    }
+
+    /// Samples of submissions, and tables of a split of which another was chosen.
+    fn leave_tables(&mut self, tree: &Tree, found: &mut Vec<(usize, Kind)>, options: &Options) -> Result<()> {
+        let is_table = |(_, kind): &(usize, Kind)| *kind == Kind::Table;
+        let is_sample = |file: &(usize, Kind)| is_table(file) && tree.entries[file.0].file_name().to_lowercase().contains("submission");
+        if found.iter().any(|file| is_table(file) && !is_sample(file)) {
+            for (at, _) in found.extract_if(.., |file| is_sample(file)) {
+                self.left_out.leave_out(tree, at, "sample submissions");
+            }
+        }
+        let Some(chosen) = &options.table else { return Ok(()) };
+        let is_chosen = |at: usize| is_named(&tree.entries[at], chosen);
+        let splits: BTreeSet<Option<Named>> =
+            found.iter().filter(|(at, _)| is_chosen(*at)).map(|(at, _)| split_of(&tree.entries[*at])).collect();
+        if splits.is_empty() {
+            return Err(Problem::error("no-table", format!("there is no table {chosen}")).into());
+        }
+        let is_other = |file: &mut (usize, Kind)| is_table(file) && !is_chosen(file.0) && splits.contains(&split_of(&tree.entries[file.0]));
+        for (at, _) in found.extract_if(.., is_other) {
+            self.left_out.leave_out(tree, at, "tables that were not chosen");
+        }
+        Ok(())
+    }
+
     fn take_chosen(&mut self, tree: &Tree, found: &[(usize, Kind)], chosen: &str) -> Result<()> {
         let wanted: Vec<String> = chosen.split(',').map(|ending| ending.trim().trim_start_matches('.').to_lowercase()).collect();
         for (at, _) in found {

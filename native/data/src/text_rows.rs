@@ -1,35 +1,35 @@
-//! Rows of tables as documents: a column of text, or several in a plain template, one for each kind of data:
+//! Rows of tables (CSV, JSON, Parquet, Arrow) as documents: a column of text, or several in a plain template, one for each kind of data:
 //!
 //! - chats (`messages` of role and content, `conversations` of from and value): `<|im_start|>ROLE\nCONTENT<|im_end|>\n` for each message
 //! - instructions: `### Instruction:\n...\n\n### Input:\n...\n\n### Response:\n...`, without the input where a row has none
 //! - questions: `Question: ...\nAnswer: ...`
 //! - prompts: the prompt, and behind it the completion as it is
 
-use serde_json::Value;
+use std::collections::BTreeSet;
 
-use crate::error::{Place, Problem, Result};
+use serde_json::{Map, Value};
+
+use crate::chat;
+use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
+use crate::columnar::{Bytes, Columnar};
+use crate::error::{Error, Place, Problem, Result};
+use crate::images::Named;
 use crate::json_rows;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::table::{self, Shape};
 use crate::text::until_enough;
+use crate::text_columns::{self, Column, Holds, Look};
 use crate::tree::{Entry, Tree};
 
-pub const TEXT_COLUMNS: [&str; 8] = ["text", "content", "document", "body", "sentence", "story", "article", "markdown"];
+const TEXT_COLUMNS: [&str; 8] = ["text", "content", "document", "body", "sentence", "story", "article", "markdown"];
 const CHATS: [&str; 4] = ["messages", "conversations", "conversation", "dialogue"];
 const ANSWERS: [&str; 4] = ["output", "response", "completion", "answer"];
 
-/// Rows that show what the columns of a file of JSON are.
+/// Rows that show what the columns of a file are.
 const SHOWN: usize = 50;
-
-/// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    Text,
-    Chat,
-    /// Numbers, lists, or nothing.
-    Other,
-}
+/// Rows that show which splits a column tells.
+const SPLIT: usize = 1 << 18;
 
 /// Columns by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,52 +47,168 @@ enum Source {
     Json {
         are_lines: bool,
     },
+    /// Parquet or Arrow.
+    Columns,
 }
 
 /// A table whose rows are documents.
 pub struct Rows {
     source: Source,
     pub columns: Vec<String>,
-    holds: Vec<Holds>,
+    /// Columns of bytes or text outside lists, of a file of columns.
+    stored: Vec<String>,
     template: Template,
+    rule: Option<SplitRule>,
+    /// Splits that rows tell.
+    pub splits: BTreeSet<Named>,
 }
+
+/// A row as a document.
+pub struct Document {
+    pub row: usize,
+    pub text: Content,
+    /// As a column tells it.
+    pub split: Option<Named>,
+    /// Messages that call tools, which are not written.
+    pub calls: u64,
+}
+
+pub enum Content {
+    Text(String),
+    Bytes(Bytes),
+    Nothing,
+}
+
+/// The values of a row.
+enum Fields {
+    Texts(table::Row),
+    Object(Map<String, Value>),
+}
+
+impl Fields {
+    fn take(&mut self, columns: &[String], at: usize) -> Value {
+        match self {
+            Self::Texts(fields) => fields[at].take().map_or(Value::Null, Value::from),
+            Self::Object(row) => take(row, &columns[at]).unwrap_or_default(),
+        }
+    }
+
+    /// What the split is told by.
+    fn words(&self, columns: &[String], wanted: &[usize]) -> table::Row {
+        let mut words = vec![None; columns.len()];
+        for &at in wanted {
+            words[at] = match self {
+                Self::Texts(fields) => fields[at].clone(),
+                Self::Object(row) => find(row, &columns[at]).cloned().and_then(|value| table::text_of(value, false)),
+            };
+        }
+        words
+    }
+}
+
+/// A column by its name, or a part of a structure.
+fn take(row: &mut Map<String, Value>, name: &str) -> Option<Value> {
+    if let Some(value) = row.remove(name) {
+        return Some(value);
+    }
+    name.match_indices('.').find_map(|(at, _)| take(row.get_mut(&name[..at])?.as_object_mut()?, &name[at + 1..]))
+}
+
+fn find<'a>(row: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let inner = || name.match_indices('.').find_map(|(at, _)| find(row.get(&name[..at])?.as_object()?, &name[at + 1..]));
+    row.get(name).or_else(inner)
+}
+
+type Hand<'a> = dyn FnMut(usize, Result<Fields>) -> Result<()> + 'a;
 
 impl Rows {
     pub fn open(tree: &Tree, entry: &Entry, what: &What, options: &Options) -> Result<Self> {
-        let (source, columns, holds) = if *what == What::Csv {
-            let shape = table::shape(tree, entry, false)?;
-            let columns = shape.columns.clone();
-            let holds = vec![Holds::Text; columns.len()];
-            (Source::Csv(shape), columns, holds)
-        } else {
+        let mut look = Look::default();
+        let mut stored = Vec::new();
+        let source = match what {
+            What::Csv => {
+                let shape = table::shape(tree, entry, false)?.headed_by_words();
+                look = Look::new(&shape.columns);
+                Source::Csv(shape)
+            }
+            What::Parquet | What::Arrow => {
+                let file = Columnar::open(tree, entry)?;
+                look = Look::new(&file.columns());
+                stored = file.byte_columns();
+                Source::Columns
+            }
             // A file of one line may be one object around its rows.
-            let are_lines = *what == What::JsonLines && !(entry.extension() == "json" && json_rows::has_rows(tree, entry));
-            let (columns, holds) = columns(tree, entry, are_lines)?;
-            (Source::Json { are_lines }, columns, holds)
+            _ => Source::Json { are_lines: *what == What::JsonLines && !(entry.extension() == "json" && json_rows::has_rows(tree, entry)) },
         };
-        let mut rows = Self { source, columns, holds, template: Template::Column(0) };
-        rows.template = rows.choose(tree, entry, options)?;
+        let columns = look.names();
+        let mut rows = Self { source, columns, stored, template: Template::Column(0), rule: None, splits: BTreeSet::new() };
+        rows.look(tree, entry, options, &mut look)?;
+        // Bytes that are no UTF-8 may be text of another encoding.
+        look.columns.iter_mut().filter(|column| rows.stored.contains(&column.name)).for_each(Column::may_hold_text);
+        rows.columns = look.names();
+        rows.template = rows.choose(tree, entry, &look.columns, options)?;
+        rows.find_splits(tree, entry, &look, options)?;
         Ok(rows)
     }
 
-    fn choose(&self, tree: &Tree, entry: &Entry, options: &Options) -> Result<Template> {
-        let index = |name: &str| self.columns.iter().position(|column| column.to_lowercase().replace([' ', '-'], "_") == name);
-        let text = |name: &str| index(name).filter(|at| self.holds[*at] == Holds::Text);
+    /// The first rows.
+    fn look(&self, tree: &Tree, entry: &Entry, options: &Options, look: &mut Look) -> Result<()> {
+        let (mut seen, mut failed) = (0, None);
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        until_enough(self.fields(tree, entry, (&all[..], SHOWN), &mut |row, fields| {
+            match fields {
+                Ok(Fields::Object(row)) if text_columns::is_of_columns(&row) && row.len() > 1 && seen == 0 => {
+                    let file = tree.display(entry);
+                    let sentence = format!(
+                        "{file} is a table written column by column, as pandas' to_json writes it; save it with orient=\"records\" and \
+                         lines=True"
+                    );
+                    return Err(Problem::error("by-columns", sentence).at(Place::file(file)).into());
+                }
+                Ok(Fields::Object(row)) => look.see(row),
+                Ok(Fields::Texts(fields)) => {
+                    let named = self.columns.iter().cloned().zip(fields.into_iter().map(|field| field.map_or(Value::Null, Value::from)));
+                    let mut row = Map::new();
+                    named.for_each(|(name, value)| {
+                        row.entry(name).or_insert(value);
+                    });
+                    look.see(row);
+                }
+                Err(error) if options.skips() => {
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+            seen += 1;
+            if row + 1 < SHOWN { Ok(()) } else { Err(Error::Cancelled) }
+        }))?;
+        match failed {
+            Some(error) if look.rows.is_empty() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn choose(&self, tree: &Tree, entry: &Entry, looked: &[Column], options: &Options) -> Result<Template> {
+        let index = |name: &str| self.columns.iter().position(|column| plain_name(column) == name);
+        let text = |name: &str| index(name).filter(|at| looked[*at].holds == Holds::Text);
         let first = |names: &[&str]| names.iter().find_map(|name| text(name));
-        let as_column = |at: usize| if self.holds[at] == Holds::Chat { Template::Chat(at) } else { Template::Column(at) };
+        let as_column = |at: usize| if looked[at].holds == Holds::Chat { Template::Chat(at) } else { Template::Column(at) };
+        let asked = |several: &[usize]| Err(text_columns::asked(tree, entry, looked, several, None));
         if let Some(chosen) = &options.text_column {
             let found = self.columns.iter().position(|column| column == chosen);
-            return found.map_or_else(|| self.asked(tree, entry, &[]), |at| Ok(as_column(at)));
+            let is_text = |at: &usize| matches!(looked[*at].holds, Holds::Text | Holds::Chat | Holds::Other("numbers" | "nothing"));
+            let found = found.filter(is_text).map(as_column);
+            return found.ok_or_else(|| text_columns::asked(tree, entry, looked, &[], Some(chosen)));
         }
         let usual: Vec<usize> = TEXT_COLUMNS.iter().filter_map(|name| text(name)).collect();
-        let chats: Vec<usize> = CHATS.iter().filter_map(|name| index(name)).filter(|at| self.holds[*at] == Holds::Chat).collect();
-        let all_chats: Vec<usize> = (0..self.holds.len()).filter(|at| self.holds[*at] == Holds::Chat).collect();
+        let chats: Vec<usize> = CHATS.iter().filter_map(|name| index(name)).filter(|at| looked[*at].holds == Holds::Chat).collect();
+        let all_chats: Vec<usize> = (0..looked.len()).filter(|at| looked[*at].holds == Holds::Chat).collect();
         match (&usual[..], &chats[..], &all_chats[..]) {
             ([one], [], _) => return Ok(Template::Column(*one)),
             ([], [one], _) | ([], [], [one]) => return Ok(Template::Chat(*one)),
             ([], [], []) => {}
-            ([], [], _) => return self.asked(tree, entry, &all_chats),
-            _ => return self.asked(tree, entry, &[usual, chats].concat()),
+            ([], [], _) => return asked(&all_chats),
+            _ => return asked(&[usual, chats].concat()),
         }
         if let (Some(instruction), Some(answer)) = (text("instruction"), first(&ANSWERS)) {
             return Ok(Template::Instruction { instruction, input: first(&["input", "context"]), answer });
@@ -103,35 +219,56 @@ impl Rows {
         if let (Some(prompt), Some(completion)) = (text("prompt"), first(&ANSWERS)) {
             return Ok(Template::Prompt { prompt, completion });
         }
-        match self.columns.len() {
-            1 if self.holds[0] != Holds::Other => Ok(as_column(0)),
-            _ => self.asked(tree, entry, &[]),
+        let texts: Vec<usize> = (0..looked.len()).filter(|at| looked[*at].holds == Holds::Text).collect();
+        // A sole column of names, of one value or of addresses is rather something else.
+        match texts[..] {
+            [one] if looked.len() == 1 || looked[one].is_prose() => Ok(Template::Column(one)),
+            _ => asked(&[]),
         }
     }
 
-    /// Which column is the text: of those that may be, else of all that hold text.
-    fn asked<T>(&self, tree: &Tree, entry: &Entry, several: &[usize]) -> Result<T> {
+    /// The rule by which columns tell the splits of the rows, and the splits that they tell.
+    fn find_splits(&mut self, tree: &Tree, entry: &Entry, look: &Look, options: &Options) -> Result<()> {
+        let taken: Vec<usize> = self.parts().into_iter().map(|(at, _)| at).collect();
+        let has_header = !matches!(&self.source, Source::Csv(shape) if !shape.has_header);
+        let Some(candidate) = column_splits::candidate(&self.columns, has_header, &look.rows, &taken) else { return Ok(()) };
+        let wanted = candidate.columns();
+        let (mut seen, mut folds, mut strange) = (BTreeSet::new(), Folds::default(), false);
+        until_enough(self.fields(tree, entry, (&wanted[..], SPLIT), &mut |row, fields| {
+            if let Ok(fields) = fields {
+                let words = fields.words(&self.columns, &wanted);
+                match &candidate {
+                    Candidate::Numbers(column) => words[*column].iter().for_each(|word| folds.see(word)),
+                    Candidate::Rule(rule) => match rule.told(&words) {
+                        Told::Split(Some(named)) => {
+                            seen.insert(named);
+                        }
+                        _ => strange = true,
+                    },
+                }
+            }
+            if row + 1 < SPLIT { Ok(()) } else { Err(Error::Cancelled) }
+        }))?;
         let file = tree.display(entry);
-        let named = |columns: &[usize]| columns.iter().map(|at| self.columns[*at].as_str()).collect::<Vec<_>>().join(", ");
-        let (code, sentence, offered) = if several.is_empty() {
-            let texts: Vec<usize> = (0..self.columns.len()).filter(|at| self.holds[*at] != Holds::Other).collect();
-            let there =
-                if self.columns.is_empty() { "there are no columns".into() } else { format!("there are {}", self.columns.join(", ")) };
-            ("no-column", format!("{file} has no column of text that is known by its name; {there}"), texts)
-        } else {
-            let sentence = format!("{file} has several columns of text, {}; say which is the text", named(several));
-            ("several-columns", sentence, several.to_vec())
-        };
-        let offer = |problem: Problem, at: &usize| {
-            let name = &self.columns[*at];
-            problem.with("choose", format!("Take {name}"), Options { text_column: Some(name.clone()), ..Options::default() })
-        };
-        Err(offered.iter().take(12).fold(Problem::error(code, sentence).at(Place::file(file)), offer).into())
+        match candidate {
+            Candidate::Numbers(column) => {
+                self.rule = folds.rule(&file, &self.columns[column], column, options)?;
+                seen.extend(self.rule.is_some().then_some([Named::Train, Named::Validation]).into_iter().flatten());
+            }
+            // A column that is called otherwise may tell something else of some rows.
+            Candidate::Rule(rule) => {
+                let is_sure = !strange || rule.columns().iter().all(|column| plain_name(&self.columns[*column]) == "split");
+                self.rule = Some(rule).filter(|_| is_sure && !seen.is_empty());
+            }
+        }
+        if self.rule.is_some() {
+            self.splits = seen;
+        }
+        Ok(())
     }
 
-    /// Columns that are used, and as what.
-    pub fn used(&self) -> Vec<(&str, &str)> {
-        let parts: Vec<(usize, &str)> = match self.template {
+    fn parts(&self) -> Vec<(usize, &'static str)> {
+        match self.template {
             Template::Column(at) => vec![(at, "text")],
             Template::Chat(at) => vec![(at, "messages")],
             Template::Instruction { instruction, input, answer } => {
@@ -140,8 +277,17 @@ impl Rows {
             }
             Template::Question { question, answer } => vec![(question, "questions"), (answer, "answers")],
             Template::Prompt { prompt, completion } => vec![(prompt, "prompts"), (completion, "completions")],
-        };
-        parts.into_iter().map(|(at, what)| (self.columns[at].as_str(), what)).collect()
+        }
+    }
+
+    fn split_columns(&self) -> Vec<usize> {
+        self.rule.iter().flat_map(SplitRule::columns).collect()
+    }
+
+    /// Columns that are used, and as what.
+    pub fn used(&self) -> Vec<(&str, &str)> {
+        let splits = self.split_columns().into_iter().map(|at| (at, "splits"));
+        self.parts().into_iter().chain(splits).map(|(at, what)| (self.columns[at].as_str(), what)).collect()
     }
 
     /// How rows are written, where that is more than a column.
@@ -158,34 +304,77 @@ impl Rows {
             Template::Question { .. } => "every row is written as Question: and Answer:, a line each".into(),
             Template::Prompt { .. } => "every row is written as its prompt with the completion directly behind it".into(),
         };
-        let others = self.used();
+        let others = self.parts();
         let offered = if others.len() > 1 { &others[..] } else { &[] };
-        let offer = |problem: Problem, (name, _): &(&str, &str)| {
-            problem.with("choose", format!("Take {name} alone"), Options { text_column: Some((*name).to_owned()), ..Options::default() })
+        let offer = |problem: Problem, (at, _): &(usize, &str)| {
+            let name = &self.columns[*at];
+            problem.with("choose", format!("Take {name} alone"), Options { text_column: Some(name.clone()), ..Options::default() })
         };
         Some(offered.iter().rev().fold(Problem::note("template", sentence), offer))
     }
 
-    /// Hands over every row's text with its number; `None` where it has none.
-    pub fn texts(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, Option<String>) -> Result<()>) -> Result<()> {
+    /// Hands over the columns that are wanted of every row, with its number; of a file of columns so many rows at most.
+    fn fields(&self, tree: &Tree, entry: &Entry, (wanted, most): (&[usize], usize), hand: &mut Hand) -> Result<()> {
         match &self.source {
-            Source::Csv(shape) => shape.rows(tree, entry, &mut |row, mut fields| {
-                let text = self.written(&mut |at| Ok(fields[at].take()))?;
-                hand(row, text)
-            }),
-            Source::Json { are_lines } => json_rows::rows(tree, entry, *are_lines, &mut |number, mut row| {
-                let text = self.written(&mut |at| {
-                    let name = &self.columns[at];
-                    let value = row.remove(name).unwrap_or_default();
-                    match self.template {
-                        Template::Chat(_) if value.is_array() => chat(&value).map(Some).ok_or("holds no messages of a role and a text"),
-                        _ => plain(value),
-                    }
-                    .map_err(|why| not_text(tree, entry, number, name, why).into())
-                })?;
-                hand(number, text)
-            }),
+            Source::Csv(shape) => shape.rows(tree, entry, &mut |row, fields| hand(row, Ok(Fields::Texts(fields)))),
+            Source::Json { are_lines } => {
+                json_rows::rows(tree, entry, *are_lines, &mut |number, row| hand(number, row.map(Fields::Object)))
+            }
+            Source::Columns => {
+                let mut number = 0;
+                let outermost = |at: &usize| self.columns[*at].split('.').next().unwrap_or_default();
+                let outermost: Vec<&str> = wanted.iter().map(outermost).chain(wanted.iter().map(|at| self.columns[*at].as_str())).collect();
+                Columnar::open(tree, entry)?.objects(&outermost, most, &mut |row| {
+                    number += 1;
+                    hand(number - 1, Ok(Fields::Object(row)))
+                })
+            }
         }
+    }
+
+    /// Hands over every row as a document; an error is that of one row.
+    pub fn documents(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(Result<Document>) -> Result<()>) -> Result<()> {
+        if let (Source::Columns, Template::Column(at), None) = (&self.source, self.template, &self.rule)
+            && self.stored.contains(&self.columns[at])
+        {
+            let mut row = 0;
+            return Columnar::open(tree, entry)?.bytes(&self.columns[at], 0, &mut |value| {
+                row += 1;
+                hand(Ok(Document { row: row - 1, text: value.map_or(Content::Nothing, Content::Bytes), split: None, calls: 0 }))
+            });
+        }
+        let told = self.split_columns();
+        let wanted: Vec<usize> = self.parts().into_iter().map(|(at, _)| at).chain(told.iter().copied()).collect();
+        self.fields(tree, entry, (&wanted[..], usize::MAX), &mut |row, fields| {
+            let document = fields.and_then(|mut fields| {
+                let split = match self.rule.as_ref().map(|rule| rule.told(&fields.words(&self.columns, &told))) {
+                    None | Some(Told::Unsaid) => None,
+                    Some(Told::Split(named)) => named,
+                    Some(Told::Strange(word)) => {
+                        let file = tree.display(entry);
+                        let sentence = format!("{file} row {row} is of the split {word:?}, which is none that is known");
+                        return Err(Problem::error("unknown-split", sentence).at(Place::row(file, row)).skippable(json_rows::SKIP).into());
+                    }
+                };
+                let mut calls = 0;
+                let text = self.written(&mut |at| {
+                    let value = fields.take(&self.columns, at);
+                    let chat = matches!(self.template, Template::Chat(_)) && value.is_array();
+                    let text = if chat {
+                        let written = chat::written(&value).ok_or("holds no messages of a role and a text");
+                        written.map(|(text, called)| {
+                            calls += called;
+                            Some(text)
+                        })
+                    } else {
+                        plain(value)
+                    };
+                    text.map_err(|why| not_text(tree, entry, row, &self.columns[at], why).into())
+                })?;
+                Ok(Document { row, text: text.map_or(Content::Nothing, Content::Text), split, calls })
+            });
+            hand(document)
+        })
     }
 
     fn written(&self, field: &mut dyn FnMut(usize) -> Result<Option<String>>) -> Result<Option<String>> {
@@ -210,30 +399,7 @@ impl Rows {
 
 fn not_text(tree: &Tree, entry: &Entry, row: usize, column: &str, why: &str) -> Problem {
     let file = tree.display(entry);
-    Problem::error("bad-row", format!("{file} row {row}: its {column} {why}")).at(Place::row(file, row))
-}
-
-/// Names of the columns and what they hold, by the first rows.
-fn columns(tree: &Tree, entry: &Entry, are_lines: bool) -> Result<(Vec<String>, Vec<Holds>)> {
-    let (mut columns, mut holds): (Vec<String>, Vec<Holds>) = Default::default();
-    let mut seen = 0;
-    until_enough(json_rows::rows(tree, entry, are_lines, &mut |_, row| {
-        for (name, value) in row {
-            let at = columns.iter().position(|column| *column == name).unwrap_or_else(|| {
-                columns.push(name);
-                holds.push(Holds::Other);
-                holds.len() - 1
-            });
-            if value.is_string() {
-                holds[at] = Holds::Text;
-            } else if chat(&value).is_some() {
-                holds[at] = Holds::Chat;
-            }
-        }
-        seen += 1;
-        if seen < SHOWN { Ok(()) } else { Err(crate::error::Error::Cancelled) }
-    }))?;
-    Ok((columns, holds))
+    Problem::error("bad-row", format!("{file} row {row}: its {column} {why}")).at(Place::row(file, row)).skippable(json_rows::SKIP)
 }
 
 /// A value as text; nested ones are none.
@@ -246,26 +412,4 @@ fn plain(value: Value) -> std::result::Result<Option<String>, &'static str> {
         Value::Array(_) => Err("is a list, not text"),
         Value::Object(_) => Err("is an object, not text"),
     }
-}
-
-/// Messages as one text; none where a value is something else.
-fn chat(value: &Value) -> Option<String> {
-    let messages = value.as_array().filter(|messages| !messages.is_empty())?;
-    let written = messages.iter().map(|message| {
-        let of = |names: [&str; 2]| names.iter().find_map(|name| message.get(name));
-        let role = match of(["role", "from"])?.as_str()? {
-            "human" => "user",
-            "gpt" => "assistant",
-            other => other,
-        };
-        let text = match of(["content", "value"])? {
-            Value::String(text) => text.clone(),
-            Value::Null => String::new(),
-            // Parts of several kinds, of which the text counts.
-            Value::Array(parts) => parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect(),
-            _ => return None,
-        };
-        Some(format!("<|im_start|>{role}\n{text}<|im_end|>\n"))
-    });
-    written.collect()
 }

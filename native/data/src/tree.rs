@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::account::Account;
 use crate::archive::{self, SharedFile};
 use crate::containers::Part;
+use crate::encoding::{Decoded, encoding_of};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::member_names::NameEncoding;
 use crate::packed::{self, packing, plain_name, unpack};
@@ -124,7 +125,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Choices for the members of archives.
+/// Choices for how files are listed and read.
 #[derive(Default)]
 pub struct Listing {
     /// Tars of samples are folders too.
@@ -133,6 +134,8 @@ pub struct Listing {
     pub names: Option<NameEncoding>,
     /// Of a cache of Hugging Face with several datasets or revisions, begins with the folder of one.
     pub chosen: Option<String>,
+    /// Of tables and lists that are no UTF-8, by its name.
+    pub encoding: Option<String>,
 }
 
 pub struct Tree {
@@ -242,6 +245,20 @@ impl Tree {
             let read_so_far = counted.count.clone();
             let unpacked = unpack(packing, counted).map_err(|error| self.unreadable(entry, &error))?;
             read(&mut BufReader::with_capacity(1 << 16, archive::Guarded::new(unpacked, read_so_far)))
+        })
+    }
+
+    /// As `read`, as UTF-8 without its mark, whatever the file is encoded in.
+    pub fn read_text<T>(&self, entry: &Entry, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        self.read(entry, |stream| {
+            let mut head = vec![0; 1 << 12];
+            let found = read_fully(stream, &mut head).map_err(|error| self.unreadable(entry, &error))?;
+            head.truncate(found);
+            let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+            match encoding_of(&head, self.listing.encoding.as_deref())? {
+                None => read(&mut start.chain(stream)),
+                Some(encoding) => read(&mut Decoded::new(head.as_slice().chain(stream), encoding, false)),
+            }
         })
     }
 

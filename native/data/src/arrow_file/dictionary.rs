@@ -75,6 +75,16 @@ impl ArrowFile {
         Ok(places)
     }
 
+    /// The texts that the places of a record batch mean; none where the dictionary is of something else.
+    pub(super) fn words(&self, dictionary: i64, batch: usize) -> Result<Vec<String>> {
+        let dictionary = self.dictionary(dictionary)?;
+        let range = dictionary.range(batch);
+        match self.labels_of(&dictionary.values, &dictionary.batches)? {
+            Labels::Texts(texts) => Ok(texts.into_iter().skip(range.start).take(range.len()).collect()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// As `labels`, of such a column.
     pub(super) fn indexed_labels(&self, leaf: &Leaf, indexes: Indexes) -> Result<Labels> {
         let dictionary = self.dictionary(indexes.2)?;

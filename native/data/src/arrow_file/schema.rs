@@ -59,6 +59,27 @@ impl Leaf {
     }
 }
 
+/// A column with what is inside.
+pub struct Nested {
+    pub leaf: Leaf,
+    pub form: Form,
+    pub inner: Vec<Self>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Plain,
+    Structure,
+    /// With offsets of 32 or 64 bits.
+    List {
+        wide: bool,
+    },
+    /// Lists of one length.
+    Lists(usize),
+    /// It is not read.
+    Other,
+}
+
 /// Numbers the columns of a schema as a record batch has them.
 #[derive(Default)]
 pub struct Walk {
@@ -79,7 +100,7 @@ impl Walk {
         parents: &[(usize, usize)],
         hidden: bool,
         depth: usize,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Nested, String> {
         if depth > MAX_DEPTH {
             return Err("has structures inside more than 32 structures".into());
         }
@@ -118,18 +139,35 @@ impl Walk {
         if !is_struct && !hidden {
             self.leaves.push(Leaf { name: name.clone(), kind, node, buffer, views, parents: parents.to_vec() });
         }
+        let own = own.to_owned();
+        let leaf = Leaf { name: own, kind, node, buffer, views, parents: Vec::new() };
         // A dictionary's values are in messages of their own.
         let Some(dictionary) = field.dictionary() else {
+            let mut inner = Vec::new();
             for child in children {
-                self.field(child, if is_struct { &name } else { "" }, &inner_parents, inner_hidden, depth + 1)?;
+                inner.push(self.field(child, if is_struct { &name } else { "" }, &inner_parents, inner_hidden, depth + 1)?);
             }
-            return Ok(());
+            return Ok(Nested { leaf, form: form_of(&field, &inner), inner });
         };
         if self.dictionaries.iter().all(|(number, _)| *number != dictionary.id()) {
             let values = Leaf { name, kind: plain_kind(&field), node: 0, buffer: 0, views: 0, parents: Vec::new() };
             self.dictionaries.push((dictionary.id(), values));
         }
-        Ok(())
+        Ok(Nested { leaf, form: Form::Other, inner: Vec::new() })
+    }
+}
+
+fn form_of(field: &Field<'_>, inner: &[Nested]) -> Form {
+    match (field.type_type(), inner) {
+        (Type::Struct_, _) => Form::Structure,
+        (Type::List, [_]) => Form::List { wide: false },
+        (Type::LargeList, [_]) => Form::List { wide: true },
+        (Type::FixedSizeList, [_]) => {
+            let size = field.type_as_fixed_size_list().and_then(|fixed| usize::try_from(fixed.listSize()).ok());
+            size.map_or(Form::Other, Form::Lists)
+        }
+        (_, []) => Form::Plain,
+        _ => Form::Other,
     }
 }
 

@@ -11,7 +11,6 @@ use crate::column_splits;
 use crate::error::{Error, Place, Problem, Result};
 use crate::table::{Row, text_of};
 use crate::tree::{Entry, Tree};
-use crate::utf8::Utf8;
 
 /// A document that is an object is read key by key; a larger one is none of labels.
 const LARGEST_OBJECT: u64 = 64 << 20;
@@ -76,9 +75,8 @@ impl Document {
 type Hand<'a> = &'a mut dyn FnMut(Fields) -> Result<()>;
 
 fn read(tree: &Tree, entry: &Entry, hand: Hand) -> Result<()> {
-    tree.read(entry, |stream| {
-        let mut stream = Utf8::new(stream);
-        let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, &mut stream));
+    tree.read_text(entry, |stream| {
+        let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, stream));
         let mut failed = None;
         let parsed = Whole { hand, failed: &mut failed }.deserialize(&mut parser).and_then(|()| parser.end());
         match (failed, parsed) {

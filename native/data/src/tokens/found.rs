@@ -194,6 +194,7 @@ impl Found<'_> {
         let why = match element {
             Element::Uint32 => ": every second word of 16 bits is as good as empty",
             Element::Int64 => ": three of four words of 16 bits are as good as empty",
+            Element::Uint8 => ": both halves of its words of 16 bits have the same small values",
             _ => "",
         };
         let name = element.name();
@@ -206,9 +207,17 @@ impl Found<'_> {
             None => {
                 let sentence = format!("{shown} has no header; its bytes are read as {name} tokens{why}");
                 let problem = Problem::note("token-type", sentence).at(Place::file(shown));
-                let other = if element == Element::Uint16 { Element::Uint32 } else { Element::Uint16 };
-                let remedy = Options { dtype: Some(other), ..Options::default() };
-                self.problems.push(problem.with("choose", format!("Read as {}", other.name()), remedy));
+                // What is proven by the bytes is no choice.
+                let others: &[Element] = match element {
+                    Element::Uint16 => &[Element::Uint32],
+                    Element::Uint8 => &[Element::Uint16],
+                    _ => &[],
+                };
+                let fitting = others.iter().filter(|other| size.is_multiple_of(other.bytes() as u64));
+                self.problems.push(fitting.fold(problem, |problem, other| {
+                    let remedy = Options { dtype: Some(*other), ..Options::default() };
+                    problem.with("choose", format!("Read as {}", other.name()), remedy)
+                }));
             }
         }
         Ok(element)

@@ -1,7 +1,7 @@
 //! Which files are listed: folders are walked, links followed while they stay inside, archives added where they are the data, and what is
 //! left out is told.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use crate::sniff::{is_image_extension, is_other_image_extension};
 
 /// A folder inside a folder inside ... ends here.
 const MAX_DEPTH: usize = 32;
+/// So much of files is compared, bytes.
+const COMPARED: usize = 8192;
 
 impl Tree {
     pub(super) fn add_given(&mut self, path: &Path, prefix: &str) -> Result<()> {
@@ -145,6 +147,9 @@ impl Tree {
             if added {
                 self.add_archive(path, &without_extensions(name))?;
             }
+            if added && alone {
+                added = self.leave_copies(before)?;
+            }
             // A packed copy of the tables is none of images.
             if added && !alone && !name.ends_with(".npz") {
                 let is_image = |entry: &Entry| is_image_extension(&entry.extension()) || is_other_image_extension(&entry.extension());
@@ -157,6 +162,27 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Leaves out the members of an archive, listed from `first` on, that also lie unpacked beside it; whether others are left.
+    fn leave_copies(&mut self, first: usize) -> Result<bool> {
+        let members = self.entries.split_off(first);
+        let had_members = !members.is_empty();
+        let unpacked = self.entries.iter().enumerate().filter(|(_, entry)| matches!(entry.location, Location::File(_)));
+        let unpacked: HashMap<String, usize> = unpacked.map(|(at, entry)| (entry.file_name().to_owned(), at)).collect();
+        for member in members {
+            let beside = unpacked.get(member.file_name()).map(|at| &self.entries[*at]);
+            let is_copy = match beside.filter(|beside| self.size(beside) == self.size(&member)) {
+                Some(beside) => self.head(beside, COMPARED)? == self.head(&member, COMPARED)?,
+                None => false,
+            };
+            if is_copy {
+                self.left_out.add(Unit::Files, false, "members of an archive that also lie beside it", &member.name);
+            } else {
+                self.entries.push(member);
+            }
+        }
+        Ok(!had_members || self.entries.len() > first)
     }
 
     /// What a link leads to, where that lies inside and was not seen before.

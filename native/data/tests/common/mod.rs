@@ -1,6 +1,8 @@
 //! Inspects and imports into a temporary folder, and reads back what was written.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod texts;
+
 use std::path::{Path, PathBuf};
 
 use sdp_data::error::{Error, Problem, Result};

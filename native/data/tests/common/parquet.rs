@@ -20,6 +20,10 @@ pub enum Column {
     Ints(Vec<Vec<i64>>),
     /// A list of structures with a box of whole numbers.
     Objects(usize),
+    /// Lists of messages of a role and a content.
+    Chats(Vec<Vec<(String, String)>>),
+    /// Lists of texts.
+    Words(Vec<Vec<String>>),
 }
 
 pub fn images(values: impl IntoIterator<Item = u8>) -> Column {
@@ -61,6 +65,13 @@ fn declared(name: &str, column: &Column) -> String {
         Column::Objects(_) => {
             format!("optional group {name} (LIST) {{ repeated group list {{ optional group element {{ optional double x; }} }} }} ")
         }
+        Column::Chats(_) => format!(
+            "optional group {name} (LIST) {{ repeated group list {{ optional group element {{ \
+             optional binary role (STRING); optional binary content (STRING); }} }} }} "
+        ),
+        Column::Words(_) => {
+            format!("optional group {name} (LIST) {{ repeated group list {{ optional binary element (STRING); }} }} ")
+        }
     }
 }
 
@@ -101,10 +112,25 @@ fn write(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, column: &Column
             column.typed::<Int64Type>().write_batch(&rows.concat(), Some(&levels), Some(&depths)).unwrap();
             column.close().unwrap();
         }
+        Column::Chats(rows) => {
+            texts_in_lists(group, &rows.iter().map(|row| row.iter().map(|(role, _)| role.as_str()).collect()).collect::<Vec<_>>(), 4);
+            texts_in_lists(group, &rows.iter().map(|row| row.iter().map(|(_, text)| text.as_str()).collect()).collect::<Vec<_>>(), 4);
+        }
+        Column::Words(rows) => {
+            texts_in_lists(group, &rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect::<Vec<_>>(), 3)
+        }
         Column::Objects(rows) => {
             let mut column = group.next_column().unwrap().unwrap();
             column.typed::<DoubleType>().write_batch(&vec![0.5; *rows], Some(&vec![4; *rows]), Some(&vec![0; *rows])).unwrap();
             column.close().unwrap();
         }
     }
+}
+
+fn texts_in_lists(group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>, rows: &[Vec<&str>], level: i16) {
+    let values: Vec<ByteArray> = rows.iter().flatten().map(|text| ByteArray::from(*text)).collect();
+    let depths: Vec<i16> = rows.iter().flat_map(|row| (0..row.len()).map(|at| i16::from(at > 0))).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&values, Some(&vec![level; values.len()]), Some(&depths)).unwrap();
+    column.close().unwrap();
 }
