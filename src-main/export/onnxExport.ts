@@ -5,12 +5,10 @@
 
 import { UserError } from '../contract/errors.ts';
 import { replaceFile } from '../files/files.ts';
-import { toOnnx, type OnnxOptions } from '../graph/onnx.ts';
+import { toOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition, ModelGraph } from '../models/model.ts';
+import { exportedForm } from './exportedForm.ts';
 import { readSafetensors, type SafeTensor } from './safetensors.ts';
-
-/** Both ports have the batch as their first axis. */
-export const dynamicBatch: NonNullable<OnnxOptions['dynamicAxis']> = { name: 'batch', ports: ['input', 'logits'] };
 
 /** A file in protobuf's encoding may not be larger; some room is left for the graph itself. */
 const largestWeights = 2 ** 31 - 2 ** 24;
@@ -25,10 +23,9 @@ export async function exportOnnx(options: { model: ModelDefinition; weights: str
       'usage',
       `the model has ${bytes} bytes of weights, more than an ONNX file holds; export safetensors`,
     );
-  const file = toOnnx(inference.graph, {
-    dynamicAxis: dynamicBatch,
-    initializers: new Map([...initializers].map(([port, { data }]) => [port, data])),
-  });
+  const weights = new Map([...initializers].map(([port, { data }]) => [port, data]));
+  const form = await exportedForm(inference.graph, weights);
+  const file = toOnnx(form.graph, { dynamicAxes: inference.dynamicAxes!, initializers: form.weights, opset: 17 });
   await replaceFile(options.out, (out) => out.writeFile(file));
 }
 

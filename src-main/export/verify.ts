@@ -7,7 +7,7 @@ import { UserError } from '../contract/errors.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
-import { dynamicBatch, readWeights } from './onnxExport.ts';
+import { readWeights } from './onnxExport.ts';
 import { asFloat32 } from './safetensors.ts';
 
 /** Largest difference that is rounding: relative to the largest absolute logit. */
@@ -33,7 +33,7 @@ export async function logitsOfSafetensors(
   const inference = model.inference();
   const weights = await readWeights(inference, paths);
   const feeds = [...weights].map(([port, tensor]) => [port, { data: asFloat32(tensor), shape: tensor.shape }] as const);
-  const graph = toOnnx(inference.graph, { dynamicAxis: dynamicBatch });
+  const graph = toOnnx(inference.graph, { dynamicAxes: inference.dynamicAxes! });
   return await runLogits(graph, { ...Object.fromEntries(feeds), input });
 }
 

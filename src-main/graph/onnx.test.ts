@@ -73,6 +73,7 @@ describe('toOnnx', () => {
               "attribute": [
                 {
                   "floats": [],
+                  "i": 0,
                   "ints": [],
                   "name": "keepdims",
                   "type": 2,
@@ -109,8 +110,10 @@ describe('toOnnx', () => {
           "value_info": [],
         },
         "ir_version": 10,
+        "metadata_props": [],
         "opset_import": [
           {
+            "domain": "",
             "version": 18,
           },
         ],
@@ -147,7 +150,7 @@ describe('toOnnx', () => {
 
   it('embeds weights and takes any batch where asked', async () => {
     const bytes = toOnnx(linear(), {
-      dynamicAxis: { name: 'batch', ports: ['x', 'y'] },
+      dynamicAxes: { x: { 0: 'batch' }, y: { 0: 'batch' } },
       initializers: new Map([['w', packNumbers('float32', [1, 0, 0, 1, 1, 1])]]),
     });
     const session = await InferenceSession.create(bytes);
