@@ -7,6 +7,8 @@ export const CumSum: Op<Record<string, never>> = {
   type: 'CumSum',
   kind: 'onnx',
   notDifferentiable: 'counts tokens in graphs for inference',
+  // Not all readers take ONNX's default of `reverse`.
+  writtenBeside: () => ({ exclusive: 0, reverse: 0 }),
   infer(inputs) {
     const [x, axis] = inputs;
     if (axis?.dtype !== 'int64' || axis.shape.length !== 0) throw shapeError('CumSum', 'bad axis', inputs);
