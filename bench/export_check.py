@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the library is loaded
@@ -135,7 +136,7 @@ def with_mnn(folder, feeds):
     with tempfile.TemporaryDirectory() as place:
         path = f"{place}/model.mnn"
         arguments = ["-f", "ONNX", "--modelFile", str(folder / "model.onnx"), "--MNNModel", path, "--bizCode", "sdp"]
-        subprocess.run(["mnnconvert", *arguments], check=True, capture_output=True)
+        subprocess.run([Path(sys.executable).parent / "mnnconvert", *arguments], check=True, capture_output=True)
         network = MNN.nn.load_module_from_file(path, ["input"], ["logits"])
         outputs = []
         for feed in feeds:
@@ -257,7 +258,8 @@ CONSUMERS = {
 
 
 def check(name, folder):
-    """One cell of the table."""
+    """One cell of the table. What libraries print goes where errors go."""
+    os.dup2(2, 1)
     try:
         feeds = feeds_of(folder / "model.onnx")
         expected = with_onnxruntime(LEVELS.ORT_DISABLE_ALL)(folder, feeds)
@@ -282,7 +284,7 @@ def main():
         cells = []
         for folder in folders:
             # A process of its own: some of these libraries end it where they fail.
-            with ProcessPoolExecutor(1) as pool:
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
                 try:
                     cells.append(pool.submit(check, name, folder).result())
                 except Exception as error:

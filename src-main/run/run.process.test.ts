@@ -197,7 +197,8 @@ it.each(['safetensors', 'onnx'] as const)('exports %s that agrees with the engin
   const result = await lab.app.export(folder.id, format, {});
   expect(result.check.samples).toBe(64);
   expect(result.check.maxRelativeError).toBeLessThan(1e-4);
-  expect(await readdir(folder.file('exports/step-00000006'))).toEqual([`model.${format}`, 'preprocessor_config.json']);
+  const written = await readdir(folder.file('exports/step-00000006'));
+  expect(written.sort()).toEqual(['labels.txt', `model.${format}`, 'preprocessor_config.json']);
 });
 
 it.each(['safetensors', 'onnx'] as const)(
