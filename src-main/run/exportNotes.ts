@@ -28,15 +28,15 @@ export async function notesOf(
   run: { described: string; step: number; license: string | undefined },
 ): Promise<ExportNotes> {
   const { sample } = createModel(spec);
-  const { kind, mean, std } = setup.evaluation.source;
+  const { reads } = setup.evaluation.source;
   const common = { ...run, version: appVersion, family: spec.family, dataset: name };
-  if (kind !== 'tokens')
+  if (reads.kind === 'images')
     return {
       ...common,
       images: {
         classNames: dataset?.kind === 'images' ? dataset.classNames : undefined,
-        mean,
-        std,
+        mean: reads.mean,
+        std: reads.std,
         size: sample.slice(1),
       },
     };
