@@ -1,141 +1,295 @@
-"""Loads an export where its users would (torchvision with strict=True, or transformers' from_pretrained), compares its logits with those of
-the model.onnx beside it, which the engine has compared with its own. Where an imported dataset is named, it evaluates its test images, or
-compares the exported tokenizer's tokens of its test text with its own.
+"""Opens exported models in other programs and compares their logits with those of onnxruntime without optimisation, which `sdp export` has
+compared with the engine's.
 
-Usage: python bench/export_check.py FOLDER [SDP_HOME/datasets/NAME]
-(FOLDER holds both exports of a run; needs torch, onnxruntime, safetensors, numpy, and torchvision or transformers)
+Usage: python bench/export_check.py FOLDER [CONSUMER ...]
+FOLDER holds a folder for each model, with model.onnx and, where it was exported too, what comes with model.safetensors. Packages are in
+bench/export_requirements.txt. Prints a table in Markdown: of each program and model the largest difference over the largest logit, over
+batches of 1, 3 and 17 and, for language models, three lengths. RTEN, TRACT and CANDLE may name programs that read one file
+(bench/export_readers).
 """
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the library is loaded
-import onnxruntime
-import torch
-from safetensors import safe_open
-from torch import nn
-from torchvision.models import resnet18
-from torchvision.models.resnet import BasicBlock, ResNet
-from torchvision.models.swin_transformer import SwinTransformer
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+BATCHES = (1, 3, 17)
 
 
-def build(spec):
-    return {"resnet": build_resnet, "swin": build_swin}[spec["family"]](spec)
+def session(model, level=ort.GraphOptimizationLevel.ORT_DISABLE_ALL):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(model), options)
+
+
+def feeds_of(path):
+    """Random inputs of every batch and length."""
+    (port,) = session(path).get_inputs()
+    random = np.random.default_rng(0)
+    if port.type != "tensor(int64)":
+        return [random.standard_normal((batch, *port.shape[1:]), dtype=np.float32) for batch in BATCHES]
+    vocabulary = session(path).get_outputs()[0].shape[-1]
+    longest = int(properties(path).get("max_sequence", 48))
+    lengths = (1, longest // 3, longest)
+    return [random.integers(0, vocabulary, (batch, length)) for batch in BATCHES for length in lengths]
+
+
+def properties(path):
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def with_onnxruntime(level):
+    def run(folder, feeds):
+        own = session(folder / "model.onnx", level)
+        return [own.run(None, {"input": feed})[0] for feed in feeds]
+
+    return run
+
+
+def with_checker(folder, feeds):
+    onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
+    return with_onnxruntime(ort.GraphOptimizationLevel.ORT_DISABLE_ALL)(folder, feeds)
+
+
+def with_reference(folder, feeds):
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(str(folder / "model.onnx"))
+    return [evaluator.run(None, {"input": feed})[0] for feed in feeds]
+
+
+def with_slim(folder, feeds):
+    import onnxslim
+
+    return run_bytes(onnxslim.slim(onnx.load(folder / "model.onnx")), feeds)
+
+
+def with_float16(folder, feeds):
+    from onnxconverter_common import float16
+
+    model = float16.convert_float_to_float16(onnx.load(folder / "model.onnx"), keep_io_types=True)
+    onnx.checker.check_model(model, full_check=True)
+    return run_bytes(model, feeds)
+
+
+def with_int8(folder, feeds):
+    from onnxruntime.quantization import quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "int8.onnx"
+        quantize_dynamic(folder / "model.onnx", path)
+        share = path.stat().st_size / (folder / "model.onnx").stat().st_size
+        own = session(path, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+        return [own.run(None, {"input": feed})[0] for feed in feeds], f"{share:.0%} of the size"
+
+
+def run_bytes(model, feeds):
+    own = ort.InferenceSession(model.SerializeToString())
+    return [own.run(None, {"input": feed})[0] for feed in feeds]
+
+
+def with_openvino(folder, feeds):
+    import openvino
+
+    compiled = openvino.compile_model(folder / "model.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return [compiled(feed)[0] for feed in feeds]
+
+
+def with_onnx2torch(folder, feeds):
+    import onnx2torch
+    import torch
+
+    model = onnx2torch.convert(folder / "model.onnx").eval()
+    with torch.inference_mode():
+        return [model(torch.from_numpy(feed)).numpy() for feed in feeds]
+
+
+def with_tvm(folder, feeds):
+    import tvm
+    from tvm import relax
+    from tvm.relax.frontend.onnx import from_onnx
+
+    outputs = []
+    for feed in feeds:
+        module = from_onnx(onnx.load(folder / "model.onnx"), shape_dict={"input": list(feed.shape)})
+        module = relax.transform.LegalizeOps()(module)
+        machine = relax.VirtualMachine(tvm.compile(module, target="llvm"), tvm.cpu())
+        outputs.append(machine["main"](tvm.runtime.tensor(feed)).numpy())
+    return outputs
+
+
+def with_mnn(folder, feeds):
+    import MNN
+    import MNN.nn
+    import MNN.numpy
+
+    with tempfile.TemporaryDirectory() as place:
+        path = f"{place}/model.mnn"
+        arguments = ["-f", "ONNX", "--modelFile", str(folder / "model.onnx"), "--MNNModel", path, "--bizCode", "sdp"]
+        subprocess.run([Path(sys.executable).parent / "mnnconvert", *arguments], check=True, capture_output=True)
+        network = MNN.nn.load_module_from_file(path, ["input"], ["logits"])
+        outputs = []
+        for feed in feeds:
+            given = feed.astype(np.int32) if feed.dtype == np.int64 else feed
+            order = MNN.expr.NCHW
+            place_of = MNN.expr.const(given, list(given.shape), order, MNN.expr.int if feed.dtype == np.int64 else MNN.expr.float)
+            result = network.forward([place_of])[0]
+            outputs.append(np.array(MNN.expr.convert(result, order).read()).reshape(result.shape))
+        return outputs
+
+
+def with_program(name):
+    def run(folder, feeds):
+        program = os.environ.get(name)
+        if not program:
+            raise RuntimeError(f"{name} names no program")
+        outputs = []
+        with tempfile.TemporaryDirectory() as place:
+            for feed in feeds:
+                feed.tofile(f"{place}/input")
+                kind = "i64" if feed.dtype == np.int64 else "f32"
+                shape = ",".join(map(str, feed.shape))
+                command = [program, folder / "model.onnx", f"{place}/input", kind, shape, f"{place}/output"]
+                made = subprocess.run(command, capture_output=True, text=True)
+                if made.returncode != 0:
+                    raise RuntimeError(made.stderr.strip()[:300])
+                outputs.append(np.fromfile(f"{place}/output", np.float32))
+        return outputs
+
+    return run
+
+
+def with_library(folder, feeds):
+    """torchvision's model with strict=True, or transformers' from_pretrained."""
+    import torch
+
+    logits_of = load(folder)
+    with torch.inference_mode():
+        return [logits_of(torch.from_numpy(feed)).numpy() for feed in feeds]
+
+
+def load(folder):
+    import torch
+
+    if (folder / "config.json").exists():
+        from transformers import AutoModelForCausalLM
+
+        model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
+        wrong = {name: found for name, found in info.items() if found}
+        if wrong:
+            raise RuntimeError(f"from_pretrained: {wrong}")
+        model.eval()
+        return lambda tokens: model(tokens).logits
+    from safetensors import safe_open
+
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        spec = json.loads(file.metadata()["model"])
+        state = {name: file.get_tensor(name) for name in file.keys()}
+    model = {"resnet": build_resnet, "swin": build_swin, "vit": build_vit}[spec["family"]](spec)
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def build_vit(spec):
+    from torchvision.models import VisionTransformer
+
+    sizes = (spec["image"][0], spec["patch"], spec["layers"], spec["heads"], spec["hidden"], spec["mlp"])
+    return VisionTransformer(*sizes, num_classes=spec["classes"])
 
 
 def build_swin(spec):
-    """torchvision's SwinTransformer with the sizes of `spec`."""
+    from torchvision.models.swin_transformer import SwinTransformer
+
     sizes = (spec["patch"], spec["embed"], spec["depths"], spec["heads"], spec["window"])
-    model = SwinTransformer(*sizes, mlp_ratio=spec["mlpRatio"], num_classes=spec["classes"])
-    if spec["channels"] != 3:
-        patch = tuple(spec["patch"])
-        model.features[0][0] = nn.Conv2d(spec["channels"], spec["embed"], patch, stride=patch)
-    return model
+    return SwinTransformer(*sizes, mlp_ratio=spec["mlpRatio"], num_classes=spec["classes"])
 
 
 def build_resnet(spec):
-    """torchvision's ResNet of basic blocks with the width and stem of `spec`; resnet18 itself where nothing differs."""
+    """torchvision's ResNet of basic blocks with the width and stem of `spec`."""
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock, ResNet
+
     layers, width, classes = spec["layers"], spec["width"], spec["classes"]
-    if len(layers) != 4:
-        sys.exit(f"torchvision's ResNet has 4 stages, the model has {len(layers)}")
-    standard = layers == [2, 2, 2, 2]
-    model = resnet18(num_classes=classes) if standard else ResNet(BasicBlock, layers, num_classes=classes)
+    model = ResNet(BasicBlock, [*layers, 1, 1, 1, 1][:4], num_classes=classes)
     if spec["stem"] == "cifar":
         model.conv1 = nn.Conv2d(spec["channels"], width, 3, stride=1, padding=1, bias=False)
         model.maxpool = nn.Identity()
     else:
         model.conv1 = nn.Conv2d(spec["channels"], width, 7, stride=2, padding=3, bias=False)
-    if width != 64:
-        model.bn1 = nn.BatchNorm2d(width)
-        model.inplanes = width
-        for stage, blocks in enumerate(layers):
-            made = model._make_layer(BasicBlock, width * 2**stage, blocks, stride=1 if stage == 0 else 2)
-            setattr(model, f"layer{stage + 1}", made)
-        model.fc = nn.Linear(width * 8, classes)
+    model.bn1 = nn.BatchNorm2d(width)
+    model.inplanes = width
+    for stage in range(4):
+        there = stage < len(layers)
+        made = model._make_layer(BasicBlock, width * 2**stage, layers[stage], 1 + (stage > 0)) if there else nn.Identity()
+        setattr(model, f"layer{stage + 1}", made)
+    model.fc = nn.Linear(width * 2 ** (len(layers) - 1), classes)
     return model
 
 
-def load(folder):
-    if (folder / "config.json").exists():
-        from transformers import LlamaForCausalLM
-
-        model, info = LlamaForCausalLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
-        wrong = {name: found for name, found in info.items() if found}
-        if wrong:
-            sys.exit(f"from_pretrained: {wrong}")
-        return model.eval(), lambda tokens: model(tokens).logits
-    with safe_open(folder / "model.safetensors", framework="pt") as file:
-        model = build(json.loads(file.metadata()["model"]))
-        state = {name: file.get_tensor(name) for name in file.keys()}
-    model.load_state_dict(state, strict=True)
-    return model.eval(), model
-
-
-@torch.inference_mode()
-def largest_error(logits_of, path, vocabulary):
-    """Largest absolute difference over largest absolute value, on random inputs."""
-    session = onnxruntime.InferenceSession(path)
-    (port,) = session.get_inputs()
-    shape = [extent if isinstance(extent, int) else 4 for extent in port.shape]
-    random = np.random.default_rng(0)
-    if port.type == "tensor(int64)":
-        samples = random.integers(0, vocabulary, shape)
-    else:
-        samples = random.standard_normal(shape, dtype=np.float32)
-    own = session.run(None, {port.name: samples})[0]
-    library = logits_of(torch.from_numpy(samples)).numpy().reshape(own.shape)
-    return np.abs(own - library).max() / np.abs(library).max()
+LEVELS = ort.GraphOptimizationLevel
+CONSUMERS = {
+    "onnx checker": with_checker,
+    "onnx reference evaluator": with_reference,
+    "onnxruntime, basic": with_onnxruntime(LEVELS.ORT_ENABLE_BASIC),
+    "onnxruntime, extended": with_onnxruntime(LEVELS.ORT_ENABLE_EXTENDED),
+    "onnxruntime, all": with_onnxruntime(LEVELS.ORT_ENABLE_ALL),
+    "OpenVINO": with_openvino,
+    "onnx2torch": with_onnx2torch,
+    "onnxslim": with_slim,
+    "TVM": with_tvm,
+    "MNN": with_mnn,
+    "tract": with_program("TRACT"),
+    "rten": with_program("RTEN"),
+    "candle-onnx": with_program("CANDLE"),
+    "float16 (onnxconverter-common)": with_float16,
+    "int8, dynamic (onnxruntime)": with_int8,
+    "torchvision or transformers": with_library,
+}
 
 
-@torch.inference_mode()
-def count_correct(model, folder, batch=500):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    mean, std = (np.float32(manifest[key])[:, None, None] for key in ("mean", "std"))
-    images = np.load(folder / "test/images.npy", mmap_mode="r")
-    labels = torch.from_numpy(np.load(folder / "test/labels.npy"))
-    correct = 0
-    for at in range(0, len(labels), batch):
-        pixels = images[at : at + batch].astype(np.float32) / 255
-        logits = model(torch.from_numpy((pixels - mean) / std))
-        correct += int((logits.argmax(1) == labels[at : at + batch]).sum())
-    return correct, len(labels)
-
-
-def compare_tokens(exported, config, folder, most=200_000):
-    """Text of the dataset's tokens, document by document, to tokens again by the exported tokenizer."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(exported)
-    end = tokenizer.eos_token_id
-    if end != config.eos_token_id:
-        sys.exit(f"the tokenizer ends texts with {end}, the model's config.json with {config.eos_token_id}")
-    tokens = np.load(folder / "test/tokens.npy", mmap_mode="r")[:most].astype(np.int64)
-    documents = [part[part != end] for part in np.split(tokens, np.flatnonzero(tokens == end))]
-    # The last one is cut off somewhere where there is more, or is empty.
-    documents = [part.tolist() for part in documents if len(part) > 0]
-    whole = documents[:-1] or documents
-    again = tokenizer([tokenizer.decode(part) for part in whole], verbose=False)["input_ids"]
-    return sum(own == found for own, found in zip(whole, again)), len(whole), sum(map(len, whole))
+def check(name, folder):
+    """One cell of the table. What libraries print goes where errors go."""
+    os.dup2(2, 1)
+    try:
+        feeds = feeds_of(folder / "model.onnx")
+        expected = with_onnxruntime(LEVELS.ORT_DISABLE_ALL)(folder, feeds)
+        found = CONSUMERS[name](folder, feeds)
+        found, note = found if isinstance(found, tuple) else (found, "")
+        errors = [np.abs(own.ravel() - other.ravel()).max() / np.abs(own).max() for own, other in zip(expected, found, strict=True)]
+        return f"{max(errors):.1e}" + (f", {note}" if note else "")
+    except Exception as error:
+        said = str(error).strip() or type(error).__name__
+        return "fails: " + said.splitlines()[0][:120].replace("|", "/")
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    folder = Path(sys.argv[1])
-    model, logits_of = load(folder)
-    vocabulary = getattr(getattr(model, "config", None), "vocab_size", 0)
-    error = largest_error(logits_of, folder / "model.onnx", vocabulary)
-    print(f"{type(model).__name__}: every tensor loaded, logits differ by {error:.1e} of the largest")
-    if len(sys.argv) == 3 and vocabulary:
-        equal, total, tokens = compare_tokens(folder, model.config, Path(sys.argv[2]))
-        print(f"AutoTokenizer: {equal} of {total} texts have the dataset's {tokens} tokens")
-    elif len(sys.argv) == 3:
-        correct, total = count_correct(model, Path(sys.argv[2]))
-        print(f"accuracy {correct / total:.4f} ({correct} of {total})")
+    folders = sorted(path.parent for path in Path(sys.argv[1]).glob("*/model.onnx"))
+    if not folders:
+        sys.exit(f"{sys.argv[1]} holds no folder with a model.onnx")
+    print("| | " + " | ".join(folder.name for folder in folders) + " |")
+    print("|---" * (len(folders) + 1) + "|")
+    for name in sys.argv[2:] or CONSUMERS:
+        cells = []
+        for folder in folders:
+            # A process of its own: some of these libraries end it where they fail.
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                try:
+                    cells.append(pool.submit(check, name, folder).result())
+                except Exception as error:
+                    cells.append(f"fails: {error}"[:120])
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

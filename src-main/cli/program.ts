@@ -4,10 +4,11 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
 import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
-import { exportFormat, type ExportFormat } from '../contract/run.ts';
+import { exportFormat, type ExportChoices, type ExportFormat } from '../contract/run.ts';
 import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
-import { appVersion, type ResumeOptions, type StartOptions } from '../lab/app.ts';
+import { appVersion } from '../contract/version.ts';
+import type { ResumeOptions, StartOptions } from '../lab/app.ts';
 import { diagnoseHome } from '../lab/doctor.ts';
 import { listRuns } from '../records/runList.ts';
 import { addDataCommands } from './data.ts';
@@ -178,13 +179,16 @@ function addRunCommands(program: Command): void {
     )
     .requiredOption('--out <folder>', 'folder for model.safetensors or model.onnx')
     .option('--checkpoint <step>', 'step of the checkpoint; default: the newest checkpoint', integer(0))
+    .option('--with-past', 'ONNX of a language model with a cache of keys and values, as Hugging Face Optimum names it')
+    .option('--with-preprocessing', 'ONNX of a model of images that takes pixels, uint8 [batch,height,width,channels]')
+    .option('--license <name>', 'licence of the weights, for the metadata')
     .addOption(jsonOption())
     .action(
       async (
         runId: string,
-        { format, out, checkpoint, json }: Json & { format: ExportFormat; out: string; checkpoint?: number },
+        { format, checkpoint, json, ...choices }: Json & ExportChoices & { format: ExportFormat; checkpoint?: number },
       ) => {
-        const result = await (await openApp()).export(runId, format, { out, step: checkpoint });
+        const result = await (await openApp()).export(runId, format, { ...choices, step: checkpoint });
         if (json) return printJson(result);
         if (result.warning) printNote(`warning: ${result.warning}`);
         printLine(

@@ -6,6 +6,41 @@ import { modelSpec } from '../families/configs.ts';
 import { record } from './records.ts';
 import { exportFormat } from './run.ts';
 
+/** What an export says of itself. */
+const exportNotes = z.object({
+  version: z.string().describe('of the app'),
+  family: z.string(),
+  described: z.string().describe('the model in a few words'),
+  dataset: z.string(),
+  step: z.number(),
+  license: z.string().optional(),
+  images: z
+    .object({
+      classNames: z.array(z.string()).optional().describe('absent: the dataset is another one by now'),
+      mean: z.array(z.number()).describe('of pixel / 255, per channel'),
+      std: z.array(z.number()),
+      size: z.array(z.number()).describe('height and width'),
+    })
+    .optional(),
+  tokens: z
+    .object({
+      tokenizer: z.string().optional().describe('bytes, bpe, or the path of a tokenizer.json; absent: not known'),
+      sequence: z.number().describe('tokens of a training sequence'),
+      end: z.object({ token: z.number(), text: z.string() }).optional(),
+    })
+    .optional(),
+});
+
+export type ExportNotes = z.infer<typeof exportNotes>;
+
+/** Forms of an ONNX file that users may ask for. */
+const onnxForm = z.object({
+  withPast: z.boolean().describe('with a cache of keys and values'),
+  withPreprocessing: z.boolean().describe('takes pixels'),
+});
+
+export type OnnxForm = z.infer<typeof onnxForm>;
+
 export const exportCommands = {
   /** Writes into `folder` what the format has beside the weights, or in their place, and compares its logits with the engine's. */
   finish: {
@@ -21,6 +56,8 @@ export const exportCommands = {
       samples: z.number().describe('the first so many of the source'),
       source: record('BatchSource'),
       tokenizer: z.object({ home: z.string(), dataset: z.string() }).nullable(),
+      notes: exportNotes,
+      onnx: onnxForm,
       shown: z.string().describe('the folder that messages name'),
     }),
     result: z.object({ files: z.array(z.string()).describe('paths, weights first'), maxRelativeError: z.number() }),

@@ -116,6 +116,19 @@ export type MemoryRecord = z.infer<typeof memoryRecord>;
 export const exportFormat = z.enum(['safetensors', 'onnx']);
 export type ExportFormat = z.infer<typeof exportFormat>;
 
+/** What users may choose for an export. */
+export interface ExportChoices {
+  /** Folder; default: the run's exports/step-N. */
+  out?: string;
+  /** Default: the newest checkpoint. */
+  step?: number;
+  /** Of ONNX: with a cache of keys and values; takes pixels. */
+  withPast?: boolean;
+  withPreprocessing?: boolean;
+  /** Of the weights, as users give it. */
+  license?: string;
+}
+
 export const exportResult = z.object({
   format: exportFormat,
   step: z.number(),

@@ -10,9 +10,13 @@ import { getDataset } from '../data/catalogue.ts';
 import { native } from '../native.ts';
 import { readSequences } from '../data/sequences.ts';
 import { openTokenizer } from '../data/tokenizer.ts';
+import { logitsOfDecoding } from './decoding.ts';
+import type { Feed } from './feed.ts';
 import { writePretrainedFolder } from './huggingFace.ts';
+import { onnxNotes, writeImageFiles } from './notes.ts';
 import { exportOnnx } from './onnxExport.ts';
-import { logitsOfOnnx, logitsOfSafetensors, verifyLogits, type Feed } from './verify.ts';
+import { pixelsOf } from './pixels.ts';
+import { logitsOfOnnx, logitsOfSafetensors, verifyLogits } from './verify.ts';
 import { createModel } from '../families/models.ts';
 import type { ModelDefinition } from '../models/model.ts';
 
@@ -38,19 +42,32 @@ async function finish(job: Job): Promise<{ files: string[]; maxRelativeError: nu
 type Finisher = (job: Job, model: ModelDefinition, feed: Feed) => Promise<{ files: string[]; logits: Float32Array }>;
 
 /** Weights in the library's layout, and what else its loader wants. */
-const finishFolder: Finisher = async ({ folder, weights, tokenizer: text }, model, feed) => {
-  const tokenizer = text ? await openTokenizer(text.home, await getDataset(text.home, text.dataset)) : undefined;
-  const others = model.pretrained ? await writePretrainedFolder(folder, model, weights, tokenizer) : [];
+const finishFolder: Finisher = async (job, model, feed) => {
+  const { folder, weights, notes } = job;
+  const others = model.pretrained ? await pretrainedFiles(job, model) : await writeImageFiles(folder, notes);
   const paths = weights.map(({ name }) => join(folder, name));
   return { files: [...paths, ...others], logits: await logitsOfSafetensors(model, paths, feed) };
 };
 
-const finishOnnx: Finisher = async ({ folder, weights }, model, feed) => {
-  const file = join(folder, 'model.onnx');
+async function pretrainedFiles({ folder, weights, tokenizer: text }: Job, model: ModelDefinition): Promise<string[]> {
+  const tokenizer = text ? await openTokenizer(text.home, await getDataset(text.home, text.dataset)) : undefined;
+  return await writePretrainedFolder(folder, model, weights, tokenizer);
+}
+
+const finishOnnx: Finisher = async (job, model, feed) => {
+  const { folder, weights, notes, onnx } = job;
+  const out = join(folder, 'model.onnx');
   const path = join(folder, weights[0]!.name);
-  await exportOnnx({ model, weights: path, out: file });
+  const pixels = onnx.withPreprocessing ? notes.images : undefined;
+  const about = onnxNotes(notes, model, pixels !== undefined);
+  await exportOnnx({ model, weights: path, out, withPast: onnx.withPast, pixels, notes: about });
   await rm(path);
-  return { files: [file], logits: await logitsOfOnnx(file, feed) };
+  // Beside a model with a cache, what generation reads of it.
+  const others = onnx.withPast
+    ? await pretrainedFiles(job, model)
+    : await writeImageFiles(folder, notes, pixels !== undefined);
+  const given = pixels ? pixelsOf(feed, pixels) : feed;
+  return { files: [out, ...others], logits: await (onnx.withPast ? logitsOfDecoding : logitsOfOnnx)(out, given) };
 };
 
 /** The first samples of the source as the network sees them. */

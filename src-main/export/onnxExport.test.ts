@@ -1,15 +1,24 @@
 // Exports the network of a reference case after its last step: PyTorch's loss of it in evaluation mode is the measure.
 
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { readCase } from '../testing/cases.ts';
 import type { TestTensor } from '../testing/runOnnx.ts';
+import { logitsOfDecoding } from './decoding.ts';
+import type { Feed } from './feed.ts';
 import { exportOnnx } from './onnxExport.ts';
+import { pixelsOf } from './pixels.ts';
 import { readSafetensors, writeSafetensors, type SafeTensor } from './safetensors.ts';
 import { compareLogits, logitsOfOnnx, logitsOfSafetensors, verifyLogits } from './verify.ts';
+
+interface OnnxGraph {
+  node: { op_type: string; input: string[] }[];
+  initializer: { name: string }[];
+}
 
 let folder: string;
 let model: ModelDefinition;
@@ -74,6 +83,76 @@ describe.each(['resnet-ddp', 'swin-ddp'])('export of %s', (name) => {
       shape: [3, ...shape.slice(1)],
     });
     expect(compareLogits(all.subarray(0, three.length), three)).toBeLessThan(1e-5);
+  });
+});
+
+describe('export of a network of images', () => {
+  beforeAll(() => loadCase('swin-ddp'));
+
+  it('has nothing left to compute of weights alone, and products that quantise', async () => {
+    const out = join(folder, 'folded.onnx');
+    await exportOnnx({ model, weights, out });
+    const { graph } = decodeOnnx(await readFile(out)) as unknown as { graph: OnnxGraph };
+    const given = new Set(graph.initializer.map(({ name }) => name));
+    expect(graph.node.filter(({ input }) => input.every((name) => given.has(name)))).toEqual([]);
+    expect(graph.node.filter(({ op_type }) => op_type === 'Gemm')).toEqual([]);
+  });
+
+  it('takes pixels where asked', async () => {
+    const normalisation = { mean: [0.5, 0.4, 0.3], std: [0.25, 0.3, 0.2] };
+    const pixels = Uint8Array.from({ length: images.length }, (_, index) => (index * 37) % 256);
+    const [batch, channels, height, width] = shape as [number, number, number, number];
+    const places = height * width;
+    const data = Float32Array.from(images, (_, index) => {
+      const [image, channel] = [Math.floor(index / places / channels), Math.floor(index / places) % channels];
+      const pixel = pixels[(image * places + (index % places)) * channels + channel]!;
+      return (pixel / 255 - normalisation.mean[channel]!) / normalisation.std[channel]!;
+    });
+    const out = join(folder, 'pixels.onnx');
+    await exportOnnx({ model, weights, out, pixels: normalisation });
+    const found = await logitsOfOnnx(out, { data: pixels, shape: [batch, height, width, channels] });
+    const expected = await logitsOfSafetensors(model, [weights], { data, shape });
+    expect(compareLogits(expected, found)).toBeLessThan(1e-5);
+  });
+
+  it('finds the pixels of normalised images of several channels', () => {
+    const normalisation = { mean: [0.25, 0.5], std: [0.5, 0.25] };
+    const data = Float32Array.from(
+      [0, 255, 10, 20].map((pixel, i) => (pixel / 255 - [0.25, 0.5][i >> 1]!) / [0.5, 0.25][i >> 1]!),
+    );
+    expect(pixelsOf({ data, shape: [1, 2, 1, 2] }, normalisation)).toEqual({
+      data: Uint8Array.from([0, 10, 255, 20]),
+      shape: [1, 1, 2, 2],
+    });
+  });
+});
+
+describe('export of a language model', () => {
+  beforeAll(() => loadCase('llama-ddp'));
+  const tokensOf = (batch: number, length: number): Feed => ({
+    data: BigInt64Array.from({ length: batch * length }, (_, index) => BigInt((index * 31) % model.classes)),
+    shape: [batch, length],
+  });
+
+  it('takes any number of tokens, and gives the same for them with a cache', async () => {
+    const [plain, cached] = [join(folder, 'plain.onnx'), join(folder, 'cached.onnx')];
+    await exportOnnx({ model, weights, out: plain });
+    await exportOnnx({ model, weights, out: cached, withPast: true });
+    const longest = model.sample[0]!;
+    const whole = await logitsOfOnnx(plain, tokensOf(1, longest));
+    for (const [batch, length] of [
+      [1, longest],
+      [3, 5],
+      [1, 2],
+    ] as const) {
+      const tokens = tokensOf(batch, length);
+      const expected = await logitsOfOnnx(plain, tokens);
+      expect(expected.length).toBe(batch * length * model.classes);
+      expect(compareLogits(expected, await logitsOfDecoding(cached, tokens))).toBeLessThan(1e-5);
+    }
+    // What comes later changes nothing before it.
+    const start = await logitsOfOnnx(plain, tokensOf(1, 3));
+    expect(compareLogits(whole.subarray(0, start.length), start)).toBeLessThan(1e-5);
   });
 });
 

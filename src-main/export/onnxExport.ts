@@ -1,23 +1,35 @@
-// Exports a checkpoint as an ONNX model for inference, with any batch and the weights inside: `input` [batch,C,H,W] (float32) ->
-// `logits` [batch,K], or `input` [batch,T] (int64) -> `logits` [batch,T,K].
+// Exports a checkpoint as an ONNX model for inference, with any batch and the weights inside: `input` [batch,C,H,W] (float32) or pixels
+// [batch,H,W,C] (uint8) -> `logits` [batch,K]; `input` [batch,T] (int64) -> `logits` [batch,T,K]; or with a cache (families/llama/inference.ts).
 //
 // The weights come from the safetensors export, in which statistics and branch scaling of evaluation are folded already.
 
 import { UserError } from '../contract/errors.ts';
 import { replaceFile } from '../files/files.ts';
-import { toOnnx, type OnnxOptions } from '../graph/onnx.ts';
+import { toOnnx, type ModelNotes } from '../graph/onnx.ts';
 import type { ModelDefinition, ModelGraph } from '../models/model.ts';
+import { exportedForm } from './exportedForm.ts';
+import { takingPixels, type Normalisation } from './pixels.ts';
 import { readSafetensors, type SafeTensor } from './safetensors.ts';
-
-/** Both ports have the batch as their first axis. */
-export const dynamicBatch: NonNullable<OnnxOptions['dynamicAxis']> = { name: 'batch', ports: ['input', 'logits'] };
 
 /** A file in protobuf's encoding may not be larger; some room is left for the graph itself. */
 const largestWeights = 2 ** 31 - 2 ** 24;
 
-/** Writes `out` whole or not at all. `weights`: safetensors in library layout with every tensor of the model. */
-export async function exportOnnx(options: { model: ModelDefinition; weights: string; out: string }): Promise<void> {
-  const inference = options.model.inference();
+export interface OnnxExport {
+  model: ModelDefinition;
+  /** Safetensors in library layout with every tensor of the model. */
+  weights: string;
+  out: string;
+  /** With a cache of keys and values; for models with `decoding`. */
+  withPast?: boolean;
+  /** Takes pixels, with the normalisation inside. */
+  pixels?: Normalisation;
+  notes?: ModelNotes;
+}
+
+/** Writes `out` whole or not at all. */
+export async function exportOnnx(options: OnnxExport): Promise<void> {
+  const plain = options.withPast ? options.model.decoding!() : options.model.inference();
+  const inference = options.pixels ? takingPixels(plain, options.pixels) : plain;
   const initializers = await readWeights(inference, [options.weights]);
   const bytes = [...initializers.values()].reduce((total, { data }) => total + data.length, 0);
   if (bytes > largestWeights)
@@ -25,10 +37,10 @@ export async function exportOnnx(options: { model: ModelDefinition; weights: str
       'usage',
       `the model has ${bytes} bytes of weights, more than an ONNX file holds; export safetensors`,
     );
-  const file = toOnnx(inference.graph, {
-    dynamicAxis: dynamicBatch,
-    initializers: new Map([...initializers].map(([port, { data }]) => [port, data])),
-  });
+  const weights = new Map([...initializers].map(([port, { data }]) => [port, data]));
+  const form = await exportedForm(inference.graph, weights);
+  const { dynamicAxes } = inference;
+  const file = toOnnx(form.graph, { dynamicAxes, initializers: form.weights, opset: 17, notes: options.notes });
   await replaceFile(options.out, (out) => out.writeFile(file));
 }
 

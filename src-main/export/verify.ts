@@ -7,17 +7,12 @@ import { UserError } from '../contract/errors.ts';
 import { toOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
-import { dynamicBatch, readWeights } from './onnxExport.ts';
+import type { Feed } from './feed.ts';
+import { readWeights } from './onnxExport.ts';
 import { asFloat32 } from './safetensors.ts';
 
 /** Largest difference that is rounding: relative to the largest absolute logit. */
 export const logitsTolerance = 1e-4;
-
-/** Images [batch,C,H,W] or tokens [batch,T], row-major. */
-export interface Feed {
-  data: Float32Array | BigInt64Array;
-  shape: readonly number[];
-}
 
 /** Logits [batch,...,K], row-major, of an ONNX file. */
 export async function logitsOfOnnx(path: string, input: Feed): Promise<Float32Array> {
@@ -33,7 +28,7 @@ export async function logitsOfSafetensors(
   const inference = model.inference();
   const weights = await readWeights(inference, paths);
   const feeds = [...weights].map(([port, tensor]) => [port, { data: asFloat32(tensor), shape: tensor.shape }] as const);
-  const graph = toOnnx(inference.graph, { dynamicAxis: dynamicBatch });
+  const graph = toOnnx(inference.graph, { dynamicAxes: inference.dynamicAxes! });
   return await runLogits(graph, { ...Object.fromEntries(feeds), input });
 }
 
@@ -72,7 +67,11 @@ async function runLogits(model: string | Uint8Array, feeds: Record<string, Feed>
   try {
     const tensors = Object.entries(feeds).map(([name, { data, shape }]) => [
       name,
-      data instanceof Float32Array ? new Tensor('float32', data, shape) : new Tensor('int64', data, shape),
+      new Tensor(
+        data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int64',
+        data,
+        shape,
+      ),
     ]);
     const { logits } = await session.run(Object.fromEntries(tensors) as InferenceSession.OnnxValueMapType);
     if (!(logits?.data instanceof Float32Array)) throw new Error(`the graph gave ${logits?.type} logits`);

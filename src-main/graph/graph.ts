@@ -7,7 +7,7 @@
 
 import type { LoweringOptions } from './lower/formulations.ts';
 
-export type DType = 'float32' | 'int32' | 'int64' | 'bool';
+export type DType = 'float32' | 'uint8' | 'int32' | 'int64' | 'bool';
 export type Shape = readonly number[];
 
 export interface TensorType {
@@ -78,6 +78,10 @@ interface Operator<A extends Attributes> {
   readonly optionalOutputs?: boolean;
   /** Attributes that ONNX takes as int64 inputs after the tensor inputs, in order. */
   readonly attributeInputs?: readonly string[];
+  /** The opset since when they are inputs. Default: all that are written. */
+  readonly attributeInputsSince?: number;
+  /** Attributes that the file has beside the node's: those that are ONNX's defaults here, which not every reader knows. */
+  writtenBeside?(node: Node<A>): Attributes;
   /** Attributes that are floats in ONNX; other numbers are integers. */
   readonly floatAttributes?: readonly string[];
   /** The shape of output 0 comes from the values of an input: the file says what it will be. */
@@ -155,7 +159,7 @@ export interface Graph {
   readonly nextId: number;
 }
 
-export const elementBytes: Record<DType, number> = { float32: 4, int32: 4, int64: 8, bool: 1 };
+export const elementBytes: Record<DType, number> = { float32: 4, uint8: 1, int32: 4, int64: 8, bool: 1 };
 
 export const sizeOf = (shape: Shape): number => shape.reduce((size, extent) => size * extent, 1);
 export const bytesOf = (type: TensorType): number => sizeOf(type.shape) * elementBytes[type.dtype];

@@ -3,10 +3,12 @@ import { onnxRuntime } from '../runtime/onnxRuntime.ts';
 import { runOnnx } from '../testing/runOnnx.ts';
 import { GraphBuilder, type Graph } from './graph.ts';
 import { decodeOnnx, packNumbers, toOnnx } from './onnx.ts';
+import { conv } from './ops/conv.ts';
 import { add, exp, reluGradient } from './ops/elementwise.ts';
 import { gemm } from './ops/linalg.ts';
 import { maxPool } from './ops/pool.ts';
 import { reduceSum } from './ops/broadcast.ts';
+import { reduceMean } from './ops/reduction.ts';
 
 const { InferenceSession, Tensor } = await onnxRuntime();
 
@@ -73,6 +75,7 @@ describe('toOnnx', () => {
               "attribute": [
                 {
                   "floats": [],
+                  "i": 0,
                   "ints": [],
                   "name": "keepdims",
                   "type": 2,
@@ -109,14 +112,59 @@ describe('toOnnx', () => {
           "value_info": [],
         },
         "ir_version": 10,
+        "metadata_props": [],
         "opset_import": [
           {
+            "domain": "",
             "version": 18,
           },
         ],
         "producer_name": "sdp-lab",
       }
     `);
+  });
+
+  it('writes what is default too, and lists unpacked, as proto2 has them', () => {
+    const g = new GraphBuilder('test');
+    const [x, w] = [g.input('x', 'float32', [1, 1, 3, 3]), g.input('w', 'float32', [1, 1, 2, 2])];
+    g.output('y', conv(g, x, w, { strides: [1, 1], pads: [0, 0, 0, 0] }));
+    const bytes = Buffer.from(toOnnx(g.build()));
+    const { graph } = decodeOnnx(bytes) as { graph: { node: { attribute: object[] }[] } };
+    expect(graph.node[0]!.attribute).toMatchObject([
+      { name: 'kernel_shape', ints: [2, 2] },
+      { name: 'dilations', ints: [1, 1] },
+      { name: 'group', i: 1 },
+      { name: 'strides', ints: [1, 1] },
+      { name: 'pads', ints: [0, 0, 0, 0] },
+    ]);
+    // Each number of field 8 has a tag of its own.
+    expect(bytes.includes(Buffer.from([0x40, 2, 0x40, 2, 0xa0, 1, 7]))).toBe(true);
+  });
+
+  it('has axes as attributes at opset 17, and notes', () => {
+    const g = new GraphBuilder('test');
+    g.output('y', reduceMean(g, g.input('x', 'float32', [2, 3]), [1], false));
+    const notes = { producerVersion: '1', modelVersion: 5, docString: 'a model', properties: { mean: '[0.5]' } };
+    expect(decodeOnnx(toOnnx(g.build(), { opset: 17, notes }))).toMatchObject({
+      ir_version: 8,
+      opset_import: [{ domain: '', version: 17 }],
+      producer_version: '1',
+      model_version: 5,
+      doc_string: 'a model',
+      metadata_props: [{ key: 'mean', value: '[0.5]' }],
+      graph: {
+        node: [
+          {
+            input: ['x'],
+            attribute: [
+              { name: 'axes', ints: [1] },
+              { name: 'keepdims', i: 0 },
+            ],
+          },
+        ],
+        initializer: [],
+      },
+    });
   });
 
   it('gives an input or a value with two names outputs of their own', async () => {
@@ -147,7 +195,7 @@ describe('toOnnx', () => {
 
   it('embeds weights and takes any batch where asked', async () => {
     const bytes = toOnnx(linear(), {
-      dynamicAxis: { name: 'batch', ports: ['x', 'y'] },
+      dynamicAxes: { x: { 0: 'batch' }, y: { 0: 'batch' } },
       initializers: new Map([['w', packNumbers('float32', [1, 0, 0, 1, 1, 1])]]),
     });
     const session = await InferenceSession.create(bytes);

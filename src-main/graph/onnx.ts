@@ -1,32 +1,57 @@
-// Writes a graph as an ONNX file (opset 18, IR version 10).
+// Writes a graph as an ONNX file: opset 18 (IR version 10), or opset 17 (IR version 8) for files that leave the app, which more readers know.
 //
 // Values keep their names but for graph outputs, which take the names that callers bind. Static shapes are written for inputs, outputs
 // and values whose shape is computed; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
 
 import protobuf from 'protobufjs/light.js';
-import { elementBytes, type AttributeValue, type DType, type Graph, type Node, type Value } from './graph.ts';
-import { Reshape } from './ops/reshape.ts';
+import {
+  elementBytes,
+  type Attributes,
+  type AttributeValue,
+  type DType,
+  type Graph,
+  type Node,
+  type Value,
+} from './graph.ts';
+import { isFixed, Reshape } from './ops/reshape.ts';
 import { attributeType, elementType, onnxSchema } from './onnxSchema.ts';
 import { ownOutputs } from './passes/ownOutputs.ts';
 
+/** Of inputs and outputs by name, the names of axes that accept any extent; axes of one name have the same. */
+export type DynamicAxes = Readonly<Record<string, Readonly<Record<number, string>>>>;
+
+/** What a file says of itself. */
+export interface ModelNotes {
+  producerVersion: string;
+  /** Of the model, such as the steps of its training. */
+  modelVersion: number;
+  docString: string;
+  properties: Readonly<Record<string, string>>;
+}
+
 export interface OnnxOptions {
-  /** Name for axis 0 of the listed inputs and outputs, which then accept any extent there; in between, every Reshape must keep it on axis 0. */
-  dynamicAxis?: { name: string; ports: readonly string[] };
+  /** A Reshape of what is computed from inputs with such axes must keep what belongs to the batch on axis 0, or say 0 and -1 itself. */
+  dynamicAxes?: DynamicAxes;
   /** Raw little-endian bytes for inputs that become initializers of the file and are no longer inputs. */
   initializers?: ReadonlyMap<string, Uint8Array>;
   /** No extents of inputs and outputs: the runtime's planner then lets no result take over the memory of another (graph/allocations.ts). */
   withoutExtents?: boolean;
+  opset?: 17 | 18;
+  notes?: ModelNotes;
 }
 
 /** Bytes of the ONNX file. */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
-  const direct = ownOutputs(options.dynamicAxis ? keepFirstAxis(graph) : graph);
+  const { dynamicAxes = {}, opset = 18, notes } = options;
+  const direct = ownOutputs(graph);
   const names = valueNames(direct);
   const initializers = options.initializers ?? new Map<string, Uint8Array>();
   const extra: TensorProto[] = [];
   const read = readValues(direct);
-  const dynamic = dynamicValues(direct, options.dynamicAxis?.ports ?? []);
-  const nodes = direct.nodes.map((node, index) => nodeProto(anyExtent(node, dynamic), index, names, read, extra));
+  const dynamic = dynamicValues(direct, dynamicAxes);
+  const nodes = direct.nodes.map((node, index) =>
+    nodeProto(anyExtent(node, dynamic), index, { names, read, extra, opset }),
+  );
   const constants = [
     ...direct.constants.map(({ value, data }) =>
       tensorProto(value.name, value.dtype, value.shape, packNumbers(value.dtype, data)),
@@ -37,9 +62,10 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   const domains = new Set(direct.nodes.flatMap((node) => node.op.domain ?? []));
   const port = (name: string, value: Value) => valueInfo(name, value, options);
   return encode('ModelProto', {
-    ir_version: 10,
+    ir_version: opset === 17 ? 8 : 10,
     producer_name: 'sdp-lab',
-    opset_import: [{ domain: '', version: 18 }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
+    ...(notes && notesProto(notes)),
+    opset_import: [{ domain: '', version: opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
     graph: {
       name: direct.name,
       node: nodes,
@@ -80,7 +106,8 @@ let root: protobuf.Root | undefined;
 function messages(): protobuf.Root {
   if (root) return root;
   const nested: Record<string, protobuf.IType> = {};
-  for (const [message, fields] of Object.entries(onnxSchema)) nested[message] = { fields: messageFields(fields) };
+  for (const [message, fields] of Object.entries(onnxSchema))
+    nested[message] = { edition: 'proto2', fields: messageFields(fields) };
   root = protobuf.Root.fromJSON({ nested });
   return root;
 }
@@ -99,15 +126,12 @@ function encode(message: string, content: object): Uint8Array {
   return type.encode(type.fromObject(content)).finish();
 }
 
-/** Writes the first extent of a Reshape that keeps it as 0, which takes it from the operand: it may then be any. */
-function keepFirstAxis(graph: Graph): Graph {
-  const nodes = graph.nodes.map((node) => {
-    const shape = node.op === Reshape ? (node.attributes.shape as readonly number[]) : [];
-    const keeps = shape.length > 0 && shape[0] === node.inputs[0]!.shape[0];
-    return keeps ? { ...node, attributes: { ...node.attributes, shape: [0, ...shape.slice(1)] } } : node;
-  });
-  return { ...graph, nodes };
-}
+const notesProto = ({ producerVersion, modelVersion, docString, properties }: ModelNotes): object => ({
+  producer_version: producerVersion,
+  model_version: modelVersion,
+  doc_string: docString,
+  metadata_props: Object.entries(properties).map(([key, value]) => ({ key, value })),
+});
 
 function valueNames(graph: Graph): Map<Value, string> {
   return new Map(graph.outputs.map(({ name, value }) => [value, name]));
@@ -118,8 +142,8 @@ function readValues(graph: Graph): Set<Value> {
 }
 
 /** Inputs with a dynamic axis and what is computed from them. */
-function dynamicValues(graph: Graph, ports: readonly string[]): Set<Value> {
-  const dynamic = new Set(graph.inputs.filter((input) => ports.includes(input.name)));
+function dynamicValues(graph: Graph, axes: DynamicAxes): Set<Value> {
+  const dynamic = new Set(graph.inputs.filter((input) => axes[input.name]));
   for (const node of graph.nodes) {
     if (node.inputs.some((input) => dynamic.has(input))) node.outputs.forEach((output) => dynamic.add(output));
   }
@@ -129,23 +153,28 @@ function dynamicValues(graph: Graph, ports: readonly string[]): Set<Value> {
 /** A Reshape of a dynamic value with its axis 0, which is where graphs keep what belongs to the batch, left to the runtime. */
 function anyExtent(node: Node, dynamic: ReadonlySet<Value>): Node {
   if (node.op !== Reshape || !dynamic.has(node.inputs[0]!)) return node;
-  const [, ...shape] = node.attributes.shape as readonly number[];
-  return { ...node, attributes: { shape: [-1, ...shape] } };
+  const [first, ...rest] = node.attributes.shape as readonly number[];
+  return isFixed([first!, ...rest]) ? { ...node, attributes: { shape: [-1, ...rest] } } : node;
 }
 
-function nodeProto(
-  node: Node,
-  index: number,
-  names: ReadonlyMap<Value, string>,
-  read: ReadonlySet<Value>,
-  extra: TensorProto[],
-): object {
-  const { op, attributes } = node;
+interface Writing {
+  names: ReadonlyMap<Value, string>;
+  /** Values that something reads. */
+  read: ReadonlySet<Value>;
+  /** Gets the tensors of attributes that are inputs. */
+  extra: TensorProto[];
+  opset: number;
+}
+
+function nodeProto(node: Node, index: number, { names, read, extra, opset }: Writing): object {
+  const { op } = node;
+  const attributes: Attributes = { ...op.writtenBeside?.(node), ...withoutUndefined(node.attributes) };
+  const attributeInputs = (op.attributeInputsSince ?? 0) <= opset ? (op.attributeInputs ?? []) : [];
   if (op.kind === 'composite')
     throw new Error(`${op.type} ${node.outputs[0]?.name} must be lowered before it is written`);
   const name = (value: Value) => names.get(value) ?? value.name;
   const id = `${node.scope === '' ? '' : `${node.scope}:`}${op.type}#${index}`;
-  const attributeInputs = (op.attributeInputs ?? []).map((attribute) => {
+  const tensors = attributeInputs.map((attribute) => {
     const numbers = attributes[attribute] as readonly number[];
     extra.push(tensorProto(`${id}.${attribute}`, 'int64', [numbers.length], packNumbers('int64', numbers)));
     return `${id}.${attribute}`;
@@ -153,11 +182,9 @@ function nodeProto(
   const needed = op.optionalOutputs
     ? node.outputs.findLastIndex((output) => read.has(output))
     : node.outputs.length - 1;
-  const kept = Object.entries(attributes).filter(
-    ([key, value]) => value !== undefined && !op.attributeInputs?.includes(key),
-  );
+  const kept = Object.entries(attributes).filter(([key]) => !attributeInputs.includes(key));
   return {
-    input: [...node.inputs.map(name), ...attributeInputs],
+    input: [...node.inputs.map(name), ...tensors],
     output: node.outputs.slice(0, needed + 1).map(name),
     name: id,
     op_type: op.type,
@@ -165,6 +192,9 @@ function nodeProto(
     attribute: kept.map(([key, value]) => attributeProto(key, value!, op.floatAttributes?.includes(key) ?? false)),
   };
 }
+
+const withoutUndefined = (attributes: Attributes): Attributes =>
+  Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
 
 function attributeProto(name: string, value: AttributeValue, float: boolean): object {
   if (typeof value === 'string') return { name, s: new TextEncoder().encode(value), type: attributeType.string };
@@ -199,11 +229,11 @@ const withoutExtents = ({ name, dims, data_type }: TensorProto): object => ({
   type: { tensor_type: { elem_type: data_type, shape: { dim: dims.map(() => ({})) } } },
 });
 
-function valueInfo(name: string, value: Value, { dynamicAxis, withoutExtents }: OnnxOptions): object {
-  const dynamic = dynamicAxis?.ports.includes(name) ? dynamicAxis.name : undefined;
+function valueInfo(name: string, value: Value, { dynamicAxes, withoutExtents }: OnnxOptions): object {
   const dim = value.shape.map((extent, axis) => {
     if (withoutExtents) return {};
-    return axis === 0 && dynamic ? { dim_param: dynamic } : { dim_value: extent };
+    const dynamic = dynamicAxes?.[name]?.[axis];
+    return dynamic === undefined ? { dim_value: extent } : { dim_param: dynamic };
   });
   return { name, type: { tensor_type: { elem_type: elementType[value.dtype], shape: { dim } } } };
 }

@@ -1,4 +1,5 @@
-// The part of the ONNX file format that is written here: messages, fields and field numbers of onnx.proto3 (IR version 10).
+// The part of the ONNX file format that is written here: messages, fields and field numbers of onnx.proto (IR version 10), a file of
+// proto2: a field that is given is written, whatever its value, and lists are not packed.
 
 /** Message -> field -> [type, field number, 'repeated' where it is a list]. */
 export const onnxSchema = {
@@ -6,9 +7,13 @@ export const onnxSchema = {
     ir_version: ['int64', 1],
     producer_name: ['string', 2],
     producer_version: ['string', 3],
+    model_version: ['int64', 5],
+    doc_string: ['string', 6],
     graph: ['GraphProto', 7],
     opset_import: ['OperatorSetIdProto', 8, 'repeated'],
+    metadata_props: ['StringStringEntryProto', 14, 'repeated'],
   },
+  StringStringEntryProto: { key: ['string', 1], value: ['string', 2] },
   OperatorSetIdProto: { domain: ['string', 1], version: ['int64', 2] },
   GraphProto: {
     node: ['NodeProto', 1, 'repeated'],
@@ -52,4 +57,4 @@ export const onnxSchema = {
 export const attributeType = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 /** TensorProto.data_type. */
-export const elementType = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+export const elementType = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;

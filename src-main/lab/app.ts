@@ -3,6 +3,7 @@
 // One run is active at a time in a data folder, whichever process it is of: its device processes take the machine (hold.ts). Everything about runs that are not active is read from disk.
 
 import { formatBytes } from '../contract/bytes.ts';
+import { appVersion } from '../contract/version.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
@@ -10,6 +11,7 @@ import { misfitOf, type Plan } from '../contract/plan.ts';
 import {
   isActive,
   noLoss,
+  type ExportChoices,
   type ExportFormat,
   type ExportResult,
   type RunDetail,
@@ -47,8 +49,6 @@ import { samples } from './samples.ts';
 const maxRows = 4000;
 const mostLogLines = 500;
 
-export const appVersion = '0.1.0';
-
 export interface StartOptions {
   /** Starts a run even where a device has no room for it. */
   force?: boolean;
@@ -72,7 +72,7 @@ export interface App extends AppHost {
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
-  export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult>;
+  export(runId: string, format: ExportFormat, options: ExportChoices): Promise<ExportResult>;
   /** Waits for the end of an active run; its last summary. */
   whenEnded(runId: string): Promise<RunSummary>;
   /** Ends the active run with a checkpoint. */
@@ -239,7 +239,7 @@ class Lab {
     return run?.summary ?? (await this.folder(runId).readState());
   }
 
-  async export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult> {
+  async export(runId: string, format: ExportFormat, options: ExportChoices): Promise<ExportResult> {
     const folder = this.folder(runId);
     const result = await exportRun(this.host, folder, format, options);
     await folder.addExport(result);

@@ -14,6 +14,7 @@ import { Draws } from './draws.ts';
 import { finish } from './finish.ts';
 import { labelInput, maskedLoss, meanLoss } from './loss.ts';
 import {
+  batchAxes,
   heldRows,
   type FullNetworkOptions,
   type ModelDefinition,
@@ -126,7 +127,8 @@ class Graphs {
     const ports = new Ports(g, this.parts.tensors, 'block', () => null);
     const images = g.input('input', 'float32', [1, ...this.parts.sample]);
     g.output('logits', this.parts.logits(this.layers(g, ports, 1), images));
-    return { graph: finish(g.build(), { provider: 'any' }), batch: 1, inputs: ports.inputs, outputs: [] };
+    const graph = finish(g.build(), { provider: 'any' });
+    return { graph, batch: 1, inputs: ports.inputs, outputs: [], dynamicAxes: batchAxes };
   }
 
   private feeds(g: GraphBuilder, batch: number, softLabels = false): [Value, Value] {

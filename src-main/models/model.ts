@@ -6,6 +6,7 @@
 // Shape legend: B batch, C channels, H W image, K classes.
 
 import type { ExecutionProvider, Graph } from '../graph/graph.ts';
+import type { DynamicAxes } from '../graph/onnx.ts';
 import type { LoweringOptions } from '../graph/lower/formulations.ts';
 
 /** How a parameter starts. `normal`: mean 0; `uniform`: in [-bound, bound]. */
@@ -84,6 +85,8 @@ export interface ModelGraph {
   batch: number;
   inputs: TensorPort[];
   outputs: TensorPort[];
+  /** Axes that accept any extent, in graphs for files. */
+  dynamicAxes?: DynamicAxes;
   /** Inputs with random factors; absent where the family drops nothing. */
   draws?: DrawPort[];
   /** Inputs with what the micro-batch before has left in the slab: gradients (at first 0) and running statistics. */
@@ -158,9 +161,14 @@ export interface ModelDefinition {
   statistics(options: FullNetworkOptions): ModelGraph;
   /** config.json for `from_pretrained` of Hugging Face, which wants a folder of its own; absent where an export is the weights alone. */
   pretrained?(end: { token: number } | null): object;
-  /** Full network for export, library layout, no scale: `input` -> `logits`; nothing in it depends on the batch size, 1 here. */
+  /** Full network for export, library layout, no scale: `input` -> `logits`. Nothing in it depends on its dynamic axes. */
   inference(): ModelGraph;
+  /** The same for tokens one after the other, with a cache of keys and values; absent where nothing is decoded. */
+  decoding?(): ModelGraph;
 }
+
+/** Of image families: axis 0 counts the images. */
+export const batchAxes: DynamicAxes = { input: { 0: 'batch' }, logits: { 0: 'batch' } };
 
 /** Axis that comes first in the store, or null where the store has the library's layout. */
 export function storeAxis(spec: TensorSpec, granularity: Granularity): number | null {

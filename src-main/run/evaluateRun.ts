@@ -1,14 +1,16 @@
 // Work on a checkpoint with a fleet of its own: full-network evaluation, and export.
 
 import { join } from 'node:path';
-import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
+import type { EvaluationRecord, ExportChoices, ExportFormat, ExportResult } from '../contract/run.ts';
 import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
 import { exportStore } from './exportRun.ts';
+import { notesOf, onnxFormOf } from './exportNotes.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { evaluationOf } from './metrics.ts';
 import { openFleet, prepareFromHome, type RunHost } from '../fleet/openFleet.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
+import { familyOf } from '../families/configs.ts';
 import type { RunFolder } from '../records/runFolder.ts';
 import { runDataset } from './runTokenizer.ts';
 
@@ -26,12 +28,16 @@ export async function exportRun(
   host: RunHost,
   folder: RunFolder,
   format: ExportFormat,
-  options: { out?: string; step?: number } = {},
+  options: ExportChoices = {},
 ): Promise<ExportResult> {
+  const { model } = await folder.readConfig();
+  const form = onnxFormOf(format, familyOf(model).reads, options);
   return withCheckpoint(host, folder, options.step, async (fleet, prepared, step) => {
     const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
     const dataset = await runDataset(host.home, folder);
-    return exportStore(host, fleet, prepared, { format, step, out, text: dataset?.name });
+    const described = familyOf(model).describe(model);
+    const notes = await notesOf(host.home, prepared, dataset, { described, step, license: options.license });
+    return exportStore(host, fleet, prepared, { format, step, out, text: dataset?.name, notes, form });
   });
 }
 

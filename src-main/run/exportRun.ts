@@ -3,10 +3,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import { exportContract, type ExportCommands } from '../contract/exportMessages.ts';
+import { exportContract, type ExportCommands, type ExportNotes, type OnnxForm } from '../contract/exportMessages.ts';
 import type { Params, Result } from '../contract/rpc.ts';
 import type { ExportFormat, ExportResult } from '../contract/run.ts';
 import { replaceFiles } from '../files/files.ts';
+import { noteTexts } from '../export/notes.ts';
 import { weightFiles, type WeightFile } from '../export/huggingFace.ts';
 import { createModel } from '../families/models.ts';
 import { logged } from '../log/log.ts';
@@ -30,6 +31,9 @@ export interface Target {
   out: string;
   /** Dataset whose tokenizer goes with the weights. */
   text?: string | undefined;
+  notes: ExportNotes;
+  /** Of ONNX. */
+  form: OnnxForm;
 }
 
 /**
@@ -41,7 +45,7 @@ export async function exportStore(
   { home, spawnDevice }: Pick<RunHost, 'home' | 'spawnDevice'>,
   fleet: Fleet,
   prepared: PreparedRun,
-  { format, step, out, text }: Target,
+  { format, step, out, text, notes, form }: Target,
 ): Promise<ExportResult> {
   const { spec, setup } = prepared;
   const model = createModel(spec);
@@ -54,7 +58,7 @@ export async function exportStore(
   return await replaceFiles(out, async (folder) => {
     await fleet.writeLogits(samples, every, join(folder, engineLogits));
     for (const [index, file] of weights.entries())
-      await writeWeights(fleet, prepared, step, join(folder, file.name), file, index === 0);
+      await writeWeights(fleet, prepared, notes, join(folder, file.name), file, index === 0);
     const { files, maxRelativeError } = await finishApart(spawnDevice, {
       format,
       model: spec,
@@ -65,6 +69,8 @@ export async function exportStore(
       samples,
       source: setup.evaluation.source,
       tokenizer: text === undefined ? null : { home, dataset: text },
+      notes,
+      onnx: form,
       shown: out,
     });
     const written = files.map((file) => join(out, basename(file)));
@@ -110,7 +116,7 @@ const wholeModel = (model: ModelDefinition): WeightFile => ({
 async function writeWeights(
   fleet: Fleet,
   prepared: PreparedRun,
-  step: number,
+  notes: ExportNotes,
   path: string,
   file: WeightFile,
   first: boolean,
@@ -118,8 +124,8 @@ async function writeWeights(
   await fleet.store.writeValues(path, {
     scales: prepared.scales,
     statistics: prepared.setup.evaluation.statisticsBatches > 0,
-    int64: first ? libraryIntegers(prepared, step) : [],
-    metadata: { format: 'pt', step: String(step), model: JSON.stringify(prepared.spec) },
+    int64: first ? libraryIntegers(prepared, notes.step) : [],
+    metadata: { format: 'pt', model: JSON.stringify(prepared.spec), ...noteTexts(notes) },
     tensors: file.tensors,
   });
 }

@@ -16,6 +16,7 @@ import {
   withRecord,
 } from '../testing/lab.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
+import { notesOf, onnxFormOf } from './exportNotes.ts';
 import { exportStore } from './exportRun.ts';
 import { openFleet, prepareFromHome } from '../fleet/openFleet.ts';
 import { RunFolder } from '../records/runFolder.ts';
@@ -196,7 +197,8 @@ it.each(['safetensors', 'onnx'] as const)('exports %s that agrees with the engin
   const result = await lab.app.export(folder.id, format, {});
   expect(result.check.samples).toBe(64);
   expect(result.check.maxRelativeError).toBeLessThan(1e-4);
-  expect(await readdir(folder.file('exports/step-00000006'))).toEqual([`model.${format}`]);
+  const written = await readdir(folder.file('exports/step-00000006'));
+  expect(written.sort()).toEqual(['labels.txt', `model.${format}`, 'preprocessor_config.json']);
 });
 
 it.each(['safetensors', 'onnx'] as const)(
@@ -207,14 +209,17 @@ it.each(['safetensors', 'onnx'] as const)(
     const host = { home, spawnDevice: builtWorker() };
     const prepared = await prepareFromHome(host, await folder.readConfig());
     const from = { kind: 'checkpoint', folder, step: 6, optimizer: false } as const;
-    const target = { format, step: 6, out: folder.file('exports/step-00000006') };
+    const run = { described: 'small', step: 6, license: undefined };
+    const notes = await notesOf(home, prepared, undefined, run);
+    const form = onnxFormOf(format, 'images', {});
+    const target = { format, step: 6, out: folder.file('exports/step-00000006'), notes, form };
     const fleet = await openFleet(host, prepared, from);
     try {
       const { files } = await exportStore(host, fleet, prepared, target);
       const before = await readFile(files[0]!);
       fleet.writeLogits = (count, _, path) => writeFile(path, new Float32Array(10 * count).fill(7));
       await expect(exportStore(host, fleet, prepared, target)).rejects.toThrow(`the exported file ${files[0]} differs`);
-      expect(await readdir(target.out)).toEqual([`model.${format}`]);
+      expect(await readdir(target.out)).toEqual([`model.${format}`, 'preprocessor_config.json']);
       expect((await readFile(files[0]!)).equals(before)).toBe(true);
     } finally {
       await fleet.close();

@@ -26,6 +26,8 @@ export interface LlamaLayers {
   hasBlock(block: string): boolean;
   /** Units of a neuron group that the graph has. */
   units(group: string): number;
+  /** Of a block; default: over the positions of x, without a cache. */
+  attention?: typeof attention;
   /** Factor of every residual branch. */
   branchScale: number;
   /** The MLP is computed as [F,BT], so that hidden units are rows. */
@@ -55,7 +57,7 @@ export function llamaHidden(spec: LlamaSpec, layers: LlamaLayers, tokens: Value)
 /** x + attention(norm(x)), then x + mlp(norm(x)); a branch of which the graph has no unit adds nothing. */
 function decoderLayer(spec: LlamaSpec, layers: LlamaLayers, block: string, x: Value): Value {
   const branches = [
-    { group: 'heads', norm: 'input_layernorm', compute: attention },
+    { group: 'heads', norm: 'input_layernorm', compute: layers.attention ?? attention },
     { group: 'mlp', norm: 'post_attention_layernorm', compute: mlp },
   ];
   return branches.reduce((sum, { group, norm, compute }, index) => {
@@ -101,12 +103,7 @@ function rotations(g: GraphBuilder, positions: number, size: number, factor: num
   const found = known.get(factor);
   if (found) return found;
   const half = size / 2;
-  const frequencies = Array.from({ length: half }, (_, i) =>
-    Math.fround(1 / Math.fround(rotaryBase ** Math.fround((2 * i) / size))),
-  );
-  const angles = Array.from({ length: positions }, (_, t) =>
-    frequencies.map((frequency) => Math.fround(t * frequency)),
-  );
+  const angles = rotationAngles(positions, size);
   const table = (of: (angle: number) => number) =>
     g.constant(
       'float32',
@@ -116,6 +113,14 @@ function rotations(g: GraphBuilder, positions: number, size: number, factor: num
   const made: [Value, Value] = [table(Math.cos), table(Math.sin)];
   known.set(factor, made);
   return made;
+}
+
+/** Of each position, of the pairs of a head. */
+export function rotationAngles(positions: number, size: number): number[][] {
+  const frequencies = Array.from({ length: size / 2 }, (_, i) =>
+    Math.fround(1 / Math.fround(rotaryBase ** Math.fround((2 * i) / size))),
+  );
+  return Array.from({ length: positions }, (_, t) => frequencies.map((frequency) => Math.fround(t * frequency)));
 }
 
 function mlp(_: LlamaSpec, layers: LlamaLayers, block: string, x_BTD: Value): Value {

@@ -5,19 +5,16 @@
 
 import { differentiate } from '../../graph/autodiff.ts';
 import { GraphBuilder, type Value } from '../../graph/graph.ts';
-import { lower } from '../../graph/lower/lower.ts';
-import { gemm, matMul } from '../../graph/ops/linalg.ts';
+import { gemm } from '../../graph/ops/linalg.ts';
 import { reshape } from '../../graph/ops/reshape.ts';
-import { transpose } from '../../graph/ops/movement.ts';
 import { reduceMean } from '../../graph/ops/reduction.ts';
 import { linearCrossEntropy } from '../../graph/ops/tokenLoss.ts';
-import { removeDeadCode } from '../../graph/passes/deadCode.ts';
-import { verify } from '../../graph/verify.ts';
 import { Draws } from '../../models/draws.ts';
 import { finish, pickHeld } from '../../models/finish.ts';
 import { maskedLoss } from '../../models/loss.ts';
 import type { LlamaSpec } from './config.ts';
 import { llamaHidden, type LlamaLayers } from './forward.ts';
+import { llamaDecoding, llamaInference } from './inference.ts';
 import { pretrainedConfig } from './pretrained.ts';
 import { headName, llamaBlocks, llamaGroups, llamaTensors } from './tensors.ts';
 import {
@@ -52,7 +49,8 @@ export function createLlama(spec: LlamaSpec): ModelDefinition {
       throw new Error('a LLaMA model has no statistics');
     },
     pretrained: (end) => pretrainedConfig(spec, end),
-    inference: () => inference(spec, tensors),
+    inference: () => llamaInference(spec, tensors),
+    decoding: () => llamaDecoding(spec, tensors),
   };
 }
 
@@ -99,17 +97,6 @@ function evaluation(spec: LlamaSpec, tensors: TensorSpec[], options: FullNetwork
   g.output('loss', maskedLoss(g, logits, rowsOf(g, label)));
   g.output('logits', logits);
   return { graph: finish(g.build(), options), batch, inputs: ports.inputs, outputs: [] };
-}
-
-function inference(spec: LlamaSpec, tensors: TensorSpec[]): ModelGraph {
-  const g = new GraphBuilder('llama');
-  const ports = new Ports(g, tensors, 'block', () => null);
-  const tokens = g.input('input', 'int64', [1, spec.seq]);
-  const layers = fullLayers(spec, g, ports, 'block');
-  const product = (x: Value, name: string) => matMul(g, x, transpose(g, ports.input(name), [1, 0]));
-  layers.linear = (x, layer) => product(x, `${layer}.weight`);
-  g.output('logits', product(llamaHidden(spec, layers, tokens), headName(spec)));
-  return { graph: verify(lower(removeDeadCode(g.build()), 'any')), batch: 1, inputs: ports.inputs, outputs: [] };
 }
 
 function feeds(g: GraphBuilder, { seq }: LlamaSpec, batch: number): [Value, Value] {

@@ -19,6 +19,7 @@ import { Draws } from '../../models/draws.ts';
 import { finish, pickHeld } from '../../models/finish.ts';
 import { labelInput, maskedLoss, meanLoss } from '../../models/loss.ts';
 import {
+  batchAxes,
   heldRows,
   type FullNetworkOptions,
   type Granularity,
@@ -130,7 +131,8 @@ class ResNet {
     const ports = new Ports(g, this.tensors, 'block', () => null);
     const images = g.input('input', 'float32', [1, ...this.sample]);
     g.output('logits', resnetLogits(this.spec, this.runningLayers(g, ports, 1), images));
-    return { graph: verify(removeDeadCode(g.build())), batch: 1, inputs: ports.inputs, outputs: [] };
+    const graph = verify(removeDeadCode(g.build()));
+    return { graph, batch: 1, inputs: ports.inputs, outputs: [], dynamicAxes: batchAxes };
   }
 
   private feeds(g: GraphBuilder, batch: number, softLabels = false): [Value, Value] {

@@ -69,11 +69,13 @@ export function spread(g: GraphBuilder, gradient: Value, x: TensorType, axes: re
 export function reduction(
   type: string,
   gradient: ((context: GradientContext<ReduceAttributes>) => (Value | null)[]) | string,
+  attributeInputsSince: number,
 ): Op<ReduceAttributes> {
   return {
     type,
     kind: 'onnx',
     attributeInputs: ['axes'],
+    attributeInputsSince,
     infer(inputs, { axes, keepdims }) {
       const x = inputs[0]!;
       if (axes.length === 0 || axes.some((axis) => axis < 0 || axis >= x.shape.length))
@@ -85,9 +87,11 @@ export function reduction(
   };
 }
 
-export const ReduceSum = reduction('ReduceSum', ({ g, inputs, attributes, outputGradients }) => [
-  spread(g, outputGradients[0]!, inputs[0]!, attributes.axes),
-]);
+export const ReduceSum = reduction(
+  'ReduceSum',
+  ({ g, inputs, attributes, outputGradients }) => [spread(g, outputGradients[0]!, inputs[0]!, attributes.axes)],
+  13,
+);
 
 export const expand = (g: GraphBuilder, x: Value, shape: Shape) =>
   sameShape(x.shape, shape) ? x : add1(g, Expand, [x], { shape });

@@ -68,6 +68,10 @@ export const Conv: Op<ConvAttributes> = {
   type: 'Conv',
   kind: 'onnx',
   infer: (inputs, attributes) => [{ dtype: inputs[0]!.dtype, shape: convShape('Conv', inputs, attributes) }],
+  writtenBeside: ({ inputs: [, w] }) => {
+    const kernel_shape = w!.shape.slice(2);
+    return { kernel_shape, dilations: kernel_shape.map(() => 1), group: 1 };
+  },
   flops: ({ inputs, outputs }) => 2 * sizeOf(outputs[0]!.shape) * sizeOf(inputs[1]!.shape.slice(1)),
   scratch: { arena: (node, threads) => [convScratch(node, threads)] },
   lower(g, { inputs: [x, w], outputs: [y], attributes }, provider) {

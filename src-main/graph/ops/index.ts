@@ -7,6 +7,7 @@ import { attentionOps } from './attention.ts';
 import { broadcastOps } from './broadcast.ts';
 import { convOps, CudnnConvInputGradient, CudnnConvWeightGradient } from './conv.ts';
 import { Publish } from './copies.ts';
+import { cumSumOps } from './cumSum.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { gatingOps } from './gating.ts';
 import { geluOps } from './gelu.ts';
@@ -32,6 +33,7 @@ export const operators = {
   ...reshapeOps,
   ...movementOps,
   ...indexingOps,
+  ...cumSumOps,
   ...linalgOps,
   ...convOps,
   ...poolOps,

@@ -4,12 +4,16 @@ import { add1, sizeOf, type GraphBuilder, type Value } from '../graph.ts';
 import { reduction, spread } from './broadcast.ts';
 import { div } from './elementwise.ts';
 
-export const ReduceMean = reduction('ReduceMean', ({ g, inputs, outputs, attributes, outputGradients }) => {
-  const count = sizeOf(inputs[0]!.shape) / sizeOf(outputs[0]!.shape);
-  return [spread(g, div(g, outputGradients[0]!, g.scalar(count)), inputs[0]!, attributes.axes)];
-});
+export const ReduceMean = reduction(
+  'ReduceMean',
+  ({ g, inputs, outputs, attributes, outputGradients }) => {
+    const count = sizeOf(inputs[0]!.shape) / sizeOf(outputs[0]!.shape);
+    return [spread(g, div(g, outputGradients[0]!, g.scalar(count)), inputs[0]!, attributes.axes)];
+  },
+  18,
+);
 
-export const ReduceMax = reduction('ReduceMax', 'used only as a shift whose gradient cancels (log-sum-exp)');
+export const ReduceMax = reduction('ReduceMax', 'used only as a shift whose gradient cancels (log-sum-exp)', 18);
 
 export const reduceMean = (g: GraphBuilder, x: Value, axes: readonly number[], keepdims: boolean) =>
   add1(g, ReduceMean, [x], { axes, keepdims: keepdims ? 1 : 0 });

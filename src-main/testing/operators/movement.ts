@@ -2,6 +2,7 @@
 
 import { sizeOf, type Attributes, type Shape } from '../../graph/graph.ts';
 import { expand, reduceSum } from '../../graph/ops/broadcast.ts';
+import { cumSum } from '../../graph/ops/cumSum.ts';
 import { add, mul } from '../../graph/ops/elementwise.ts';
 import { gather, gatherElements, pick, scatterAdd, scatterRows } from '../../graph/ops/indexing.ts';
 import * as movement from '../../graph/ops/movement.ts';
@@ -50,6 +51,14 @@ const concatenated: Kernel = (inputs, attributes, node) => {
       );
     }),
   ];
+};
+
+const cumulated: Kernel = ([x, axis]) => {
+  const data = Float64Array.from(x!.data);
+  const stride = stridesOf(x!.shape)[axis!.data[0]!]!;
+  const extent = x!.shape[axis!.data[0]!]!;
+  for (let i = 0; i < data.length; i++) if (Math.floor(i / stride) % extent > 0) data[i]! += data[i - stride]!;
+  return [{ shape: x!.shape, data }];
 };
 
 const split: Kernel = ([x], attributes, node) => {
@@ -108,6 +117,10 @@ const gatheredElements: Kernel = ([x, indices], attributes) => {
 };
 
 export const movementTests = {
+  CumSum: {
+    kernel: cumulated,
+    entries: [0, 1].map((axis) => ({ what: `axis ${axis}`, inputs: [[3, 4]], build: (g, x) => cumSum(g, x!, axis) })),
+  },
   ReduceSum: {
     kernel: reduction(
       0,
