@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
 import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
-import { exportFormat, type ExportFormat } from '../contract/run.ts';
+import { exportFormat, ggufType, type ExportFormat, type GgufType } from '../contract/exportFormat.ts';
 import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion, type ResumeOptions, type StartOptions } from '../lab/app.ts';
@@ -20,6 +20,13 @@ import { metricOf, printDiagnosis, printEnd, printJson, printLine, printNote, pr
 import { printPlan } from './printPlan.ts';
 import { replayCases, type ReplayFlags } from './replay.ts';
 import { serveApp } from './serve.ts';
+
+interface ExportFlags {
+  format: ExportFormat;
+  out: string;
+  ggufType?: GgufType;
+  checkpoint?: number;
+}
 
 interface Json {
   json?: boolean;
@@ -171,27 +178,29 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('export')
-    .description('export a checkpoint as safetensors or ONNX and compare the file with the engine')
+    .description('export a checkpoint and compare the file with the engine')
     .argument('<run>', 'ID of the run')
     .addOption(
-      new Option('--format <format>', 'format of the file').choices(exportFormat.options).makeOptionMandatory(),
+      new Option('--format <format>', 'format; timm and huggingface: of images, gguf: of language')
+        .choices(exportFormat.options)
+        .makeOptionMandatory(),
     )
-    .requiredOption('--out <folder>', 'folder for model.safetensors or model.onnx')
+    .requiredOption('--out <folder>', 'folder for model.safetensors, model.onnx or model.gguf')
+    .addOption(
+      new Option('--gguf-type <type>', 'what a GGUF file stores its weights as; default: float32').choices(
+        ggufType.options,
+      ),
+    )
     .option('--checkpoint <step>', 'step of the checkpoint; default: the newest checkpoint', integer(0))
     .addOption(jsonOption())
-    .action(
-      async (
-        runId: string,
-        { format, out, checkpoint, json }: Json & { format: ExportFormat; out: string; checkpoint?: number },
-      ) => {
-        const result = await (await openApp()).export(runId, format, { out, step: checkpoint });
-        if (json) return printJson(result);
-        if (result.warning) printNote(`warning: ${result.warning}`);
-        printLine(
-          `${result.files.join(', ')}: agrees with the engine on ${result.check.samples} samples (relative error ${result.check.maxRelativeError.toExponential(1)})`,
-        );
-      },
-    );
+    .action(async (runId: string, { format, out, ggufType, checkpoint, json }: Json & ExportFlags) => {
+      const result = await (await openApp()).export(runId, format, { out, ggufType, step: checkpoint });
+      if (json) return printJson(result);
+      if (result.warning) printNote(`warning: ${result.warning}`);
+      printLine(
+        `${result.files.join(', ')}: agrees with the engine on ${result.check.samples} samples (relative error ${result.check.maxRelativeError.toExponential(1)})`,
+      );
+    });
   program
     .command('replay')
     .description('replay reference cases in the engine and print the largest relative error of each')

@@ -5,16 +5,10 @@
 import { formatBytes } from '../contract/bytes.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
+import type { ExportFormat } from '../contract/exportFormat.ts';
 import { UserError } from '../contract/errors.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
-import {
-  isActive,
-  noLoss,
-  type ExportFormat,
-  type ExportResult,
-  type RunDetail,
-  type RunSummary,
-} from '../contract/run.ts';
+import { isActive, noLoss, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { inspectDataset } from '../data/import.ts';
@@ -25,7 +19,7 @@ import type { AppHandlers, AppHost } from '../host/appHost.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
-import { evaluateRun, exportRun } from '../run/evaluateRun.ts';
+import { evaluateRun, exportRun, type ExportOptions } from '../run/evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
 import { removeStaleStores } from '../fleet/fleet.ts';
@@ -72,7 +66,7 @@ export interface App extends AppHost {
   /** Ends a run at a step boundary with a checkpoint; returns when it has ended. */
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
-  export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult>;
+  export(runId: string, format: ExportFormat, options: ExportOptions): Promise<ExportResult>;
   /** Waits for the end of an active run; its last summary. */
   whenEnded(runId: string): Promise<RunSummary>;
   /** Ends the active run with a checkpoint. */
@@ -176,7 +170,7 @@ class Lab {
       deleteRun: ({ runId }) => this.delete(runId),
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
-      exportRun: ({ runId, format, step }) => this.export(runId, format, step === undefined ? {} : { step }),
+      exportRun: ({ runId, format, ...options }) => this.export(runId, format, options),
       ...this.datasets.handlers(),
       ...this.playground.handlers(),
       inspectDataset: ({ paths, options }) => inspectDataset(home, paths, options),
@@ -239,7 +233,7 @@ class Lab {
     return run?.summary ?? (await this.folder(runId).readState());
   }
 
-  async export(runId: string, format: ExportFormat, options: { out?: string; step?: number }): Promise<ExportResult> {
+  async export(runId: string, format: ExportFormat, options: ExportOptions): Promise<ExportResult> {
     const folder = this.folder(runId);
     const result = await exportRun(this.host, folder, format, options);
     await folder.addExport(result);

@@ -1,10 +1,11 @@
 // Work on a checkpoint with a fleet of its own: full-network evaluation, and export.
 
 import { join } from 'node:path';
-import type { EvaluationRecord, ExportFormat, ExportResult } from '../contract/run.ts';
+import type { ExportFormat, GgufType } from '../contract/exportFormat.ts';
+import type { EvaluationRecord, ExportResult } from '../contract/run.ts';
 import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
-import { exportStore } from './exportRun.ts';
+import { checkFormat, exportStore } from './exportRun.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { evaluationOf } from './metrics.ts';
 import { openFleet, prepareFromHome, type RunHost } from '../fleet/openFleet.ts';
@@ -14,24 +15,37 @@ import { runDataset } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord & Warned> {
-  return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
+  return withCheckpoint(host, folder, step, undefined, async (fleet, prepared, at) => {
     const startedAt = performance.now();
     const tokens = prepared.setup.evaluation.source.reads.kind === 'tokens';
     return evaluationOf(await fleet.evaluate(prepared.evaluationSamples), { step: at, tokens, startedAt });
   });
 }
 
-/** Exports the newest whole checkpoint (or `step`); default folder: the run's exports/step-N. */
+export interface ExportOptions {
+  /** Folder; default: the run's exports/step-N, in which the formats of other libraries have a folder each. */
+  out?: string;
+  /** Default: the newest whole checkpoint. */
+  step?: number;
+  /** Of GGUF; default: float32. */
+  ggufType?: GgufType;
+}
+
+/** Exports a checkpoint. */
 export async function exportRun(
   host: RunHost,
   folder: RunFolder,
   format: ExportFormat,
-  options: { out?: string; step?: number } = {},
+  options: ExportOptions = {},
 ): Promise<ExportResult> {
-  return withCheckpoint(host, folder, options.step, async (fleet, prepared, step) => {
-    const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
-    const dataset = await runDataset(host.home, folder);
-    return exportStore(host, fleet, prepared, { format, step, out, text: dataset?.name });
+  const dataset = await runDataset(host.home, folder);
+  const { name } = await folder.readConfig();
+  const what = { format, ggufType: options.ggufType, name, dataset };
+  const check = (prepared: PreparedRun) => checkFormat(host.home, prepared.spec, what);
+  return withCheckpoint(host, folder, options.step, check, async (fleet, prepared, step) => {
+    const own = format === 'timm' || format === 'huggingface' ? format : '';
+    const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`, own));
+    return exportStore(host, fleet, prepared, { ...what, step, out });
   });
 }
 
@@ -40,15 +54,17 @@ interface Warned {
   warning?: string;
 }
 
-/** Work with the checkpoint while the samples are looked at; the result says where they have changed, and where newer checkpoints are damaged. */
+/** Work with the checkpoint, once it is checked, while the samples are looked at; the result says where they have changed, and where newer checkpoints are damaged. */
 async function withCheckpoint<T extends object>(
   host: RunHost,
   folder: RunFolder,
   step: number | undefined,
+  check: ((prepared: PreparedRun) => Promise<void>) | undefined,
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
 ): Promise<T & Warned> {
   let found: FoundCheckpoint = { step: await findCheckpoint(folder, step), isNewest: true, problems: [] };
   const prepared = await prepareFromHome(host, await folder.readConfig());
+  await check?.(prepared);
   const from = { kind: 'checkpoint', folder, step, optimizer: false } as const;
   const fleet = await openFleet(host, prepared, from, { onCheckpoint: (read) => (found = read) });
   try {

@@ -207,7 +207,7 @@ it.each(['safetensors', 'onnx'] as const)(
     const host = { home, spawnDevice: builtWorker() };
     const prepared = await prepareFromHome(host, await folder.readConfig());
     const from = { kind: 'checkpoint', folder, step: 6, optimizer: false } as const;
-    const target = { format, step: 6, out: folder.file('exports/step-00000006') };
+    const target = { format, name: 'small', step: 6, out: folder.file('exports/step-00000006') };
     const fleet = await openFleet(host, prepared, from);
     try {
       const { files } = await exportStore(host, fleet, prepared, target);

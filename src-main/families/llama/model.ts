@@ -18,6 +18,7 @@ import { finish, pickHeld } from '../../models/finish.ts';
 import { maskedLoss } from '../../models/loss.ts';
 import type { LlamaSpec } from './config.ts';
 import { llamaHidden, type LlamaLayers } from './forward.ts';
+import { llamaGguf } from './gguf.ts';
 import { pretrainedConfig } from './pretrained.ts';
 import { headName, llamaBlocks, llamaGroups, llamaTensors } from './tensors.ts';
 import {
@@ -52,6 +53,7 @@ export function createLlama(spec: LlamaSpec): ModelDefinition {
       throw new Error('a LLaMA model has no statistics');
     },
     pretrained: (end) => pretrainedConfig(spec, end),
+    gguf: () => llamaGguf(spec),
     inference: () => inference(spec, tensors),
   };
 }
