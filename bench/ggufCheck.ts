@@ -63,7 +63,7 @@ async function compare(page: Page, llama: Llama, dataset: string): Promise<void>
   });
   const { runId } = await page.call.startRun({ config: configOf(dataset) });
   await ended;
-  const { step } = await page.call.openTrial({ runId });
+  const { step } = await page.call.openPlayground({ runId });
   const own = [];
   for (const prompt of prompts) {
     const { text } = await page.call.tryText({ runId, step, prompt, count, temperature: 0, seed: 0 });
