@@ -74,11 +74,11 @@ async function finishOnnx({ folder, weights }: Job, model: ModelDefinition, feed
 }
 
 function finishImageFolder(library: LibraryName): Finisher {
-  return async ({ folder, dataset, source }, model, feed) => {
+  return async ({ folder, dataset, source: { reads } }, model, feed) => {
     const manifest = dataset ? await getDataset(dataset.home, dataset.name) : undefined;
     const data =
-      manifest?.kind === 'images'
-        ? { classNames: manifest.classNames, resize: manifest.options.resize ?? 'crop', source }
+      manifest?.kind === 'images' && reads.kind === 'images'
+        ? { classNames: manifest.classNames, resize: manifest.options.resize ?? 'crop', reads }
         : undefined;
     const files = await exportImageFolder(folder, model, library, data);
     return { files, logits: await logitsOfImageFolder(files[0]!, model, library, feed) };

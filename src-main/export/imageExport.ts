@@ -2,7 +2,7 @@
 // library's names, the network, and, where the dataset is still the run's, its classes and what is done to images before they go in.
 
 import { join } from 'node:path';
-import type { DeviceSetup } from '../contract/deviceMessages.ts';
+import type { Reading } from '../contract/records.ts';
 import { UserError } from '../contract/errors.ts';
 import { replaceFile } from '../files/files.ts';
 import type { ImageLibrary, ModelDefinition } from '../models/model.ts';
@@ -16,7 +16,7 @@ export interface ImageData {
   classNames: readonly string[];
   /** What the import has done to images of another size. */
   resize: 'crop' | 'stretch' | 'pad';
-  source: DeviceSetup['evaluation']['source'];
+  reads: Extract<Reading, { kind: 'images' }>;
 }
 
 /** Fails with one sentence where the library has no such network. */
@@ -91,8 +91,8 @@ function timmFiles(
   const { classifier, ...config } = layout.config as { classifier: string; model_args: object };
   const resize = data && resizeOf(sample, data);
   const preprocessing = resize && {
-    mean: data.source.mean,
-    std: data.source.std,
+    mean: data.reads.mean,
+    std: data.reads.std,
     interpolation: 'bilinear',
     ...(resize.shorter === null
       ? { crop_mode: 'squash', crop_pct: 1 }
@@ -128,15 +128,15 @@ function huggingFaceFiles(
 /** The length that the shorter side gets before the centre is cut out; null: both sides are resized alone. Undefined where borders are added. */
 function resizeOf(
   [, height, width]: readonly number[],
-  { source: { augmentation }, resize }: ImageData,
+  { reads: { augmentation }, resize }: ImageData,
 ): { shorter: number | null } | undefined {
-  if (augmentation) return { shorter: augmentation.evaluationResize };
+  if (augmentation) return { shorter: augmentation.changes.evaluationResize };
   if (resize === 'pad') return undefined;
   return { shorter: resize === 'crop' && height === width ? height! : null };
 }
 
 function imageProcessor(sample: readonly number[], data: ImageData): object | undefined {
-  const { source } = data;
+  const { reads } = data;
   const resize = resizeOf(sample, data);
   if (!resize) return undefined;
   const [channels, height, width] = sample;
@@ -147,8 +147,8 @@ function imageProcessor(sample: readonly number[], data: ImageData): object | un
     do_rescale: true,
     rescale_factor: 1 / 255,
     do_normalize: true,
-    image_mean: source.mean,
-    image_std: source.std,
+    image_mean: reads.mean,
+    image_std: reads.std,
     do_convert_rgb: channels === 3,
   };
   if (resize.shorter === null) return { image_processor_type: 'ViTImageProcessor', size: { height, width }, ...shared };
