@@ -19,7 +19,7 @@ import { webSocketClient, type BrowserSocket } from '../src-main/transport/webSo
 
 const everyMs = 20;
 
-type Page = Client<AppCommands, AppEvents>;
+export type Page = Client<AppCommands, AppEvents>;
 
 export async function main(args: string[]): Promise<void> {
   const text = { type: 'string' } as const;
@@ -60,7 +60,7 @@ const configOf = (preset: string, workers: number) =>
     checkpoint: { every: 0 },
   });
 
-async function openPage(server: ChildProcess): Promise<Page> {
+export async function openPage(server: ChildProcess): Promise<Page> {
   const [line] = (await once(createInterface(server.stdout!), 'line')) as [string];
   const url = new URL((JSON.parse(line) as { url: string }).url);
   const protocols = [socketProtocol, `key.${url.hash.slice('#key='.length)}`];

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
 import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
-import { exportFormat, type ExportChoices, type ExportFormat } from '../contract/run.ts';
+import { exportFormat, ggufType, type ExportChoices, type ExportFormat } from '../contract/exportFormat.ts';
 import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion } from '../contract/version.ts';
@@ -172,12 +172,19 @@ function addRunCommands(program: Command): void {
     });
   program
     .command('export')
-    .description('export a checkpoint as safetensors or ONNX and compare the file with the engine')
+    .description('export a checkpoint and compare the file with the engine')
     .argument('<run>', 'ID of the run')
     .addOption(
-      new Option('--format <format>', 'format of the file').choices(exportFormat.options).makeOptionMandatory(),
+      new Option('--format <format>', 'format; timm and huggingface: of images, gguf: of language')
+        .choices(exportFormat.options)
+        .makeOptionMandatory(),
     )
-    .requiredOption('--out <folder>', 'folder for model.safetensors or model.onnx')
+    .requiredOption('--out <folder>', 'folder for model.safetensors, model.onnx or model.gguf')
+    .addOption(
+      new Option('--gguf-type <type>', 'what a GGUF file stores its weights as; default: float32').choices(
+        ggufType.options,
+      ),
+    )
     .option('--checkpoint <step>', 'step of the checkpoint; default: the newest checkpoint', integer(0))
     .option('--with-past', 'ONNX of a language model with a cache of keys and values, as Hugging Face Optimum names it')
     .option('--with-preprocessing', 'ONNX of a model of images that takes pixels, uint8 [batch,height,width,channels]')

@@ -5,7 +5,8 @@ import { dataFolder, dataFolderCommands } from './dataFolder.ts';
 import { datasetCommands } from './datasets.ts';
 import { doctorCommands } from './doctor.ts';
 import { plan } from './plan.ts';
-import { exportFormat, exportResult, runDetail, runSummary } from './run.ts';
+import { exportFormat, ggufType } from './exportFormat.ts';
+import { exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
 import { playgroundCommands } from './playground.ts';
@@ -126,6 +127,7 @@ export const appCommands = {
   exportRun: {
     params: runId.extend({
       format: exportFormat,
+      ggufType: ggufType.optional().describe('of GGUF; default: float32'),
       step: z.int().min(0).optional().describe('default: the newest checkpoint'),
     }),
     result: exportResult,

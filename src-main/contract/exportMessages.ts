@@ -3,8 +3,8 @@
 
 import { z } from 'zod';
 import { modelSpec } from '../families/configs.ts';
+import { exportFormat, ggufType } from './exportFormat.ts';
 import { record } from './records.ts';
-import { exportFormat } from './run.ts';
 
 /** What an export says of itself. */
 const exportNotes = z.object({
@@ -46,16 +46,21 @@ export const exportCommands = {
   finish: {
     params: z.object({
       format: exportFormat,
+      ggufType,
+      name: z.string().describe('of the run'),
       model: modelSpec,
       folder: z.string(),
       weights: z
         .array(z.object({ name: z.string(), tensors: z.array(z.string()) }))
-        .describe('safetensors in the folder, which go where the format is ONNX'),
+        .describe('safetensors in the folder, which go where the format is another'),
       engineLogits: z.string().describe('name in the folder of what a device has written of `samples`; it goes'),
       every: z.number().describe('of the logits of labels every so-many-th was written'),
       samples: z.number().describe('the first so many of the source'),
       source: record('BatchSource'),
-      tokenizer: z.object({ home: z.string(), dataset: z.string() }).nullable(),
+      dataset: z
+        .object({ home: z.string(), name: z.string() })
+        .nullable()
+        .describe('null: the one of that name is not what the run was trained on'),
       notes: exportNotes,
       onnx: onnxForm,
       shown: z.string().describe('the folder that messages name'),

@@ -1,6 +1,7 @@
 // State and series of a run, as stored, sent and shown.
 
 import { z } from 'zod';
+import { exportFormat, ggufType } from './exportFormat.ts';
 import { memoryBytes, plan } from './plan.ts';
 import { runConfig } from './runConfig.ts';
 import { evaluationNames, evaluationSeries, type EvaluationSeries, type EvaluationTable } from './series.ts';
@@ -113,24 +114,9 @@ export const memoryRecord = z.object({
 });
 export type MemoryRecord = z.infer<typeof memoryRecord>;
 
-export const exportFormat = z.enum(['safetensors', 'onnx']);
-export type ExportFormat = z.infer<typeof exportFormat>;
-
-/** What users may choose for an export. */
-export interface ExportChoices {
-  /** Folder; default: the run's exports/step-N. */
-  out?: string;
-  /** Default: the newest checkpoint. */
-  step?: number;
-  /** Of ONNX: with a cache of keys and values; takes pixels. */
-  withPast?: boolean;
-  withPreprocessing?: boolean;
-  /** Of the weights, as users give it. */
-  license?: string;
-}
-
 export const exportResult = z.object({
   format: exportFormat,
+  ggufType: ggufType.optional().describe('of GGUF'),
   step: z.number(),
   files: z.array(z.string()).describe('absolute paths'),
   check: z.object({

@@ -9,14 +9,16 @@ import type { Handlers } from '../contract/rpc.ts';
 import { getDataset } from '../data/catalogue.ts';
 import { native } from '../native.ts';
 import { readSequences } from '../data/sequences.ts';
-import { openTokenizer } from '../data/tokenizer.ts';
+import { openTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { logitsOfDecoding } from './decoding.ts';
 import type { Feed } from './feed.ts';
+import { exportGguf, ggufTolerance, logitsOfGguf, planGguf } from './ggufExport.ts';
 import { writePretrainedFolder } from './huggingFace.ts';
+import { exportImageFolder, logitsOfImageFolder, type LibraryName } from './imageExport.ts';
 import { onnxNotes, writeImageFiles } from './notes.ts';
 import { exportOnnx } from './onnxExport.ts';
 import { pixelsOf } from './pixels.ts';
-import { logitsOfOnnx, logitsOfSafetensors, verifyLogits } from './verify.ts';
+import { logitsOfOnnx, logitsOfSafetensors, logitsTolerance, verifyLogits } from './verify.ts';
 import { createModel } from '../families/models.ts';
 import type { ModelDefinition } from '../models/model.ts';
 
@@ -26,35 +28,52 @@ export function exportHandlers(): Handlers<ExportCommands> {
   return { finish };
 }
 
+const finishers: Record<Job['format'], Finisher> = {
+  safetensors: finishFolder,
+  onnx: finishOnnx,
+  timm: finishImageFolder('timm'),
+  huggingface: finishImageFolder('huggingface'),
+  gguf: finishGguf,
+};
+
 async function finish(job: Job): Promise<{ files: string[]; maxRelativeError: number }> {
   const model = createModel(job.model);
   const feed = await firstSamples(job, model);
-  const { files, logits } = await (job.format === 'onnx' ? finishOnnx : finishFolder)(job, model, feed);
+  const { files, logits } = await finishers[job.format](job, model, feed);
   const found = logits.filter((_, index) => Math.floor(index / model.classes) % job.every === 0);
   const engineLogits = join(job.folder, job.engineLogits);
   const { buffer } = Uint8Array.from(await readFile(engineLogits));
   await rm(engineLogits);
-  const maxRelativeError = verifyLogits(join(job.shown, basename(files[0]!)), new Float32Array(buffer), found);
+  const path = join(job.shown, basename(files[0]!));
+  const tolerance = job.format === 'gguf' ? ggufTolerance[job.ggufType] : logitsTolerance;
+  const maxRelativeError = verifyLogits(path, new Float32Array(buffer), found, tolerance);
   return { files, maxRelativeError };
 }
 
 /** The files, weights first, and the logits of what was written. */
-type Finisher = (job: Job, model: ModelDefinition, feed: Feed) => Promise<{ files: string[]; logits: Float32Array }>;
+interface Finished {
+  files: string[];
+  logits: Float32Array;
+}
+type Finisher = (job: Job, model: ModelDefinition, feed: Feed) => Promise<Finished>;
 
 /** Weights in the library's layout, and what else its loader wants. */
-const finishFolder: Finisher = async (job, model, feed) => {
+async function finishFolder(job: Job, model: ModelDefinition, feed: Feed): Promise<Finished> {
   const { folder, weights, notes } = job;
   const others = model.pretrained ? await pretrainedFiles(job, model) : await writeImageFiles(folder, notes);
   const paths = weights.map(({ name }) => join(folder, name));
   return { files: [...paths, ...others], logits: await logitsOfSafetensors(model, paths, feed) };
-};
-
-async function pretrainedFiles({ folder, weights, tokenizer: text }: Job, model: ModelDefinition): Promise<string[]> {
-  const tokenizer = text ? await openTokenizer(text.home, await getDataset(text.home, text.dataset)) : undefined;
-  return await writePretrainedFolder(folder, model, weights, tokenizer);
 }
 
-const finishOnnx: Finisher = async (job, model, feed) => {
+async function pretrainedFiles({ folder, weights, dataset }: Job, model: ModelDefinition): Promise<string[]> {
+  return await writePretrainedFolder(folder, model, weights, await tokenizerOf(dataset));
+}
+
+async function tokenizerOf(dataset: Job['dataset']): Promise<Tokenizer | undefined> {
+  return dataset ? await openTokenizer(dataset.home, await getDataset(dataset.home, dataset.name)) : undefined;
+}
+
+async function finishOnnx(job: Job, model: ModelDefinition, feed: Feed): Promise<Finished> {
   const { folder, weights, notes, onnx } = job;
   const out = join(folder, 'model.onnx');
   const path = join(folder, weights[0]!.name);
@@ -68,7 +87,28 @@ const finishOnnx: Finisher = async (job, model, feed) => {
     : await writeImageFiles(folder, notes, pixels !== undefined);
   const given = pixels ? pixelsOf(feed, pixels) : feed;
   return { files: [out, ...others], logits: await (onnx.withPast ? logitsOfDecoding : logitsOfOnnx)(out, given) };
-};
+}
+
+function finishImageFolder(library: LibraryName): Finisher {
+  return async ({ folder, dataset, source: { reads } }, model, feed) => {
+    const manifest = dataset ? await getDataset(dataset.home, dataset.name) : undefined;
+    const data =
+      manifest?.kind === 'images' && reads.kind === 'images'
+        ? { classNames: manifest.classNames, resize: manifest.options.resize ?? 'crop', reads }
+        : undefined;
+    const files = await exportImageFolder(folder, model, library, data);
+    return { files, logits: await logitsOfImageFolder(files[0]!, model, library, feed) };
+  };
+}
+
+async function finishGguf(job: Job, model: ModelDefinition, feed: Feed): Promise<Finished> {
+  const { folder, weights, dataset, ggufType, name } = job;
+  const file = join(folder, 'model.gguf');
+  const path = join(folder, weights[0]!.name);
+  await exportGguf(file, path, model, planGguf(model, ggufType, await tokenizerOf(dataset), name));
+  await rm(path);
+  return { files: [file], logits: await logitsOfGguf(file, model, feed) };
+}
 
 /** The first samples of the source as the network sees them. */
 async function firstSamples({ source, samples }: Job, { sample }: ModelDefinition): Promise<Feed> {

@@ -60,7 +60,11 @@ function tokenizerConfig(longest: number, tokenizer: Tokenizer): object {
     tokenizer_class: 'PreTrainedTokenizerFast',
     model_max_length: longest,
     clean_up_tokenization_spaces: false,
-    ...(end && { eos_token: end.text, split_special_tokens: !tokenizer.encode(end.text).includes(end.token) }),
+    ...(end && {
+      eos_token: end.text,
+      pad_token: end.text,
+      split_special_tokens: !tokenizer.encode(end.text).includes(end.token),
+    }),
   };
 }
 

@@ -25,11 +25,19 @@ export async function logitsOfSafetensors(
   paths: readonly string[],
   input: Feed,
 ): Promise<Float32Array> {
-  const inference = model.inference();
-  const weights = await readWeights(inference, paths);
+  const weights = await readWeights(model.inference(), paths);
   const feeds = [...weights].map(([port, tensor]) => [port, { data: asFloat32(tensor), shape: tensor.shape }] as const);
-  const graph = toOnnx(inference.graph, { dynamicAxes: inference.dynamicAxes! });
-  return await runLogits(graph, { ...Object.fromEntries(feeds), input });
+  return await logitsOfWeights(model, Object.fromEntries(feeds), input);
+}
+
+/** The same for weights by name, in library layout. */
+export async function logitsOfWeights(
+  model: ModelDefinition,
+  weights: Record<string, Feed>,
+  input: Feed,
+): Promise<Float32Array> {
+  const { graph, dynamicAxes } = model.inference();
+  return await runLogits(toOnnx(graph, { dynamicAxes: dynamicAxes! }), { ...weights, input });
 }
 
 /** Largest absolute difference over the largest absolute expected value; infinite where a value is not finite. */
@@ -48,11 +56,16 @@ export function compareLogits(expected: ArrayLike<number>, found: ArrayLike<numb
 }
 
 /** compareLogits, failing where the exported file does not give the engine's logits. */
-export function verifyLogits(path: string, expected: ArrayLike<number>, found: ArrayLike<number>): number {
+export function verifyLogits(
+  path: string,
+  expected: ArrayLike<number>,
+  found: ArrayLike<number>,
+  tolerance = logitsTolerance,
+): number {
   const error = compareLogits(expected, found);
-  if (error <= logitsTolerance) return error;
+  if (error <= tolerance) return error;
   const problem = Number.isFinite(error)
-    ? `differs from the trained model: its logits are off by ${error.toExponential(1)} of the largest, allowed are ${logitsTolerance}`
+    ? `differs from the trained model: its logits are off by ${error.toExponential(1)} of the largest, allowed are ${tolerance}`
     : 'is of no use: the logits are not finite';
   throw new UserError('checkpoint', `the exported file ${path} ${problem}`, { key: path });
 }

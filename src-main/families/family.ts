@@ -5,6 +5,7 @@
 
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
+import type { ExportFormat } from '../contract/exportFormat.ts';
 
 export const positiveInt = z.int().min(1);
 export const count = positiveInt.max(1e6);
@@ -53,6 +54,8 @@ interface Common<Config, Spec> {
   spec: z.ZodObject;
   /** `model` of a reference case's case.json, as a spec. */
   caseModel: z.ZodType<Spec>;
+  /** What a model is exported as. */
+  formats: readonly ExportFormat[];
   presets: readonly Preset[];
   /** Keys that the preset of the configuration gives, and their values for each of its names; absent where there is none. */
   sizes?: Readonly<Record<string, object>>;

@@ -6,17 +6,10 @@ import { formatBytes } from '../contract/bytes.ts';
 import { appVersion } from '../contract/version.ts';
 import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
+import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
 import { UserError } from '../contract/errors.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
-import {
-  isActive,
-  noLoss,
-  type ExportChoices,
-  type ExportFormat,
-  type ExportResult,
-  type RunDetail,
-  type RunSummary,
-} from '../contract/run.ts';
+import { isActive, noLoss, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
 import { inspectDataset } from '../data/import.ts';
@@ -176,7 +169,7 @@ class Lab {
       deleteRun: ({ runId }) => this.delete(runId),
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
-      exportRun: ({ runId, format, step }) => this.export(runId, format, step === undefined ? {} : { step }),
+      exportRun: ({ runId, format, ...options }) => this.export(runId, format, options),
       ...this.datasets.handlers(),
       ...this.playground.handlers(),
       inspectDataset: ({ paths, options }) => inspectDataset(home, paths, options),

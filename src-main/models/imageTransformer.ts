@@ -53,11 +53,13 @@ export interface ImageTransformer {
   branchEnds: readonly [string, string];
   /** [B,C,H,W] to [B,K]. */
   logits(layers: Layers, images: Value): Value;
+  timm: NonNullable<ModelDefinition['timm']>;
+  huggingFace: NonNullable<ModelDefinition['huggingFace']>;
 }
 
 export function createImageTransformer(parts: ImageTransformer): ModelDefinition {
   const model = new Graphs(parts);
-  const { family, tensors, constants, blocks, groups, sample, classes } = parts;
+  const { family, tensors, constants, blocks, groups, sample, classes, timm, huggingFace } = parts;
   return {
     family,
     reads: 'images',
@@ -75,6 +77,8 @@ export function createImageTransformer(parts: ImageTransformer): ModelDefinition
       throw new Error(`a model of the family ${family} has no statistics to estimate`);
     },
     inference: () => model.inference(),
+    timm,
+    huggingFace,
   };
 }
 

@@ -132,6 +132,26 @@ export interface FullNetworkOptions extends Target {
   branchScale: number;
 }
 
+/** A model of images as another library has it. */
+export interface ImageLibrary {
+  /** Its names of a tensor: several are of equal parts along axis 0; none: it has no such tensor. */
+  names(tensor: string): readonly string[];
+  /** Where it has a tensor in another shape. */
+  shape?(tensor: string): readonly number[] | undefined;
+  /** What makes the network there: for timm the arguments of `create_model`, for Hugging Face config.json; null where only code can. */
+  config: object | null;
+}
+
+/** What a GGUF file of the model has, but for the tokenizer. */
+export interface GgufLayout {
+  architecture: string;
+  /** Entries under the name of the architecture. */
+  uint32: Record<string, number>;
+  float32: Record<string, number>;
+  /** In the order of the file; `rows`: the library's row that is at each row, where they are not the same. */
+  tensors: { name: string; tensor: string; rows?: readonly number[] }[];
+}
+
 export interface ModelDefinition {
   family: string;
   /** Parameters first, then buffers, each in the library's state-dict order. */
@@ -161,6 +181,10 @@ export interface ModelDefinition {
   statistics(options: FullNetworkOptions): ModelGraph;
   /** config.json for `from_pretrained` of Hugging Face, which wants a folder of its own; absent where an export is the weights alone. */
   pretrained?(end: { token: number } | null): object;
+  /** Exports for other libraries; absent where the family has none. They fail with one sentence where the library has no such network. */
+  timm?(): ImageLibrary;
+  huggingFace?(): ImageLibrary;
+  gguf?(): GgufLayout;
   /** Full network for export, library layout, no scale: `input` -> `logits`. Nothing in it depends on its dynamic axes. */
   inference(): ModelGraph;
   /** The same for tokens one after the other, with a cache of keys and values; absent where nothing is decoded. */

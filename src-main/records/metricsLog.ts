@@ -1,4 +1,5 @@
-// Metrics of a run on disk: metrics.jsonl (a line per step, evaluation or sample of memory) and TensorBoard scalars.
+// Metrics of a run on disk: metrics.jsonl (a line per step, evaluation or sample of memory) and TensorBoard's events: the same curves, with the
+// configuration as text and as hyper-parameters, and the mask matrix as a picture.
 //
 // TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", and the series of contract/series.ts: lists
 // by worker, then values of the step}, {"evaluation": {"step", its series, "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}.
@@ -10,13 +11,17 @@ import { evaluationNames, evaluationSeries, isPerWorker, stepNames, stepSeries }
 import { stepValue, type StepColumns } from '../contract/steps.ts';
 import { replaceFile, storageError } from '../files/files.ts';
 import { PatientAppend } from '../files/patientAppend.ts';
-import { ScalarLog } from '../export/tensorboard.ts';
+import { stringify } from 'yaml';
+import type { Plan } from '../contract/plan.ts';
+import type { RunConfig } from '../contract/runConfig.ts';
+import { EventLog, type HParam } from '../export/tensorboard.ts';
+import { maskImage } from './maskImage.ts';
 import { linesOf, stepMsOf, stepOf, type StepLine } from './metricLines.ts';
 
 export class MetricsLog {
   private constructor(
     private readonly file: PatientAppend,
-    private readonly scalars: ScalarLog,
+    private readonly events: EventLog,
     /** Training time of the steps that were there when it was opened, in milliseconds. */
     readonly elapsedMs: number,
   ) {}
@@ -25,10 +30,24 @@ export class MetricsLog {
   static async open(folder: string, path: string, from: number): Promise<MetricsLog> {
     try {
       const elapsedMs = await dropFrom(path, from);
-      return new MetricsLog(await PatientAppend.open(path), await ScalarLog.open(folder, from + 1), elapsedMs);
+      return new MetricsLog(await PatientAppend.open(path), await EventLog.open(folder, from + 1), elapsedMs);
     } catch (error) {
       throw storageError(error, path);
     }
+  }
+
+  /** Tells TensorBoard of the run that goes on with step `step`. */
+  describe(config: RunConfig, plan: Plan, step: number): void {
+    const indented = stringify(config).replace(/^/gm, '    ');
+    this.events.addText('configuration', step, indented);
+    this.events.addImage('masks', step, maskImage(plan));
+    const metrics = evaluationNames.map((name) => evaluationSeries[name].tag);
+    this.events.startSession(new Map(hparams(config)), [...metrics, stepSeries.loss.tag]);
+  }
+
+  /** The run is done. */
+  finish(): void {
+    this.events.endSession();
   }
 
   appendSteps(columns: StepColumns): void {
@@ -37,7 +56,7 @@ export class MetricsLog {
       columns.step.forEach((step, row) => {
         for (const name of stepNames) {
           const { tag } = stepSeries[name];
-          if (tag !== null) this.scalars.add(tag, step + 1, stepValue(columns, name, row));
+          if (tag !== null) this.events.add(tag, step + 1, stepValue(columns, name, row));
         }
       });
     });
@@ -48,7 +67,7 @@ export class MetricsLog {
       for (const name of evaluationNames) {
         const { tag, nulls } = evaluationSeries[name];
         const isAbsent = evaluation[name] === null && nulls === 'absent';
-        if (tag !== null && !isAbsent) this.scalars.add(tag, evaluation.step, evaluation[name] ?? NaN);
+        if (tag !== null && !isAbsent) this.events.add(tag, evaluation.step, evaluation[name] ?? NaN);
       }
     });
   }
@@ -59,7 +78,7 @@ export class MetricsLog {
 
   /** Tries to write everything. */
   async flush(): Promise<void> {
-    await Promise.all([this.file.flush(), this.scalars.flush()]);
+    await Promise.all([this.file.flush(), this.events.flush()]);
   }
 
   /** What is not on the disk, one sentence; empty where all is. */
@@ -71,7 +90,7 @@ export class MetricsLog {
 
   /** Drops what cannot be written by now. */
   async close(): Promise<void> {
-    await Promise.all([this.file.close(), this.scalars.close()]);
+    await Promise.all([this.file.close(), this.events.close()]);
   }
 
   private append(lines: string[], scalars: () => void): void {
@@ -80,6 +99,16 @@ export class MetricsLog {
     scalars();
     void this.flush();
   }
+}
+
+/** The values of a configuration under the names of their keys; lists as text. */
+function hparams(config: object, prefix = ''): [string, HParam][] {
+  return Object.entries(config).flatMap(([key, value]: [string, unknown]): [string, HParam][] => {
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      return [[prefix + key, value]];
+    if (Array.isArray(value)) return [[prefix + key, JSON.stringify(value)]];
+    return typeof value === 'object' && value !== null ? hparams(value, `${prefix}${key}.`) : [];
+  });
 }
 
 /** The step, then lists by worker, then values of the step. */

@@ -1,11 +1,12 @@
 // Work on a checkpoint with a fleet of its own: full-network evaluation, and export.
 
 import { join } from 'node:path';
-import type { EvaluationRecord, ExportChoices, ExportFormat, ExportResult } from '../contract/run.ts';
+import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
+import type { EvaluationRecord, ExportResult } from '../contract/run.ts';
 import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
 import { datasetWarning } from './datasetChange.ts';
-import { exportStore } from './exportRun.ts';
 import { notesOf, onnxFormOf } from './exportNotes.ts';
+import { checkFormat, exportStore } from './exportRun.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { evaluationOf } from './metrics.ts';
 import { openFleet, prepareFromHome, type RunHost } from '../fleet/openFleet.ts';
@@ -16,28 +17,31 @@ import { runDataset } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */
 export async function evaluateRun(host: RunHost, folder: RunFolder, step?: number): Promise<EvaluationRecord & Warned> {
-  return withCheckpoint(host, folder, step, async (fleet, prepared, at) => {
+  return withCheckpoint(host, folder, step, undefined, async (fleet, prepared, at) => {
     const startedAt = performance.now();
     const tokens = prepared.setup.evaluation.source.reads.kind === 'tokens';
     return evaluationOf(await fleet.evaluate(prepared.evaluationSamples), { step: at, tokens, startedAt });
   });
 }
 
-/** Exports the newest whole checkpoint (or `step`); default folder: the run's exports/step-N. */
+/** Exports a checkpoint. */
 export async function exportRun(
   host: RunHost,
   folder: RunFolder,
   format: ExportFormat,
   options: ExportChoices = {},
 ): Promise<ExportResult> {
-  const { model } = await folder.readConfig();
-  const form = onnxFormOf(format, familyOf(model).reads, options);
-  return withCheckpoint(host, folder, options.step, async (fleet, prepared, step) => {
-    const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`));
-    const dataset = await runDataset(host.home, folder);
+  const { name, model } = await folder.readConfig();
+  const { reads } = familyOf(model);
+  const dataset = await runDataset(host.home, folder);
+  const what = { format, ggufType: options.ggufType, name, dataset, form: onnxFormOf(format, reads, options) };
+  const check = (prepared: PreparedRun) => checkFormat(host.home, prepared.spec, what);
+  return withCheckpoint(host, folder, options.step, check, async (fleet, prepared, step) => {
+    const own = format === 'timm' || format === 'huggingface' ? format : '';
+    const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`, own));
     const described = familyOf(model).describe(model);
     const notes = await notesOf(host.home, prepared, dataset, { described, step, license: options.license });
-    return exportStore(host, fleet, prepared, { format, step, out, text: dataset?.name, notes, form });
+    return exportStore(host, fleet, prepared, { ...what, step, out, notes });
   });
 }
 
@@ -46,15 +50,17 @@ interface Warned {
   warning?: string;
 }
 
-/** Work with the checkpoint while the samples are looked at; the result says where they have changed, and where newer checkpoints are damaged. */
+/** Work with the checkpoint, once it is checked, while the samples are looked at; the result says where they have changed, and where newer checkpoints are damaged. */
 async function withCheckpoint<T extends object>(
   host: RunHost,
   folder: RunFolder,
   step: number | undefined,
+  check: ((prepared: PreparedRun) => Promise<void>) | undefined,
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
 ): Promise<T & Warned> {
   let found: FoundCheckpoint = { step: await findCheckpoint(folder, step), isNewest: true, problems: [] };
   const prepared = await prepareFromHome(host, await folder.readConfig());
+  await check?.(prepared);
   const from = { kind: 'checkpoint', folder, step, optimizer: false } as const;
   const fleet = await openFleet(host, prepared, from, { onCheckpoint: (read) => (found = read) });
   try {

@@ -2,7 +2,7 @@
 
 import { UserError } from '../contract/errors.ts';
 import type { ExportNotes, OnnxForm } from '../contract/exportMessages.ts';
-import type { ExportChoices, ExportFormat } from '../contract/run.ts';
+import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
 import { appVersion } from '../contract/version.ts';
 import type { Manifest } from '../data/manifest.ts';
 import { openTokenizer } from '../data/tokenizer.ts';

@@ -5,10 +5,16 @@ import { basename, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { exportContract, type ExportCommands, type ExportNotes, type OnnxForm } from '../contract/exportMessages.ts';
 import type { Params, Result } from '../contract/rpc.ts';
-import type { ExportFormat, ExportResult } from '../contract/run.ts';
+import type { ExportFormat, GgufType } from '../contract/exportFormat.ts';
+import type { ExportResult } from '../contract/run.ts';
+import type { Manifest } from '../data/manifest.ts';
+import { openTokenizer } from '../data/tokenizer.ts';
 import { replaceFiles } from '../files/files.ts';
+import { planGguf } from '../export/ggufExport.ts';
 import { noteTexts } from '../export/notes.ts';
 import { weightFiles, type WeightFile } from '../export/huggingFace.ts';
+import { imageLibrary } from '../export/imageExport.ts';
+import { familyOf, type ModelSpec } from '../families/configs.ts';
 import { createModel } from '../families/models.ts';
 import { logged } from '../log/log.ts';
 import type { ModelDefinition } from '../models/model.ts';
@@ -26,14 +32,36 @@ const comparedLogits = 2 ** 20;
 
 export interface Target {
   format: ExportFormat;
+  /** Of GGUF; default: float32. */
+  ggufType?: GgufType | undefined;
+  /** Of the run. */
+  name: string;
+  /** Whose tokenizer, or classes, go with the weights; undefined where another one has its name. */
+  dataset?: Manifest | undefined;
   step: number;
   /** Folder. */
   out: string;
-  /** Dataset whose tokenizer goes with the weights. */
-  text?: string | undefined;
   notes: ExportNotes;
   /** Of ONNX. */
   form: OnnxForm;
+}
+
+/** Fails with one sentence where the model cannot be exported so; before anything is begun. */
+export async function checkFormat(
+  home: string,
+  spec: ModelSpec,
+  { format, ggufType, name, dataset }: Pick<Target, 'format' | 'ggufType' | 'name' | 'dataset'>,
+): Promise<void> {
+  if (ggufType && format !== 'gguf') throw new UserError('usage', `GGUF alone is stored as ${ggufType}, got ${format}`);
+  const { formats } = familyOf(spec);
+  if (!formats.includes(format))
+    throw new UserError(
+      'usage',
+      `a model of the family ${spec.family} is exported as ${formats.join(', ')}, got ${format}`,
+    );
+  const model = createModel(spec);
+  if (format === 'timm' || format === 'huggingface') imageLibrary(model, format);
+  if (format === 'gguf') planGguf(model, ggufType ?? 'float32', dataset && (await openTokenizer(home, dataset)), name);
 }
 
 /**
@@ -45,7 +73,7 @@ export async function exportStore(
   { home, spawnDevice }: Pick<RunHost, 'home' | 'spawnDevice'>,
   fleet: Fleet,
   prepared: PreparedRun,
-  { format, step, out, text, notes, form }: Target,
+  { format, ggufType = 'float32', name, dataset, step, out, notes, form }: Target,
 ): Promise<ExportResult> {
   const { spec, setup } = prepared;
   const model = createModel(spec);
@@ -61,6 +89,8 @@ export async function exportStore(
       await writeWeights(fleet, prepared, notes, join(folder, file.name), file, index === 0);
     const { files, maxRelativeError } = await finishApart(spawnDevice, {
       format,
+      ggufType,
+      name,
       model: spec,
       folder,
       weights,
@@ -68,13 +98,14 @@ export async function exportStore(
       every,
       samples,
       source: setup.evaluation.source,
-      tokenizer: text === undefined ? null : { home, dataset: text },
+      dataset: dataset ? { home, name: dataset.name } : null,
       notes,
       onnx: form,
       shown: out,
     });
     const written = files.map((file) => join(out, basename(file)));
-    return { format, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
+    const type = format === 'gguf' && { ggufType };
+    return { format, ...type, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
   });
 }
 

@@ -214,6 +214,7 @@ export class Run {
   private async train(prepared: PreparedRun): Promise<void> {
     const { training } = this.config;
     const log = await MetricsLog.open(this.folder.path, this.folder.file('metrics.jsonl'), this.summary.step);
+    log.describe(this.config, prepared.plan, this.summary.step);
     this.log = log;
     this.elapsedMs = log.elapsedMs;
     this.merger = new StepMerger(
@@ -237,6 +238,7 @@ export class Run {
       }
       await this.save(lastTriesMs);
       if (!this.requests.stop) await this.evaluate(prepared, log);
+      if (!this.requests.stop) log.finish();
       await this.closeLog(log);
       await (this.requests.stop ? this.endStopped() : this.changeAtLast('done', ''));
     } finally {

@@ -58,11 +58,17 @@ function readEvent(record: Buffer) {
   const values = summary ? bytes(readFields(summary), 1)!.map((value) => readFields(value)) : [];
   const session = bytes(event, 7)?.[0];
   const version = bytes(event, 3)?.[0]?.toString();
+  const others = values
+    .filter((value) => !value.has(2))
+    .map((value) => ({ tag: bytes(value, 1)![0]!.toString(), value }));
   return {
     wallTime: bytes(event, 1)![0]!.readDoubleLE(),
     step: (event.get(2)?.[0] ?? 0) as number,
     ...(version && { version }),
     ...(session && { sessionStatus: readFields(session).get(1)![0] }),
-    scalars: values.map((value) => [bytes(value, 1)![0]!.toString(), bytes(value, 2)![0]!.readFloatLE()]),
+    scalars: values
+      .filter((value) => value.has(2))
+      .map((value) => [bytes(value, 1)![0]!.toString(), bytes(value, 2)![0]!.readFloatLE()]),
+    ...(others.length > 0 && { others }),
   };
 }

@@ -2,11 +2,11 @@
 
 import { defineStore } from 'pinia';
 import { computed, markRaw, ref, shallowRef, watch } from 'vue';
+import { exportFormat, type ExportFormat, type GgufType } from '../../src-main/contract/exportFormat.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import {
   isActive,
   type EvaluationRecord,
-  type ExportFormat,
   type ExportResult,
   type GradientRecord,
   type MemoryRecord,
@@ -28,6 +28,9 @@ export function possibleActions(state: RunState): RunAction[] {
   if (isActive(state)) return ['checkpoint', 'pause', 'stop'];
   return state === 'done' ? [] : ['resume'];
 }
+
+const isExport = (action: RunAction): action is ExportFormat =>
+  (exportFormat.options as readonly string[]).includes(action);
 
 const commandOf = {
   pause: 'pauseRun',
@@ -138,7 +141,9 @@ export const useRunStore = defineStore('run', () => {
   }
 
   function exported(result: ExportResult): void {
-    const others = exports.value.filter(({ format, step }) => format !== result.format || step !== result.step);
+    const isSame = ({ format, ggufType, step }: ExportResult) =>
+      format === result.format && ggufType === result.ggufType && step === result.step;
+    const others = exports.value.filter((one) => !isSame(one));
     exports.value = [...others, result];
   }
 
@@ -183,14 +188,14 @@ export const useRunStore = defineStore('run', () => {
     }
   }
 
-  /** `step` of an export: the checkpoint; default: the newest. */
-  async function act(action: RunAction, step: number | null = null): Promise<void> {
+  /** Of an export `step`, the checkpoint (default: the newest), and what GGUF stores. */
+  async function act(action: RunAction, step: number | null = null, ggufType?: GgufType): Promise<void> {
     if (pending.value.has(action)) return;
     const id = runId.value;
     mark(action, true);
     actionError.value = '';
     try {
-      const result = await perform(action, id, step);
+      const result = await perform(action, id, step, ggufType);
       if (id !== runId.value) return;
       if ('id' in result) summary.value = result;
       else exported(result);
@@ -201,9 +206,19 @@ export const useRunStore = defineStore('run', () => {
     }
   }
 
-  function perform(action: RunAction, id: string, step: number | null): Promise<RunSummary | ExportResult> {
-    if (action === 'safetensors' || action === 'onnx')
-      return connection.call('exportRun', { runId: id, format: action, ...(step === null ? {} : { step }) });
+  function perform(
+    action: RunAction,
+    id: string,
+    step: number | null,
+    ggufType?: GgufType,
+  ): Promise<RunSummary | ExportResult> {
+    if (isExport(action))
+      return connection.call('exportRun', {
+        runId: id,
+        format: action,
+        ...(action === 'gguf' && ggufType && { ggufType }),
+        ...(step !== null && { step }),
+      });
     return connection.call(commandOf[action], { runId: id });
   }
 

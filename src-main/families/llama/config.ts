@@ -72,6 +72,7 @@ export const llama = {
   spec,
   caseModel,
   reads: 'tokens',
+  formats: ['safetensors', 'onnx', 'gguf'],
   presets: Object.keys(sizes).map((preset) => ({ title: `LLaMA ${preset}`, model: { preset } })),
   sizes,
   problem,

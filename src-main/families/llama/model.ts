@@ -14,6 +14,7 @@ import { finish, pickHeld } from '../../models/finish.ts';
 import { maskedLoss } from '../../models/loss.ts';
 import type { LlamaSpec } from './config.ts';
 import { llamaHidden, type LlamaLayers } from './forward.ts';
+import { llamaGguf } from './gguf.ts';
 import { llamaDecoding, llamaInference } from './inference.ts';
 import { pretrainedConfig } from './pretrained.ts';
 import { headName, llamaBlocks, llamaGroups, llamaTensors } from './tensors.ts';
@@ -49,6 +50,7 @@ export function createLlama(spec: LlamaSpec): ModelDefinition {
       throw new Error('a LLaMA model has no statistics');
     },
     pretrained: (end) => pretrainedConfig(spec, end),
+    gguf: () => llamaGguf(spec),
     inference: () => llamaInference(spec, tensors),
     decoding: () => llamaDecoding(spec, tensors),
   };

@@ -38,6 +38,7 @@ export const resnet = {
   spec,
   caseModel: z.object({ family, layers: z.array(positiveInt).min(1), width: positiveInt, stem, ...caseImages }),
   reads: 'images',
+  formats: ['safetensors', 'onnx', 'timm', 'huggingface'],
   presets: [
     { title: 'ResNet-18', model: { layers: stages.resnet18! } },
     { title: 'ResNet-34', model: { layers: stages.resnet34! } },

@@ -35,6 +35,7 @@ import {
 import { outputPort, Ports } from '../../models/ports.ts';
 import type { ResNetSpec } from './config.ts';
 import { resnetLogits, type Layers } from './forward.ts';
+import { resnetHuggingFace, resnetTimm } from './libraries.ts';
 import { resnetBlocks, resnetTensors } from './tensors.ts';
 
 export function createResNet(spec: ResNetSpec): ModelDefinition {
@@ -54,6 +55,8 @@ export function createResNet(spec: ResNetSpec): ModelDefinition {
     evaluation: (options) => model.evaluation(options),
     statistics: (options) => model.statistics(options),
     inference: () => model.inference(),
+    timm: () => resnetTimm(spec),
+    huggingFace: () => resnetHuggingFace(spec),
   };
 }
 

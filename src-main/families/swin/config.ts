@@ -75,6 +75,7 @@ export const swin = {
   spec,
   caseModel,
   reads: 'images',
+  formats: ['safetensors', 'onnx', 'timm', 'huggingface'],
   presets: [
     { title: 'Swin-T', model: { preset: 'swin_t' } },
     { title: 'Swin-S', model: { preset: 'swin_s' } },

@@ -4,6 +4,7 @@ import { createImageTransformer } from '../../models/imageTransformer.ts';
 import type { ModelDefinition } from '../../models/model.ts';
 import type { SwinSpec } from './config.ts';
 import { branchEnds, swinLogits } from './forward.ts';
+import { swinHuggingFace, swinTimm } from './libraries.ts';
 import { swinConstants, swinStages, swinTensors } from './tensors.ts';
 
 export function createSwin(spec: SwinSpec): ModelDefinition {
@@ -23,5 +24,7 @@ export function createSwin(spec: SwinSpec): ModelDefinition {
     classes: spec.classes,
     branchEnds,
     logits: (layers, images) => swinLogits(spec, layers, images),
+    timm: () => swinTimm(spec),
+    huggingFace: () => swinHuggingFace(spec),
   });
 }

@@ -54,6 +54,7 @@ export const vit = {
     ...caseImages,
   }),
   reads: 'images',
+  formats: ['safetensors', 'onnx', 'timm', 'huggingface'],
   presets: [
     { title: 'ViT-Ti/16', model: { preset: 'vit_ti_16' } },
     { title: 'ViT-S/16', model: { preset: 'vit_s_16' } },

@@ -18,7 +18,7 @@ import { numPatches, vitBlocks } from './tensors.ts';
 
 export const branchEnds = ['self_attention.out_proj', 'mlp.3'] as const;
 const norms = ['ln_1', 'ln_2'] as const;
-const epsilon = 1e-6;
+export const epsilon = 1e-6;
 
 export function vitLogits(spec: ViTSpec, layers: Layers, images: Value): Value {
   const { g } = layers;

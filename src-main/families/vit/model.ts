@@ -5,6 +5,7 @@ import { createImageTransformer } from '../../models/imageTransformer.ts';
 import type { ModelDefinition } from '../../models/model.ts';
 import { checkImage, type ViTSpec } from './config.ts';
 import { branchEnds, vitLogits } from './forward.ts';
+import { vitHuggingFace, vitTimm } from './libraries.ts';
 import { vitBlocks, vitTensors } from './tensors.ts';
 
 export function createViT(spec: ViTSpec): ModelDefinition {
@@ -23,5 +24,7 @@ export function createViT(spec: ViTSpec): ModelDefinition {
     classes: spec.classes,
     branchEnds,
     logits: (layers, images) => vitLogits(spec, layers, images),
+    timm: () => vitTimm(spec),
+    huggingFace: () => vitHuggingFace(spec),
   });
 }

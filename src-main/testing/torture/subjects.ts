@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExportFormat } from '../../contract/run.ts';
+import type { ExportFormat } from '../../contract/exportFormat.ts';
 import type { RunConfig } from '../../contract/runConfig.ts';
 import { samplePath } from '../../data/samples.ts';
 import { isStep, linesOf, type StepLine } from '../../records/metricLines.ts';

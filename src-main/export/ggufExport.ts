@@ -1,0 +1,92 @@
+// Exports a language model as one GGUF file for llama.cpp, and reads it back for the comparison with the engine.
+
+import { UserError } from '../contract/errors.ts';
+import type { GgufType } from '../contract/exportFormat.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { GgufLayout, ModelDefinition } from '../models/model.ts';
+import { readGguf, readGgufValues, writeGguf, type GgufTensor, type GgufValue } from './gguf.ts';
+import { ggufTokenizer } from './ggufTokenizer.ts';
+import { storages } from './ggufTypes.ts';
+import { asFloat32, readSafetensors } from './safetensors.ts';
+import type { Feed } from './feed.ts';
+import { logitsOfWeights, logitsTolerance } from './verify.ts';
+
+/** Largest difference of logits that is rounding of the weights: relative to the largest absolute logit. */
+export const ggufTolerance: Record<GgufType, number> = { float32: logitsTolerance, float16: 1e-2, q8_0: 1e-1 };
+
+type Layout = GgufLayout['tensors'][number];
+
+/** The entries and tensors of the file. Fails with one sentence where the model or its tokenizer cannot be expressed, and writes nothing. */
+export function planGguf(model: ModelDefinition, type: GgufType, tokenizer: Tokenizer | undefined, name: string) {
+  if (!tokenizer)
+    throw new UserError(
+      'usage',
+      'a GGUF file holds a tokenizer, and the dataset of this run has none; export safetensors',
+    );
+  const layout = model.gguf!();
+  const under = (values: Record<string, number>, kind: 'uint32' | 'float32') =>
+    Object.entries(values).map(
+      ([key, value]) => [`${layout.architecture}.${key}`, { [kind]: value }] as [string, GgufValue],
+    );
+  const entries = new Map<string, GgufValue>([
+    ['general.architecture', { string: layout.architecture }],
+    ['general.name', { string: name }],
+    ['general.file_type', { uint32: storages[type].fileType }],
+    ['general.quantization_version', { uint32: 2 }],
+    ...under(layout.uint32, 'uint32'),
+    ...under(layout.float32, 'float32'),
+    ...ggufTokenizer(tokenizer, model.classes),
+  ]);
+  const shapes = new Map(model.tensors.map((spec) => [spec.name, spec.shape]));
+  const tensors = layout.tensors.map(({ name, tensor }): GgufTensor => {
+    const shape = shapes.get(tensor)!;
+    return { name, shape, type: shape.length === 1 ? 'float32' : type };
+  });
+  const { block } = storages[type];
+  const odd = tensors.find((tensor) => tensor.type === type && tensor.shape.at(-1)! % block !== 0);
+  if (odd)
+    throw new UserError(
+      'usage',
+      `${type} stores ${block} values of a row together, and ${odd.name} has rows of ${odd.shape.at(-1)}; export float16`,
+    );
+  return { entries, tensors };
+}
+
+/** `weights`: safetensors in library layout with every tensor of the model. */
+export async function exportGguf(
+  out: string,
+  weights: string,
+  model: ModelDefinition,
+  plan: ReturnType<typeof planGguf>,
+): Promise<void> {
+  const { tensors } = await readSafetensors(weights);
+  const layouts = new Map(model.gguf!().tensors.map((layout) => [layout.name, layout]));
+  await writeGguf(out, plan.entries, plan.tensors, ({ name }) => {
+    const { tensor, rows } = layouts.get(name)!;
+    const values = asFloat32(tensors.get(tensor)!);
+    return rows ? moveRows(values, rows, 'gather') : values;
+  });
+}
+
+/** Logits of what a file holds, by the model's inference graph. */
+export async function logitsOfGguf(path: string, model: ModelDefinition, input: Feed): Promise<Float32Array> {
+  const layouts = new Map(model.gguf!().tensors.map((layout) => [layout.name, layout]));
+  const weights: Record<string, Feed> = {};
+  const { tensors } = await readGguf(path);
+  await readGgufValues(path, tensors, ({ name, shape }, values) => {
+    const { tensor, rows } = layouts.get(name)!;
+    weights[tensor] = { shape, data: rows ? moveRows(values, rows, 'scatter') : values };
+  });
+  return await logitsOfWeights(model, weights, input);
+}
+
+/** `gather`: row `to` becomes that of number `rows[to]`; `scatter`: back again. */
+function moveRows(values: Float32Array, rows: NonNullable<Layout['rows']>, how: 'gather' | 'scatter'): Float32Array {
+  const width = values.length / rows.length;
+  const moved = new Float32Array(values.length);
+  rows.forEach((row, at) => {
+    const [from, to] = how === 'gather' ? [row, at] : [at, row];
+    moved.set(values.subarray(from * width, (from + 1) * width), to * width);
+  });
+  return moved;
+}

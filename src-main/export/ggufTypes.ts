@@ -1,0 +1,84 @@
+// How GGUF files store scalars: float32, float16, and q8_0, in which 32 values in a row share a float16 scale and are int8 each.
+
+import type { GgufType } from '../contract/exportFormat.ts';
+
+interface Storage {
+  /** Number of the type in ggml. */
+  id: number;
+  /** Of the file, in `general.file_type`, where most tensors are of this type. */
+  fileType: number;
+  /** Values that are stored together, and their bytes. */
+  block: number;
+  bytes: number;
+  encode(values: Float32Array): Uint8Array;
+  decode(bytes: Uint8Array): Float32Array;
+}
+
+export const storages: Record<GgufType, Storage> = {
+  float32: {
+    id: 0,
+    fileType: 0,
+    block: 1,
+    bytes: 4,
+    encode: (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    decode: (bytes) => new Float32Array(new Uint8Array(bytes).buffer),
+  },
+  float16: {
+    id: 1,
+    fileType: 1,
+    block: 1,
+    bytes: 2,
+    encode: (values) => new Uint8Array(Uint16Array.from(values, toFloat16).buffer),
+    decode: (bytes) => Float32Array.from(new Uint16Array(new Uint8Array(bytes).buffer), fromFloat16),
+  },
+  q8_0: { id: 8, fileType: 7, block: 32, bytes: 34, encode: quantise, decode: dequantise },
+};
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** Rounds to the nearest, ties to even; what is too large becomes infinite. */
+export function toFloat16(value: number): number {
+  float[0] = value;
+  const sign = (bits[0]! >>> 16) & 0x8000;
+  const magnitude = bits[0]! & 0x7fffffff;
+  if (magnitude >= 0x47800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00);
+  if (magnitude >= 0x38800000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  // Float32 numbers from 0.5 to 1 are as far apart as the subnormal float16 numbers.
+  float[0] = Math.abs(value) + 0.5;
+  return sign | (bits[0]! - 0x3f000000);
+}
+
+export function fromFloat16(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(half >>> 10) & 31, half & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}
+
+function quantise(values: Float32Array): Uint8Array {
+  const { block, bytes } = storages.q8_0;
+  const out = new DataView(new ArrayBuffer((values.length / block) * bytes));
+  for (let from = 0, at = 0; from < values.length; from += block, at += bytes) {
+    let largest = 0;
+    for (let i = 0; i < block; i += 1) largest = Math.max(largest, Math.abs(values[from + i]!));
+    const scale = largest / 127;
+    out.setUint16(at, toFloat16(scale), true);
+    for (let i = 0; i < block; i += 1) {
+      const scaled = scale === 0 ? 0 : values[from + i]! / scale;
+      out.setInt8(at + 2 + i, Math.sign(scaled) * Math.round(Math.abs(scaled)));
+    }
+  }
+  return new Uint8Array(out.buffer);
+}
+
+function dequantise(source: Uint8Array): Float32Array {
+  const { block, bytes } = storages.q8_0;
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  const values = new Float32Array((source.length / bytes) * block);
+  for (let to = 0, at = 0; at < source.length; to += block, at += bytes) {
+    const scale = fromFloat16(view.getUint16(at, true));
+    for (let i = 0; i < block; i += 1) values[to + i] = scale * view.getInt8(at + 2 + i);
+  }
+  return values;
+}

@@ -1,0 +1,158 @@
+// Exports for other programs of real, tiny runs: each is read back by the app itself, and here by what its format says. What those programs
+// make of them is in bench/image_check.py and bench/ggufCheck.ts.
+
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseRunConfig } from '../contract/runConfig.ts';
+import { importDataset } from '../data/import.ts';
+import { readGguf } from '../export/gguf.ts';
+import { readSafetensors } from '../export/safetensors.ts';
+import { importDigits, openLab, type TestLab } from '../testing/lab.ts';
+
+let home: string;
+let lab: TestLab;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'sdp-exports-'));
+  await importDigits(home, 'digits');
+  const rhymes = join(home, 'rhymes.txt');
+  await writeFile(rhymes, 'The cat sat on the mat – the naïve cat, fat as a bat.\n'.repeat(200));
+  await importDataset({ paths: [rhymes], name: 'bpe', options: { tokenizer: 'bpe', vocabulary: 270 }, home });
+  await importDataset({ paths: [rhymes], name: 'bytes', options: { tokenizer: 'bytes' }, home });
+  const tokens = join(home, 'tokens.bin');
+  await writeFile(tokens, new Uint8Array(Uint16Array.from({ length: 2000 }, (_, at) => at % 50).buffer));
+  await importDataset({ paths: [tokens], name: 'tokens', home });
+  lab = await openLab(home);
+});
+afterAll(async () => {
+  await lab.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+async function trained(dataset: string, model: object): Promise<string> {
+  const config = parseRunConfig({
+    name: 'small',
+    model,
+    data: { dataset },
+    devices: ['cpu:0'],
+    subnetworks: { workers: 2, coverage: 1, masking: 'backward' },
+    training: { steps: 3, batch: 4, learningRate: 0.01 },
+    evaluation: { samples: 10, statisticsBatches: 1 },
+  });
+  const runId = await lab.app.start(config);
+  expect(await lab.app.whenEnded(runId)).toMatchObject({ state: 'done' });
+  return runId;
+}
+
+const llama = { family: 'llama', hidden: 32, ff: 64, layers: 2, heads: 2, kvHeads: 1, seq: 16 };
+const json = async (path: string) => JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+
+describe('GGUF', () => {
+  it('has the tensors in the type that was asked for, and the tokenizer', async () => {
+    const runId = await trained('bpe', { ...llama, vocab: 280 });
+    for (const [ggufType, error] of [
+      ['float32', 1e-4],
+      ['float16', 1e-2],
+      ['q8_0', 1e-1],
+    ] as const) {
+      const out = join(home, ggufType);
+      const { files, check, ...result } = await lab.app.export(runId, 'gguf', { out, ggufType });
+      expect([files, result.ggufType]).toEqual([[join(out, 'model.gguf')], ggufType]);
+      expect(check.maxRelativeError).toBeLessThan(error);
+      const { entries, tensors } = await readGguf(files[0]!);
+      expect(tensors.length).toBe(3 + 2 * 9);
+      for (const { shape, type } of tensors) expect(type).toBe(shape.length === 1 ? 'float32' : ggufType);
+      expect(tensors.find(({ name }) => name === 'blk.1.attn_k.weight')!.shape).toEqual([16, 32]);
+      expect(entries.get('llama.vocab_size')).toEqual({ uint32: 280 });
+      expect(entries.get('tokenizer.ggml.pre')).toEqual({ string: 'gpt-2' });
+      expect((entries.get('tokenizer.ggml.tokens') as { strings: string[] }).strings.length).toBe(280);
+    }
+  });
+
+  it('of a model whose head is its embedding has no tensor for it', async () => {
+    const runId = await trained('bytes', { ...llama, tied: true });
+    const { files } = await lab.app.export(runId, 'gguf', {});
+    expect((await readGguf(files[0]!)).tensors.map(({ name }) => name)).not.toContain('output.weight');
+  });
+
+  it('of what it cannot express is refused, and nothing is written', async () => {
+    const out = join(home, 'refused');
+    const numbers = await trained('tokens', llama);
+    await expect(lab.app.export(numbers, 'gguf', { out })).rejects.toThrow(
+      'a GGUF file holds a tokenizer, and the dataset of this run has none; export safetensors',
+    );
+    const odd = await trained('bytes', { ...llama, hidden: 24 });
+    await expect(lab.app.export(odd, 'gguf', { out, ggufType: 'q8_0' })).rejects.toThrow(
+      'q8_0 stores 32 values of a row together, and token_embd.weight has rows of 24; export float16',
+    );
+    await expect(lab.app.export(odd, 'timm', { out })).rejects.toThrow(
+      'a model of the family llama is exported as safetensors, onnx, gguf, got timm',
+    );
+    await expect(lab.app.export(odd, 'onnx', { out, ggufType: 'q8_0' })).rejects.toThrow('GGUF alone');
+    await expect(readdir(out)).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('a folder for another library', () => {
+  const swin = { family: 'swin', patch: 2, window: 7, embed: 8, depths: [2, 2], heads: [1, 2], mlpRatio: 2 };
+  const vit = { family: 'vit', patch: 7, hidden: 16, mlp: 40, layers: 2, heads: 2 };
+
+  it.each([
+    ['resnet', { family: 'resnet', layers: [1, 1], width: 8, stem: 'imagenet' }],
+    ['swin', swin],
+    ['vit', vit],
+  ])('of Hugging Face has what from_pretrained reads: %s', async (type, model) => {
+    const runId = await trained('digits', model);
+    const { files, check } = await lab.app.export(runId, 'huggingface', {});
+    expect(files.map((path) => basename(path))).toEqual([
+      'model.safetensors',
+      'config.json',
+      'preprocessor_config.json',
+    ]);
+    expect(check.maxRelativeError).toBeLessThan(1e-4);
+    expect(await json(files[1]!)).toMatchObject({ model_type: type, num_channels: 1, id2label: { 0: '0', 9: '9' } });
+    const processor = await json(files[2]!);
+    expect(processor).toMatchObject({ size: { shortest_edge: 28 }, crop_size: { height: 28 }, do_convert_rgb: false });
+    expect((processor.image_mean as number[])[0]).toBeCloseTo(0.13, 1);
+    const { tensors, metadata } = await readSafetensors(files[0]!);
+    expect(metadata.format).toBe('pt');
+    expect([...tensors.keys()].some((name) => name.startsWith(`${type}.`))).toBe(true);
+    const query = [...tensors].find(([name]) => name.endsWith('.query.weight'));
+    if (query) expect(query[1].shape[0]).toBe(query[1].shape[1]);
+  });
+
+  it('of timm has what create_model reads, beside an earlier export and not in its place', async () => {
+    const runId = await trained('digits', vit);
+    const { files: own } = await lab.app.export(runId, 'safetensors', {});
+    const before = await readFile(own[0]!);
+    const { files } = await lab.app.export(runId, 'timm', {});
+    expect(files.map((path) => basename(path))).toEqual(['model.safetensors', 'config.json']);
+    expect(await json(files[1]!)).toMatchObject({
+      architecture: 'vit_base_patch16_224',
+      num_classes: 10,
+      label_names: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+      model_args: { img_size: [28, 28], patch_size: 7, depth: 2, in_chans: 1 },
+      pretrained_cfg: { input_size: [1, 28, 28] },
+    });
+    const { tensors } = await readSafetensors(files[0]!);
+    expect(tensors.get('blocks.1.attn.qkv.weight')!.shape).toEqual([48, 16]);
+    expect((await readFile(own[0]!)).equals(before)).toBe(true);
+  });
+
+  it('that library has no such network for is refused, and nothing is written', async () => {
+    const runId = await trained('digits', { family: 'resnet', layers: [1, 1], width: 8 });
+    const out = join(home, 'none');
+    for (const format of ['timm', 'huggingface'] as const)
+      await expect(lab.app.export(runId, format, { out })).rejects.toThrow('has no such network');
+    await expect(readdir(out)).rejects.toThrow('ENOENT');
+  });
+});
+
+it('an export that cannot be written leaves nothing', async () => {
+  const runId = await trained('bytes', llama);
+  const out = join(home, 'taken');
+  await mkdir(join(out, 'model.gguf'), { recursive: true });
+  await expect(lab.app.export(runId, 'gguf', { out })).rejects.toMatchObject({ code: 'storage' });
+  expect(await readdir(out)).toEqual(['model.gguf']);
+});
