@@ -8,7 +8,7 @@ export interface Hand {
   activate(target: Locator): Promise<void>;
   fill(target: Locator, text: string): Promise<void>;
   /** An option of a list that the field narrows. */
-  pick(field: Locator, option: string): Promise<void>;
+  select(field: Locator, option: string): Promise<void>;
   /** An item of the menu that the button opens. */
   choose(button: Locator, item: string): Promise<void>;
   /** Opens the dialog of a control that takes files. */
@@ -23,7 +23,7 @@ export function mouse(page: Page): Hand {
   return {
     activate: (target) => target.click(),
     browse: (target) => target.locator('..').click(),
-    pick: (_field, option) => page.getByRole('option', { name: option }).click(),
+    select: (_field, option) => page.getByRole('option', { name: option }).click(),
     choose: async (button, item) => {
       await button.click();
       await page.getByRole('menuitem', { name: item, exact: true }).click();
@@ -57,7 +57,7 @@ export function keyboard(page: Page): Hand {
       await tabTo(page, target);
       await page.keyboard.press('Enter');
     },
-    pick: async (field, option) => {
+    select: async (field, option) => {
       await tabTo(page, field);
       await page.keyboard.press('ControlOrMeta+A');
       await page.keyboard.type(option);

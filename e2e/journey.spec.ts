@@ -55,7 +55,7 @@ async function story(page: Page, hand: Hand): Promise<void> {
   await state('Done after 120 steps');
 
   await hand.activate(page.getByRole('link', { name: 'Compare' }).last());
-  await hand.pick(page.getByRole('combobox', { name: 'Find runs by name' }), 'mnist-resnet18');
+  await hand.select(page.getByRole('combobox', { name: 'Find runs by name' }), 'mnist-resnet18');
   await expect(page.getByRole('region', { name: 'Figures of the runs' }).getByRole('row')).toHaveCount(3);
   await expect(page.getByRole('region', { name: 'Differences of the configurations' })).toContainText(
     'subnetworks.coverage',

@@ -33,7 +33,7 @@ test('runs are renamed and deleted', async ({ lab }) => {
   const runs = page.getByRole('table', { name: 'Runs' }).getByRole('row');
   await expect(runs).toHaveCount(2);
   expect(await readdir(join(home, 'runs'))).toHaveLength(1);
-  await hand.activate(page.getByRole('checkbox', { name: /Pick <b>afterwards<\/b> of/ }));
+  await hand.activate(page.getByRole('checkbox', { name: /Select <b>afterwards<\/b> of/ }));
   await hand.activate(button(page, 'Delete 1 run…'));
   await hand.activate(page.getByRole('alertdialog').getByRole('button', { name: 'Delete 1 run' }));
   await expect(page.getByText('No run yet.')).toBeVisible();

@@ -57,6 +57,7 @@ export function keyOf({ key, ctrlKey, metaKey }: Pick<KeyboardEvent, 'key' | 'ct
 
 function takesText(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  const picks = target instanceof HTMLInputElement && ['checkbox', 'radio', 'range', 'button'].includes(target.type);
-  return target.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && !picks);
+  const isControl =
+    target instanceof HTMLInputElement && ['checkbox', 'radio', 'range', 'button'].includes(target.type);
+  return target.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && !isControl);
 }

@@ -7,7 +7,7 @@ export const compareView = {
   runs: 'Runs',
   leaveOut: 'Leave it out',
   loadingRuns: 'Loading runs…',
-  empty: 'Pick two runs or more: their curves, figures and configurations appear here.',
+  empty: 'Select two runs or more: their curves, figures and configurations appear here.',
   group: 'Group runs that differ only in their seeds',
   figures: 'Figures',
   differences: 'Differences of the configurations',

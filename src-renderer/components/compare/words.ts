@@ -33,7 +33,7 @@ export const outcomeTable = {
   communicated: 'Communicated',
 };
 
-export const runPicker = {
+export const runSelection = {
   find: 'Find runs by name',
   placeholder: 'Find by name',
   list: 'Runs to compare',

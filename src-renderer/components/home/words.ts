@@ -12,12 +12,12 @@ export const damagedRuns = {
 
 export const runTable = {
   runs: 'Runs',
-  pick: 'Pick',
+  select: 'Select',
   run: 'Run',
   loss: 'Loss',
   state: 'State',
   metric: 'Metric',
-  pickRun: (name: Value, id: Value) => `Pick ${name} of ${id}`,
+  selectRun: (name: Value, id: Value) => `Select ${name} of ${id}`,
   progress: (step: Value, steps: Value) => `${step} of ${steps} steps`,
   created: (date: Value) => `Created ${date}.`,
 };
