@@ -27,7 +27,7 @@ for (const [name, handOf] of hands)
 async function importBeasts({ page, home }: LabUnderTest, hand: Hand, beasts: string): Promise<void> {
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: 'Data' }).click();
   const chosen = page.waitForEvent('filechooser');
-  await hand.choose(page.getByLabel('Choose folder'));
+  await hand.browse(page.getByLabel('Choose folder'));
   await (await chosen).setFiles(beasts);
 
   const found = page.getByRole('region', { name: 'What was found' });

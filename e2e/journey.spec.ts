@@ -55,14 +55,14 @@ async function story(page: Page, hand: Hand): Promise<void> {
   await state('Done after 120 steps');
 
   await hand.activate(page.getByRole('link', { name: 'Compare' }).last());
-  await hand.activate(page.getByRole('checkbox', { name: /mnist-resnet18/ }));
+  await hand.select(page.getByRole('combobox', { name: 'Find runs by name' }), 'mnist-resnet18');
   await expect(page.getByRole('region', { name: 'Figures of the runs' }).getByRole('row')).toHaveCount(3);
   await expect(page.getByRole('region', { name: 'Differences of the configurations' })).toContainText(
     'subnetworks.coverage',
   );
   for (const format of ['PNG', 'SVG', 'CSV']) {
     const download = page.waitForEvent('download');
-    await hand.activate(button(format));
+    await hand.choose(button('Save'), format);
     expect((await download).suggestedFilename()).toBe(`comparison.${format.toLowerCase()}`);
   }
 
@@ -73,6 +73,6 @@ async function story(page: Page, hand: Hand): Promise<void> {
   await expect(page.getByRole('list', { name: 'Likeliest classes' }).getByRole('listitem')).toHaveCount(10);
   await hand.activate(button('Validation sample'));
   await expect(page.getByText('its label is')).toBeVisible();
-  await hand.activate(button('Export safetensors'));
+  await hand.choose(button('Export'), 'safetensors');
   await expect(page.getByRole('list', { name: 'Exports' })).toContainText('model.safetensors', { timeout: 120_000 });
 }

@@ -27,15 +27,15 @@ test('runs are renamed and deleted', async ({ lab }) => {
   await startSample(page);
   await stop(page);
   await hand.activate(button(page, 'Delete…'));
-  await hand.activate(page.getByRole('dialog').getByRole('button', { name: 'Keep' }));
+  await hand.activate(page.getByRole('alertdialog').getByRole('button', { name: 'Keep' }));
   await hand.activate(button(page, 'Delete…'));
-  await hand.activate(page.getByRole('dialog').getByRole('button', { name: 'Delete run' }));
+  await hand.activate(page.getByRole('alertdialog').getByRole('button', { name: 'Delete run' }));
   const runs = page.getByRole('table', { name: 'Runs' }).getByRole('row');
   await expect(runs).toHaveCount(2);
   expect(await readdir(join(home, 'runs'))).toHaveLength(1);
-  await hand.activate(page.getByRole('checkbox', { name: /Pick <b>afterwards<\/b> of/ }));
+  await hand.activate(page.getByRole('checkbox', { name: /Select <b>afterwards<\/b> of/ }));
   await hand.activate(button(page, 'Delete 1 run…'));
-  await hand.activate(page.getByRole('dialog').getByRole('button', { name: 'Delete 1 run' }));
+  await hand.activate(page.getByRole('alertdialog').getByRole('button', { name: 'Delete 1 run' }));
   await expect(page.getByText('No run yet.')).toBeVisible();
   await expect.poll(() => readdir(join(home, 'runs'))).toEqual([]);
 
@@ -54,7 +54,7 @@ async function deleteDamagedRun(page: Page): Promise<void> {
   const list = page.getByRole('list', { name: 'Damaged runs' });
   await expect(list).toContainText('run broken is damaged: state.json is not JSON');
   await hand.activate(list.getByRole('button', { name: 'Delete…' }));
-  await hand.activate(page.getByRole('dialog').getByRole('button', { name: 'Delete run' }));
+  await hand.activate(page.getByRole('alertdialog').getByRole('button', { name: 'Delete run' }));
   await expect(page.getByText('No run yet.')).toBeVisible();
 }
 
@@ -63,7 +63,7 @@ async function deleteDamaged(page: Page): Promise<void> {
   await hand.activate(page.getByRole('region', { name: 'Datasets' }).getByRole('link', { name: 'mnist Damaged' }));
   await expect(page.getByRole('alert')).toContainText('dataset mnist is damaged: manifest.json is not JSON');
   await hand.activate(button(page, 'Delete…'));
-  await hand.activate(page.getByRole('dialog').getByRole('button', { name: 'Delete dataset' }));
+  await hand.activate(page.getByRole('alertdialog').getByRole('button', { name: 'Delete dataset' }));
   await expect(page.getByRole('region', { name: 'Datasets' })).toContainText('None yet.');
 }
 

@@ -88,7 +88,7 @@ const allowed = {
   ],
   kit: [...engine, 'runtime', 'processes', 'plan', 'fleet', 'run', 'replay', 'lab', node],
   testing: [...engine, 'runtime', 'transport', 'processes', 'records', 'fleet', 'lab', 'replay', node, 'ws'],
-  'src-renderer': ['contract', 'family configs', 'transport', 'vue', 'pinia', 'uplot', 'yaml', 'zod'],
+  'src-renderer': ['contract', 'family configs', 'transport', 'vue', 'pinia', 'reka-ui', 'uplot', 'yaml', 'zod'],
 };
 
 const files = ['src-main', 'src-renderer'].flatMap(sources);

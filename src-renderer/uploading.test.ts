@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { topPaths } from './uploading.ts';
 
-test('files that were picked are known by their paths, folders by theirs', () => {
+test('files that were chosen are known by their paths, folders by theirs', () => {
   expect(
     topPaths([
       ['', '/data/a.csv'],

@@ -1,4 +1,4 @@
-// Files that the user drops or picks, made readable for the app: on the desktop they have a path; from a browser they are sent to the server
+// Files that the user drops or chooses, made readable for the app: on the desktop they have a path; from a browser they are sent to the server
 // that this page came from (src-main/serve/uploads.ts), some at a time, with their paths relative to what was dropped.
 
 import { UserError } from '../src-main/contract/errors.ts';
@@ -50,7 +50,7 @@ export function fromPicker(files: readonly File[]): Offered {
   return { paths: topPaths(files.map((file) => [file.webkitRelativePath, desktop.pathForFile(file)])) };
 }
 
-/** Paths of what was picked, of [path below it, path on the disk]: of each folder once. */
+/** Paths of what was chosen, of [path below it, path on the disk]: of each folder once. */
 export function topPaths(files: readonly (readonly [relative: string, path: string])[]): string[] {
   return [...new Set(files.map(([below, path]) => path.slice(0, path.length - below.replace(/^[^/]*/, '').length)))];
 }

@@ -1,7 +1,7 @@
 // What can be done from the keyboard: every view registers its actions while it is shown, the palette and the list of shortcuts show them.
 //
 // Keys are a single key (`p`), two in a row (`g h`), or with Control or Command (`Ctrl+Enter`). Single keys are left alone while the focus is
-// in a field that takes text, and everything is while a dialog is open.
+// in a field that takes text, and everything is while a dialog or a menu is open.
 
 import { onScopeDispose, shallowRef, type Ref } from 'vue';
 
@@ -26,13 +26,15 @@ export function useAllActions(): Readonly<Ref<readonly Action[]>> {
 }
 
 const sequenceMs = 1200;
+/** What has the keyboard for itself while it is there. */
+const layers = '[role="dialog"], [role="alertdialog"], [role="menu"]';
 
 /** Listens to the keyboard for as long as the page lives. */
 export function startKeys(): void {
   let first = '';
   let timer: ReturnType<typeof setTimeout> | undefined;
   window.addEventListener('keydown', (event) => {
-    if (event.defaultPrevented || event.altKey || document.querySelector('dialog[open]')) return;
+    if (event.defaultPrevented || event.altKey || document.querySelector(layers)) return;
     const key = keyOf(event);
     if (!key.startsWith('Ctrl+') && takesText(event.target)) return;
     const action = find(`${first} ${key}`) ?? find(key);
@@ -55,6 +57,7 @@ export function keyOf({ key, ctrlKey, metaKey }: Pick<KeyboardEvent, 'key' | 'ct
 
 function takesText(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  const picks = target instanceof HTMLInputElement && ['checkbox', 'radio', 'range', 'button'].includes(target.type);
-  return target.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && !picks);
+  const isControl =
+    target instanceof HTMLInputElement && ['checkbox', 'radio', 'range', 'button'].includes(target.type);
+  return target.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && !isControl);
 }

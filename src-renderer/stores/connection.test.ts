@@ -10,7 +10,7 @@ import { summaryOf, testApp } from './testApp.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const settle = () => vi.advanceTimersByTimeAsync(0);
+const flush = () => vi.advanceTimersByTimeAsync(0);
 
 test('opens, calls and hears events', async () => {
   const app = testApp({ startSample: ({ sampleId }) => ({ runId: `run of ${sampleId}` }) });
@@ -18,11 +18,11 @@ test('opens, calls and hears events', async () => {
   const heard: string[] = [];
   connection.onEvent(({ name }) => heard.push(name));
   connection.start(app.connect);
-  await settle();
+  await flush();
   expect([connection.status, connection.epoch]).toEqual(['open', 1]);
   expect(await connection.call('startSample', { sampleId: 'a' })).toEqual({ runId: 'run of a' });
   app.hub.emit('runChanged', { summary: summaryOf('r') });
-  await settle();
+  await flush();
   expect(heard).toEqual(['runChanged']);
 });
 
@@ -37,10 +37,10 @@ test('a lost connection is told at once, tried again with longer waits, and coun
     if (!reachable) transport.close();
     return transport;
   });
-  await settle();
+  await flush();
   reachable = false;
   app.hangUp();
-  await settle();
+  await flush();
   expect(connection.status).toBe('lost');
   await expect(connection.call('snapshot', {})).rejects.toMatchObject({ code: 'disconnected' });
   const waits = [500, 1000, 2000, 4000, 8000, 10_000, 10_000];
@@ -52,7 +52,7 @@ test('a lost connection is told at once, tried again with longer waits, and coun
   }
   reachable = true;
   connection.retryNow();
-  await settle();
+  await flush();
   expect([connection.status, connection.epoch, attempts]).toEqual(['open', 2, 9]);
 });
 
@@ -61,9 +61,9 @@ test('retryNow replaces the waiting attempt', async () => {
   const connection = useConnectionStore();
   const makeTransport = vi.fn(app.connect);
   connection.start(makeTransport);
-  await settle();
+  await flush();
   app.hangUp();
-  await settle();
+  await flush();
   connection.retryNow();
   await vi.advanceTimersByTimeAsync(60_000);
   expect([connection.status, makeTransport.mock.calls.length]).toEqual(['open', 2]);
@@ -92,7 +92,7 @@ test('a missed sequence number makes everyone ask again', async () => {
   const epochs: number[] = [];
   for (const sequence of [7, 8, 10, 11]) {
     app.send({ type: 'events', events: [{ name: 'checkpointWritten', sequence, payload: { runId: 'r', step: 1 } }] });
-    await settle();
+    await flush();
     epochs.push(connection.epoch);
   }
   expect(epochs).toEqual([1, 1, 2, 2]);
@@ -104,10 +104,10 @@ test('a page that was hidden asks again only for progress, and only where it mis
   const heard: number[] = [];
   connection.onEvent(({ sequence }) => heard.push(sequence));
   connection.start(app.connect);
-  await settle();
+  await flush();
   const hide = async (hidden: boolean) => {
     connection.setVisible(!hidden);
-    await settle();
+    await flush();
     return [connection.live, connection.missed, connection.epoch];
   };
   const step = () => app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
@@ -137,13 +137,13 @@ test('a page that is hidden when it connects says so', async () => {
   connection.onEvent(({ name }) => heard.push(name));
   connection.setVisible(false);
   connection.start(app.connect);
-  await settle();
+  await flush();
   app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
   app.hub.emit('checkpointWritten', { runId: 'r', step: 1 });
   await vi.advanceTimersByTimeAsync(10 * periodMs);
   expect([heard, connection.missed]).toEqual([['checkpointWritten'], 0]);
   connection.setVisible(true);
-  await settle();
+  await flush();
   expect([connection.live, connection.missed, connection.epoch]).toEqual([true, 1, 1]);
 });
 
@@ -151,13 +151,13 @@ test('a page that turns from hidden to visible and back fast stays hidden', asyn
   const app = testApp({});
   const connection = useConnectionStore();
   connection.start(app.connect);
-  await settle();
+  await flush();
   for (const visible of [false, true, false]) connection.setVisible(visible);
-  await settle();
+  await flush();
   app.hub.emit('stepsAppended', { runId: 'r', columns: columnsOf(0, [[1], [1]]) });
-  await settle();
+  await flush();
   expect([connection.live, connection.missed]).toEqual([false, 0]);
   connection.setVisible(true);
-  await settle();
+  await flush();
   expect([connection.live, connection.missed, connection.epoch]).toEqual([true, 1, 1]);
 });

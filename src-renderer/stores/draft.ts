@@ -19,7 +19,7 @@ export interface DraftProblem {
   text: string;
 }
 
-const settleMs = 120;
+const editPauseMs = 120;
 
 export const useDraftStore = defineStore('draft', () => {
   const connection = useConnectionStore();
@@ -61,7 +61,7 @@ export const useDraftStore = defineStore('draft', () => {
   function replace(next: FormValues): void {
     values.value = next;
     changed.value = true;
-    schedule(settleMs);
+    schedule(editPauseMs);
   }
 
   function schedule(delayMs: number): void {

@@ -44,7 +44,7 @@ export const useImportStore = defineStore('importing', () => {
     await consider({ paths: [typed], folder: typed.replace(/[\\/]+$/, '') });
   }
 
-  /** Files that were dropped or picked. */
+  /** Files that were dropped or chosen. */
   async function offer(offered: Offered): Promise<void> {
     clear();
     const mine = turn;
