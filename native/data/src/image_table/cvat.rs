@@ -1,8 +1,9 @@
 //! CVAT's XML ("CVAT for images"): a tag labels an image as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::images::{Named, named_split};
+use super::detection::Objects;
+use crate::images::named_split;
 
 const SHAPES: [&str; 7] = ["<box ", "<polygon ", "<polyline ", "<points ", "<ellipse ", "<cuboid ", "<mask "];
 
@@ -12,11 +13,11 @@ pub fn is_cvat(head: &[u8]) -> bool {
 }
 
 /// The tags of each image, by its name and split. `None`: the file is of shapes in images.
-pub fn tagged(xml: &str) -> Option<BTreeMap<(String, Option<Named>), BTreeSet<String>>> {
+pub fn tagged(xml: &str) -> Option<Objects> {
     if SHAPES.iter().any(|shape| xml.contains(shape)) {
         return None;
     }
-    let mut images = BTreeMap::new();
+    let mut images = Objects::new();
     for image in xml.split("<image ").skip(1).filter_map(|image| image.split("</image>").next()) {
         let labels: BTreeSet<String> = image.split("<tag ").skip(1).filter_map(|tag| attribute(tag, "label")).collect();
         if let Some(name) = attribute(image, "name").filter(|_| !labels.is_empty()) {
@@ -37,6 +38,7 @@ fn attribute(text: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::Named;
 
     #[test]
     fn tags_are_read() {

@@ -29,7 +29,7 @@ pub struct Found {
 }
 
 /// Classes of the objects of an image, by its name, and its split.
-type Objects = BTreeMap<(String, Option<Named>), BTreeSet<String>>;
+pub type Objects = BTreeMap<(String, Option<Named>), BTreeSet<String>>;
 
 pub fn is_there(tree: &Tree, what: &[What]) -> bool {
     !lie_in_classes(tree, what) && kind(tree, what).is_some()
