@@ -5,6 +5,7 @@
 //! Images: [n,H,W], [n,H,W,C] or [n,C,H,W] with C of 1 or 3, or rows of a square image each; of any numbers, brought to bytes by their
 //! range. Labels: [n], [n,1], or one-hot [n,classes].
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::account::Account;
@@ -172,7 +173,11 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     }
     let rows: Vec<(usize, usize)> = parts.iter().map(|part| (part.entry, part.header.shape[0])).collect();
     let (mut class_names, labels) = classes(tree, labels, &used, &rows)?;
-    let named_in = image_table::rename_classes(tree, what, &used, &mut class_names, &mut problems)?;
+    let named_in = match rename(tree, &arrays, &mut class_names, &mut problems)? {
+        Some(at) => Some(at),
+        None => image_table::rename_classes(tree, what, &used, &mut class_names, &mut problems)?,
+    };
+    used.extend(named_in);
     ranges(tree, &mut parts, options, &mut problems)?;
     report_rows(tree, &parts, &mut problems);
     report_unused(tree, &arrays, &used, &mut problems);
@@ -180,6 +185,27 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let columns = columns(&arrays);
     let content: Box<dyn Content> = Box::new(Arrays { parts, named_in });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
+}
+
+/// Names of the classes from an array of as many texts that is called so: `label_names`, `list_classes`. Returns its entry.
+fn rename(tree: &Tree, arrays: &[Array], class_names: &mut Vec<String>, problems: &mut Vec<Problem>) -> Result<Option<usize>> {
+    let numbers: Option<Vec<usize>> = class_names.iter().map(|name| name.parse().ok()).collect();
+    let (count, Some(numbers)) = (class_names.len(), numbers) else { return Ok(None) };
+    if !(numbers.iter().copied().eq(0..count) || numbers.iter().copied().eq(1..=count)) {
+        return Ok(None);
+    }
+    let is_called =
+        |array: &&Array| ["names", "classes", "categories"].iter().any(|word| array.entry.stem().to_lowercase().ends_with(word));
+    let is_text = |array: &&Array| array.header.shape == [count] && array.header.text_element().is_some();
+    let Some(array) = arrays.iter().filter(is_called).find(is_text) else { return Ok(None) };
+    let Labels::Texts(names) = array_labels::read(tree, array.entry, array.header)? else { return Ok(None) };
+    if names.iter().collect::<BTreeSet<_>>().len() < count {
+        return Ok(None);
+    }
+    let sentence = format!("{} names the classes: {} is {}, ...", tree.display(array.entry), class_names[0], names[0]);
+    problems.push(Problem::note("class-names", sentence).at(tree.place(array.entry)));
+    *class_names = names;
+    Ok(Some(array.at))
 }
 
 /// Arrays of one class each.

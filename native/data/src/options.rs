@@ -228,7 +228,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub folder: Option<String>,
-    /// Folder whose images to leave out
+    /// Folder whose images to leave out; a star stands for any folder
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub leave_out: Option<String>,

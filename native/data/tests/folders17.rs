@@ -476,6 +476,9 @@ fn what_is_known_of_a_test_split_and_of_names_is_kept() {
     )]);
     assert_eq!(agreed(set.path(), &Options::default()), "0 6+2, 1 6+2");
     assert_eq!(said(set.path(), "unlabelled-split").severity, Severity::Warning);
+    let y = numbers(&[0, 1].repeat(10));
+    let listed = folder(&[("x.npy", rows(0..20)), ("y.npy", y), ("list_classes.npy", npy("|S7", &[2], b"non-catcat\0\0\0\0"))]);
+    assert_eq!(agreed(listed.path(), &Options::default()), "non-cat 9+1, cat 9+1");
     let flowers = tempfile::tempdir().unwrap();
     (0..20).for_each(|i| write(flowers.path(), &format!("{}/{i}.png", [1, 12][i % 2]), png(i as u8)));
     write(flowers.path(), "cat_to_name.json", br#"{"1": "pink primrose", "12": "colt's foot", "7": "lily"}"#);

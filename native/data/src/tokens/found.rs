@@ -284,7 +284,11 @@ impl Found<'_> {
     fn add_array(&mut self, at: usize, header: &Header) -> Result<()> {
         let (tree, entry) = (self.tree, &self.tree.entries[at]);
         let Some(element) = Element::of_descr(&header.descr) else {
-            let why = format!("holds {} of {} axes, expected whole numbers as tokens", header.descr, header.shape.len());
+            let why = format!(
+                "holds {} of {} axes, expected whole numbers as tokens (images need an array of labels beside them)",
+                header.descr,
+                header.shape.len()
+            );
             return refused(tree, entry, "bad-type", &why);
         };
         if header.fortran && header.shape.len() > 1 {
