@@ -38,13 +38,14 @@ pub fn encoding_of(head: &[u8], chosen: Option<&str>) -> Result<Option<&'static 
     }
 }
 
-/// UTF-16 without a mark: of most pairs of bytes the same one is zero, and no other.
+/// UTF-16 without a mark: of most pairs of bytes the same one is zero, and the other rarely is.
 pub fn by_zeros(head: &[u8]) -> Option<&'static Encoding> {
     let pairs = head.as_chunks::<2>().0;
     let zeros = |at: usize| pairs.iter().filter(|pair| pair[at] == 0).count();
+    let is_upper = |upper: usize, lower: usize| 3 * upper > 2 * pairs.len() && 8 * lower <= upper;
     match (zeros(0), zeros(1)) {
-        (0, upper) if 3 * upper > 2 * pairs.len() => Some(UTF_16LE),
-        (upper, 0) if 3 * upper > 2 * pairs.len() => Some(UTF_16BE),
+        (lower, upper) if is_upper(upper, lower) => Some(UTF_16LE),
+        (upper, lower) if is_upper(upper, lower) => Some(UTF_16BE),
         _ => None,
     }
 }
