@@ -8,7 +8,7 @@ import { Gemm, matMul } from '../graph/ops/linalg.ts';
 import { transpose } from '../graph/ops/movement.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { rewrite } from '../graph/passes/rewrite.ts';
-import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
+import { onnxRuntime } from '../runtime/onnxRuntime.ts';
 
 /** Raw bytes of inputs by name. */
 export type Weights = ReadonlyMap<string, Uint8Array>;
@@ -38,7 +38,8 @@ async function foldConstants(graph: Graph, weights: Weights): Promise<{ graph: G
   }
   const read = new Set([...rest.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ value }) => value)]);
   const computed = fixed.flatMap(({ outputs }) => outputs.filter((output) => read.has(output)));
-  const kept = new Map([...weights].filter(([name]) => [...read].some((value) => value.name === name)));
+  const readNames = new Set([...read].map(({ name }) => name));
+  const kept = new Map([...weights].filter(([name]) => readNames.has(name)));
   for (const value of computed) kept.set(value.name, await compute({ ...graph, nodes: fixed }, value, weights));
   const g = new GraphBuilder(graph.name, {
     ...graph,
@@ -60,7 +61,7 @@ async function compute(graph: Graph, value: Value, weights: Weights): Promise<Ui
       const { buffer, byteOffset, byteLength } = weights.get(name)!;
       return [name, new Tensor('float32', new Float32Array(buffer, byteOffset, byteLength / 4), shape)] as const;
     });
-    const results = await session.run(Object.fromEntries(feeds) as InferenceSession.OnnxValueMapType);
+    const results = await session.run(Object.fromEntries(feeds));
     const { buffer, byteOffset, byteLength } = results.value!.data as Float32Array | BigInt64Array;
     return new Uint8Array(buffer, byteOffset, byteLength);
   } finally {

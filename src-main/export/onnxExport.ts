@@ -31,14 +31,14 @@ export async function exportOnnx(options: OnnxExport): Promise<void> {
   const plain = options.withPast ? options.model.decoding!() : options.model.inference();
   const inference = options.pixels ? takingPixels(plain, options.pixels) : plain;
   const initializers = await readWeights(inference, [options.weights]);
-  const bytes = [...initializers.values()].reduce((total, { data }) => total + data.length, 0);
+  const weights = new Map([...initializers].map(([port, { data }]) => [port, data]));
+  const form = await exportedForm(inference.graph, weights);
+  const bytes = [...form.weights.values()].reduce((total, { length }) => total + length, 0);
   if (bytes > largestWeights)
     throw new UserError(
       'usage',
       `the model has ${bytes} bytes of weights, more than an ONNX file holds; export safetensors`,
     );
-  const weights = new Map([...initializers].map(([port, { data }]) => [port, data]));
-  const form = await exportedForm(inference.graph, weights);
   const { dynamicAxes } = inference;
   const file = toOnnx(form.graph, { dynamicAxes, initializers: form.weights, opset: 17, notes: options.notes });
   await replaceFile(options.out, (out) => out.writeFile(file));

@@ -2,7 +2,7 @@
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { builtWorker, cpuDevices, importText, openLab } from '../testing/lab.ts';
@@ -61,7 +61,12 @@ it('trains where workers hold no unit of a group, and exports what the engine co
   const files = await lab.app.export(runId, 'safetensors', { out });
   expect(files.files).toEqual([join(out, 'model.safetensors'), join(out, 'config.json')]);
   const onnx = await lab.app.export(runId, 'onnx', { out });
-  for (const { check } of [files, onnx]) expect(check.maxRelativeError).toBeLessThan(1e-5);
+  const cached = await lab.app.export(runId, 'onnx', { out: join(home, 'cached'), withPast: true });
+  expect(cached.files.map((file) => basename(file))).toEqual(['model.onnx', 'config.json']);
+  for (const { check } of [files, onnx, cached]) expect(check.maxRelativeError).toBeLessThan(1e-5);
+  await expect(lab.app.export(runId, 'onnx', { withPreprocessing: true })).rejects.toThrow(
+    '--with-preprocessing is for models of images in the format onnx only; leave it out',
+  );
 });
 
 describe('a configuration that the data does not fit', () => {

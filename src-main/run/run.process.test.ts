@@ -1,3 +1,4 @@
+import { decodeOnnx } from '../graph/onnx.ts';
 import { cp, open, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -199,6 +200,21 @@ it.each(['safetensors', 'onnx'] as const)('exports %s that agrees with the engin
   expect(result.check.maxRelativeError).toBeLessThan(1e-4);
   const written = await readdir(folder.file('exports/step-00000006'));
   expect(written.sort()).toEqual(['labels.txt', `model.${format}`, 'preprocessor_config.json']);
+});
+
+it('exports a model that takes pixels and says what it is', async () => {
+  const lab = await openLab(home);
+  const { folder } = await runToEnd(lab, smallConfig({}));
+  const out = join(home, 'pixels');
+  const { files, check } = await lab.app.export(folder.id, 'onnx', { out, withPreprocessing: true, license: 'mit' });
+  expect(files).toEqual([join(out, 'model.onnx'), join(out, 'labels.txt')]);
+  expect(check.maxRelativeError).toBeLessThan(1e-4);
+  const { metadata_props } = decodeOnnx(await readFile(files[0]!)) as { metadata_props: object[] };
+  expect(metadata_props).toContainEqual({ key: 'class_names', value: '["0","1","2","3","4","5","6","7","8","9"]' });
+  expect(metadata_props).toContainEqual({ key: 'license', value: 'mit' });
+  await expect(lab.app.export(folder.id, 'safetensors', { withPreprocessing: true })).rejects.toThrow(
+    '--with-preprocessing is for models of images in the format onnx only; leave it out',
+  );
 });
 
 it.each(['safetensors', 'onnx'] as const)(
