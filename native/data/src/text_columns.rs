@@ -102,10 +102,7 @@ impl Column {
             Value::Null => return,
             Value::String(text) => {
                 self.see_text(text);
-                match self.holds {
-                    Holds::Other(known) if known != "nothing" => self.holds,
-                    _ => not_text(text).map_or(Holds::Text, Holds::Other),
-                }
+                not_text(text).map_or(Holds::Text, Holds::Other)
             }
             value if chat::written(value).is_some() => Holds::Chat,
             _ if self.holds == Holds::Chat || self.holds == Holds::Text => return,
