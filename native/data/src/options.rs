@@ -251,7 +251,7 @@ pub struct Options {
     /// Encoding of names in a zip that are not UTF-8; default: guessed from the names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_encoding: Option<NameEncoding>,
-    /// Table of images and labels, if there are several
+    /// Table to import, if there are several
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub table: Option<String>,
@@ -278,7 +278,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub extensions: Option<String>,
-    /// Encoding of text that is not UTF-8, such as gbk, shift_jis or latin1; default: UTF-8, or as the byte order mark says
+    /// Encoding of text and tables that are not UTF-8, such as gbk, shift_jis or latin1; default: UTF-8, or as the byte order mark says
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub encoding: Option<String>,

@@ -1,18 +1,12 @@
 //! Text in tables of every format: the same templates, questions, splits and account whether rows are CSV, JSON, Parquet or Arrow; copies of
 //! text that lie beside it; encodings; files beside text that are none.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/parquet.rs"]
-mod made;
-
 use std::io::Write;
 use std::path::Path;
 
-use common::texts::{folder, landed, problem, remedied, titles};
-use common::{fixtures, try_import, verdict_of};
-use made::{Column, ints, parquet, texts};
+use crate::common::parquet::{Column, ints, parquet, texts};
+use crate::common::texts::{folder, landed, problem, remedied, titles};
+use crate::common::{fixtures, try_import, verdict_of};
 use sdp_data::error::Severity;
 use sdp_data::options::{Format, Options};
 

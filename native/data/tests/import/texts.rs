@@ -1,12 +1,8 @@
 //! Text as people have it: which files and columns are the text, in which split, in which encoding, with which tokenizer. What landed is read
 //! back as text, token by token.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::texts::{folder, landed, problem, remedied, titles, trained};
-use common::{fixtures, try_import, verdict_of};
+use crate::common::texts::{folder, landed, problem, remedied, titles, trained};
+use crate::common::{fixtures, try_import, verdict_of};
 use sdp_data::error::Severity;
 use sdp_data::options::Options;
 

@@ -1,18 +1,11 @@
 //! Tables of images and labels as people have them: which of several counts, which file a row means, what is a label. A property test makes
 //! tables with a known truth, of which none is silently something else.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[allow(dead_code)]
-#[path = "../src/random.rs"]
-mod random;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{agreed, found, png, verdict_of, write};
-use random::Random;
+use crate::common::{agreed, found, png, verdict_of, write};
+use crate::random::Random;
 use sdp_data::options::Options;
 
 /// Writes an image for each name, and tables.

@@ -1,13 +1,9 @@
 //! Datasets in large files: WebDataset, TFRecord, MDS, litdata, and archives of every kind, as their usual writers make them
 //! (testdata/datasets/make_shards.py), and what is wrong with them.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::Path;
 
-use common::{agreed, fixtures, images, import_fixture, labels, png, refusal, try_import, verdict_of, write};
+use crate::common::{agreed, fixtures, images, import_fixture, labels, png, refusal, try_import, verdict_of, write};
 use sdp_data::error::Severity;
 use sdp_data::options::{Format, Options};
 

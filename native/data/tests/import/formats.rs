@@ -1,10 +1,6 @@
 //! Each format from files of its usual writer (testdata/datasets): pixels, labels, classes and tokens are those that the writer was given.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{fixtures, image, images, import_fixture, labels, try_import, verdict_of};
+use crate::common::{fixtures, image, images, import_fixture, labels, try_import, verdict_of};
 use sdp_data::import::OutcomeContent;
 use sdp_data::inspect::{Looked, Preview};
 use sdp_data::options::{Format, Options, Resize, Storage};

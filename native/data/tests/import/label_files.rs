@@ -1,14 +1,8 @@
 //! Files that tell labels, as tools and datasets write them: encodings and separators of CSV, one-hot columns, several labels per image, columns
 //! of splits, pixels in CSV, JSON and lists.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/label_files.rs"]
-mod made;
-
-use common::{agreed, png, try_import, verdict_of};
-use made::{asked, check, check_bytes, folder, many, rows, texts};
+use crate::common::sets::{asked, check, check_bytes, folder, many, rows, texts};
+use crate::common::{agreed, png, try_import, verdict_of};
 use sdp_data::options::Options;
 
 fn utf16(text: &str, big: bool, mark: bool) -> Vec<u8> {

@@ -1,13 +1,9 @@
 //! Files of tokens as the usual programs write them: by their headers, by the files beside them, and by their bytes where nothing tells.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Imported, refusal, try_import, verdict_of};
+use crate::common::{Imported, refusal, try_import, verdict_of};
 use sdp_data::import::OutcomeContent;
 use sdp_data::inspect::Preview;
 use sdp_data::npy::write_header;

@@ -1,14 +1,8 @@
 //! Files of columns, Parquet and Arrow alike: which column has the images, which the labels, which the splits, and Arrow's encodings.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/columns.rs"]
-mod columns;
-mod common;
-
-use columns::made::{self, Column, ints, parquet, texts};
-use columns::{answers, buttons, folder, of, problem};
-use common::{agreed, fixtures, images, import_fixture, labels, png, refusal, try_import, verdict_of, write};
+use crate::common::columns::{answers, buttons, folder, of, problem};
+use crate::common::parquet::{self as made, Column, ints, parquet, texts};
+use crate::common::{agreed, fixtures, images, import_fixture, labels, png, refusal, try_import, verdict_of, write};
 use sdp_data::options::{Format, Options};
 use tempfile::TempDir;
 

@@ -1,13 +1,9 @@
 //! Images in folders as people have them: which level names splits, which classes, and what has no place. What may be read in two ways is
 //! asked; a property test makes trees with a known truth, of which none is silently something else.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 
-use common::{agreed, found, png, verdict_of, write};
+use crate::common::{agreed, found, png, verdict_of, write};
 use sdp_data::options::Options;
 
 /// Writes `NUMBER FOLDER` for each: so many images in it.

@@ -1,17 +1,11 @@
 //! What Hugging Face leaves on a disk, and files of columns alike: the cache of the Hub, `save_to_disk`, the cache of datasets, cards with
 //! configurations, and Parquet files of many layouts. A verdict and an import say the same, and nothing is dropped without a word.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/columns.rs"]
-mod columns;
-mod common;
-
 use std::path::Path;
 
-use columns::made::{self, Column, ints, parquet, texts};
-use columns::{THREE, account, answers, buttons, folder, labelled, of, problem};
-use common::{agreed, fixtures, images, labels, png, refusal, try_import, verdict_of, write};
+use crate::common::columns::{THREE, account, answers, buttons, folder, labelled, of, problem};
+use crate::common::parquet::{self as made, Column, ints, parquet, texts};
+use crate::common::{agreed, fixtures, images, labels, png, refusal, try_import, verdict_of, write};
 use sdp_data::options::{Format, Options};
 use tempfile::TempDir;
 

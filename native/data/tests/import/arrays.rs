@@ -1,13 +1,9 @@
 //! Arrays as people save them: which are the images and the labels, of which split, what their numbers mean; and what is asked.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Imported, refusal, try_import, verdict_of};
+use crate::common::{Imported, refusal, try_import, verdict_of};
 use sdp_data::error::Severity;
 use sdp_data::import::OutcomeContent;
 use sdp_data::inspect::Looked;

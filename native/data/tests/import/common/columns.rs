@@ -1,16 +1,13 @@
 //! Folders of files of columns, and what is said of them.
 #![allow(dead_code, clippy::unwrap_used)]
 
-#[path = "parquet.rs"]
-pub mod made;
-
 use std::path::Path;
 
-use made::{ints, parquet};
 use sdp_data::error::Problem;
 use sdp_data::options::Options;
 use tempfile::TempDir;
 
+use crate::common::parquet::{self, ints, parquet};
 use crate::common::{agreed, verdict_of, write};
 
 pub const THREE: &str = r#"{"image":{"_type":"Image"},"label":{"names":["zebra","ant","bee"],"_type":"ClassLabel"}}"#;
@@ -23,7 +20,7 @@ pub fn folder(files: &[(&str, Vec<u8>)]) -> TempDir {
 
 /// Images of these values with labels of as many numbers as classes are noted.
 pub fn labelled(values: std::ops::Range<u8>, label: impl Fn(u8) -> i64) -> Vec<u8> {
-    parquet(&[("image", made::images(values.clone())), ("label", ints(values.map(label)))], Some(THREE))
+    parquet(&[("image", parquet::images(values.clone())), ("label", ints(values.map(label)))], Some(THREE))
 }
 
 pub fn of(path: &Path) -> String {

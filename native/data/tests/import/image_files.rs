@@ -1,12 +1,8 @@
 //! Image files of which there is more to say than their pixels: turned, of several frames, of more than 8 bits, equal to one another.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::Path;
 
-use common::{agreed, fixtures, image, png, try_import, verdict_of, write};
+use crate::common::{agreed, fixtures, image, png, try_import, verdict_of, write};
 use sdp_data::error::{Problem, Severity};
 use sdp_data::inspect::Verdict;
 use sdp_data::options::{Duplicates, Options, Storage};

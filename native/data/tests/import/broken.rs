@@ -1,14 +1,10 @@
 //! Broken and hostile inputs: each has its code and sentence; none crashes, runs code, writes outside the target or leaves half an import.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use common::{fixtures, refusal, try_import, verdict_of};
+use crate::common::{fixtures, refusal, try_import, verdict_of};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sdp_data::error::{Error, Severity};

@@ -1,12 +1,8 @@
 //! The account of a verdict counts every file once, used or left out, whatever the format.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::path::Path;
 
-use common::{fixtures, png, try_import, verdict_of, write};
+use crate::common::{fixtures, png, try_import, verdict_of, write};
 use sdp_data::account::{Line, Unit};
 use sdp_data::options::Options;
 

@@ -1,14 +1,8 @@
 //! Tables of images as they break importers: columns that number rows, paths of another machine, rows of folders, splits in other files, flags
 //! beside text, tables that contradict folders, and rows that contradict each other.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/label_files.rs"]
-mod made;
-
-use common::{agreed, found, verdict_of};
-use made::{asked, check, folder, many, rows, texts};
+use crate::common::sets::{asked, check, folder, many, rows, texts};
+use crate::common::{agreed, found, verdict_of};
 use sdp_data::inspect::Verdict;
 use sdp_data::options::{Format, Options};
 

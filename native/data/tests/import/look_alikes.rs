@@ -1,16 +1,10 @@
 //! Files, folders, images and arrays of which nothing tells the classes, or something else than it seems: pointers and pages in place of
 //! files, arrays without labels, several datasets side by side, masks beside images, stray files.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/columns.rs"]
-mod columns;
-mod common;
-
 use std::path::Path;
 
-use columns::made::{parquet, texts};
-use common::{agreed, found, images, import_fixture, labels, png, try_import, verdict_of, write};
+use crate::common::parquet::{parquet, texts};
+use crate::common::{agreed, found, images, import_fixture, labels, png, try_import, verdict_of, write};
 use sdp_data::error::{Problem, Severity};
 use sdp_data::inspect::Looked;
 use sdp_data::options::{Format, Options};

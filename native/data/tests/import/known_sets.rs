@@ -1,14 +1,8 @@
 //! The label files of known datasets, as these are laid out: CUB-200, NABirds, Pets, GTSRB, ImageNet, CelebA, Stanford Cars, HAM10000, and
 //! annotations of objects.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "common/label_files.rs"]
-mod made;
-
-use common::{agreed, fixtures, verdict_of};
-use made::{asked, check, check_bytes, folder, many, rows, texts};
+use crate::common::sets::{asked, check, check_bytes, folder, many, rows, texts};
+use crate::common::{agreed, fixtures, verdict_of};
 use sdp_data::options::Options;
 
 #[test]

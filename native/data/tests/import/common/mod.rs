@@ -1,6 +1,9 @@
 //! Inspects and imports into a temporary folder, and reads back what was written.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod columns;
+pub mod parquet;
+pub mod sets;
 pub mod texts;
 
 use std::path::{Path, PathBuf};

@@ -2,13 +2,9 @@
 //! files of tokens, the search in JPEG headers, Arrow's streams, chunks of LZF, heads of dataset cards. A parser may
 //! refuse what it is given; it may not panic, hang or build without end. Seeds come from fixtures; mutations from a seeded generator.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
 use std::io::Read;
 
-use common::fixtures;
+use crate::common::fixtures;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 

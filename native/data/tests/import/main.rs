@@ -1,0 +1,27 @@
+//! Imports of files that tests make, and of fixtures. One program: each would link all formats anew.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[allow(dead_code)]
+#[path = "../../src/random.rs"]
+mod random;
+
+mod account;
+mod arrays;
+mod broken;
+mod columns;
+mod folders;
+mod formats;
+mod fuzz;
+mod hub;
+mod image_files;
+mod known_sets;
+mod label_files;
+mod label_tables;
+mod look_alikes;
+mod shards;
+mod tables;
+mod text_columns;
+mod texts;
+mod tokens;
