@@ -300,7 +300,7 @@ describe('importDataset says what is wrong, and leaves nothing behind, where', (
     await tinyFiles(join(folder, 'b'));
     expect(await caught(importDataset({ paths: [folder], home }))).toMatchObject({
       code: 'data',
-      message: 'IDX files of images lie in several folders (a, b); give one of them',
+      message: 'there are IDX files of several datasets (a, b); which of them counts?',
     });
   });
 

@@ -76,7 +76,7 @@ describe('import of tokens', () => {
     [
       'another type',
       { 'a.npy': npy('<f8', 1, new Uint8Array(8)) },
-      'FILES/a.npy holds <f8 of 1 axes, expected whole numbers as tokens',
+      'FILES/a.npy holds <f8 of 1 axes, expected whole numbers as tokens (images need an array of labels beside them)',
     ],
   ])('refuses %s and leaves nothing', async (_, files, message) => {
     for (const [name, content] of Object.entries(files)) await file(name, content);

@@ -171,7 +171,13 @@ function typesOf({ op, inputs, outputs }: Node, schema: Schema): [string, string
   ];
 }
 
-const onnxType: Record<DType, string> = { float32: 'float', int32: 'int32', int64: 'int64', bool: 'bool', uint8: 'uint8' };
+const onnxType: Record<DType, string> = {
+  float32: 'float',
+  int32: 'int32',
+  int64: 'int64',
+  bool: 'bool',
+  uint8: 'uint8',
+};
 
 /**
  * One sentence for each node that would make the runtime copy between host and device, or run on the CPU because it computes on shapes.

@@ -159,7 +159,7 @@ fn images_of_kinds_that_cannot_be_read_are_counted_class_by_class() {
 
 #[test]
 fn a_jpeg_that_was_cut_off_is_refused_at_its_file() {
-    let jpeg = fs::read(common::fixtures().join("jpeg/ant/00.jpg")).unwrap();
+    let jpeg = fs::read(crate::common::fixtures().join("jpeg/ant/00.jpg")).unwrap();
     let decode = |bytes: &[u8]| sdp_data::pixels::decode_as(bytes, &Default::default()).map(|decoded| decoded.pixels);
     assert!(decode(&jpeg).is_ok());
     for cut in [1, 2, 20] {

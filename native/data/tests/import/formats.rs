@@ -120,7 +120,7 @@ fn jpeg_files_decode_as_they_were_and_are_kept_where_that_is_chosen() {
         assert_eq!(sdp_data::pixels::decode(file).unwrap().planes(), image);
     }
     assert_eq!(kept.labels("train"), decoded.labels("train"));
-    let statistics = |imported: &common::Imported| match &imported.outcome.content {
+    let statistics = |imported: &crate::common::Imported| match &imported.outcome.content {
         OutcomeContent::Images { mean, std, .. } => (mean.clone(), std.clone()),
         OutcomeContent::Tokens { .. } => panic!("tokens"),
     };

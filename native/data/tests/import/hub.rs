@@ -95,7 +95,7 @@ fn a_download_into_a_folder_has_a_hidden_cache() {
 
 /// Pixels and labels of a fixture, in order.
 fn check(name: &str, train: &[usize], test: &[usize]) {
-    let imported = common::import_fixture(name, Options::default());
+    let imported = crate::common::import_fixture(name, Options::default());
     assert_eq!(imported.outcome.format, Format::ImageParquet, "{name}");
     for (split, samples) in [("train", train), ("test", test)] {
         let (shape, pixels) = imported.array(&format!("{split}/images.npy"));
@@ -128,7 +128,7 @@ fn text_and_tokens_saved_to_a_disk() {
     assert_eq!(verdict.columns, ["text", "id"]);
     let Some(sdp_data::inspect::Looked::Tokens { documents, .. }) = verdict.content else { panic!("no text") };
     assert_eq!(documents, 40);
-    let imported = common::import_fixture("hub/disk-tokens", Options::default());
+    let imported = crate::common::import_fixture("hub/disk-tokens", Options::default());
     let rows =
         |rows: std::ops::Range<u32>| -> Vec<u32> { rows.flat_map(|row| (0..row % 5 + 1).map(move |at| (7 * row + at) % 50)).collect() };
     let wide = |split: &str| -> Vec<u32> {

@@ -103,7 +103,7 @@ fn files_of_twelve_bits_are_spread_as_it_is_chosen() {
     }
     let folder = pets(&[png(1), png(2)]);
     let wrong = Options { range: Some("5:1".into()), ..Options::default() };
-    assert_eq!(common::found(&verdict_of(folder.path(), &wrong)), "bad-range");
+    assert_eq!(crate::common::found(&verdict_of(folder.path(), &wrong)), "bad-range");
 }
 
 #[test]

@@ -314,12 +314,16 @@ fn tables_of_other_encodings_and_broken_lines_have_their_buttons() {
         let options = Options { text_column: Some(column.into()), validation: Some(0.5), ..asked.remedies[0].options.clone() };
         assert!(all(data.path(), &options).contains("déjà vu"), "{text}");
     }
-    let images =
-        folder(&[("B0.png", &common::png(1)), ("B1.png", &common::png(9)), ("B2.png", &common::png(90)), ("B3.png", &common::png(200))]);
-    common::write(images.path(), "labels.csv", latin("Dateiname;Klasse\nB0.png;Käfer\nB1.png;Bär\nB2.png;Käfer\nB3.png;Bär\n"));
+    let images = folder(&[
+        ("B0.png", &crate::common::png(1)),
+        ("B1.png", &crate::common::png(9)),
+        ("B2.png", &crate::common::png(90)),
+        ("B3.png", &crate::common::png(200)),
+    ]);
+    crate::common::write(images.path(), "labels.csv", latin("Dateiname;Klasse\nB0.png;Käfer\nB1.png;Bär\nB2.png;Käfer\nB3.png;Bär\n"));
     let verdict = verdict_of(images.path(), &Options::default());
     let remedy = &problem(&verdict, "bad-row").remedies[0];
-    assert_eq!(common::agreed(images.path(), &Options { validation: Some(0.5), ..remedy.options.clone() }), "Bär 1+1, Käfer 1+1");
+    assert_eq!(crate::common::agreed(images.path(), &Options { validation: Some(0.5), ..remedy.options.clone() }), "Bär 1+1, Käfer 1+1");
     let broken = "{\"text\": \"a\"}\n{\"text\": \"b\"\n{\"text\": \"c\"}\n{\"text\": \"d\"}\n";
     let data = folder(&[("train.jsonl", broken.as_bytes()), ("val.jsonl", b"{\"text\": \"v\"}\n")]);
     let verdict = verdict_of(data.path(), &Options::default());
