@@ -176,7 +176,10 @@ describe('custom operators', () => {
       opset_import: object[];
       graph: OnnxGraph;
     };
-    expect(opset_import).toEqual([{ domain: '', version: 18 }, { domain: 'sdp.cudnn', version: 1 }]);
+    expect(opset_import).toEqual([
+      { domain: '', version: 18 },
+      { domain: 'sdp.cudnn', version: 1 },
+    ]);
     const [node] = written.node;
     expect(node).toMatchObject({ op_type: 'ConvWeightGradient', domain: 'sdp.cudnn', input: ['x', 'dy'] });
     expect(Object.fromEntries(node!.attribute.map(({ name, ints }) => [name, ints]))).toEqual({
