@@ -96,7 +96,7 @@ export const gradientRecord = z.object({
 });
 export type GradientRecord = z.infer<typeof gradientRecord>;
 
-/** Measured memory of a device process; its total is the largest resident size so far (run/measuredMemory.ts). */
+/** Measured memory of a device process; its total is the largest resident size so far (fleet/measuredMemory.ts). */
 export const deviceMemory = z.object({
   device: z.string().describe('device, such as cpu:0'),
   pid: z.number().describe('process number of the device process'),
