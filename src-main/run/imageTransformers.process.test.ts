@@ -44,7 +44,9 @@ it.each([
   for (const format of ['safetensors', 'onnx'] as const) {
     const { check, files } = await lab.app.export(runId, format, {});
     expect(check.maxRelativeError).toBeLessThan(1e-4);
-    expect(files).toEqual([new RunFolder(lab.home, runId).file(`exports/step-00000004/model.${format}`)]);
+    const names = [`model.${format}`, 'labels.txt', 'preprocessor_config.json'];
+    const folder = new RunFolder(lab.home, runId);
+    expect(files).toEqual(names.map((name) => folder.file(`exports/step-00000004/${name}`)));
     if (format === 'onnx') continue;
     const { tensors, constants } = definition;
     const exported = await readSafetensors(files[0]!);
