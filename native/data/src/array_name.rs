@@ -21,8 +21,8 @@ pub struct ArrayName {
 
 impl ArrayName {
     pub fn of(entry: &Entry) -> Self {
-        let parts: Vec<Vec<String>> = entry.folder().split('/').chain([entry.stem()]).map(words).collect();
-        let own = entry.stem();
+        let parts: Vec<Vec<String>> = entry.folder().split('/').chain([own_name(entry)]).map(words).collect();
+        let own = own_name(entry);
         let split = split_of(own, &parts[parts.len() - 1])
             .or_else(|| entry.folder().rsplit('/').zip(parts.iter().rev().skip(1)).find_map(|(name, words)| split_of(name, words)));
         let is_named = |word: &String| split_word(&word.to_lowercase()).is_none() && word.parse::<u64>().is_err();
@@ -45,7 +45,7 @@ impl ArrayName {
 
     /// Chosen by the name that is offered, or by that of the file.
     pub fn is_called(&self, entry: &Entry, chosen: &str) -> bool {
-        self.column == chosen || entry.stem() == chosen
+        self.column == chosen || own_name(entry) == chosen
     }
 
     pub fn belongs_to(&self, other: &Self) -> bool {
@@ -57,6 +57,11 @@ impl ArrayName {
         let words = |name: &Self| -> Vec<String> { name.key.iter().filter(|word| word.parse::<u64>().is_err()).cloned().collect() };
         words(self) == words(other)
     }
+}
+
+/// Of the file, without its ending; `cifar10.1_v4_data.npy` has a dot of its own.
+fn own_name(entry: &Entry) -> &str {
+    entry.file_name().strip_suffix(".npy").unwrap_or_else(|| entry.stem())
 }
 
 fn split_of(name: &str, words: &[String]) -> Option<Named> {

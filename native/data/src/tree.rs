@@ -154,6 +154,8 @@ pub struct Tree {
     roots: Vec<PathBuf>,
     /// Archives that were found in a folder.
     waiting: Vec<(PathBuf, String)>,
+    /// NumPy's .npz in folders below.
+    nested: Vec<(PathBuf, String)>,
     scratch: Scratch,
 }
 
@@ -175,6 +177,7 @@ impl Tree {
             inner: 0,
             roots: vec![],
             waiting: vec![],
+            nested: vec![],
             scratch,
         };
         for path in paths {

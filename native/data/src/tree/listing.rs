@@ -15,6 +15,8 @@ use crate::sniff::{is_image_extension, is_other_image_extension};
 
 /// A folder inside a folder inside ... ends here.
 const MAX_DEPTH: usize = 32;
+/// More .npz in folders below are one for each image, which is no dataset of arrays.
+const MOST_NESTED: usize = 64;
 /// So much of files is compared, bytes.
 const COMPARED: usize = 8192;
 
@@ -54,7 +56,7 @@ impl Tree {
             self.report(Problem::warning("too-deep", sentence), folder);
             return Ok(());
         }
-        let before = self.entries.len() + self.waiting.len();
+        let before = self.entries.len() + self.waiting.len() + self.nested.len();
         let cached = hub::parts(folder, prefix, self.listing.chosen.as_deref())?;
         for item in fs::read_dir(folder).map_err(|error| not_listed(folder, &error))? {
             let item = item.map_err(|error| not_listed(folder, &error))?;
@@ -90,7 +92,7 @@ impl Tree {
                 self.report(Problem::note("not-a-file", format!("{} is no ordinary file and is left out", path.display())), &path);
             }
         }
-        if self.entries.len() + self.waiting.len() == before && !prefix.is_empty() {
+        if self.entries.len() + self.waiting.len() + self.nested.len() == before && !prefix.is_empty() {
             self.empty_folders.push(prefix.to_owned());
         }
         Ok(())
@@ -106,9 +108,14 @@ impl Tree {
         }
     }
 
-    /// A file of a folder. Archives directly in the folder wait: beside unpacked data they are what it was unpacked from.
+    /// A file of a folder. Archives directly in the folder wait, as beside unpacked data they are what it was unpacked from; so does NumPy's .npz
+    /// in folders below.
     fn add_found(&mut self, path: PathBuf, name: String, depth: usize) -> Result<()> {
         if archive::looks_like_archive(&name) && self.add_shard(&path, &name, false)? {
+            return Ok(());
+        }
+        if depth > 0 && name.ends_with(".npz") {
+            self.nested.push((path, name));
             return Ok(());
         }
         if depth == 0 && archive::looks_like_archive(&name) {
@@ -132,7 +139,16 @@ impl Tree {
         let tables = ["csv", "tsv", "json", "jsonl"];
         let holds_only = |kinds: &[&str]| self.entries.iter().all(|entry| kinds.contains(&entry.extension().as_str()));
         let (alone, beside_tables) = (holds_only(&said), holds_only(&[&said[..], &tables].concat()));
-        let waiting = std::mem::take(&mut self.waiting);
+        let (mut waiting, nested) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.nested));
+        let few = nested.len() <= MOST_NESTED;
+        for (path, name) in nested {
+            let is_archive = |path: &Path| SharedFile::open(path).is_ok_and(|file| !matches!(archive::kind_of(&file), Kind::None));
+            if few && is_archive(&path) {
+                waiting.push((path, name));
+            } else {
+                self.add(name, Location::File(path));
+            }
+        }
         let names: Vec<&str> = waiting.iter().map(|(_, name)| name.as_str()).collect();
         let numbered = shards::numbered(&names);
         for ((path, name), numbered) in waiting.iter().zip(numbered) {

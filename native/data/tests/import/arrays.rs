@@ -41,7 +41,9 @@ fn files(at: &Path, members: &[(&str, Vec<u8>)]) {
         }
     }
     for (name, members) in archives {
-        let mut zip = zip::ZipWriter::new(fs::File::create(at.join(format!("{name}.npz"))).unwrap());
+        let path = at.join(format!("{name}.npz"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut zip = zip::ZipWriter::new(fs::File::create(path).unwrap());
         for (member, content) in members {
             zip.start_file(format!("{member}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
             std::io::Write::write_all(&mut zip, content).unwrap();
@@ -160,6 +162,9 @@ fn splits_are_those_of_the_names_of_arrays_files_and_folders() {
     for [a, b, c, d] in [
         ["train.npz/images", "train.npz/labels", "test.npz/images", "test.npz/labels"],
         ["set.npz/x_train", "set.npz/y_train", "set.npz/x_test", "set.npz/y_test"],
+        ["data/set.npz/x_train", "data/set.npz/y_train", "data/set.npz/x_test", "data/set.npz/y_test"],
+        ["data/train.npz/x", "data/train.npz/y", "data/test.npz/x", "data/test.npz/y"],
+        ["train/part.npz/x", "train/part.npz/y", "val/part.npz/x", "val/part.npz/y"],
         ["trainX.npy", "trainy.npy", "testX.npy", "testy.npy"],
         ["Xtr.npy", "Ytr.npy", "Xte.npy", "Yte.npy"],
         ["images/train.npy", "labels/train.npy", "images/val.npy", "labels/val.npy"],
@@ -339,4 +344,23 @@ fn images_of_every_layout_are_the_same() {
     let booleans: Vec<u8> = (0..20).flat_map(|i| [i as u8 % 2; 64]).collect();
     let found = imported(&[("x.npy", npy("|b1", &[20, 8, 8], &booleans)), ("y.npy", y)], &Options::default());
     assert!(pairs(&found).iter().all(|&(pixel, label)| i64::from(pixel) == 255 * label));
+}
+
+/// CIFAR-10.1 as it is downloaded: two versions side by side, a dot in their names. Each has its own labels.
+#[test]
+fn versions_with_dots_in_their_names_have_their_own_labels() {
+    let pictures = |from: u8| npy("|u1", &[20, 8, 8], &(from..from + 20).flat_map(|value| [value; 64]).collect::<Vec<u8>>());
+    let of = |shift: i64| integers((0..20).map(|i| (i + shift) % 2));
+    let found = imported(
+        &[
+            ("cifar10.1_v4_data.npy", pictures(0)),
+            ("cifar10.1_v4_labels.npy", of(0)),
+            ("cifar10.1_v6_data.npy", pictures(101)),
+            ("cifar10.1_v6_labels.npy", of(1)),
+        ],
+        &Options::default(),
+    );
+    let right = |&(value, label): &(u8, i64)| label == if value < 20 { i64::from(value) % 2 } else { i64::from(value - 101 + 1) % 2 };
+    assert_eq!(pairs(&found).len(), 40);
+    assert!(pairs(&found).iter().all(right), "{:?}", pairs(&found));
 }
