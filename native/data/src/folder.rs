@@ -59,7 +59,8 @@ pub fn has_classes(tree: &Tree, what: &[What]) -> bool {
 }
 
 /// What is drawn over an image, or a small copy of it: `NAME_mask.png` beside `NAME.png`.
-const OVER: [&str; 8] = ["mask", "masks", "seg", "segmentation", "groundtruth", "gt", "thumb", "thumbnail"];
+const OVER: [&str; 11] =
+    ["mask", "masks", "seg", "segmentation", "superpixels", "depth", "overlay", "groundtruth", "gt", "thumb", "thumbnail"];
 
 /// The masks and thumbnails among images, by the names of those they are of.
 fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
@@ -73,14 +74,21 @@ fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
         let numbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
         let name = if numbered.len() < name.len() { numbered.strip_suffix('_').unwrap_or(name) } else { name };
         let (base, word) = name.rsplit_once(['_', '-', '.'])?;
-        (OVER.contains(&word.to_lowercase().as_str()) && !base.ends_with('/')).then_some(base)
+        let word = word.to_lowercase();
+        // `NAME_maskcrop` is of `NAME_crop`.
+        let rest = ["mask", "depth"].iter().find_map(|over| word.strip_prefix(over)).filter(|rest| !rest.is_empty() && *rest != "s");
+        let of = match rest {
+            Some(rest) => format!("{base}_{rest}"),
+            None => OVER.contains(&word.as_str()).then(|| base.to_owned())?,
+        };
+        (!base.ends_with('/')).then_some(of)
     };
-    let found: Vec<(usize, &str)> = images.iter().filter_map(|&at| Some((at, base(at)?))).collect();
+    let found: Vec<(usize, String)> = images.iter().filter_map(|&at| Some((at, base(at)?))).collect();
     if found.is_empty() {
         return BTreeSet::new();
     }
     let names: std::collections::HashSet<&str> = images.iter().map(|&at| stem(at)).collect();
-    found.into_iter().filter(|(_, base)| names.contains(base)).map(|(at, _)| at).collect()
+    found.into_iter().filter(|(_, base)| names.contains(base.as_str())).map(|(at, _)| at).collect()
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {

@@ -78,14 +78,30 @@ fn is_split_name(name: &str) -> bool {
 
 /// A folder that says nothing of what is in it.
 fn is_plain(name: &str) -> bool {
-    let known =
-        ["images", "image", "imgs", "img", "data", "dataset", "set", "files", "folder", "split", "jpg", "jpeg", "png", "raw", "all"];
+    let known = [
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "jpegimages",
+        "data",
+        "dataset",
+        "set",
+        "files",
+        "folder",
+        "split",
+        "jpg",
+        "jpeg",
+        "png",
+        "raw",
+        "all",
+    ];
     known.contains(&name.to_lowercase().as_str())
 }
 
 fn is_mask(name: &str) -> bool {
-    let known = ["mask", "masks", "segmentation", "segmentations", "annotation", "annotations", "groundtruth", "gt", "labels", "label"];
-    name.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word))
+    let known = ["mask", "masks", "segmentations", "annotation", "annotations", "groundtruth", "gt", "manual", "labels", "label"];
+    name.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word) || word.starts_with("segmentation"))
 }
 
 /// Folders of pictures and of what is drawn over them.

@@ -260,6 +260,31 @@ fn masks_beside_images_are_no_samples() {
     }
     assert_eq!(agreed(folder.path(), &Options::default()), "benign 9+1, malignant 9+1");
     assert_eq!(said(folder.path(), "masks").count, 22);
+    // What else lies beside a picture: superpixels (ISIC), crops of the depth and of the mask beside those of the picture (RGB-D objects).
+    let others = tempfile::tempdir().unwrap();
+    for i in 0..20u8 {
+        let name = format!("{}/{i}", ["nevus", "melanoma"][usize::from(i) % 2]);
+        write(others.path(), &format!("{name}.png"), png(i));
+        write(others.path(), &format!("{name}_superpixels.png"), png(100 + i));
+    }
+    assert_eq!(agreed(others.path(), &Options::default()), "melanoma 9+1, nevus 9+1");
+    let crops = tempfile::tempdir().unwrap();
+    for i in 0..20u8 {
+        let name = format!("{}/{i}", ["apple", "ball"][usize::from(i) % 2]);
+        for (which, from) in [("crop", 0), ("depthcrop", 100), ("maskcrop", 200)] {
+            write(crops.path(), &format!("{name}_{which}.png"), png(from + i));
+        }
+    }
+    assert_eq!(agreed(crops.path(), &Options::default()), "apple 9+1, ball 9+1");
+    // Pascal VOC and DRIVE: segmentation, which has no classes of images.
+    for [images, masks, more] in [["JPEGImages", "SegmentationClass", "SegmentationObject"], ["images", "1st_manual", "mask"]] {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..20u8 {
+            [images, masks, more].iter().for_each(|name| write(folder.path(), &format!("{name}/{i}.png"), png(i)));
+        }
+        let verdict = verdict_of(folder.path(), &Options::default());
+        assert!(!verdict.importable, "{images}");
+    }
     // A name alone is no mask.
     let faces = tempfile::tempdir().unwrap();
     (0..20).for_each(|i| write(faces.path(), &format!("{}/{i}_mask.png", ["with", "without"][i % 2]), png(i as u8)));
