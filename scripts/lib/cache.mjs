@@ -16,7 +16,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { root } from './processes.mjs';
 
 const kept = { rust: 2, addon: 4 };
@@ -29,18 +29,20 @@ const target = process.env.CARGO_TARGET_DIR ?? join(root, 'native/target');
 /** Names of what cargo compiles of our own crates; paths of the checkout are in it. */
 const own = /^(lib)?sdp[-_]/;
 
-/** Puts the addon of these sources at `path`; whether there was one. */
-export function restoreAddon(fingerprint, path) {
-  return restore('addon', fingerprint, path);
+/** Puts the addon of these sources, and what was made of it, at `paths`; whether all of it was there. */
+export function restoreAddon(fingerprint, paths) {
+  return restore('addon', fingerprint, (place) => paths.map((path) => [join(place, basename(path)), path]));
 }
 
-export function keepAddon(fingerprint, path) {
-  keep('addon', fingerprint, (place) => copy(path, place));
+export function keepAddon(fingerprint, paths) {
+  keep('addon', fingerprint, (place) => paths.forEach((path) => copy(path, join(place, basename(path)))));
 }
 
 /** Gives a checkout that has compiled nothing yet the packages that others have compiled. */
 export function restorePackages() {
-  return !existsSync(join(target, 'release')) && restore('rust', rustKey(), join(target, 'release'));
+  return (
+    !existsSync(join(target, 'release')) && restore('rust', rustKey(), (place) => [[place, join(target, 'release')]])
+  );
 }
 
 /** Keeps the compiled packages that are not our own; to be called when everything was compiled. */
@@ -70,18 +72,19 @@ export function compiler() {
   }
 }
 
-function restore(kind, key, path) {
+/** `copies` gives what goes where; all of it or nothing. */
+function restore(kind, key, copies) {
   const place = join(folder, `${kind}-${key}`);
   if (!existsSync(place)) return false;
-  const beside = `${path}.new`;
+  const all = copies(place);
   try {
     // A process that has the addon loaded keeps the old file.
-    copy(place, beside);
-    renameSync(beside, path);
+    for (const [from, to] of all) copy(from, `${to}.new`);
+    for (const [, to] of all) renameSync(`${to}.new`, to);
     utimesSync(place, new Date(), new Date());
     return true;
   } catch {
-    rmSync(beside, { recursive: true, force: true });
+    for (const [, to] of all) rmSync(`${to}.new`, { recursive: true, force: true });
     return false;
   }
 }

@@ -54,27 +54,38 @@ test('a checkout gets the packages that another has compiled, with their times, 
   expect(statSync(join(target(), `release/deps/libzip-${theirs}.rlib`)).mtime).toEqual(compiled);
 });
 
-test('addons are found by the fingerprint of their sources; the newest four stay', () => {
-  const addon = join(folder, 'sdp.node');
+test('addons and what was made of them are found by the fingerprint of their sources; the newest four stay', () => {
+  const products = ['sdp.node', 'records.json'].map((name) => join(folder, name));
+  const texts = () => products.map((path) => readFileSync(path, 'utf8'));
   for (const [age, key] of ['a', 'b', 'c', 'd', 'e'].entries()) {
-    write(addon, key);
-    cache.keepAddon(key, addon);
+    for (const path of products) write(path, key);
+    cache.keepAddon(key, products);
     const then = new Date(2026, 10, age + 1);
     if (existsSync(join(folder, 'cache', `addon-${key}`)))
       utimesSync(join(folder, 'cache', `addon-${key}`), then, then);
   }
-  expect(cache.restoreAddon('a', addon)).toBe(false);
-  expect(readFileSync(addon, 'utf8')).toBe('e');
-  expect(cache.restoreAddon('b', addon)).toBe(true);
-  expect(readFileSync(addon, 'utf8')).toBe('b');
+  expect(cache.restoreAddon('a', products)).toBe(false);
+  expect(texts()).toEqual(['e', 'e']);
+  expect(cache.restoreAddon('b', products)).toBe(true);
+  expect(texts()).toEqual(['b', 'b']);
+});
+
+test('an addon of which a part is missing is built', () => {
+  const products = ['sdp.node', 'records.json'].map((name) => join(folder, name));
+  for (const path of products) write(path, 'old');
+  cache.keepAddon('a', products.slice(0, 1));
+  for (const path of products) write(path, 'here');
+  expect(cache.restoreAddon('a', products)).toBe(false);
+  expect(products.map((path) => readFileSync(path, 'utf8'))).toEqual(['here', 'here']);
+  expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([]);
 });
 
 test('without a folder for it, everything goes on without', async () => {
   writeFileSync(join(folder, 'cache'), 'a file is in its place');
   const addon = join(folder, 'sdp.node');
   write(addon, 'built');
-  cache.keepAddon('a', addon);
-  expect(cache.restoreAddon('a', addon)).toBe(false);
+  cache.keepAddon('a', [addon]);
+  expect(cache.restoreAddon('a', [addon])).toBe(false);
   expect(cache.restorePackages()).toBe(false);
   expect(readFileSync(addon, 'utf8')).toBe('built');
 });

@@ -38,8 +38,12 @@ const builds = {
 
 /** @param {keyof typeof builds} name */
 export function isFresh(name) {
-  const { products } = builds[name];
-  return products.every((path) => existsSync(join(root, path))) && recall(name) === fingerprint(name);
+  return productsOf(name).every((path) => existsSync(path)) && recall(name) === fingerprint(name);
+}
+
+/** Full paths of what is built. */
+export function productsOf(name) {
+  return builds[name].products.map((path) => join(root, path));
 }
 
 /** Builds and, where that succeeded, remembers the sources as they were before: a change made meanwhile is not lost. */

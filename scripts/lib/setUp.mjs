@@ -1,12 +1,12 @@
 // Sets up whatever is missing: npm packages, CUDA provider, Rust addon, built app. What is there and current is left alone.
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename } from 'node:path';
 import { compiler, keepAddon, restoreAddon, restorePackages } from './cache.mjs';
 import { cudaSettled, fetchCudaProvider } from './cuda.mjs';
-import { buildOnce, fingerprint, isFresh } from './freshness.mjs';
+import { buildOnce, fingerprint, isFresh, productsOf } from './freshness.mjs';
 import { packagesInstalled } from './packages.mjs';
-import { nodeScript, npm, root, tail } from './processes.mjs';
+import { nodeScript, npm, tail } from './processes.mjs';
 import { buildToolsProblem, nodeProblem } from './tools.mjs';
 
 /** Something that the user has to do; the message is the whole answer. */
@@ -51,13 +51,14 @@ async function fetchCuda(say) {
 async function buildNative() {
   const problem = await buildToolsProblem();
   if (problem) throw new SetupError(problem);
-  const addon = join(root, 'native/binding/sdp.node');
-  const key = createHash('sha256').update(fingerprint('native')).update(compiler()).digest('hex');
+  const products = productsOf('native');
+  const names = products.map((path) => basename(path)).join();
+  const key = createHash('sha256').update(fingerprint('native')).update(compiler()).update(names).digest('hex');
   const build = async () => {
-    if (restoreAddon(key, addon)) return { code: 0, output: '' };
+    if (restoreAddon(key, products)) return { code: 0, output: '' };
     restorePackages();
     const built = await nodeScript('scripts/buildNative.mjs', ['--force'], { stdio: 'capture' });
-    if (built.code === 0) keepAddon(key, addon);
+    if (built.code === 0) keepAddon(key, products);
     return built;
   };
   await must('The Rust addon could not be built', buildOnce('native', build));
