@@ -1,4 +1,4 @@
-// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, check, rust, unit, torture, e2e. The last line has the totals.
+// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, check beside rust, unit, torture, e2e. The last line has the totals.
 
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -119,14 +119,20 @@ async function main() {
   mkdirSync(reports, { recursive: true });
   const total = { ...none };
   const lines = [];
-  for (const name of only ? [only] : Object.keys(stages)) {
+  const failed = async (name) => {
     console.log(`\n== ${name}`);
     const start = Date.now();
     const result = await stages[name]();
     for (const key of Object.keys(none)) total[key] += result[key];
     const seconds = ((Date.now() - start) / 1000).toFixed(0);
     lines.push(`${name.padEnd(6)} ${counts(result)} (${seconds} s)${result.note ? `; ${result.note}` : ''}`);
-    if (name === 'setup' && result.failed > 0) break;
+    return result.failed > 0;
+  };
+  if (only) await failed(only);
+  else if (!(await failed('setup'))) {
+    // Checks are one thread most of the time; so are cargo's last crates.
+    await Promise.all([failed('check'), failed('rust')]);
+    for (const name of ['unit', 'torture', 'e2e']) await failed(name);
   }
   if (!only) keepPackages();
   console.log(`\n${lines.join('\n')}\n${counts(total)}`);

@@ -170,8 +170,8 @@ export const ConvWeightGradient: Op<WeightGradientAttributes> = {
   },
 };
 
-export const CudnnConvInputGradient = onCudnn(ConvInputGradient);
-export const CudnnConvWeightGradient = onCudnn(ConvWeightGradient);
+export const CudnnConvInputGradient: Op<InputGradientAttributes> = onCudnn(ConvInputGradient);
+export const CudnnConvWeightGradient: Op<WeightGradientAttributes> = onCudnn(ConvWeightGradient);
 
 type ConvTransposeAttributes = Geometry & {
   output_padding: readonly number[];
@@ -204,7 +204,7 @@ export const convTranspose = (g: GraphBuilder, x: Value, w: Value, attributes: C
   add1(g, ConvTranspose, [x, w], attributes);
 const convInputGradient = (g: GraphBuilder, dy: Value, w: Value, attributes: InputGradientAttributes) =>
   add1(g, ConvInputGradient, [dy, w], attributes);
-const convWeightGradient = (g: GraphBuilder, x: Value, dy: Value, attributes: WeightGradientAttributes) =>
+const convWeightGradient = (g: GraphBuilder, x: Value, dy: Value, attributes: WeightGradientAttributes): Value =>
   add1(g, ConvWeightGradient, [x, dy], attributes);
 
 /** Images of at most this many pixels are convolved as one matrix product over the batch. */
