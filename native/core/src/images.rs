@@ -16,7 +16,7 @@ use sdp_data::sampling::generator;
 use crate::error::{Error, Result};
 use crate::loader::{Batch, Samples};
 use crate::npy::Npy;
-use crate::sampling::Pick;
+use crate::sampling::Draw;
 use crate::shards::Shards;
 use crate::spec::{Augmentation, Encoded, ImageReading, Mixing};
 
@@ -143,23 +143,23 @@ impl Images {
     }
 
     /// The given samples of an epoch as they are trained on.
-    pub fn training(&self, epoch: u64, picks: &[Pick]) -> Result<Batch> {
+    pub fn training(&self, epoch: u64, draws: &[Draw]) -> Result<Batch> {
         let Some(Augmentation { changes, mixing }) = &self.augmentation else {
-            return self.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len());
+            return self.gather(&draws.iter().map(|draw| draw.sample).collect::<Vec<_>>(), draws.len());
         };
-        let labels = picks.iter().map(|pick| self.label(pick.sample)).collect();
-        let mixes: Vec<Mix> = picks.iter().map(|pick| self.mix(*mixing, epoch, pick.sample)).collect();
+        let labels = draws.iter().map(|draw| self.label(draw.sample)).collect();
+        let mixes: Vec<Mix> = draws.iter().map(|draw| self.mix(*mixing, epoch, draw.sample)).collect();
         let own = |sample: u32, target: &mut [f32]| {
             let random = &mut keyed(b"augmentation    ", self.seed, epoch, sample);
             self.normalise(&changes.train(self.pixels(sample)?, random), target);
             Ok::<(), Error>(())
         };
-        let pairs: Vec<(&Pick, &Mix)> = picks.iter().zip(&mixes).collect();
-        let pixels = self.fill(picks.len(), &pairs, |(pick, mix), target| {
-            own(pick.sample, target)?;
+        let pairs: Vec<(&Draw, &Mix)> = draws.iter().zip(&mixes).collect();
+        let pixels = self.fill(draws.len(), &pairs, |(draw, mix), target| {
+            own(draw.sample, target)?;
             if mix.share < 1.0 {
                 let mut partner = vec![0.0; target.len()];
-                own(pick.partner, &mut partner)?;
+                own(draw.partner, &mut partner)?;
                 mix.apply(target, &partner, self.plane, self.width);
             }
             Ok(())
@@ -169,11 +169,11 @@ impl Images {
     }
 
     /// [B,K]: the share of each class in the label of each sample.
-    fn shares(&self, mixing: Mixing, pairs: &[(&Pick, &Mix)]) -> Vec<f32> {
+    fn shares(&self, mixing: Mixing, pairs: &[(&Draw, &Mix)]) -> Vec<f32> {
         let (classes, smoothing) = (mixing.classes, mixing.label_smoothing);
         let mut shares = vec![(smoothing / classes as f64) as f32; pairs.len() * classes];
-        for ((pick, mix), row) in pairs.iter().zip(shares.chunks_exact_mut(classes.max(1))) {
-            for (sample, share) in [(pick.sample, mix.share), (pick.partner, 1.0 - mix.share)] {
+        for ((draw, mix), row) in pairs.iter().zip(shares.chunks_exact_mut(classes.max(1))) {
+            for (sample, share) in [(draw.sample, mix.share), (draw.partner, 1.0 - mix.share)] {
                 if let Some(target) = row.get_mut(self.label(sample) as usize) {
                     *target += ((1.0 - smoothing) * share) as f32;
                 }

@@ -12,7 +12,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::error::{Error, Result, ensure};
 use crate::images::Images;
 use crate::npy::Npy;
-use crate::sampling::{Order, Pick};
+use crate::sampling::{Draw, Order};
 use crate::spec::{BatchSource, Reading};
 use crate::store::mapping::map_file;
 
@@ -98,8 +98,8 @@ impl Dataset {
     fn micro_batch(&mut self, step: u64, worker: usize, part: usize) -> Result<Batch> {
         self.require(self.global_batch, "one batch of all workers")?;
         let size = self.micro_batch;
-        let (epoch, picks) = self.order.share(step, worker);
-        self.content.training(epoch, &picks[part * size..][..size])
+        let (epoch, draws) = self.order.share(step, worker);
+        self.content.training(epoch, &draws[part * size..][..size])
     }
 
     fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
@@ -132,10 +132,10 @@ impl Content {
     }
 
     /// The given samples of an epoch, as they are trained on.
-    fn training(&self, epoch: u64, picks: &[Pick]) -> Result<Batch> {
+    fn training(&self, epoch: u64, draws: &[Draw]) -> Result<Batch> {
         match self {
-            Self::Images(images) => images.training(epoch, picks),
-            Self::Tokens(tokens) => Ok(tokens.gather(&picks.iter().map(|pick| pick.sample).collect::<Vec<_>>(), picks.len())),
+            Self::Images(images) => images.training(epoch, draws),
+            Self::Tokens(tokens) => Ok(tokens.gather(&draws.iter().map(|draw| draw.sample).collect::<Vec<_>>(), draws.len())),
         }
     }
 

@@ -20,7 +20,7 @@ fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {
 
 /// A sample of an epoch, and the one that follows in the epoch's order, with which it is mixed where samples are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pick {
+pub struct Draw {
     pub sample: u32,
     pub partner: u32,
 }
@@ -51,13 +51,13 @@ impl Order {
     }
 
     /// Epoch and samples of one worker at one step; the dataset must hold at least one global batch.
-    pub fn share(&mut self, step: u64, worker: usize) -> (u64, Vec<Pick>) {
+    pub fn share(&mut self, step: u64, worker: usize) -> (u64, Vec<Draw>) {
         let global = self.num_workers * self.share;
         let steps = (self.samples / global) as u64;
         let start = (step % steps) as usize * global + worker * self.share;
         let (size, samples, epoch) = (self.share, self.samples, step / steps);
         let order = self.epoch(epoch);
-        (epoch, (start..start + size).map(|at| Pick { sample: order[at], partner: order[(at + 1) % samples] }).collect())
+        (epoch, (start..start + size).map(|at| Draw { sample: order[at], partner: order[(at + 1) % samples] }).collect())
     }
 
     /// Samples of a statistics batch: the first micro-batches of epoch 0, counted on over the workers.
@@ -80,7 +80,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn samples(order: &mut Order, step: u64, worker: usize) -> Vec<u32> {
-        order.share(step, worker).1.iter().map(|pick| pick.sample).collect()
+        order.share(step, worker).1.iter().map(|draw| draw.sample).collect()
     }
 
     #[test]

@@ -396,7 +396,7 @@ impl Reference {
         for step in 0..steps {
             let (mut gradient, mut counts, mut means, mut losses) = ([0.0; 5], [0.0; 5], 0.0, Vec::new());
             for (worker, rows) in HELD.iter().enumerate() {
-                let batch: Vec<usize> = order.share(step, worker).1.iter().map(|pick| pick.sample as usize).collect();
+                let batch: Vec<usize> = order.share(step, worker).1.iter().map(|draw| draw.sample as usize).collect();
                 let mut loss = 0.0;
                 for &sample in &batch {
                     let error = self.predict(sample, rows) - label(sample) as f64;
@@ -646,7 +646,7 @@ fn odd_labels(faults: &[(u64, usize, usize)], steps: std::ops::Range<u64>) -> (V
         tensor: [None, Some("w"), Some("mean")][kind].map(str::to_owned),
     };
     let found = steps.clone().find_map(|step| {
-        let mut odd = |worker: usize, kind: usize| order.share(step, worker).1.iter().any(|pick| labels[pick.sample as usize] == ODD[kind]);
+        let mut odd = |worker: usize, kind: usize| order.share(step, worker).1.iter().any(|draw| labels[draw.sample as usize] == ODD[kind]);
         let loss = (0..WORKERS).find(|&worker| odd(worker, 0)).map(|worker| of(0, worker));
         let slab = || (0..WORKERS).find_map(|worker| (1..3).find(|&kind| odd(worker, kind)).map(|kind| of(kind, worker)));
         loss.or_else(slab).map(|fault| (step, fault))
