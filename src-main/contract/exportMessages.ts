@@ -20,6 +20,13 @@ const exportNotes = z.object({
       mean: z.array(z.number()).describe('of pixel / 255, per channel'),
       std: z.array(z.number()),
       size: z.array(z.number()).describe('height and width'),
+      shorterSide: z
+        .number()
+        .nullable()
+        .optional()
+        .describe(
+          'what the shorter side of an image becomes before its centre is cut out; null: each side is resized alone; absent: not known, or with borders',
+        ),
     })
     .optional(),
   tokens: z
@@ -32,6 +39,7 @@ const exportNotes = z.object({
 });
 
 export type ExportNotes = z.infer<typeof exportNotes>;
+export type ImageNotes = NonNullable<ExportNotes['images']>;
 
 /** Forms of an ONNX file that users may ask for. */
 const onnxForm = z.object({

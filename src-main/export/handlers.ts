@@ -90,13 +90,8 @@ async function finishOnnx(job: Job, model: ModelDefinition, feed: Feed): Promise
 }
 
 function finishImageFolder(library: LibraryName): Finisher {
-  return async ({ folder, dataset, source: { reads } }, model, feed) => {
-    const manifest = dataset ? await getDataset(dataset.home, dataset.name) : undefined;
-    const data =
-      manifest?.kind === 'images' && reads.kind === 'images'
-        ? { classNames: manifest.classNames, resize: manifest.options.resize ?? 'crop', reads }
-        : undefined;
-    const files = await exportImageFolder(folder, model, library, data);
+  return async ({ folder, notes }, model, feed) => {
+    const files = await exportImageFolder(folder, model, library, notes.images);
     return { files, logits: await logitsOfImageFolder(files[0]!, model, library, feed) };
   };
 }

@@ -2,23 +2,16 @@
 // library's names, the network, and, where the dataset is still the run's, its classes and what is done to images before they go in.
 
 import { join } from 'node:path';
-import type { Reading } from '../contract/records.ts';
 import { UserError } from '../contract/errors.ts';
+import type { ImageNotes } from '../contract/exportMessages.ts';
 import { replaceFile } from '../files/files.ts';
 import type { ImageLibrary, ModelDefinition } from '../models/model.ts';
+import { imageProcessor } from './imageProcessor.ts';
 import { asFloat32, readSafetensors, writeSafetensors, type SafeTensor } from './safetensors.ts';
 import type { Feed } from './feed.ts';
 import { logitsOfWeights } from './verify.ts';
 
 export type LibraryName = 'timm' | 'huggingface';
-
-/** What the outputs mean, and how images become inputs. */
-export interface ImageData {
-  classNames: readonly string[];
-  /** What the import has done to images of another size. */
-  resize: 'crop' | 'stretch' | 'pad';
-  reads: Extract<Reading, { kind: 'images' }>;
-}
 
 /** Fails with one sentence where the library has no such network. */
 export function imageLibrary(model: ModelDefinition, library: LibraryName): ImageLibrary {
@@ -30,7 +23,7 @@ export async function exportImageFolder(
   folder: string,
   model: ModelDefinition,
   library: LibraryName,
-  data: ImageData | undefined,
+  images: ImageNotes | undefined,
 ): Promise<string[]> {
   const weights = join(folder, 'model.safetensors');
   const layout = imageLibrary(model, library);
@@ -40,7 +33,7 @@ export async function exportImageFolder(
     new Map([...tensors].flatMap(([name, tensor]) => renamed(layout, name, tensor))),
     metadata,
   );
-  const contents = library === 'timm' ? timmFiles(model, layout, data) : huggingFaceFiles(model, layout, data);
+  const contents = library === 'timm' ? timmFiles(model, layout, images) : huggingFaceFiles(model, layout, images);
   for (const [name, content] of Object.entries(contents))
     await replaceFile(join(folder, name), (file) => file.writeFile(`${JSON.stringify(content, null, 2)}\n`));
   return [weights, ...Object.keys(contents).map((name) => join(folder, name))];
@@ -86,18 +79,17 @@ export async function logitsOfImageFolder(
 function timmFiles(
   { sample }: ModelDefinition,
   layout: ImageLibrary,
-  data: ImageData | undefined,
+  images: ImageNotes | undefined,
 ): Record<string, object> {
   if (!layout.config) return {};
   const { classifier, ...config } = layout.config as { classifier: string; model_args: object };
-  const resize = data && resizeOf(sample, data);
-  const preprocessing = resize && {
-    mean: data.reads.mean,
-    std: data.reads.std,
+  const preprocessing = images?.shorterSide !== undefined && {
+    mean: images.mean,
+    std: images.std,
     interpolation: 'bilinear',
-    ...(resize.shorter === null
+    ...(images.shorterSide === null
       ? { crop_mode: 'squash', crop_pct: 1 }
-      : { crop_mode: 'center', crop_pct: Math.min(...sample.slice(1)) / resize.shorter }),
+      : { crop_mode: 'center', crop_pct: Math.min(...images.size) / images.shorterSide }),
   };
   const pretrained_cfg = {
     input_size: sample,
@@ -105,16 +97,18 @@ function timmFiles(
     classifier,
     ...preprocessing,
   };
-  return { 'config.json': { ...config, ...(data && { label_names: data.classNames }), pretrained_cfg } };
+  return {
+    'config.json': { ...config, ...(images?.classNames && { label_names: images.classNames }), pretrained_cfg },
+  };
 }
 
 /** As `from_pretrained` of AutoModelForImageClassification and of AutoImageProcessor reads them. */
 function huggingFaceFiles(
-  { sample, classes }: ModelDefinition,
+  { classes }: ModelDefinition,
   layout: ImageLibrary,
-  data: ImageData | undefined,
+  images: ImageNotes | undefined,
 ): Record<string, object> {
-  const names = data?.classNames ?? Array.from({ length: classes }, (_, label) => `LABEL_${label}`);
+  const names = images?.classNames ?? Array.from({ length: classes }, (_, label) => `LABEL_${label}`);
   const config = {
     ...layout.config,
     id2label: Object.fromEntries(names.map((name, label) => [label, name])),
@@ -122,42 +116,6 @@ function huggingFaceFiles(
     problem_type: 'single_label_classification',
     torch_dtype: 'float32',
   };
-  const processor = data && imageProcessor(sample, data);
+  const processor = images && imageProcessor(images);
   return { 'config.json': config, ...(processor && { 'preprocessor_config.json': processor }) };
-}
-
-/** The length that the shorter side gets before the centre is cut out; null: both sides are resized alone. Undefined where borders are added. */
-function resizeOf(
-  [, height, width]: readonly number[],
-  { reads: { augmentation }, resize }: ImageData,
-): { shorter: number | null } | undefined {
-  if (augmentation) return { shorter: augmentation.changes.evaluationResize };
-  if (resize === 'pad') return undefined;
-  return { shorter: resize === 'crop' && height === width ? height! : null };
-}
-
-function imageProcessor(sample: readonly number[], data: ImageData): object | undefined {
-  const { reads } = data;
-  const resize = resizeOf(sample, data);
-  if (!resize) return undefined;
-  const [channels, height, width] = sample;
-  const bilinear = 2;
-  const shared = {
-    do_resize: true,
-    resample: bilinear,
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: reads.mean,
-    image_std: reads.std,
-    do_convert_rgb: channels === 3,
-  };
-  if (resize.shorter === null) return { image_processor_type: 'ViTImageProcessor', size: { height, width }, ...shared };
-  return {
-    image_processor_type: 'BitImageProcessor',
-    size: { shortest_edge: resize.shorter },
-    do_center_crop: true,
-    crop_size: { height, width },
-    ...shared,
-  };
 }

@@ -6,7 +6,7 @@ import type { ExportNotes } from '../contract/exportMessages.ts';
 import { noteTexts, writeImageFiles } from './notes.ts';
 
 const common = { version: '1', described: 'a model', dataset: 'things', step: 7 };
-const images = { classNames: ['a\nb', 'c'], mean: [0.1, 0.2, 0.3], std: [1, 2, 3], size: [4, 5] };
+const images = { classNames: ['a\nb', 'c'], mean: [0.1, 0.2, 0.3], std: [1, 2, 3], size: [4, 5], shorterSide: null };
 const ofImages: ExportNotes = { ...common, family: 'vit', images };
 
 it('says what a model of images takes and gives', () => {
@@ -53,6 +53,8 @@ it('writes a class name a line, and how to make images into input unless the mod
       rescale_factor: 1 / 255,
     });
     expect(await writeImageFiles(folder, ofImages, true)).toEqual([join(folder, 'labels.txt')]);
+    const bordered = { ...ofImages, images: { ...images, shorterSide: undefined } };
+    expect(await writeImageFiles(folder, bordered)).toEqual([join(folder, 'labels.txt')]);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { ExportNotes } from '../contract/exportMessages.ts';
 import type { ModelNotes } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
+import { imageProcessor } from './imageProcessor.ts';
 
 /** Names and values as text: lists and numbers as JSON. `pixels`: the normalisation is in the graph. */
 export function noteTexts(notes: ExportNotes, pixels = false): Record<string, string> {
@@ -49,25 +50,13 @@ export function onnxNotes(notes: ExportNotes, model: ModelDefinition, pixels: bo
   };
 }
 
-/** Writes labels.txt, a class name a line, and but for models of pixels preprocessor_config.json of Hugging Face's image processors; returns the paths. */
+/** Writes labels.txt, a class name a line, and preprocessor_config.json of Hugging Face's image processors where they do what is done to images; returns the paths. `pixels`: the model does it. */
 export async function writeImageFiles(folder: string, { images }: ExportNotes, pixels = false): Promise<string[]> {
   if (!images) return [];
-  const [height, width] = images.size;
-  const preprocessor = {
-    image_processor_type: 'ViTImageProcessor',
-    do_convert_rgb: images.mean.length === 3,
-    do_resize: true,
-    size: { height, width },
-    resample: 2,
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: images.mean,
-    image_std: images.std,
-  };
+  const processor = pixels ? undefined : imageProcessor(images);
   const contents: Record<string, string> = {
     ...(images.classNames && { 'labels.txt': images.classNames.map((name) => `${oneLine(name)}\n`).join('') }),
-    ...(!pixels && { 'preprocessor_config.json': `${JSON.stringify(preprocessor, null, 2)}\n` }),
+    ...(processor && { 'preprocessor_config.json': `${JSON.stringify(processor, null, 2)}\n` }),
   };
   for (const [name, text] of Object.entries(contents))
     await replaceFile(join(folder, name), (file) => file.writeFile(text));

@@ -1,8 +1,9 @@
 // What an export of a run says of itself, and which form of it users may have.
 
 import { UserError } from '../contract/errors.ts';
-import type { ExportNotes, OnnxForm } from '../contract/exportMessages.ts';
+import type { ExportNotes, ImageNotes, OnnxForm } from '../contract/exportMessages.ts';
 import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
+import type { Reading } from '../contract/records.ts';
 import { appVersion } from '../contract/version.ts';
 import type { Manifest } from '../data/manifest.ts';
 import { openTokenizer } from '../data/tokenizer.ts';
@@ -18,6 +19,18 @@ export function onnxFormOf(format: ExportFormat, reads: 'images' | 'tokens', cho
   if (withPreprocessing && (format !== 'onnx' || reads !== 'images'))
     throw refused('--with-preprocessing', 'models of images');
   return { withPast, withPreprocessing };
+}
+
+/** See ImageNotes: of the run's own resizing, else of the import's. */
+function shorterSide(
+  { augmentation }: Extract<Reading, { kind: 'images' }>,
+  [, height, width]: readonly number[],
+  dataset: Manifest | undefined,
+): ImageNotes['shorterSide'] {
+  if (augmentation) return augmentation.changes.evaluationResize;
+  const resize = dataset && (dataset.options.resize ?? 'crop');
+  if (!resize || resize === 'pad') return undefined;
+  return resize === 'crop' && height === width ? height : null;
 }
 
 /** `dataset`: undefined where another one has its name by now. */
@@ -38,6 +51,7 @@ export async function notesOf(
         mean: reads.mean,
         std: reads.std,
         size: sample.slice(1),
+        shorterSide: shorterSide(reads, sample, dataset),
       },
     };
   const tokenizer = dataset && (await openTokenizer(home, dataset));

@@ -16,6 +16,8 @@ let lab: TestLab;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'sdp-exports-'));
   await importDigits(home, 'digits');
+  await importDigits(home, 'stretched', { resize: 'stretch' });
+  await importDigits(home, 'bordered', { resize: 'pad' });
   const rhymes = join(home, 'rhymes.txt');
   await writeFile(rhymes, 'The cat sat on the mat – the naïve cat, fat as a bat.\n'.repeat(200));
   await importDataset({ paths: [rhymes], name: 'bpe', options: { tokenizer: 'bpe', vocabulary: 270 }, home });
@@ -138,6 +140,22 @@ describe('a folder for another library', () => {
     const { tensors } = await readSafetensors(files[0]!);
     expect(tensors.get('blocks.1.attn.qkv.weight')!.shape).toEqual([48, 16]);
     expect((await readFile(own[0]!)).equals(before)).toBe(true);
+  });
+
+  it.each([
+    ['digits', { size: { shortest_edge: 28 }, do_center_crop: true, crop_size: { height: 28, width: 28 } }],
+    ['stretched', { size: { height: 28, width: 28 } }],
+    ['bordered', null],
+  ])('and weights and ONNX say the same of images, as the import has them: %s', async (dataset, expected) => {
+    const runId = await trained(dataset, vit);
+    const found = [];
+    for (const format of ['huggingface', 'safetensors', 'onnx'] as const) {
+      const { files } = await lab.app.export(runId, format, { out: join(home, dataset, format) });
+      const path = files.find((file) => basename(file) === 'preprocessor_config.json');
+      found.push(path ? await json(path) : null);
+    }
+    expect(found[0]).toEqual(expected && expect.objectContaining(expected));
+    expect(found.slice(1)).toEqual([found[0], found[0]]);
   });
 
   it('that library has no such network for is refused, and nothing is written', async () => {
