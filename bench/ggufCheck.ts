@@ -9,7 +9,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ggufType } from '../src-main/contract/exportFormat.ts';
+import { weightTypes } from '../src-main/contract/exportFormat.ts';
 import { parseRunConfig } from '../src-main/contract/runConfig.ts';
 import { openPage, type Page } from './answers.ts';
 
@@ -69,8 +69,8 @@ async function compare(page: Page, llama: Llama, dataset: string): Promise<void>
     const { text } = await page.call.tryText({ runId, step, prompt, count, temperature: 0, seed: 0 });
     own.push(text);
   }
-  for (const type of ggufType.options) {
-    const { files, check } = await page.call.exportRun({ runId, format: 'gguf', ggufType: type });
+  for (const type of weightTypes.gguf) {
+    const { files, check } = await page.call.exportRun({ runId, format: 'gguf', type });
     const found = await llama(files[0]!);
     const equal = own.filter((text, at) => text === found[at]).length;
     console.log(

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
 import { purpose, type Purpose } from '../contract/doctor.ts';
 import { UserError } from '../contract/errors.ts';
-import { exportFormat, ggufType, type ExportChoices, type ExportFormat } from '../contract/exportFormat.ts';
+import { exportFormat, weightType, type ExportChoices, type ExportFormat } from '../contract/exportFormat.ts';
 import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion } from '../contract/version.ts';
@@ -181,9 +181,10 @@ function addRunCommands(program: Command): void {
     )
     .requiredOption('--out <folder>', 'folder for model.safetensors, model.onnx or model.gguf')
     .addOption(
-      new Option('--gguf-type <type>', 'what a GGUF file stores its weights as; default: float32').choices(
-        ggufType.options,
-      ),
+      new Option(
+        '--type <type>',
+        'what weights are stored as; onnx: float32, float16 or int8, gguf: float32, float16 or q8_0; default: float32',
+      ).choices(weightType.options),
     )
     .option('--checkpoint <step>', 'step of the checkpoint; default: the newest checkpoint', integer(0))
     .option('--with-past', 'ONNX of a language model with a cache of keys and values, as Hugging Face Optimum names it')

@@ -5,7 +5,7 @@ import { dataFolder, dataFolderCommands } from './dataFolder.ts';
 import { datasetCommands } from './datasets.ts';
 import { doctorCommands } from './doctor.ts';
 import { plan } from './plan.ts';
-import { exportFormat, ggufType } from './exportFormat.ts';
+import { exportFormat, weightType } from './exportFormat.ts';
 import { exportResult, runDetail, runSummary } from './run.ts';
 import { runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
@@ -127,7 +127,7 @@ export const appCommands = {
   exportRun: {
     params: runId.extend({
       format: exportFormat,
-      ggufType: ggufType.optional().describe('of GGUF; default: float32'),
+      type: weightType.optional().describe('of the weights; default: float32'),
       step: z.int().min(0).optional().describe('default: the newest checkpoint'),
     }),
     result: exportResult,

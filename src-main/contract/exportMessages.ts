@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { modelSpec } from '../families/configs.ts';
-import { exportFormat, ggufType } from './exportFormat.ts';
+import { exportFormat, weightType } from './exportFormat.ts';
 import { record } from './records.ts';
 
 /** What an export says of itself. */
@@ -54,7 +54,7 @@ export const exportCommands = {
   finish: {
     params: z.object({
       format: exportFormat,
-      ggufType,
+      type: weightType.describe('of the weights, one that the format has'),
       name: z.string().describe('of the run'),
       model: modelSpec,
       folder: z.string(),
@@ -78,4 +78,4 @@ export const exportCommands = {
 } as const;
 export type ExportCommands = typeof exportCommands;
 
-export const exportContract = { commands: exportCommands, events: {}, version: 'sdp-export 2' } as const;
+export const exportContract = { commands: exportCommands, events: {}, version: 'sdp-export 3' } as const;

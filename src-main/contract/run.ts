@@ -1,7 +1,7 @@
 // State and series of a run, as stored, sent and shown.
 
 import { z } from 'zod';
-import { exportFormat, ggufType } from './exportFormat.ts';
+import { exportFormat, weightType } from './exportFormat.ts';
 import { memoryBytes, plan } from './plan.ts';
 import { runConfig } from './runConfig.ts';
 import { evaluationNames, evaluationSeries, type EvaluationSeries, type EvaluationTable } from './series.ts';
@@ -116,7 +116,7 @@ export type MemoryRecord = z.infer<typeof memoryRecord>;
 
 export const exportResult = z.object({
   format: exportFormat,
-  ggufType: ggufType.optional().describe('of GGUF'),
+  type: weightType.default('float32').describe('of the weights'),
   step: z.number(),
   files: z.array(z.string()).describe('absolute paths'),
   check: z.object({

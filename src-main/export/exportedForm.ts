@@ -8,14 +8,20 @@ import { Gemm, matMul } from '../graph/ops/linalg.ts';
 import { transpose } from '../graph/ops/movement.ts';
 import { removeDeadCode } from '../graph/passes/deadCode.ts';
 import { rewrite } from '../graph/passes/rewrite.ts';
-import { onnxRuntime } from '../runtime/onnxRuntime.ts';
+import { onnxRuntime, type Tensor } from '../runtime/onnxRuntime.ts';
 
-/** Raw bytes of inputs by name. */
-export type Weights = ReadonlyMap<string, Uint8Array>;
+/** Raw bytes of inputs by name, read or computed when they are asked for: a model need not be in memory. */
+export type Weights = ReadonlyMap<string, () => Promise<Uint8Array>>;
 
-/** The graph with its weights, some of which are computed of those given and have names of values. */
-export async function exportedForm(graph: Graph, weights: Weights): Promise<{ graph: Graph; weights: Weights }> {
-  return await foldConstants(gemmAsMatMul(graph), weights);
+/** A graph, and those of its inputs that are weights. */
+export interface Form {
+  graph: Graph;
+  weights: Weights;
+}
+
+/** Some weights of the result are computed of those given, and have names of values. */
+export function exportedForm({ graph, weights }: Form): Form {
+  return foldConstants(gemmAsMatMul(graph), weights);
 }
 
 function gemmAsMatMul(graph: Graph): Graph {
@@ -27,7 +33,7 @@ function gemmAsMatMul(graph: Graph): Graph {
   });
 }
 
-async function foldConstants(graph: Graph, weights: Weights): Promise<{ graph: Graph; weights: Weights }> {
+function foldConstants(graph: Graph, weights: Weights): Form {
   const known = new Set<Value>(graph.constants.map(({ value }) => value));
   for (const input of graph.inputs) if (weights.has(input.name)) known.add(input);
   const [fixed, rest]: [Node[], Node[]] = [[], []];
@@ -40,7 +46,7 @@ async function foldConstants(graph: Graph, weights: Weights): Promise<{ graph: G
   const computed = fixed.flatMap(({ outputs }) => outputs.filter((output) => read.has(output)));
   const readNames = new Set([...read].map(({ name }) => name));
   const kept = new Map([...weights].filter(([name]) => readNames.has(name)));
-  for (const value of computed) kept.set(value.name, await compute({ ...graph, nodes: fixed }, value, weights));
+  for (const value of computed) kept.set(value.name, () => compute({ ...graph, nodes: fixed }, value, weights));
   const g = new GraphBuilder(graph.name, {
     ...graph,
     inputs: [...graph.inputs.filter(({ name }) => !weights.has(name) || kept.has(name)), ...computed],
@@ -54,17 +60,20 @@ async function compute(graph: Graph, value: Value, weights: Weights): Promise<Ui
   const needed = removeDeadCode({ ...graph, outputs: [{ name: 'value', value }] });
   const read = new Set(needed.nodes.flatMap(({ inputs }) => inputs));
   const inputs = needed.inputs.filter((input) => read.has(input));
-  const { InferenceSession, Tensor } = await onnxRuntime();
-  const session = await InferenceSession.create(toOnnx({ ...needed, inputs }), { logSeverityLevel: 3 });
+  const runtime = await onnxRuntime();
+  const session = await runtime.InferenceSession.create(toOnnx({ ...needed, inputs }), { logSeverityLevel: 3 });
   try {
-    const feeds = inputs.map(({ name, shape }) => {
-      const { buffer, byteOffset, byteLength } = weights.get(name)!;
-      return [name, new Tensor('float32', new Float32Array(buffer, byteOffset, byteLength / 4), shape)] as const;
-    });
-    const results = await session.run(Object.fromEntries(feeds));
+    const feeds: Record<string, Tensor> = {};
+    for (const { name, shape } of inputs)
+      feeds[name] = new runtime.Tensor('float32', floatsOf(await weights.get(name)!()), shape);
+    const results = await session.run(feeds);
     const { buffer, byteOffset, byteLength } = results.value!.data as Float32Array | BigInt64Array;
     return new Uint8Array(buffer, byteOffset, byteLength);
   } finally {
     await session.release();
   }
 }
+
+/** A view of raw bytes. */
+export const floatsOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Float32Array =>
+  new Float32Array(buffer, byteOffset, byteLength / 4);

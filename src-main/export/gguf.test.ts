@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { GgufType } from '../contract/exportFormat.ts';
+import { fromFloat16, toFloat16 } from '../graph/float16.ts';
 import { readGguf, readGgufValues, writeGguf, type GgufTensor, type GgufValue } from './gguf.ts';
-import { fromFloat16, toFloat16 } from './ggufTypes.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -24,7 +24,9 @@ const values = Float32Array.from({ length: 128 }, (_, at) => Math.sin(at) * 3);
 const tensor = (type: GgufType): GgufTensor => ({ name: `as.${type}`, shape: [2, 64], type });
 const tensors: GgufTensor[] = [{ name: 'norm', shape: [3], type: 'float32' }, tensor('float16'), tensor('q8_0')];
 const write = (path: string) =>
-  writeGguf(path, entries, tensors, ({ shape }) => (shape.length === 1 ? Float32Array.of(1, -2, 0.1) : values));
+  writeGguf(path, entries, tensors, ({ shape }) =>
+    Promise.resolve(shape.length === 1 ? Float32Array.of(1, -2, 0.1) : values),
+  );
 
 it('begins as the format says, with extents from the innermost on and aligned tensors', async () => {
   const path = join(folder, 'model.gguf');
@@ -52,7 +54,7 @@ it('reads back its entries, and values as exactly as their type has them', async
   const gguf = await readGguf(path);
   expect(gguf.entries).toEqual(entries);
   const found = new Map<string, Float32Array>();
-  await readGgufValues(path, gguf.tensors, ({ name }, read) => found.set(name, read));
+  await readGgufValues(path, gguf.tensors, async ({ name }, read) => void found.set(name, read));
   expect(found.get('norm')).toEqual(Float32Array.of(1, -2, 0.1));
   found.get('as.float16')!.forEach((value, at) => expect(value).toBe(fromFloat16(toFloat16(values[at]!))));
   const largest = Math.max(...values.map(Math.abs));

@@ -43,12 +43,12 @@ export async function writeGguf(
   path: string,
   entries: ReadonlyMap<string, GgufValue>,
   tensors: readonly GgufTensor[],
-  valuesOf: (tensor: GgufTensor) => Float32Array,
+  valuesOf: (tensor: GgufTensor) => Promise<Float32Array>,
 ): Promise<void> {
   const header = encodeHeader(entries, tensors);
   await replaceFile(path, async (file) => {
     await file.writeFile(padded(header));
-    for (const tensor of tensors) await file.writeFile(padded(storages[tensor.type].encode(valuesOf(tensor))));
+    for (const tensor of tensors) await file.writeFile(padded(storages[tensor.type].encode(await valuesOf(tensor))));
   });
 }
 
@@ -133,13 +133,13 @@ export async function readGguf(path: string): Promise<Gguf> {
 export async function readGgufValues(
   path: string,
   tensors: Gguf['tensors'],
-  use: (tensor: GgufTensor, values: Float32Array) => void,
+  use: (tensor: GgufTensor, values: Float32Array) => Promise<void>,
 ): Promise<void> {
   await reading(path, async (file) => {
     for (const { position, ...tensor } of tensors) {
       const bytes = Buffer.alloc(bytesOf(tensor));
       await readFully(file, bytes, position);
-      use(tensor, storages[tensor.type].decode(bytes));
+      await use(tensor, storages[tensor.type].decode(bytes));
     }
   });
 }

@@ -1,18 +1,17 @@
 // Exports a language model as one GGUF file for llama.cpp, and reads it back for the comparison with the engine.
 
+import { rm } from 'node:fs/promises';
 import { UserError } from '../contract/errors.ts';
 import type { GgufType } from '../contract/exportFormat.ts';
+import { replaceFile, temporaryName } from '../files/files.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { GgufLayout, ModelDefinition } from '../models/model.ts';
 import { readGguf, readGgufValues, writeGguf, type GgufTensor, type GgufValue } from './gguf.ts';
 import { ggufTokenizer } from './ggufTokenizer.ts';
 import { storages } from './ggufTypes.ts';
-import { asFloat32, readSafetensors } from './safetensors.ts';
+import { asFloat32, findTensors, readTensor, type TensorPlace } from './safetensors.ts';
 import type { Feed } from './feed.ts';
-import { logitsOfWeights, logitsTolerance } from './verify.ts';
-
-/** Largest difference of logits that is rounding of the weights: relative to the largest absolute logit. */
-export const ggufTolerance: Record<GgufType, number> = { float32: logitsTolerance, float16: 1e-2, q8_0: 1e-1 };
+import { logitsOfPlaces } from './verify.ts';
 
 type Layout = GgufLayout['tensors'][number];
 
@@ -59,25 +58,38 @@ export async function exportGguf(
   model: ModelDefinition,
   plan: ReturnType<typeof planGguf>,
 ): Promise<void> {
-  const { tensors } = await readSafetensors(weights);
+  const { places } = await findTensors(weights);
   const layouts = new Map(model.gguf!().tensors.map((layout) => [layout.name, layout]));
-  await writeGguf(out, plan.entries, plan.tensors, ({ name }) => {
+  await writeGguf(out, plan.entries, plan.tensors, async ({ name }) => {
     const { tensor, rows } = layouts.get(name)!;
-    const values = asFloat32(tensors.get(tensor)!);
+    const values = asFloat32(await readTensor(places.get(tensor)!));
     return rows ? moveRows(values, rows, 'gather') : values;
   });
 }
 
-/** Logits of what a file holds, by the model's inference graph. */
+/** Logits of what a file holds, by the model's inference graph. What it holds is written into the folder as float32 meanwhile. */
 export async function logitsOfGguf(path: string, model: ModelDefinition, input: Feed): Promise<Float32Array> {
   const layouts = new Map(model.gguf!().tensors.map((layout) => [layout.name, layout]));
-  const weights: Record<string, Feed> = {};
   const { tensors } = await readGguf(path);
-  await readGgufValues(path, tensors, ({ name, shape }, values) => {
-    const { tensor, rows } = layouts.get(name)!;
-    weights[tensor] = { shape, data: rows ? moveRows(values, rows, 'scatter') : values };
-  });
-  return await logitsOfWeights(model, weights, input);
+  const decoded = temporaryName(path);
+  const places = new Map<string, TensorPlace>();
+  try {
+    await replaceFile(decoded, async (file) => {
+      let position = 0;
+      await readGgufValues(path, tensors, async ({ name, shape }, values) => {
+        const { tensor, rows } = layouts.get(name)!;
+        const { buffer, byteOffset, byteLength } = rows ? moveRows(values, rows, 'scatter') : values;
+        await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength));
+        places.set(tensor, { dtype: 'F32', shape: [...shape], path: decoded, position, bytes: byteLength });
+        position += byteLength;
+      });
+    });
+    const inference = model.inference();
+    const byPort = inference.inputs.map(({ port, tensor }) => [port, places.get(tensor)!] as const);
+    return await logitsOfPlaces(inference, new Map(byPort), input);
+  } finally {
+    await rm(decoded, { force: true });
+  }
 }
 
 /** `gather`: row `to` becomes that of number `rows[to]`; `scatter`: back again. */

@@ -1,6 +1,7 @@
 // How GGUF files store scalars: float32, float16, and q8_0, in which 32 values in a row share a float16 scale and are int8 each.
 
 import type { GgufType } from '../contract/exportFormat.ts';
+import { fromFloat16, toFloat16 } from '../graph/float16.ts';
 
 interface Storage {
   /** Number of the type in ggml. */
@@ -33,28 +34,6 @@ export const storages: Record<GgufType, Storage> = {
   },
   q8_0: { id: 8, fileType: 7, block: 32, bytes: 34, encode: quantise, decode: dequantise },
 };
-
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-
-/** Rounds to the nearest, ties to even; what is too large becomes infinite. */
-export function toFloat16(value: number): number {
-  float[0] = value;
-  const sign = (bits[0]! >>> 16) & 0x8000;
-  const magnitude = bits[0]! & 0x7fffffff;
-  if (magnitude >= 0x47800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00);
-  if (magnitude >= 0x38800000) return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
-  // Float32 numbers from 0.5 to 1 are as far apart as the subnormal float16 numbers.
-  float[0] = Math.abs(value) + 0.5;
-  return sign | (bits[0]! - 0x3f000000);
-}
-
-export function fromFloat16(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const [exponent, fraction] = [(half >>> 10) & 31, half & 1023];
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
-}
 
 function quantise(values: Float32Array): Uint8Array {
   const { block, bytes } = storages.q8_0;

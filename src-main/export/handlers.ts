@@ -4,6 +4,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { z } from 'zod';
+import type { GgufType, OnnxType } from '../contract/exportFormat.ts';
 import type { ExportCommands } from '../contract/exportMessages.ts';
 import type { Handlers } from '../contract/rpc.ts';
 import { getDataset } from '../data/catalogue.ts';
@@ -12,7 +13,7 @@ import { readSequences } from '../data/sequences.ts';
 import { openTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { logitsOfDecoding } from './decoding.ts';
 import type { Feed } from './feed.ts';
-import { exportGguf, ggufTolerance, logitsOfGguf, planGguf } from './ggufExport.ts';
+import { exportGguf, logitsOfGguf, planGguf } from './ggufExport.ts';
 import { writePretrainedFolder } from './huggingFace.ts';
 import { exportImageFolder, logitsOfImageFolder, type LibraryName } from './imageExport.ts';
 import { onnxNotes, writeImageFiles } from './notes.ts';
@@ -45,8 +46,7 @@ async function finish(job: Job): Promise<{ files: string[]; maxRelativeError: nu
   const { buffer } = Uint8Array.from(await readFile(engineLogits));
   await rm(engineLogits);
   const path = join(job.shown, basename(files[0]!));
-  const tolerance = job.format === 'gguf' ? ggufTolerance[job.ggufType] : logitsTolerance;
-  const maxRelativeError = verifyLogits(path, new Float32Array(buffer), found, tolerance);
+  const maxRelativeError = verifyLogits(path, new Float32Array(buffer), found, logitsTolerance[job.type]);
   return { files, maxRelativeError };
 }
 
@@ -74,19 +74,20 @@ async function tokenizerOf(dataset: Job['dataset']): Promise<Tokenizer | undefin
 }
 
 async function finishOnnx(job: Job, model: ModelDefinition, feed: Feed): Promise<Finished> {
-  const { folder, weights, notes, onnx } = job;
+  const { folder, weights, notes, onnx, type } = job;
   const out = join(folder, 'model.onnx');
   const path = join(folder, weights[0]!.name);
   const pixels = onnx.withPreprocessing ? notes.images : undefined;
   const about = onnxNotes(notes, model, pixels !== undefined);
-  await exportOnnx({ model, weights: path, out, withPast: onnx.withPast, pixels, notes: about });
+  const { withPast } = onnx;
+  const files = await exportOnnx({ model, weights: path, out, type: type as OnnxType, withPast, pixels, notes: about });
   await rm(path);
   // Beside a model with a cache, what generation reads of it.
-  const others = onnx.withPast
+  const others = withPast
     ? await pretrainedFiles(job, model)
     : await writeImageFiles(folder, notes, pixels !== undefined);
   const given = pixels ? pixelsOf(feed, pixels) : feed;
-  return { files: [out, ...others], logits: await (onnx.withPast ? logitsOfDecoding : logitsOfOnnx)(out, given) };
+  return { files: [...files, ...others], logits: await (withPast ? logitsOfDecoding : logitsOfOnnx)(out, given) };
 }
 
 function finishImageFolder(library: LibraryName): Finisher {
@@ -97,10 +98,10 @@ function finishImageFolder(library: LibraryName): Finisher {
 }
 
 async function finishGguf(job: Job, model: ModelDefinition, feed: Feed): Promise<Finished> {
-  const { folder, weights, dataset, ggufType, name } = job;
+  const { folder, weights, dataset, type, name } = job;
   const file = join(folder, 'model.gguf');
   const path = join(folder, weights[0]!.name);
-  await exportGguf(file, path, model, planGguf(model, ggufType, await tokenizerOf(dataset), name));
+  await exportGguf(file, path, model, planGguf(model, type as GgufType, await tokenizerOf(dataset), name));
   await rm(path);
   return { files: [file], logits: await logitsOfGguf(file, model, feed) };
 }

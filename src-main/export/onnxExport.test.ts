@@ -1,6 +1,6 @@
 // Exports the network of a reference case after its last step: PyTorch's loss of it in evaluation mode is the measure.
 
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ import { compareLogits, logitsOfOnnx, logitsOfSafetensors, verifyLogits } from '
 
 interface OnnxGraph {
   node: { op_type: string; input: string[] }[];
-  initializer: { name: string }[];
+  initializer: { name: string; raw_data: Uint8Array }[];
 }
 
 let folder: string;
@@ -49,6 +49,8 @@ async function loadCase(name: string): Promise<void> {
 function float32({ shape, data }: TestTensor): SafeTensor {
   return { dtype: 'F32', shape: [...shape], data: new Uint8Array(Float32Array.from(data).buffer) };
 }
+
+const tokens = (): BigInt64Array => BigInt64Array.from(images, BigInt);
 
 /** Mean cross-entropy. */
 function lossOf(logits: Float32Array): number {
@@ -83,6 +85,39 @@ describe.each(['resnet-ddp', 'swin-ddp'])('export of %s', (name) => {
       shape: [3, ...shape.slice(1)],
     });
     expect(compareLogits(all.subarray(0, three.length), three)).toBeLessThan(1e-5);
+  });
+});
+
+describe.each(['resnet-ddp', 'swin-ddp', 'llama-ddp'])('%s in other types', (name) => {
+  beforeAll(() => loadCase(name));
+
+  it.each([
+    // Largest difference, and share of the bytes of weights and constants.
+    ['float16', 5e-3, 0.55],
+    ['int8', 5e-2, 0.6],
+  ] as const)('as %s is smaller and gives nearly the same', async (type, most, share) => {
+    const [plain, out] = [join(folder, 'plain.onnx'), join(folder, `${type}.onnx`)];
+    await exportOnnx({ model, weights, out: plain });
+    expect(await exportOnnx({ model, weights, out, type })).toEqual([out]);
+    const feed = { data: model.reads === 'tokens' ? tokens() : images, shape };
+    const [expected, found] = [await logitsOfOnnx(plain, feed), await logitsOfOnnx(out, feed)];
+    const error = compareLogits(expected, found);
+    expect(error).toBeGreaterThan(1e-6);
+    expect(error).toBeLessThan(most);
+    const stored = async (path: string) => {
+      const { graph } = decodeOnnx(await readFile(path)) as unknown as { graph: OnnxGraph };
+      return graph.initializer.reduce((sum, { raw_data }) => sum + raw_data.length, 0);
+    };
+    expect((await stored(out)) / (await stored(plain))).toBeLessThan(share);
+  });
+
+  it('has its weights in a file beside where one does not hold them', async () => {
+    const out = join(folder, 'large.onnx');
+    expect(await exportOnnx({ model, weights, out, limit: 1000 })).toEqual([out, `${out}_data`]);
+    const feed = { data: model.reads === 'tokens' ? tokens() : images, shape };
+    const [expected, found] = [await logitsOfSafetensors(model, [weights], feed), await logitsOfOnnx(out, feed)];
+    expect(compareLogits(expected, found)).toBeLessThan(1e-5);
+    expect((await stat(out)).size).toBeLessThan(0.5 * (await stat(`${out}_data`)).size);
   });
 });
 

@@ -50,23 +50,55 @@ type Entry = z.infer<typeof entry>;
 const metadataEntry = z.record(z.string(), z.string());
 const largestHeader = 100e6;
 
-/** Reads a whole file. Fails with a `checkpoint` error that says what is wrong with it. */
-export async function readSafetensors(path: string): Promise<Safetensors> {
+/** A tensor where it is in a file. */
+export interface TensorPlace {
+  dtype: string;
+  shape: number[];
+  path: string;
+  /** Of its first byte. */
+  position: number;
+  bytes: number;
+}
+
+/** What a file says of itself, and where its tensors are. Fails with a `checkpoint` error that says what is wrong with it. */
+export async function findTensors(
+  path: string,
+): Promise<{ metadata: Record<string, string>; places: Map<string, TensorPlace> }> {
   const file = await openForReading(path);
   try {
     const { size: fileBytes } = await file.stat();
     const { metadata, entries, dataStart } = await readHeader(file, path, fileBytes);
     checkCover(path, entries, fileBytes - dataStart);
-    const tensors = new Map<string, SafeTensor>();
-    for (const [name, { dtype, shape, data_offsets }] of entries) {
-      const data = new Uint8Array(data_offsets[1] - data_offsets[0]);
-      await readFully(file, data, dataStart + data_offsets[0]);
-      tensors.set(name, { dtype, shape, data });
-    }
-    return { metadata, tensors };
+    const place = ({ dtype, shape, data_offsets: [from, to] }: Entry) => ({
+      dtype,
+      shape,
+      path,
+      position: dataStart + from,
+      bytes: to - from,
+    });
+    return { metadata, places: new Map([...entries].map(([name, found]) => [name, place(found)])) };
   } finally {
     await file.close();
   }
+}
+
+export async function readTensor({ dtype, shape, path, position, bytes }: TensorPlace): Promise<SafeTensor> {
+  const file = await openForReading(path);
+  try {
+    const data = new Uint8Array(bytes);
+    await readFully(file, data, position);
+    return { dtype, shape, data };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads a whole file. Fails as findTensors does. */
+export async function readSafetensors(path: string): Promise<Safetensors> {
+  const { metadata, places } = await findTensors(path);
+  const tensors = new Map<string, SafeTensor>();
+  for (const [name, place] of places) tensors.set(name, await readTensor(place));
+  return { metadata, tensors };
 }
 
 /** Writes a whole file or nothing; a full disk is a `storage` error. */

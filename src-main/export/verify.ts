@@ -3,16 +3,20 @@
 // onnxruntime-node is loaded on first use. Two ONNX Runtime libraries in one process conflict, so this runs where the addon has no device open:
 // in the process of an export (handlers.ts).
 
+import { rm } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { UserError } from '../contract/errors.ts';
-import { toOnnx } from '../graph/onnx.ts';
-import type { ModelDefinition } from '../models/model.ts';
+import type { WeightType } from '../contract/exportFormat.ts';
+import { replaceFile, temporaryName } from '../files/files.ts';
+import { toOnnx, toOnnxBeside } from '../graph/onnx.ts';
+import type { ModelDefinition, ModelGraph } from '../models/model.ts';
 import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
 import type { Feed } from './feed.ts';
-import { readWeights } from './onnxExport.ts';
-import { asFloat32 } from './safetensors.ts';
+import { findWeights } from './onnxExport.ts';
+import type { TensorPlace } from './safetensors.ts';
 
-/** Largest difference that is rounding: relative to the largest absolute logit. */
-export const logitsTolerance = 1e-4;
+/** Largest difference that is rounding of the weights, relative to the largest absolute logit; int8 rounds what they are multiplied with too. */
+export const logitsTolerance: Record<WeightType, number> = { float32: 1e-4, float16: 1e-2, q8_0: 1e-1, int8: 2e-1 };
 
 /** Logits [batch,...,K], row-major, of an ONNX file. */
 export async function logitsOfOnnx(path: string, input: Feed): Promise<Float32Array> {
@@ -25,10 +29,35 @@ export async function logitsOfSafetensors(
   paths: readonly string[],
   input: Feed,
 ): Promise<Float32Array> {
-  const weights = await readWeights(model.inference(), paths);
-  const feeds = [...weights].map(([port, tensor]) => [port, { data: asFloat32(tensor), shape: tensor.shape }] as const);
-  return await logitsOfWeights(model, Object.fromEntries(feeds), input);
+  const inference = model.inference();
+  return await logitsOfPlaces(inference, await findWeights(inference, paths), input);
 }
+
+/** The same for weights that are float32 in files of one folder, by name of the input: the runtime maps them into its memory. */
+export async function logitsOfPlaces(
+  { graph, dynamicAxes }: ModelGraph,
+  places: ReadonlyMap<string, TensorPlace>,
+  input: Feed,
+): Promise<Float32Array> {
+  const beside = [...places].map(([port, { path, position }]) => {
+    return [port, { location: basename(path), offset: position }] as const;
+  });
+  const { path } = [...places.values()][0]!;
+  const model = temporaryName(path);
+  try {
+    await replaceFile(model, (file) => file.writeFile(toOnnxBeside(graph, new Map(beside), { dynamicAxes })));
+    return await runLogits(model, { input }, inPlace);
+  } finally {
+    await rm(model, { force: true });
+  }
+}
+
+/** Nothing is copied, to be laid out otherwise or computed beforehand. */
+const inPlace: InferenceSession.SessionOptions = {
+  graphOptimizationLevel: 'disabled',
+  enableCpuMemArena: false,
+  extra: { session: { disable_prepacking: '1' } },
+};
 
 /** The same for weights by name, in library layout. */
 export async function logitsOfWeights(
@@ -60,7 +89,7 @@ export function verifyLogits(
   path: string,
   expected: ArrayLike<number>,
   found: ArrayLike<number>,
-  tolerance = logitsTolerance,
+  tolerance = logitsTolerance.float32,
 ): number {
   const error = compareLogits(expected, found);
   if (error <= tolerance) return error;
@@ -70,9 +99,13 @@ export function verifyLogits(
   throw new UserError('checkpoint', `the exported file ${path} ${problem}`, { key: path });
 }
 
-async function runLogits(model: string | Uint8Array, feeds: Record<string, Feed>): Promise<Float32Array> {
+async function runLogits(
+  model: string | Uint8Array,
+  feeds: Record<string, Feed>,
+  more: InferenceSession.SessionOptions = {},
+): Promise<Float32Array> {
   const { InferenceSession, Tensor } = await onnxRuntime();
-  const options: InferenceSession.SessionOptions = { logSeverityLevel: 3 };
+  const options: InferenceSession.SessionOptions = { logSeverityLevel: 3, ...more };
   const session =
     typeof model === 'string'
       ? await InferenceSession.create(model, options)

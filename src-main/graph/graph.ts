@@ -7,7 +7,7 @@
 
 import type { LoweringOptions } from './lower/formulations.ts';
 
-export type DType = 'float32' | 'uint8' | 'int32' | 'int64' | 'bool';
+export type DType = 'float32' | 'float16' | 'uint8' | 'int32' | 'int64' | 'bool';
 export type Shape = readonly number[];
 
 export interface TensorType {
@@ -159,7 +159,7 @@ export interface Graph {
   readonly nextId: number;
 }
 
-export const elementBytes: Record<DType, number> = { float32: 4, uint8: 1, int32: 4, int64: 8, bool: 1 };
+export const elementBytes: Record<DType, number> = { float32: 4, float16: 2, uint8: 1, int32: 4, int64: 8, bool: 1 };
 
 export const sizeOf = (shape: Shape): number => shape.reduce((size, extent) => size * extent, 1);
 export const bytesOf = (type: TensorType): number => sizeOf(type.shape) * elementBytes[type.dtype];

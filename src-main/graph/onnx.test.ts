@@ -33,6 +33,7 @@ describe('toOnnx', () => {
               "dims": [
                 1,
               ],
+              "external_data": [],
               "name": "head:ReduceSum#0.axes",
               "raw_data": {
                 "data": [

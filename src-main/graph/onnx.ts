@@ -4,7 +4,9 @@
 // and values whose shape is computed; the runtime infers the rest. Composite operators cannot be written: lower the graph first.
 
 import protobuf from 'protobufjs/light.js';
+import { toFloat16 } from './float16.ts';
 import {
+  bytesOf,
   elementBytes,
   type Attributes,
   type AttributeValue,
@@ -42,10 +44,93 @@ export interface OnnxOptions {
 
 /** Bytes of the ONNX file. */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
+  const initializers = options.initializers ?? new Map<string, Uint8Array>();
+  const { model, body } = messagesOf(graph, new Set(initializers.keys()), options);
+  const embedded = graph.inputs
+    .filter(({ name }) => initializers.has(name))
+    .map((input) => embeddedTensor(input, initializers.get(input.name)!));
+  return encode('ModelProto', { ...model, graph: { ...body, initializer: [...body.initializer, ...embedded] } });
+}
+
+/** An ONNX file in pieces, in their order: bytes, or the name of an input whose bytes come there as those of an initializer. */
+export function onnxPieces(
+  graph: Graph,
+  weights: ReadonlySet<string>,
+  options: OnnxOptions = {},
+): (Uint8Array | string)[] {
+  const { model, body } = messagesOf(graph, weights, options);
+  const embedded = graph.inputs.filter(({ name }) => weights.has(name));
+  const tensors = embedded.map((input) => {
+    const size = bytesOf(input);
+    const before = encode('TensorProto', { dims: input.shape, data_type: elementType[input.dtype], name: input.name });
+    const data = lengthOf(9, size);
+    const head = joined([lengthOf(5, before.length + data.length + size), before, data]);
+    return { head, size, name: input.name };
+  });
+  const start = encode('GraphProto', body);
+  const graphBytes = tensors.reduce((sum, { head, size }) => sum + head.length + size, start.length);
+  return [
+    joined([encode('ModelProto', model), lengthOf(7, graphBytes), start]),
+    ...tensors.flatMap(({ head, name }) => [head, name]),
+  ];
+}
+
+/** Where the bytes of an initializer are, of a file beside the model. */
+export interface ExternalBytes {
+  /** Name of the file. */
+  location: string;
+  offset: number;
+}
+
+/** Bytes of an ONNX file whose weights are in other files. */
+export function toOnnxBeside(
+  graph: Graph,
+  weights: ReadonlyMap<string, ExternalBytes>,
+  options: OnnxOptions = {},
+): Uint8Array {
+  const { model, body } = messagesOf(graph, new Set(weights.keys()), options);
+  const external = graph.inputs
+    .filter(({ name }) => weights.has(name))
+    .map((input) => externalTensor(input, weights.get(input.name)!));
+  return encode('ModelProto', { ...model, graph: { ...body, initializer: [...body.initializer, ...external] } });
+}
+
+function externalTensor(input: Value, { location, offset }: ExternalBytes): object {
+  const entries = { location, offset: String(offset), length: String(bytesOf(input)) };
+  return {
+    dims: input.shape,
+    data_type: elementType[input.dtype],
+    name: input.name,
+    external_data: Object.entries(entries).map(([key, value]) => ({ key, value })),
+    data_location: external,
+  };
+}
+
+/** TensorProto.data_location: the bytes are in another file. */
+const external = 1;
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+  return all;
+}
+
+/** What comes before a field of some bytes. */
+const lengthOf = (field: number, bytes: number): Uint8Array =>
+  protobuf.Writer.create()
+    .uint32((field << 3) | 2)
+    .uint32(bytes)
+    .finish();
+
+/** The file without its graph, and the graph without weights, which are inputs of these names. */
+function messagesOf(
+  graph: Graph,
+  weights: ReadonlySet<string>,
+  options: OnnxOptions,
+): { model: object; body: { initializer: object[] } } {
   const { dynamicAxes = {}, opset = 18, notes } = options;
   const direct = ownOutputs(graph);
   const names = valueNames(direct);
-  const initializers = options.initializers ?? new Map<string, Uint8Array>();
   const extra: TensorProto[] = [];
   const read = readValues(direct);
   const dynamic = dynamicValues(direct, dynamicAxes);
@@ -58,28 +143,28 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
     ),
     ...extra,
   ];
-  const embedded = direct.inputs.filter((input) => initializers.has(input.name));
   const domains = new Set(direct.nodes.flatMap((node) => node.op.domain ?? []));
   const port = (name: string, value: Value) => valueInfo(name, value, options);
-  return encode('ModelProto', {
+  const model = {
     ir_version: opset === 17 ? 8 : 10,
     producer_name: 'sdp-lab',
     ...(notes && notesProto(notes)),
     opset_import: [{ domain: '', version: opset }, ...[...domains].map((domain) => ({ domain, version: 1 }))],
-    graph: {
-      name: direct.name,
-      node: nodes,
-      initializer: [...constants, ...embedded.map((input) => embeddedTensor(input, initializers.get(input.name)!))],
-      input: [
-        ...direct.inputs.filter((input) => !initializers.has(input.name)).map((input) => port(input.name, input)),
-        ...(options.withoutExtents ? constants.map(withoutExtents) : []),
-      ],
-      output: direct.outputs.map(({ name, value }) => port(name, value)),
-      value_info: direct.nodes
-        .filter((node) => node.op.shapeAtRun)
-        .map(({ outputs }) => port(outputs[0]!.name, outputs[0]!)),
-    },
-  });
+  };
+  const body = {
+    name: direct.name,
+    node: nodes,
+    initializer: constants,
+    input: [
+      ...direct.inputs.filter((input) => !weights.has(input.name)).map((input) => port(input.name, input)),
+      ...(options.withoutExtents ? constants.map(withoutExtents) : []),
+    ],
+    output: direct.outputs.map(({ name, value }) => port(name, value)),
+    value_info: direct.nodes
+      .filter((node) => node.op.shapeAtRun)
+      .map(({ outputs }) => port(outputs[0]!.name, outputs[0]!)),
+  };
+  return { model, body };
 }
 
 /** The messages of an ONNX file as plain objects (int64 as numbers), for tests and export checks. */
@@ -94,6 +179,7 @@ export function packNumbers(dtype: DType, data: readonly number[]): Uint8Array {
   const view = new DataView(bytes.buffer);
   data.forEach((number, i) => {
     if (dtype === 'float32') view.setFloat32(4 * i, number, true);
+    else if (dtype === 'float16') view.setUint16(2 * i, toFloat16(number), true);
     else if (dtype === 'int32') view.setInt32(4 * i, number, true);
     else if (dtype === 'int64') view.setBigInt64(8 * i, BigInt(number), true);
     else view.setUint8(i, number);

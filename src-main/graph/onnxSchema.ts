@@ -45,6 +45,8 @@ export const onnxSchema = {
     data_type: ['int32', 2],
     name: ['string', 8],
     raw_data: ['bytes', 9],
+    external_data: ['StringStringEntryProto', 13, 'repeated'],
+    data_location: ['int32', 14],
   },
   ValueInfoProto: { name: ['string', 1], type: ['TypeProto', 2] },
   TypeProto: { tensor_type: ['TensorTypeProto', 1] },
@@ -57,4 +59,4 @@ export const onnxSchema = {
 export const attributeType = { float: 1, int: 2, string: 3, ints: 7 } as const;
 
 /** TensorProto.data_type. */
-export const elementType = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
+export const elementType = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10 } as const;

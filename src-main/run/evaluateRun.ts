@@ -34,10 +34,12 @@ export async function exportRun(
   const { name, model } = await folder.readConfig();
   const { reads } = familyOf(model);
   const dataset = await runDataset(host.home, folder);
-  const what = { format, ggufType: options.ggufType, name, dataset, form: onnxFormOf(format, reads, options) };
+  const { type = 'float32' } = options;
+  const what = { format, type, name, dataset, form: onnxFormOf(format, reads, options) };
   const check = (prepared: PreparedRun) => checkFormat(host.home, prepared.spec, what);
   return withCheckpoint(host, folder, options.step, check, async (fleet, prepared, step) => {
-    const own = format === 'timm' || format === 'huggingface' ? format : '';
+    const isOfLibrary = format === 'timm' || format === 'huggingface';
+    const own = isOfLibrary ? format : type === 'float32' ? '' : `${format}-${type}`;
     const out = options.out ?? folder.file(join('exports', `step-${String(step).padStart(8, '0')}`, own));
     const described = familyOf(model).describe(model);
     const notes = await notesOf(host.home, prepared, dataset, { described, step, license: options.license });

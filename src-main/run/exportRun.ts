@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { exportContract, type ExportCommands, type ExportNotes, type OnnxForm } from '../contract/exportMessages.ts';
 import type { Params, Result } from '../contract/rpc.ts';
-import type { ExportFormat, GgufType } from '../contract/exportFormat.ts';
+import { weightTypes, type ExportFormat, type GgufType, type WeightType } from '../contract/exportFormat.ts';
 import type { ExportResult } from '../contract/run.ts';
 import type { Manifest } from '../data/manifest.ts';
 import { openTokenizer } from '../data/tokenizer.ts';
@@ -32,8 +32,8 @@ const comparedLogits = 2 ** 20;
 
 export interface Target {
   format: ExportFormat;
-  /** Of GGUF; default: float32. */
-  ggufType?: GgufType | undefined;
+  /** Of the weights. */
+  type: WeightType;
   /** Of the run. */
   name: string;
   /** Whose tokenizer, or classes, go with the weights; undefined where another one has its name. */
@@ -50,18 +50,20 @@ export interface Target {
 export async function checkFormat(
   home: string,
   spec: ModelSpec,
-  { format, ggufType, name, dataset }: Pick<Target, 'format' | 'ggufType' | 'name' | 'dataset'>,
+  { format, type, name, dataset }: Pick<Target, 'format' | 'type' | 'name' | 'dataset'>,
 ): Promise<void> {
-  if (ggufType && format !== 'gguf') throw new UserError('usage', `GGUF alone is stored as ${ggufType}, got ${format}`);
   const { formats } = familyOf(spec);
   if (!formats.includes(format))
     throw new UserError(
       'usage',
       `a model of the family ${spec.family} is exported as ${formats.join(', ')}, got ${format}`,
     );
+  const types: readonly WeightType[] = weightTypes[format];
+  if (!types.includes(type))
+    throw new UserError('usage', `weights of the format ${format} are stored as ${types.join(', ')}, got ${type}`);
   const model = createModel(spec);
   if (format === 'timm' || format === 'huggingface') imageLibrary(model, format);
-  if (format === 'gguf') planGguf(model, ggufType ?? 'float32', dataset && (await openTokenizer(home, dataset)), name);
+  if (format === 'gguf') planGguf(model, type as GgufType, dataset && (await openTokenizer(home, dataset)), name);
 }
 
 /**
@@ -73,7 +75,7 @@ export async function exportStore(
   { home, spawnDevice }: Pick<RunHost, 'home' | 'spawnDevice'>,
   fleet: Fleet,
   prepared: PreparedRun,
-  { format, ggufType = 'float32', name, dataset, step, out, notes, form }: Target,
+  { format, type, name, dataset, step, out, notes, form }: Target,
 ): Promise<ExportResult> {
   const { spec, setup } = prepared;
   const model = createModel(spec);
@@ -89,7 +91,7 @@ export async function exportStore(
       await writeWeights(fleet, prepared, notes, join(folder, file.name), file, index === 0);
     const { files, maxRelativeError } = await finishApart(spawnDevice, {
       format,
-      ggufType,
+      type,
       name,
       model: spec,
       folder,
@@ -104,8 +106,7 @@ export async function exportStore(
       shown: out,
     });
     const written = files.map((file) => join(out, basename(file)));
-    const type = format === 'gguf' && { ggufType };
-    return { format, ...type, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
+    return { format, type, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
   });
 }
 

@@ -1,9 +1,9 @@
 // Exports for other programs of real, tiny runs: each is read back by the app itself, and here by what its format says. What those programs
 // make of them is in bench/image_check.py and bench/ggufCheck.ts.
 
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRunConfig } from '../contract/runConfig.ts';
 import { importDataset } from '../data/import.ts';
@@ -53,18 +53,18 @@ const json = async (path: string) => JSON.parse(await readFile(path, 'utf8')) as
 describe('GGUF', () => {
   it('has the tensors in the type that was asked for, and the tokenizer', async () => {
     const runId = await trained('bpe', { ...llama, vocab: 280 });
-    for (const [ggufType, error] of [
+    for (const [type, error] of [
       ['float32', 1e-4],
       ['float16', 1e-2],
       ['q8_0', 1e-1],
     ] as const) {
-      const out = join(home, ggufType);
-      const { files, check, ...result } = await lab.app.export(runId, 'gguf', { out, ggufType });
-      expect([files, result.ggufType]).toEqual([[join(out, 'model.gguf')], ggufType]);
+      const out = join(home, type);
+      const { files, check, ...result } = await lab.app.export(runId, 'gguf', { out, type });
+      expect([files, result.type]).toEqual([[join(out, 'model.gguf')], type]);
       expect(check.maxRelativeError).toBeLessThan(error);
       const { entries, tensors } = await readGguf(files[0]!);
       expect(tensors.length).toBe(3 + 2 * 9);
-      for (const { shape, type } of tensors) expect(type).toBe(shape.length === 1 ? 'float32' : ggufType);
+      for (const tensor of tensors) expect(tensor.type).toBe(tensor.shape.length === 1 ? 'float32' : type);
       expect(tensors.find(({ name }) => name === 'blk.1.attn_k.weight')!.shape).toEqual([16, 32]);
       expect(entries.get('llama.vocab_size')).toEqual({ uint32: 280 });
       expect(entries.get('tokenizer.ggml.pre')).toEqual({ string: 'gpt-2' });
@@ -85,21 +85,47 @@ describe('GGUF', () => {
       'a GGUF file holds a tokenizer, and the dataset of this run has none; export safetensors',
     );
     const odd = await trained('bytes', { ...llama, hidden: 24 });
-    await expect(lab.app.export(odd, 'gguf', { out, ggufType: 'q8_0' })).rejects.toThrow(
+    await expect(lab.app.export(odd, 'gguf', { out, type: 'q8_0' })).rejects.toThrow(
       'q8_0 stores 32 values of a row together, and token_embd.weight has rows of 24; export float16',
     );
     await expect(lab.app.export(odd, 'timm', { out })).rejects.toThrow(
       'a model of the family llama is exported as safetensors, onnx, gguf, got timm',
     );
-    await expect(lab.app.export(odd, 'onnx', { out, ggufType: 'q8_0' })).rejects.toThrow('GGUF alone');
+    await expect(lab.app.export(odd, 'onnx', { out, type: 'q8_0' })).rejects.toThrow(
+      'weights of the format onnx are stored as float32, float16, int8, got q8_0',
+    );
     await expect(readdir(out)).rejects.toThrow('ENOENT');
   });
 });
 
-describe('a folder for another library', () => {
-  const swin = { family: 'swin', patch: 2, window: 7, embed: 8, depths: [2, 2], heads: [1, 2], mlpRatio: 2 };
-  const vit = { family: 'vit', patch: 7, hidden: 16, mlp: 40, layers: 2, heads: 2 };
+const resnet = { family: 'resnet', layers: [1, 1], width: 8 };
+const swin = { family: 'swin', patch: 2, window: 7, embed: 8, depths: [2, 2], heads: [1, 2], mlpRatio: 2 };
+const vit = { family: 'vit', patch: 7, hidden: 16, mlp: 40, layers: 2, heads: 2 };
 
+describe('ONNX in other types', () => {
+  it.each([
+    ['digits', resnet, { withPreprocessing: true }],
+    ['digits', swin, {}],
+    ['digits', vit, {}],
+    ['bpe', { ...llama, vocab: 280 }, {}],
+    ['bytes', { ...llama, tied: true }, { withPast: true }],
+  ])('agrees with the engine, beside that of float32: %s %o', async (dataset, model, choices) => {
+    const runId = await trained(dataset, model);
+    const plain = await lab.app.export(runId, 'onnx', choices);
+    for (const [type, error] of [
+      ['float16', 1e-2],
+      ['int8', 1e-1],
+    ] as const) {
+      const { files, check, ...result } = await lab.app.export(runId, 'onnx', { ...choices, type });
+      expect(result.type).toBe(type);
+      expect(files[0]).toBe(join(dirname(plain.files[0]!), `onnx-${type}`, 'model.onnx'));
+      expect(check.maxRelativeError).toBeLessThan(error);
+      expect((await stat(files[0]!)).size).toBeLessThan((await stat(plain.files[0]!)).size);
+    }
+  });
+});
+
+describe('a folder for another library', () => {
   it.each([
     ['resnet', { family: 'resnet', layers: [1, 1], width: 8, stem: 'imagenet' }],
     ['swin', swin],
@@ -159,7 +185,7 @@ describe('a folder for another library', () => {
   });
 
   it('that library has no such network for is refused, and nothing is written', async () => {
-    const runId = await trained('digits', { family: 'resnet', layers: [1, 1], width: 8 });
+    const runId = await trained('digits', resnet);
     const out = join(home, 'none');
     for (const format of ['timm', 'huggingface'] as const)
       await expect(lab.app.export(runId, format, { out })).rejects.toThrow('has no such network');

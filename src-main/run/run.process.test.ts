@@ -228,7 +228,15 @@ it.each(['safetensors', 'onnx'] as const)(
     const run = { described: 'small', step: 6, license: undefined };
     const notes = await notesOf(home, prepared, undefined, run);
     const form = onnxFormOf(format, 'images', {});
-    const target = { format, name: 'small', step: 6, out: folder.file('exports/step-00000006'), notes, form };
+    const target = {
+      format,
+      type: 'float32' as const,
+      name: 'small',
+      step: 6,
+      out: folder.file('exports/step-00000006'),
+      notes,
+      form,
+    };
     const fleet = await openFleet(host, prepared, from);
     try {
       const { files } = await exportStore(host, fleet, prepared, target);

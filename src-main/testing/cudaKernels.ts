@@ -173,6 +173,7 @@ function typesOf({ op, inputs, outputs }: Node, schema: Schema): [string, string
 
 const onnxType: Record<DType, string> = {
   float32: 'float',
+  float16: 'float16',
   int32: 'int32',
   int64: 'int64',
   bool: 'bool',

@@ -2,7 +2,7 @@
 
 import { defineStore } from 'pinia';
 import { computed, markRaw, ref, shallowRef, watch } from 'vue';
-import { exportFormat, type ExportFormat, type GgufType } from '../../src-main/contract/exportFormat.ts';
+import { exportFormat, type ExportFormat, type WeightType } from '../../src-main/contract/exportFormat.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import {
   isActive,
@@ -141,8 +141,8 @@ export const useRunStore = defineStore('run', () => {
   }
 
   function exported(result: ExportResult): void {
-    const isSame = ({ format, ggufType, step }: ExportResult) =>
-      format === result.format && ggufType === result.ggufType && step === result.step;
+    const isSame = ({ format, type, step }: ExportResult) =>
+      format === result.format && type === result.type && step === result.step;
     const others = exports.value.filter((one) => !isSame(one));
     exports.value = [...others, result];
   }
@@ -189,13 +189,13 @@ export const useRunStore = defineStore('run', () => {
   }
 
   /** Of an export `step`, the checkpoint (default: the newest), and what GGUF stores. */
-  async function act(action: RunAction, step: number | null = null, ggufType?: GgufType): Promise<void> {
+  async function act(action: RunAction, step: number | null = null, type?: WeightType): Promise<void> {
     if (pending.value.has(action)) return;
     const id = runId.value;
     mark(action, true);
     actionError.value = '';
     try {
-      const result = await perform(action, id, step, ggufType);
+      const result = await perform(action, id, step, type);
       if (id !== runId.value) return;
       if ('id' in result) summary.value = result;
       else exported(result);
@@ -210,13 +210,13 @@ export const useRunStore = defineStore('run', () => {
     action: RunAction,
     id: string,
     step: number | null,
-    ggufType?: GgufType,
+    type?: WeightType,
   ): Promise<RunSummary | ExportResult> {
     if (isExport(action))
       return connection.call('exportRun', {
         runId: id,
         format: action,
-        ...(action === 'gguf' && ggufType && { ggufType }),
+        ...(type && { type }),
         ...(step !== null && { step }),
       });
     return connection.call(commandOf[action], { runId: id });

@@ -98,7 +98,7 @@ export const HardSigmoid: Op<{ alpha: number; beta: number }> = {
   infer: (inputs) => [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }],
 };
 
-const castCodes: Record<DType, number> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
+const castCodes: Record<DType, number> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float16: 10 };
 
 /** `to` is the ONNX element type code. */
 export const Cast: Op<{ to: number }> = {

@@ -1,6 +1,6 @@
 // The words of the components of this folder.
 
-import type { ExportFormat } from '../../../src-main/contract/exportFormat.ts';
+import type { ExportFormat, WeightType } from '../../../src-main/contract/exportFormat.ts';
 
 type Value = string | number;
 
@@ -15,7 +15,8 @@ const formats: Record<ExportFormat, string> = {
 export const exportPanel = {
   title: 'Checkpoints and exports',
   export: 'Export',
-  named: (format: ExportFormat, type?: string) => (type ? `${formats[format]}, ${type}` : formats[format]),
+  named: (format: ExportFormat, type: WeightType = 'float32') =>
+    type === 'float32' ? formats[format] : `${formats[format]}, ${type}`,
   writtenAtEnd: '; one is written when the run ends or is stopped',
   noCheckpoint: (when: Value) => `No checkpoint yet${when}.`,
   checkpointsKept: 'Checkpoints kept:',
