@@ -71,7 +71,6 @@ export const exportCommands = {
         .describe('null: the one of that name is not what the run was trained on'),
       notes: exportNotes,
       onnx: onnxForm,
-      shown: z.string().describe('the folder that messages name'),
     }),
     result: z.object({ files: z.array(z.string()).describe('paths, weights first'), maxRelativeError: z.number() }),
   },

@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { UserError } from '../contract/errors.ts';
 import type { GgufType } from '../contract/exportFormat.ts';
-import { replaceFile, temporaryName } from '../files/files.ts';
+import { replaceFile } from '../files/files.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { GgufLayout, ModelDefinition } from '../models/model.ts';
 import { readGguf, readGgufValues, writeGguf, type GgufTensor, type GgufValue } from './gguf.ts';
@@ -71,7 +71,7 @@ export async function exportGguf(
 export async function logitsOfGguf(path: string, model: ModelDefinition, input: Feed): Promise<Float32Array> {
   const layouts = new Map(model.gguf!().tensors.map((layout) => [layout.name, layout]));
   const { tensors } = await readGguf(path);
-  const decoded = temporaryName(path);
+  const decoded = `${path}.float32`;
   const places = new Map<string, TensorPlace>();
   try {
     await replaceFile(decoded, async (file) => {

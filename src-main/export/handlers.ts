@@ -2,7 +2,7 @@
 // In a process of its own, since reading weights, writing ONNX and running models hold a thread for seconds.
 
 import { readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { z } from 'zod';
 import type { GgufType, OnnxType } from '../contract/exportFormat.ts';
 import type { ExportCommands } from '../contract/exportMessages.ts';
@@ -45,8 +45,7 @@ async function finish(job: Job): Promise<{ files: string[]; maxRelativeError: nu
   const engineLogits = join(job.folder, job.engineLogits);
   const { buffer } = Uint8Array.from(await readFile(engineLogits));
   await rm(engineLogits);
-  const path = join(job.shown, basename(files[0]!));
-  const maxRelativeError = verifyLogits(path, new Float32Array(buffer), found, logitsTolerance[job.type]);
+  const maxRelativeError = verifyLogits(files[0]!, new Float32Array(buffer), found, logitsTolerance[job.type]);
   return { files, maxRelativeError };
 }
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeOnnx } from '../graph/onnx.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { readCase } from '../testing/cases.ts';
+import { withSmallDisk } from '../testing/smallDisk.ts';
 import type { TestTensor } from '../testing/runOnnx.ts';
 import { logitsOfDecoding } from './decoding.ts';
 import type { Feed } from './feed.ts';
@@ -216,6 +217,20 @@ describe('export', () => {
     });
     expect((await readdir(folder)).filter((name) => name.includes('none'))).toEqual([]);
   });
+});
+
+it.each([0, 30_000])('a full disk leaves nothing of weights in a file beside: %i bytes of it', async (left) => {
+  await loadCase('resnet-ddp');
+  const done = await withSmallDisk('size=100k', async (disk) => {
+    const rest = join(disk, 'rest');
+    await writeFile(rest, new Uint8Array(102_400 - left));
+    const out = join(disk, 'model.onnx');
+    await expect(exportOnnx({ model, weights, out, limit: 1000 })).rejects.toThrow(
+      /^no space is left on the disk while writing .*model\.onnx_data; free some and try again$/,
+    );
+    expect(await readdir(disk)).toEqual(['rest']);
+  });
+  if (!done) console.log('skipped: no file system can be mounted here');
 });
 
 describe('comparison of logits', () => {

@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import type { WeightType } from '../contract/exportFormat.ts';
-import { replaceFile, temporaryName } from '../files/files.ts';
+import { replaceFile } from '../files/files.ts';
 import { toOnnx, toOnnxBeside } from '../graph/onnx.ts';
 import type { ModelDefinition, ModelGraph } from '../models/model.ts';
 import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
@@ -43,7 +43,7 @@ export async function logitsOfPlaces(
     return [port, { location: basename(path), offset: position }] as const;
   });
   const { path } = [...places.values()][0]!;
-  const model = temporaryName(path);
+  const model = `${path}.onnx`;
   try {
     await replaceFile(model, (file) => file.writeFile(toOnnxBeside(graph, new Map(beside), { dynamicAxes })));
     return await runLogits(model, { input }, inPlace);

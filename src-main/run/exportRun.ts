@@ -85,29 +85,41 @@ export async function exportStore(
   const weights = format === 'safetensors' && model.pretrained ? weightFiles(model.tensors) : [wholeModel(model)];
   const engineLogits = 'engine.logits';
   await removeLeftovers(out);
-  return await replaceFiles(out, async (folder) => {
-    await fleet.writeLogits(samples, every, join(folder, engineLogits));
-    for (const [index, file] of weights.entries())
-      await writeWeights(fleet, prepared, notes, join(folder, file.name), file, index === 0);
-    const { files, maxRelativeError } = await finishApart(spawnDevice, {
-      format,
-      type,
-      name,
-      model: spec,
-      folder,
-      weights,
-      engineLogits,
-      every,
-      samples,
-      source: setup.evaluation.source,
-      dataset: dataset ? { home, name: dataset.name } : null,
-      notes,
-      onnx: form,
-      shown: out,
-    });
-    const written = files.map((file) => join(out, basename(file)));
-    return { format, type, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
-  });
+  return await replaceFiles(out, (folder) =>
+    named(folder, out, async () => {
+      await fleet.writeLogits(samples, every, join(folder, engineLogits));
+      for (const [index, file] of weights.entries())
+        await writeWeights(fleet, prepared, notes, join(folder, file.name), file, index === 0);
+      const { files, maxRelativeError } = await finishApart(spawnDevice, {
+        format,
+        type,
+        name,
+        model: spec,
+        folder,
+        weights,
+        engineLogits,
+        every,
+        samples,
+        source: setup.evaluation.source,
+        dataset: dataset ? { home, name: dataset.name } : null,
+        notes,
+        onnx: form,
+      });
+      const written = files.map((file) => join(out, basename(file)));
+      return { format, type, step, files: written, check: { samples, maxRelativeError, accuracy: null } };
+    }),
+  );
+}
+
+/** Errors of work in a folder that users do not know name the one that they know. */
+async function named<T>(folder: string, known: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { code, message, key } = error;
+    throw new UserError(code, message.replaceAll(folder, known), { key: key?.replaceAll(folder, known), cause: error });
+  }
 }
 
 /** In a process that ends with its answer. */

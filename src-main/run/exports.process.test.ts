@@ -10,6 +10,7 @@ import { importDataset } from '../data/import.ts';
 import { readGguf } from '../export/gguf.ts';
 import { readSafetensors } from '../export/safetensors.ts';
 import { importDigits, openLab, type TestLab } from '../testing/lab.ts';
+import { withSmallDisk } from '../testing/smallDisk.ts';
 
 let home: string;
 let lab: TestLab;
@@ -192,6 +193,38 @@ describe('a folder for another library', () => {
     await expect(readdir(out)).rejects.toThrow('ENOENT');
   });
 });
+
+it.each([
+  ['bytes', llama, 'gguf', 'q8_0', 'model.gguf', 40],
+  ['bytes', llama, 'onnx', 'float16', 'model.onnx', 40],
+  ['bytes', llama, 'onnx', 'int8', 'model.onnx', 40],
+  ['digits', vit, 'huggingface', 'float32', 'model.safetensors', 4],
+] as const)(
+  'a full disk is told in one sentence, and leaves nothing: %s %o as %s, %s',
+  async (dataset, model, format, type, last, least) => {
+    const runId = await trained(dataset, model);
+    const refused: string[] = [];
+    // Larger and larger, until it has room.
+    for (let pages: number = least; ; pages = Math.ceil(pages * 1.2)) {
+      let isWritten = false;
+      const done = await withSmallDisk(`size=${pages * 4096}`, async (disk) => {
+        const result = await lab.app.export(runId, format, { out: disk, type }).catch((error: Error) => error);
+        isWritten = !(result instanceof Error);
+        if (!(result instanceof Error)) return;
+        expect(result).toMatchObject({ code: 'storage' });
+        const sentence =
+          /^(?:no space is left on the disk while )?writing (.*?)(?: failed because the disk is full|; free some and try again)$/;
+        refused.push(sentence.exec(result.message)?.[1]?.replace(disk, '') ?? result.message);
+        expect(await readdir(disk)).toEqual([]);
+      });
+      if (!done) return console.log('skipped: no file system can be mounted here');
+      if (isWritten) break;
+    }
+    expect(refused).toContain(`/${last}`);
+    expect(refused.filter((path) => !/^\/[\w.]+$/.test(path))).toEqual([]);
+  },
+  60_000,
+);
 
 it('an export that cannot be written leaves nothing', async () => {
   const runId = await trained('bytes', llama);
