@@ -1,12 +1,25 @@
 // Runs an exported language model with its cache as text generation does: some tokens, then the others after what was kept of the first.
 
 import { onnxRuntime, type InferenceSession, type Tensor } from '../runtime/onnxRuntime.ts';
-import type { Feed } from './feed.ts';
+import { everyLogits, type Feed, type Logits } from './feed.ts';
+import { checking } from './verify.ts';
 
-/** Logits [batch,T,K], row-major, of tokens [batch,T], which are given in two parts. */
-export async function logitsOfDecoding(path: string, { data, shape }: Feed): Promise<Float32Array> {
+/** Every so-many-th of the logits [batch,T,K], row-major, of tokens [batch,T], which are given in two parts. */
+export async function logitsOfDecoding(path: string, input: Feed, every = 1): Promise<Float32Array> {
   const runtime = await onnxRuntime();
-  const session = await runtime.InferenceSession.create(path, { logSeverityLevel: 3 });
+  const session = await runtime.InferenceSession.create(path, checking);
+  try {
+    return await everyLogits(input, every, (feed) => decode(runtime, session, feed));
+  } finally {
+    await session.release();
+  }
+}
+
+async function decode(
+  runtime: Awaited<ReturnType<typeof onnxRuntime>>,
+  session: InferenceSession,
+  { data, shape }: Feed,
+): Promise<Logits> {
   const [batch, length] = shape as [number, number];
   const ints = (numbers: number[], width: number) =>
     new runtime.Tensor('int64', BigInt64Array.from(numbers, BigInt), [batch, width]);
@@ -24,22 +37,18 @@ export async function logitsOfDecoding(path: string, { data, shape }: Feed): Pro
       ...past,
     });
   };
-  try {
-    const half = Math.floor(length / 2);
-    const first = await run(0, half, nothingYet(session, batch, runtime.Tensor));
-    const rest = await run(half, length, asPast(first));
-    const vocabulary = rest.logits!.dims[2]!;
-    const [before, after] = [first.logits!.data, rest.logits!.data] as [Float32Array, Float32Array];
-    const all = new Float32Array(batch * length * vocabulary);
-    for (let row = 0; row < batch; row++) {
-      const [start, left] = [row * length * vocabulary, (length - half) * vocabulary];
-      all.set(before.subarray(row * half * vocabulary, (row + 1) * half * vocabulary), start);
-      all.set(after.subarray(row * left, (row + 1) * left), start + half * vocabulary);
-    }
-    return all;
-  } finally {
-    await session.release();
+  const half = Math.floor(length / 2);
+  const first = await run(0, half, nothingYet(session, batch, runtime.Tensor));
+  const rest = await run(half, length, asPast(first));
+  const classes = rest.logits!.dims[2]!;
+  const [before, after] = [first.logits!.data, rest.logits!.data] as [Float32Array, Float32Array];
+  const all = new Float32Array(batch * length * classes);
+  for (let row = 0; row < batch; row++) {
+    const [start, left] = [row * length * classes, (length - half) * classes];
+    all.set(before.subarray(row * half * classes, (row + 1) * half * classes), start);
+    all.set(after.subarray(row * left, (row + 1) * left), start + half * classes);
   }
+  return { data: all, classes };
 }
 
 /** An empty cache. */

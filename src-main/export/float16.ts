@@ -4,7 +4,7 @@
 // holds.
 
 import { GraphBuilder, type Graph, type Node, type Value } from '../graph/graph.ts';
-import { toFloat16 } from '../graph/float16.ts';
+import { toFloat16s } from '../graph/float16.ts';
 import { Add, Cast, cast, Div, Mul, Sqrt } from '../graph/ops/elementwise.ts';
 import { ReduceMean } from '../graph/ops/reduction.ts';
 import { floatsOf, type Form, type Weights } from './exportedForm.ts';
@@ -54,7 +54,7 @@ export function inFloat16({ graph, weights }: Form): Form {
 
 const isToFloat = ({ op, outputs }: Node): boolean => op.type === Cast.type && outputs[0]!.dtype === 'float32';
 
-const halves = (bytes: Uint8Array): Uint8Array => new Uint8Array(Uint16Array.from(floatsOf(bytes), toFloat16).buffer);
+const halves = (bytes: Uint8Array): Uint8Array => new Uint8Array(toFloat16s(floatsOf(bytes)).buffer);
 
 /** Nodes that compute in float32. */
 function inFloat32(graph: Graph): Set<Node> {

@@ -68,7 +68,12 @@ export async function exportGguf(
 }
 
 /** Logits of what a file holds, by the model's inference graph. What it holds is written into the folder as float32 meanwhile. */
-export async function logitsOfGguf(path: string, model: ModelDefinition, input: Feed): Promise<Float32Array> {
+export async function logitsOfGguf(
+  path: string,
+  model: ModelDefinition,
+  input: Feed,
+  every = 1,
+): Promise<Float32Array> {
   const layouts = new Map(model.gguf!().tensors.map((layout) => [layout.name, layout]));
   const { tensors } = await readGguf(path);
   const decoded = `${path}.float32`;
@@ -86,7 +91,7 @@ export async function logitsOfGguf(path: string, model: ModelDefinition, input: 
     });
     const inference = model.inference();
     const byPort = inference.inputs.map(({ port, tensor }) => [port, places.get(tensor)!] as const);
-    return await logitsOfPlaces(inference, new Map(byPort), input);
+    return await logitsOfPlaces(inference, new Map(byPort), input, every);
   } finally {
     await rm(decoded, { force: true });
   }

@@ -1,7 +1,7 @@
 // How GGUF files store scalars: float32, float16, and q8_0, in which 32 values in a row share a float16 scale and are int8 each.
 
 import type { GgufType } from '../contract/exportFormat.ts';
-import { fromFloat16, toFloat16 } from '../graph/float16.ts';
+import { fromFloat16, fromFloat16s, toFloat16, toFloat16s } from '../graph/float16.ts';
 
 interface Storage {
   /** Number of the type in ggml. */
@@ -29,8 +29,8 @@ export const storages: Record<GgufType, Storage> = {
     fileType: 1,
     block: 1,
     bytes: 2,
-    encode: (values) => new Uint8Array(Uint16Array.from(values, toFloat16).buffer),
-    decode: (bytes) => Float32Array.from(new Uint16Array(new Uint8Array(bytes).buffer), fromFloat16),
+    encode: (values) => new Uint8Array(toFloat16s(values).buffer),
+    decode: (bytes) => fromFloat16s(new Uint16Array(new Uint8Array(bytes).buffer)),
   },
   q8_0: { id: 8, fileType: 7, block: 32, bytes: 34, encode: quantise, decode: dequantise },
 };

@@ -41,15 +41,14 @@ async function finish(job: Job): Promise<{ files: string[]; maxRelativeError: nu
   const model = createModel(job.model);
   const feed = await firstSamples(job, model);
   const { files, logits } = await finishers[job.format](job, model, feed);
-  const found = logits.filter((_, index) => Math.floor(index / model.classes) % job.every === 0);
   const engineLogits = join(job.folder, job.engineLogits);
-  const { buffer } = Uint8Array.from(await readFile(engineLogits));
+  const { buffer } = new Uint8Array(await readFile(engineLogits));
   await rm(engineLogits);
-  const maxRelativeError = verifyLogits(files[0]!, new Float32Array(buffer), found, logitsTolerance[job.type]);
+  const maxRelativeError = verifyLogits(files[0]!, new Float32Array(buffer), logits, logitsTolerance[job.type]);
   return { files, maxRelativeError };
 }
 
-/** The files, weights first, and the logits of what was written. */
+/** The files, weights first, and the logits of what was written, of those labels whose were written. */
 interface Finished {
   files: string[];
   logits: Float32Array;
@@ -61,7 +60,7 @@ async function finishFolder(job: Job, model: ModelDefinition, feed: Feed): Promi
   const { folder, weights, notes } = job;
   const others = model.pretrained ? await pretrainedFiles(job, model) : await writeImageFiles(folder, notes);
   const paths = weights.map(({ name }) => join(folder, name));
-  return { files: [...paths, ...others], logits: await logitsOfSafetensors(model, paths, feed) };
+  return { files: [...paths, ...others], logits: await logitsOfSafetensors(model, paths, feed, job.every) };
 }
 
 async function pretrainedFiles({ folder, weights, dataset }: Job, model: ModelDefinition): Promise<string[]> {
@@ -86,13 +85,16 @@ async function finishOnnx(job: Job, model: ModelDefinition, feed: Feed): Promise
     ? await pretrainedFiles(job, model)
     : await writeImageFiles(folder, notes, pixels !== undefined);
   const given = pixels ? pixelsOf(feed, pixels) : feed;
-  return { files: [...files, ...others], logits: await (withPast ? logitsOfDecoding : logitsOfOnnx)(out, given) };
+  return {
+    files: [...files, ...others],
+    logits: await (withPast ? logitsOfDecoding : logitsOfOnnx)(out, given, job.every),
+  };
 }
 
 function finishImageFolder(library: LibraryName): Finisher {
-  return async ({ folder, notes }, model, feed) => {
+  return async ({ folder, notes, every }, model, feed) => {
     const files = await exportImageFolder(folder, model, library, notes.images);
-    return { files, logits: await logitsOfImageFolder(files[0]!, model, library, feed) };
+    return { files, logits: await logitsOfImageFolder(files[0]!, model, library, feed, every) };
   };
 }
 
@@ -102,7 +104,7 @@ async function finishGguf(job: Job, model: ModelDefinition, feed: Feed): Promise
   const path = join(folder, weights[0]!.name);
   await exportGguf(file, path, model, planGguf(model, type as GgufType, await tokenizerOf(dataset), name));
   await rm(path);
-  return { files: [file], logits: await logitsOfGguf(file, model, feed) };
+  return { files: [file], logits: await logitsOfGguf(file, model, feed, job.every) };
 }
 
 /** The first samples of the source as the network sees them. */

@@ -59,6 +59,7 @@ export async function logitsOfImageFolder(
   model: ModelDefinition,
   library: LibraryName,
   input: Feed,
+  every = 1,
 ): Promise<Float32Array> {
   const { tensors } = await readSafetensors(path);
   const layout = imageLibrary(model, library);
@@ -72,7 +73,7 @@ export async function logitsOfImageFolder(
     parts.reduce((at, part) => (data.set(part, at), at + part.length), 0);
     return [port, { data, shape }] as const;
   });
-  return await logitsOfWeights(model, Object.fromEntries(weights), input);
+  return await logitsOfWeights(model, Object.fromEntries(weights), input, every);
 }
 
 /** As `create_model('local-dir:FOLDER', pretrained=True)` reads them; none where only code can make the network. */

@@ -11,16 +11,16 @@ import { replaceFile } from '../files/files.ts';
 import { toOnnx, toOnnxBeside } from '../graph/onnx.ts';
 import type { ModelDefinition, ModelGraph } from '../models/model.ts';
 import { onnxRuntime, type InferenceSession } from '../runtime/onnxRuntime.ts';
-import type { Feed } from './feed.ts';
+import { everyLogits, type Feed } from './feed.ts';
 import { findWeights } from './onnxExport.ts';
 import type { TensorPlace } from './safetensors.ts';
 
 /** Largest difference that is rounding of the weights, relative to the largest absolute logit; int8 rounds what they are multiplied with too. */
 export const logitsTolerance: Record<WeightType, number> = { float32: 1e-4, float16: 1e-2, q8_0: 1e-1, int8: 2e-1 };
 
-/** Logits [batch,...,K], row-major, of an ONNX file. */
-export async function logitsOfOnnx(path: string, input: Feed): Promise<Float32Array> {
-  return await runLogits(path, { input });
+/** Every so-many-th of the logits [batch,...,K], row-major, of an ONNX file. */
+export async function logitsOfOnnx(path: string, input: Feed, every = 1): Promise<Float32Array> {
+  return await runLogits(path, input, every);
 }
 
 /** The same for weights in safetensors files: the model's inference graph reads them from there. */
@@ -28,9 +28,10 @@ export async function logitsOfSafetensors(
   model: ModelDefinition,
   paths: readonly string[],
   input: Feed,
+  every = 1,
 ): Promise<Float32Array> {
   const inference = model.inference();
-  return await logitsOfPlaces(inference, await findWeights(inference, paths), input);
+  return await logitsOfPlaces(inference, await findWeights(inference, paths), input, every);
 }
 
 /** The same for weights that are float32 in files of one folder, by name of the input: the runtime maps them into its memory. */
@@ -38,6 +39,7 @@ export async function logitsOfPlaces(
   { graph, dynamicAxes }: ModelGraph,
   places: ReadonlyMap<string, TensorPlace>,
   input: Feed,
+  every = 1,
 ): Promise<Float32Array> {
   const beside = [...places].map(([port, { path, position }]) => {
     return [port, { location: basename(path), offset: position }] as const;
@@ -46,15 +48,15 @@ export async function logitsOfPlaces(
   const model = `${path}.onnx`;
   try {
     await replaceFile(model, (file) => file.writeFile(toOnnxBeside(graph, new Map(beside), { dynamicAxes })));
-    return await runLogits(model, { input }, inPlace);
+    return await runLogits(model, input, every, { more: { graphOptimizationLevel: 'disabled' } });
   } finally {
     await rm(model, { force: true });
   }
 }
 
-/** Nothing is copied, to be laid out otherwise or computed beforehand. */
-const inPlace: InferenceSession.SessionOptions = {
-  graphOptimizationLevel: 'disabled',
+/** Weights are not laid out anew for products, and what is freed is given back: a model to be checked takes little more than itself. */
+export const checking: InferenceSession.SessionOptions = {
+  logSeverityLevel: 3,
   enableCpuMemArena: false,
   extra: { session: { disable_prepacking: '1' } },
 };
@@ -64,9 +66,10 @@ export async function logitsOfWeights(
   model: ModelDefinition,
   weights: Record<string, Feed>,
   input: Feed,
+  every = 1,
 ): Promise<Float32Array> {
   const { graph, dynamicAxes } = model.inference();
-  return await runLogits(toOnnx(graph, { dynamicAxes: dynamicAxes! }), { ...weights, input });
+  return await runLogits(toOnnx(graph, { dynamicAxes: dynamicAxes! }), input, every, { weights });
 }
 
 /** Largest absolute difference over the largest absolute expected value; infinite where a value is not finite. */
@@ -101,27 +104,25 @@ export function verifyLogits(
 
 async function runLogits(
   model: string | Uint8Array,
-  feeds: Record<string, Feed>,
-  more: InferenceSession.SessionOptions = {},
+  input: Feed,
+  every: number,
+  { weights = {}, more }: { weights?: Record<string, Feed>; more?: InferenceSession.SessionOptions } = {},
 ): Promise<Float32Array> {
   const { InferenceSession, Tensor } = await onnxRuntime();
-  const options: InferenceSession.SessionOptions = { logSeverityLevel: 3, ...more };
+  const options = { ...checking, ...more };
   const session =
     typeof model === 'string'
       ? await InferenceSession.create(model, options)
       : await InferenceSession.create(model, options);
+  const tensorOf = ({ data, shape }: Feed) =>
+    new Tensor(data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int64', data, shape);
+  const others = Object.entries(weights).map(([name, feed]) => [name, tensorOf(feed)] as const);
   try {
-    const tensors = Object.entries(feeds).map(([name, { data, shape }]) => [
-      name,
-      new Tensor(
-        data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int64',
-        data,
-        shape,
-      ),
-    ]);
-    const { logits } = await session.run(Object.fromEntries(tensors) as InferenceSession.OnnxValueMapType);
-    if (!(logits?.data instanceof Float32Array)) throw new Error(`the graph gave ${logits?.type} logits`);
-    return logits.data;
+    return await everyLogits(input, every, async (feed) => {
+      const { logits } = await session.run(Object.fromEntries([...others, ['input', tensorOf(feed)]]));
+      if (!(logits?.data instanceof Float32Array)) throw new Error(`the graph gave ${logits?.type} logits`);
+      return { data: logits.data, classes: logits.dims.at(-1)! };
+    });
   } finally {
     await session.release();
   }

@@ -21,3 +21,15 @@ export function fromFloat16(half: number): number {
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
+
+export function toFloat16s(values: Float32Array): Uint16Array {
+  const halves = new Uint16Array(values.length);
+  for (let at = 0; at < values.length; at += 1) halves[at] = toFloat16(values[at]!);
+  return halves;
+}
+
+export function fromFloat16s(halves: Uint16Array): Float32Array {
+  const values = new Float32Array(halves.length);
+  for (let at = 0; at < halves.length; at += 1) values[at] = fromFloat16(halves[at]!);
+  return values;
+}
