@@ -61,7 +61,7 @@ pub fn number_table(tree: &Tree, documents: &[usize], others: u64) -> Option<Pro
         "{file} is a table of {count} numbers a row, not text; save images as CSV with one column of labels and a square number of pixels, \
          tokens as .npy"
     );
-    let as_text = Options { format: Some(Format::Text), ..Options::default() };
+    let as_text = Options { format: Some(Format::Text), table: Some("*".into()), ..Options::default() };
     let problem = Problem::error("number-table", sentence).counted(tables.len() as u64).at(Place::file(file));
     Some(problem.with("choose", "Take all as text", as_text))
 }

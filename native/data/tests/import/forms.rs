@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::common::texts::{folder, landed, problem, remedied, titles};
+use crate::common::texts::{folder, landed, problem as problem_of, remedied, titles};
 use crate::common::{agreed, found, png, try_import, verdict_of, write};
 use sdp_data::error::{Problem, Severity};
 use sdp_data::inspect::{Looked, Verdict};
@@ -110,7 +110,7 @@ fn parts_of_one_text_are_taken_together() {
     ] {
         let data = texts(files);
         let verdict = verdict_of(data.path(), &Options::default());
-        let told = problem(&verdict, "several-forms");
+        let told = problem_of(&verdict, "several-forms");
         assert_eq!((told.severity, told.remedies.len() as u64), (Severity::Warning, told.count), "{}", told.message);
         assert!(verdict.importable);
     }
@@ -197,10 +197,6 @@ fn tables_of_numbers_are_no_text() {
     let verdict = verdict_of(list.path(), &Options::default());
     assert!(verdict.importable);
     assert_eq!(problem_of(&verdict, "numbers").severity, Severity::Warning);
-}
-
-fn problem_of<'a>(verdict: &'a Verdict, code: &str) -> &'a Problem {
-    problem(verdict, code)
 }
 
 #[test]
