@@ -1,7 +1,7 @@
 //! Folders of images, one per class, with or without a level of splits above them (`train/cat/1.png`): torchvision's ImageFolder and
 //! ImageNet's layout. Classes are numbered in the order of their names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
@@ -62,6 +62,9 @@ pub fn has_classes(tree: &Tree, what: &[What]) -> bool {
 const OVER: [&str; 11] =
     ["mask", "masks", "seg", "segmentation", "superpixels", "depth", "overlay", "groundtruth", "gt", "thumb", "thumbnail"];
 
+/// Fewer sets of images of one name are met by chance.
+const FEWEST_SETS: usize = 8;
+
 /// The masks and thumbnails among images, by the names of those they are of.
 fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
     let stem = |at: usize| {
@@ -91,11 +94,53 @@ fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
     found.into_iter().filter(|(_, base)| names.contains(base.as_str())).map(|(at, _)| at).collect()
 }
 
+/// Refuses sets of files of the same name but for the last word, such as bands, masks or views of one picture: `x_B02.tif`, `x_B03.tif`.
+fn no_views(tree: &Tree, images: &[usize], folders: &[Folders], options: &Options) -> Result<()> {
+    let mut sets: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for &at in images {
+        let name = tree.entries[at].name.as_str();
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        if let Some((base, word)) = stem.rsplit_once(['_', '-']).filter(|(base, word)| !base.ends_with('/') && is_view(word)) {
+            sets.entry(base).or_default().insert(word);
+        }
+    }
+    let mut kinds: HashMap<&BTreeSet<&str>, usize> = HashMap::new();
+    sets.values().filter(|words| words.len() > 1).for_each(|words| *kinds.entry(words).or_default() += 1);
+    let Some((words, count)) = kinds.into_iter().max_by_key(|(words, count)| count * words.len()) else { return Ok(()) };
+    let inside = count * words.len();
+    if count < FEWEST_SETS || 3 * inside < 2 * images.len() {
+        return Ok(());
+    }
+    let shown = words.iter().copied().take(4).collect::<Vec<_>>().join(", ");
+    let more = if words.len() > 4 { ", ..." } else { "" };
+    let sentence = format!(
+        "{inside} images are sets of {} of the same name ({shown}{more}), as bands, masks or views of one picture are; keep one of each, or \
+         join bands into one file",
+        words.len()
+    );
+    let problem = Problem::error("views", sentence).counted(inside as u64);
+    // Each may be a sample where the folders name classes.
+    let Ok(layout) = layout::read(folders, options, &|image| tree.place(&tree.entries[images[image]])) else { return Err(problem.into()) };
+    let number = |level: usize| level as u32 + 1;
+    let each = Options { class_level: Some(number(layout.class_level)), split_level: layout.split_level.map(number), ..Options::default() };
+    Err(problem.with("choose", "Take each image as a sample", each).into())
+}
+
+/// What a view, a band or a mask is called; numbers and frames are told apart by digits alone, or behind a letter.
+fn is_view(word: &str) -> bool {
+    let is_frame = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let is_band = word.len() <= 3 && word.starts_with(['B', 'b']);
+    word.chars().any(char::is_alphabetic) && (is_band || !word.chars().next().is_some_and(|first| is_frame(&word[first.len_utf8()..])))
+}
+
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let mut images: Vec<usize> = (0..what.len()).filter(|&at| matches!(what[at], What::Image | What::OtherImage)).collect();
     let over = drawn_over(tree, &images);
     images.retain(|at| !over.contains(at));
     let folders: Vec<Folders> = images.iter().map(|&at| folders_of(&tree.entries[at].name)).collect();
+    if options.class_level.is_none() {
+        no_views(tree, &images, &folders, options)?;
+    }
     let Layout { split_level, class_level, fates, mut problems } =
         layout::read(&folders, options, &|image| tree.place(&tree.entries[images[image]]))?;
     let mut account = Account::default();

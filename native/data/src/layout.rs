@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use self::questions::{
     are_splits_alone, classes_like_splits, no_classes, no_masks, no_masks_in_classes, no_splits, one_dataset, one_folder_per_split,
-    splits_or_classes, which_classes,
+    one_level_of_classes, splits_or_classes, which_classes,
 };
 use crate::error::{Place, Problem, Result};
 use crate::images::{Named, named_split};
@@ -100,14 +100,32 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn is_mask(name: &str) -> bool {
-    let known = ["mask", "masks", "segmentations", "annotation", "annotations", "groundtruth", "gt", "manual", "labels", "label"];
-    name.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|word| known.contains(&word) || word.starts_with("segmentation"))
+    let known = [
+        "mask",
+        "masks",
+        "segmentations",
+        "annotation",
+        "annotations",
+        "annot",
+        "annots",
+        "groundtruth",
+        "gt",
+        "manual",
+        "labels",
+        "label",
+    ];
+    let lower = name.to_lowercase();
+    let is_known = |word: &str| known.contains(&word) || word.starts_with("segmentation");
+    // `trainannot` beside `train`.
+    let behind = |word: &str| ["train", "val", "test"].iter().any(|split| word.strip_prefix(split).is_some_and(is_known));
+    lower.split(|c: char| !c.is_alphabetic()).any(|word| is_known(word) || (named_split(word).is_none() && behind(word)))
 }
 
-/// Folders of pictures and of what is drawn over them.
+/// Folders of pictures and of what is drawn over them; of several splits each.
 fn are_masks(names: &BTreeSet<&str>) -> bool {
     let (masks, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| is_mask(name));
-    !masks.is_empty() && others.len() == 1 && is_plain(others[0])
+    let are_splits = || !others.is_empty() && others.iter().all(|name| is_split_name(name));
+    !masks.is_empty() && ((others.len() == 1 && is_plain(others[0])) || are_splits())
 }
 
 struct Tree<'a> {
@@ -251,29 +269,37 @@ impl Layout {
         let classes: BTreeSet<String> = leading_tree.names(class_level).into_iter().map(class_name).collect();
         if chosen.is_none() {
             let names = leading_tree.names(class_level);
-            no_masks(&names, class_level)?;
+            no_masks(&names)?;
+            if class_level > level {
+                one_level_of_classes(tree, class_level, Some(level))?;
+            }
             let is_plain_split = tree.names(level).iter().any(|name| is_split_name(name));
             let like_split = |name: &&&str| if is_plain_split { is_split_name(name) } else { speaks_of_split(name) };
             if 2 * names.iter().filter(like_split).count() >= names.len() {
                 return Err(splits_or_classes(tree, level, class_level).into());
             }
         }
-        for image in tree.kept.iter().copied().filter(|&image| tree.folder(image, level).is_none_or(|name| !speaks_of_split(name))) {
+        // Where that was chosen, folders beside one to evaluate on are for training.
+        let train_rest = options.split_level.is_some() && !names.iter().any(is_training);
+        let split_of = |name: &str| named_split(name).or((train_rest && !speaks_of_split(name)).then_some(Named::Train));
+        let is_split = |name: &str| speaks_of_split(name) || split_of(name).is_some();
+        for image in tree.kept.iter().copied().filter(|&image| tree.folder(image, level).is_none_or(|name| !is_split(name))) {
             self.fates[image] = Fate::Stray(BESIDE_SPLITS);
         }
-        for name in names.into_iter().filter(|name| speaks_of_split(name)) {
+        for name in names.into_iter().filter(|name| is_split(name)) {
             let part = tree.of(level, name);
             let own =
                 if chosen.is_some() || class_level < level { class_level } else { matching_level(&part, level, class_level, &classes) };
-            let has_classes = part.kept.iter().any(|&image| part.folder(image, own).is_some()) && named_split(name).is_some();
+            let has_classes = part.kept.iter().any(|&image| part.folder(image, own).is_some()) && split_of(name).is_some();
+            let trains = split_of(name) == Some(Named::Train);
             for &image in &part.kept {
                 self.fates[image] = match part.folder(image, own) {
-                    Some(class) if has_classes => Fate::Sample { split: named_split(name), class: class_name(class) },
-                    _ if !has_classes && !is_training(&name) => Fate::Out(UNLABELLED),
+                    Some(class) if has_classes => Fate::Sample { split: split_of(name), class: class_name(class) },
+                    _ if !has_classes && !trains => Fate::Out(UNLABELLED),
                     _ => Fate::Stray(BESIDE_CLASSES),
                 };
             }
-            if !has_classes && !is_training(&name) {
+            if !has_classes && !trains {
                 let sentence =
                     format!("{} images of {name} lie in no folder of a class; they have no label and are left out", part.kept.len());
                 self.problems.push(Problem::warning("unlabelled-split", sentence).counted(part.kept.len() as u64));
@@ -296,12 +322,15 @@ impl Layout {
         }
         let mut like_splits = BTreeSet::new();
         if chosen.is_none() {
-            no_masks(&names, level)?;
+            no_masks(&names)?;
             one_dataset(tree, level, &names)?;
             if are_splits_alone(&names) {
                 return Err(no_classes(tree, level, &names).into());
             }
             like_splits = classes_like_splits(&names, level, options.split_level.is_some(), &mut self.problems);
+            if like_splits.is_empty() {
+                one_level_of_classes(tree, level, None)?;
+            }
         }
         for &image in &tree.kept {
             self.fates[image] = match tree.folder(image, level) {
@@ -342,17 +371,20 @@ impl Layout {
         let more = if classes.len() > 3 { ", ..." } else { "" };
         let sentence = format!("classes are made from the folders of level {} ({}{more}){splits}", level + 1, shown.join(", "));
         self.problems.push(Problem::note("folder-levels", sentence));
-        let deeper: BTreeSet<&str> = tree.names(level + 1);
-        if self.split_level.is_none_or(|split| split < level) && deeper.len() > 1 {
+        let is_sample = |image: &usize| matches!(self.fates[*image], Fate::Sample { .. });
+        let samples = Tree { images: tree.images, kept: tree.kept.iter().copied().filter(is_sample).collect() };
+        let below = (level + 1..samples.depth()).find(|level| samples.names(*level).len() > 1);
+        let deeper: BTreeSet<&str> = below.map(|level| samples.names(level)).unwrap_or_default();
+        if let Some(below) = below.filter(|_| self.split_level.is_none_or(|split| split < level)) {
             let sentence = format!(
                 "{} folders below those of the classes, such as {:?}, make no difference",
                 deeper.len(),
                 deeper.first().unwrap_or(&"")
             );
             let mut problem = Problem::note("unused-level", sentence).counted(deeper.len() as u64);
-            if tree.kept.iter().all(|&image| tree.folder(image, level + 1).is_some()) {
+            if samples.kept.iter().all(|&image| tree.folder(image, below).is_some()) {
                 problem =
-                    problem.with("choose", "Make classes of them", Options { class_level: Some(level as u32 + 2), ..Options::default() });
+                    problem.with("choose", "Make classes of them", Options { class_level: Some(below as u32 + 1), ..Options::default() });
             }
             self.problems.push(problem);
         }

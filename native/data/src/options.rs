@@ -251,7 +251,7 @@ pub struct Options {
     /// Encoding of names in a zip that are not UTF-8; default: guessed from the names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_encoding: Option<NameEncoding>,
-    /// Table to import, if there are several
+    /// Table to import, or file of text or tokens, if there are several; a star stands for anything
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub table: Option<String>,

@@ -84,6 +84,10 @@ fn judge(tree: &Tree, at: usize) -> Result<Option<Judged>> {
         return Ok(None);
     }
     let mut shape = table::shape(tree, entry, false)?;
+    // Lists of tokens of one length may be a square number.
+    if shape.columns.iter().any(|name| ["input_ids", "token_ids", "tokens"].contains(&plain_name(name).as_str())) {
+        return Ok(None);
+    }
     let counts_up = shape.columns.iter().enumerate().all(|(number, name)| *name == number.to_string());
     if shape.has_header && shape.columns.len() > 1 && !counts_up && shape.columns.iter().all(|name| is_number(name)) {
         shape = shape.without_header();
@@ -220,13 +224,30 @@ fn choose(tree: &Tree, what: &[What], options: &Options, account: &mut Account) 
             found.push(judged);
         }
     }
+    // Beside a table whose labels are known by their name, one of numbered rows has none.
+    let is_known = |table: &Judged| table.shape.has_header && usual(&table.shape, &table.labels).is_some();
+    let is_numbered = |table: &mut Judged| {
+        let names = || table.labels.iter().map(|column| plain_name(&table.shape.columns[*column]));
+        table.labels.len() > 1
+            && table.shape.has_header
+            && names().any(|name| ["id", "index", "image_id", "imageid"].contains(&name.as_str()))
+    };
+    if found.iter().any(is_known) {
+        for table in found.extract_if(.., is_numbered) {
+            account.leave_out(tree, table.entry, "tables of images without labels");
+        }
+    }
     if found.iter().any(|table| table.named == Some(Named::Train)) {
         for table in found.extract_if(.., |table| table.named.is_none()) {
             account.leave_out(tree, table.entry, "tables beside those named for a split");
         }
     }
     let Some(first) = found.first() else {
-        return Err(Problem::error("no-label", "the tables have images as rows of numbers, but no column of labels").into());
+        return Err(Problem::error(
+            "no-label",
+            "the tables have rows of numbers that may be images, but no column of labels; save tokens as .npy or .bin",
+        )
+        .into());
     };
     let alike = found.iter().all(|table| table.values == first.values);
     let several = found.iter().filter(|table| table.named == first.named).count() > 1;

@@ -206,10 +206,22 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
     }
 }
 
+/// Of a pixel of four floating-point numbers.
+const MOST_BITS: u32 = 128;
+
+/// Bits of a pixel that is neither grey nor colour: `Unknown(208)`.
+fn unknown_bits(error: &image::error::UnsupportedError) -> Option<u32> {
+    error.to_string().split_once("Unknown(")?.1.split_once(')')?.0.parse().ok()
+}
+
 fn sentence(error: &image::ImageError) -> String {
     use image::ImageError;
     match error {
         ImageError::Limits(_) => "it takes more memory than an image may".into(),
+        ImageError::Unsupported(error) if unknown_bits(error).is_some_and(|bits| bits > MOST_BITS) => {
+            let bits = unknown_bits(error).unwrap_or_default();
+            format!("its {bits} bits a pixel are those of many bands; save three of the bands as PNG")
+        }
         ImageError::Unsupported(error) if error.to_string().contains("Tiff") => {
             format!("{error}; TIFF files of 8 or 16 bits without a sign can be read, other numbers as .npy").replace('\n', " ")
         }

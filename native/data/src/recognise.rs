@@ -216,7 +216,11 @@ fn unknown(tree: &Tree, what: &[What]) -> Problem {
         Some(first) => format!(
             "{} is of no known kind{}",
             tree.display(first),
-            if count > 1 { format!(", like the other {} files", count - 1) } else { String::new() }
+            match (count, ["dat", "memmap", "mmap", "raw"].contains(&first.extension().as_str())) {
+                (_, true) => ", as raw numbers are; call it .bin if it holds tokens".to_owned(),
+                (1, _) => String::new(),
+                _ => format!(", like the other {} files", count - 1),
+            }
         ),
     };
     let problem = Problem::error("unknown-format", format!("{found}; what can be imported: {expected}"));

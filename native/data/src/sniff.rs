@@ -187,7 +187,7 @@ fn other(entry: &Entry, head: &[u8]) -> Option<&'static str> {
         });
     }
     if head.get(257..262) == Some(b"ustar") {
-        return Some("a tar archive");
+        return Some("a tar archive of files, in a folder of others; unpack it");
     }
     let length = head.first_chunk::<8>().map_or(u64::MAX, |word| u64::from_le_bytes(*word));
     let is_safetensors = head.get(8..10) == Some(b"{\"") && length < 1 << 30;
@@ -202,6 +202,12 @@ fn is_of_torch(entry: &Entry) -> bool {
 /// Tokens may look like text of 16 bits.
 fn is_of_numbers(entry: &Entry) -> bool {
     ["bin", "npy", "idx", "dat", "raw"].contains(&entry.extension().as_str())
+}
+
+/// `@relation` is the first line that is no comment.
+fn is_arff(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"%"));
+    lines.next().is_some_and(|line| line.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"@relation")))
 }
 
 /// Lines of a label and of `place:value`, as LIBSVM writes features.
@@ -238,6 +244,7 @@ fn text_kind(entry: &Entry, head: &[u8]) -> What {
         "json" if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
         "json" | "yaml" | "yml" | "py" | "html" | "xml" => What::Json,
         _ if first == Some(b'{') && is_object_per_line(head) => What::JsonLines,
+        _ if is_arff(head) => What::Refused("is a table of Weka (ARFF); save it as CSV with a header".into()),
         _ if is_features(head) => What::Other("a file of features, as LIBSVM writes them"),
         extension if is_image_extension(extension) => What::Image,
         extension if OTHER_IMAGES.contains(&extension) => What::OtherImage,

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::sync::Mutex;
 
 use crate::account::Account;
+use crate::columnar::is_columnar;
 use crate::encoding::{self, Decoded};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
@@ -16,6 +17,7 @@ use crate::sniff::What;
 use crate::text_copies::{self, Table};
 use crate::text_files;
 pub use crate::text_files::{Beside, fits, has_books, has_documents};
+use crate::text_forms;
 pub use crate::text_pieces::Piece;
 use crate::text_pieces::{cut, piece, text_of, whole_pieces};
 use crate::text_rows::{Content, Rows};
@@ -109,14 +111,14 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
         };
         set.parts.push(Part { entry: at, kind, split: split_of(entry) });
     }
-    set.settle_tables(tree, lacking, options)?;
+    set.settle_tables(tree, what, lacking, options)?;
     set.settle_splits(tree, options);
     Ok(set)
 }
 
 impl TextSet {
     /// Leaves out tables without text beside others, and those that repeat others.
-    fn settle_tables(&mut self, tree: &Tree, lacking: Vec<(usize, Box<Problem>)>, options: &Options) -> Result<()> {
+    fn settle_tables(&mut self, tree: &Tree, what: &[What], lacking: Vec<(usize, Box<Problem>)>, options: &Options) -> Result<()> {
         let tables = self.parts.iter().filter_map(|part| match &part.kind {
             Kind::Rows(rows) => Some(Table { entry: part.entry, split: part.split, rows }),
             Kind::Plain => None,
@@ -140,6 +142,7 @@ impl TextSet {
             repeated.iter().for_each(|at| self.left_out.leave_out(tree, *at, "the same rows in another format"));
             self.parts.retain(|part| !repeated.contains(&part.entry));
         }
+        self.settle_forms(tree, what, options)?;
         let parts = std::mem::take(&mut self.parts);
         for part in &parts {
             match &part.kind {
@@ -152,6 +155,20 @@ impl TextSet {
             self.bytes += tree.size(&tree.entries[part.entry]);
         }
         self.parts = parts;
+        Ok(())
+    }
+
+    /// Leaves out other forms of the same text, as chosen.
+    fn settle_forms(&mut self, tree: &Tree, what: &[What], options: &Options) -> Result<()> {
+        // Of Parquet and Arrow files configurations are asked for.
+        let is_prose = |at: &usize| text_files::is_prose(&tree.entries[*at]) && !is_columnar(&what[*at]);
+        let files: Vec<usize> = self.parts.iter().map(|part| part.entry).filter(is_prose).collect();
+        let settled = text_forms::settle(tree, &files, text_forms::Of::Text, options)?;
+        self.problems.extend(settled.problem);
+        let left_out: HashSet<usize> = settled.left_out.into_iter().collect();
+        for part in self.parts.extract_if(.., |part| left_out.contains(&part.entry)) {
+            self.left_out.leave_out(tree, part.entry, "forms of the text that were not chosen");
+        }
         Ok(())
     }
 

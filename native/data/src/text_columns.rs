@@ -161,9 +161,13 @@ fn not_text(text: &str) -> Option<&'static str> {
     let pictures = ["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/"];
     let is_picture = pictures.iter().any(|start| text.starts_with(start)) && !text.contains(' ') && text.len() > 40;
     let is_cut = text.starts_with('[') && text.ends_with(']') && text.contains(" ... ") && !text.contains('"');
-    match (is_picture, is_cut) {
-        (true, _) => Some("pictures as base64"),
-        (_, true) => Some("arrays as NumPy prints them, cut short"),
+    let list = text.trim_end().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let mut numbers = list.into_iter().flat_map(|list| list.split([' ', ',', '\n'])).filter(|part| !part.is_empty()).peekable();
+    let is_numbers = numbers.peek().is_some() && numbers.all(|part| part.parse::<f64>().is_ok());
+    match (is_picture, is_cut, is_numbers) {
+        (true, ..) => Some("pictures as base64"),
+        (_, true, _) => Some("arrays as NumPy prints them, cut short"),
+        (.., true) => Some("lists of numbers"),
         _ => None,
     }
 }

@@ -23,7 +23,7 @@ pub struct Table<'a> {
 
 /// Entries of tables that repeat others in another format. Fails where a table has a part or a copy beside it.
 pub fn find(tree: &Tree, tables: &[Table], options: &Options) -> Result<Vec<usize>> {
-    if tables.len() < 2 || tables.len() > MOST || options.table.is_some() {
+    if tables.len() < 2 || tables.len() > MOST || options.table.as_deref().is_some_and(|table| table != "*") {
         return Ok(Vec::new());
     }
     let firsts = tables.iter().map(|table| first(tree, table)).collect::<Result<Vec<_>>>()?;
@@ -42,7 +42,7 @@ pub fn find(tree: &Tree, tables: &[Table], options: &Options) -> Result<Vec<usiz
             continue;
         }
         let is_part = |other: &usize| part_of(entry, of(*other)) || part_of(of(*other), entry);
-        if let Some(other) = others.into_iter().find(|other| same(other) || is_part(other)) {
+        if let Some(other) = others.into_iter().find(|other| options.table.is_none() && (same(other) || is_part(other))) {
             return Err(which(tree, of(other), entry, same(&other)).into());
         }
     }

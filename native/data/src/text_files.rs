@@ -9,7 +9,8 @@ use crate::image_parquet::split_of;
 use crate::image_table::is_named;
 use crate::images::Named;
 use crate::json_rows;
-use crate::options::Options;
+use crate::not_text::{COMPARED, FEW, is_list, no_splits_inside, number_table};
+use crate::options::{Format, Options};
 use crate::packed::plain_name;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
@@ -19,12 +20,7 @@ const CODE: [&str; 44] = [
     "java", "kt", "scala", "cs", "swift", "m", "rb", "php", "pl", "lua", "r", "jl", "hs", "ml", "sh", "bash", "ps1", "bat", "sql", "css",
     "scss", "asm", "toml", "cmake",
 ];
-const MARKUP: [&str; 6] = ["html", "htm", "xhtml", "xml", "yaml", "yml"];
-
-/// So much of files is compared, bytes.
-const COMPARED: usize = 8192;
-/// Of the files of a larger folder none is a list beside the others.
-const FEW: usize = 20;
+const MARKUP: [&str; 8] = ["html", "htm", "xhtml", "xml", "sgm", "sgml", "yaml", "yml"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -77,25 +73,25 @@ fn kind_of(what: &What, entry: &Entry) -> Option<Kind> {
     }
 }
 
+/// Neither source code nor marked-up pages, by its ending.
+pub fn is_prose(entry: &Entry) -> bool {
+    let extension = entry.extension();
+    !CODE.contains(&extension.as_str()) && !MARKUP.contains(&extension.as_str())
+}
+
 /// Text about a dataset.
 fn is_about(entry: &Entry) -> bool {
     let stem = entry.stem().to_lowercase();
+    // A scheme of pages says what their tags are.
+    if ["dtd", "xsd"].contains(&entry.extension().as_str()) {
+        return true;
+    }
     ["readme", "license", "licence", "notice", "changelog", "requirements", "citation", "contributing"].contains(&stem.as_str())
 }
 
 pub fn fits(tree: &Tree, what: &[What]) -> bool {
     let any = what.iter().zip(&tree.entries).any(|(what, entry)| kind_of(what, entry).is_some());
     any || what.iter().zip(&tree.entries).any(|(what, entry)| is_array(tree, what, entry))
-}
-
-/// Every line is an address or a number.
-fn is_list(head: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(head).or_else(|error| std::str::from_utf8(&head[..error.valid_up_to()])) else { return false };
-    // The last line may be cut.
-    let cut = if head.len() < COMPARED { 0 } else { 1 };
-    let mut lines = text.lines().rev().skip(cut).map(str::trim).filter(|line| !line.is_empty()).peekable();
-    let is_address = |line: &str| ["http://", "https://", "ftp://"].iter().any(|start| line.starts_with(start)) && !line.contains(' ');
-    lines.peek().is_some() && lines.all(|line| is_address(line) || line.parse::<f64>().is_ok())
 }
 
 /// A JSON file of rows.
@@ -137,7 +133,14 @@ pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
         found.append(&mut about);
     }
     files.leave_copies(tree, &mut found);
-    files.leave_lists(tree, what, &mut found);
+    let is_document = |file: &&(usize, Kind)| file.1 == Kind::Document && what[file.0] == What::Text;
+    let documents: Vec<usize> = found.iter().filter(is_document).map(|(at, _)| *at).collect();
+    let others = found.iter().filter(|file| !is_document(file)).map(|(at, _)| tree.size(&tree.entries[*at])).sum();
+    match number_table(tree, &documents, others) {
+        Some(problem) if options.format != Some(Format::Text) => return Err(problem.into()),
+        Some(_) => {}
+        None => files.leave_lists(tree, what, &mut found),
+    }
     files.leave_tables(tree, &mut found, options)?;
     about.iter().for_each(|(at, _)| files.left_out.leave_out(tree, *at, "text about the dataset"));
     match &options.extensions {
@@ -145,6 +148,10 @@ pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
         None => files.take_likely(tree, &found)?,
     }
     files.tell_kinds(tree, &found);
+    if options.validation.is_none() {
+        let is_page = |at: &usize| MARKUP.contains(&tree.entries[*at].extension().as_str());
+        no_splits_inside(tree, &files.texts.iter().copied().filter(is_page).collect::<Vec<_>>())?;
+    }
     Ok(files)
 }
 
@@ -209,6 +216,10 @@ impl Files {
         if lists.len() < found.len() {
             lists.iter().for_each(|at| self.left_out.leave_out(tree, *at, "lists of addresses or numbers beside the text"));
             found.retain(|(at, _)| !lists.contains(at));
+        } else if let Some((first, _)) = found.first() {
+            let first = tree.place(&tree.entries[*first]);
+            let sentence = format!("{} is no text but numbers or addresses; tokens are imported as numbers from .npy or .bin", first.file);
+            self.problems.push(Problem::warning("numbers", sentence).counted(lists.len() as u64).at(first));
         }
     }
 

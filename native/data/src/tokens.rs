@@ -4,6 +4,7 @@
 mod found;
 mod vocabulary;
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use sdp_tokenizer::Tokenizer;
@@ -14,9 +15,11 @@ use crate::account::Account;
 use crate::array_name::ArrayName;
 use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result, refuse};
+use crate::image_table::is_named;
 use crate::images::{Named, Split, splits_of};
 use crate::options::{Element, Options, TokenType};
 use crate::sniff::What;
+use crate::text_forms;
 use crate::token_files::{self, Span};
 use crate::token_lines;
 use crate::tree::{Entry, Tree, read_fully};
@@ -61,6 +64,7 @@ pub struct TokenSet {
     tokenizer: Option<(usize, Vec<u8>)>,
     /// Entries that tell what the parts are.
     indexes: Vec<usize>,
+    left_out: Account,
 }
 
 /// Where a token was found.
@@ -97,7 +101,7 @@ pub fn is_sure(tree: &Tree, what: &[What], options: &Options) -> bool {
         || matches!(column_of(tree, what, options), Ok(Some(_)))
 }
 
-/// The column of the first file of columns, or of JSON lines, that is lists of tokens: as chosen, or by its name.
+/// The column of the first file of columns, of JSON lines or of CSV that is lists of tokens: as chosen, or by its name.
 fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<String>> {
     if let Some(first) = what.iter().position(is_columnar) {
         let lists = Columnar::open(tree, &tree.entries[first])?.lists();
@@ -106,8 +110,12 @@ fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<Str
             None => NAMES[..3].iter().find_map(|usual| lists.iter().find(|name| name.to_lowercase() == **usual)).cloned(),
         });
     }
-    let Some(first) = what.iter().position(|what| *what == What::JsonLines) else { return Ok(None) };
-    token_lines::column(tree, &tree.entries[first], &NAMES[..3], options)
+    let column = |first: usize| token_lines::column(tree, &tree.entries[first], &NAMES[..3], options);
+    if let Some(first) = what.iter().position(|what| *what == What::JsonLines) {
+        return column(first);
+    }
+    // A table of anything may lie beside tokens.
+    Ok(what.iter().position(|what| *what == What::Csv).and_then(|first| column(first).ok().flatten()))
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
@@ -123,6 +131,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
     order.sort_by_key(|at| parts[*at].entry);
     named = order.iter().map(|at| named[*at]).collect();
     parts.sort_by_key(|part| part.entry);
+    let left_out = leave_forms(tree, what, options, (&mut parts, &mut named, &mut problems))?;
     let Some(kind) = parts.iter().map(|part| part.element.stored()).max_by_key(|kind| kind.bytes()) else {
         return Err(missing(tree, what));
     };
@@ -140,7 +149,33 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
         return Err(Problem::error("too-few-tokens", sentence).at(tree.place(&tree.entries[parts[0].entry])).into());
     }
     let tokenizer = vocabulary(tree, what, &mut problems)?;
-    Ok(TokenSet { parts, problems, columns, train: all, test, kind, split: is_split, tokenizer, indexes })
+    Ok(TokenSet { parts, problems, columns, train: all, test, kind, split: is_split, tokenizer, indexes, left_out })
+}
+
+/// Leaves out tokens of other forms, as chosen.
+fn leave_forms(
+    tree: &Tree,
+    what: &[What],
+    options: &Options,
+    (parts, named, problems): (&mut Vec<Part>, &mut Vec<Option<Named>>, &mut Vec<Problem>),
+) -> Result<Account> {
+    let files: Vec<usize> = parts.iter().map(|part| part.entry).collect();
+    if let Some(chosen) = options.table.as_ref().filter(|chosen| !files.iter().any(|at| is_named(&tree.entries[*at], chosen))) {
+        return Err(Problem::error("no-table", format!("there is no file {chosen} of tokens")).into());
+    }
+    // Of Parquet and Arrow files configurations are asked for.
+    let others: Vec<usize> = files.iter().copied().filter(|at| !is_columnar(&what[*at])).collect();
+    let settled = text_forms::settle(tree, &others, text_forms::Of::Tokens, options)?;
+    problems.extend(settled.problem);
+    let mut account = Account::default();
+    settled.left_out.iter().for_each(|at| account.leave_out(tree, *at, "tokens of forms that were not chosen"));
+    let left_out: HashSet<usize> = settled.left_out.into_iter().collect();
+    let is_kept: Vec<bool> = files.iter().map(|at| !left_out.contains(at)).collect();
+    let mut kept = is_kept.iter();
+    parts.retain(|_| kept.next() == Some(&true));
+    let mut kept = is_kept.iter();
+    named.retain(|_| kept.next() == Some(&true));
+    Ok(account)
 }
 
 fn missing(tree: &Tree, what: &[What]) -> Error {
@@ -187,7 +222,7 @@ type Fitting = Option<(String, Tokenizer)>;
 
 impl TokenSet {
     pub fn account(&self, tree: &Tree) -> Account {
-        let mut account = Account::default();
+        let mut account = self.left_out.clone();
         for part in &self.parts {
             match part.split {
                 _ if !self.split => account.use_as(tree, part.entry, "tokens"),

@@ -70,7 +70,9 @@ pub fn open(file: &SharedFile, shown: &str) -> Opened {
     let mut json = vec![0; length as usize];
     let Some(arrays) = head.read_exact(&mut json).ok().and_then(|()| arrays(&json, body)) else { return Opened::Else };
     if !is_dataset(arrays.iter().map(|array| (array.name.as_str(), &array.shape[..], !array.descr.contains('f')))) {
-        return Opened::Refused("is a safetensors file of weights".into());
+        let has_fractions = arrays.iter().any(|array| array.descr.contains('f'));
+        let what = if has_fractions { "of weights" } else { "of whole numbers without images and labels; save tokens as .npy" };
+        return Opened::Refused(format!("is a safetensors file {what}"));
     }
     let part = |array: Array| {
         let wide = array.descr == "bf";

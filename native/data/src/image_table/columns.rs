@@ -360,12 +360,15 @@ impl Table<'_> {
         name == format!("column_{}", column + 1) || name.starts_with("unnamed:") || name == "index"
     }
 
-    /// Names of files differ and are all there; numbers of classes repeat, and other numbers are few.
+    /// Names of files differ and are all there; numbers of classes repeat, and other numbers are few. Names of most images may repeat, where
+    /// an image has several boxes.
     fn differing(&self, column: usize) -> bool {
         let all: BTreeSet<&str> = self.values(column).collect();
         let numbers = all.iter().all(|text| text.trim().parse::<f64>().is_ok());
-        let enough = !numbers || 2 * self.rows.len() >= self.index.images().min(JUDGED);
-        all.len() == self.rows.len() && self.rows.len() > 1 && self.there(column) == self.rows.len() && enough
+        let images = self.index.images().min(JUDGED);
+        let enough = !numbers || 2 * self.rows.len() >= images;
+        let differ = all.len() == self.rows.len() || (!numbers && 2 * all.len() >= images && 2 * all.len() >= self.rows.len());
+        differ && self.rows.len() > 1 && self.there(column) == self.rows.len() && enough
     }
 
     /// The chosen column, or the one whose first values are mostly names of image files, of files that are there before others, or of files

@@ -62,6 +62,13 @@ pub fn is_names(entry: &Entry) -> bool {
         || (stem.starts_with("label_num_to") && entry.extension() == "json")
 }
 
+/// A file whose name speaks of classes, which counts where each class is a key of it: `categories_places365.txt`, `monkey_labels.txt`.
+fn may_name(entry: &Entry) -> bool {
+    let known = ["classes", "labels", "names", "categories", "synsets"];
+    let stem = entry.stem().to_lowercase();
+    stem.split(|c: char| !c.is_alphanumeric()).any(|word| known.contains(&word))
+}
+
 /// Replaces the names where a file tells better ones, other than those `used` for labels. Returns the file that did.
 pub fn rename(
     tree: &Tree,
@@ -70,20 +77,26 @@ pub fn rename(
     class_names: &mut Vec<String>,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<usize>> {
-    let is_code =
-        |name: &String| name.parse::<i64>().is_ok() || (name.len() == 9 && name.starts_with('n') && name[1..].parse::<u32>().is_ok());
+    // 7, n01440764, n0.
+    let is_code = |name: &String| name.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(name).parse::<i64>().is_ok();
     if class_names.is_empty() || !class_names.iter().all(is_code) {
         return Ok(None);
     }
     for (at, kind) in what.iter().enumerate() {
         let entry = &tree.entries[at];
-        if used.contains(&at) || !is_names(entry) || !matches!(kind, What::Text | What::Csv | What::Json | What::JsonLines) {
+        if used.contains(&at)
+            || !(is_names(entry) || may_name(entry))
+            || !matches!(kind, What::Text | What::Csv | What::Json | What::JsonLines)
+        {
             continue;
         }
-        let mapping = match mapping(tree, entry, kind, class_names) {
+        let mut mapping = match mapping(tree, entry, kind, class_names) {
             Err(Error::Data(_)) => continue,
             mapping => mapping?,
         };
+        if !is_names(entry) {
+            mapping.lines.clear();
+        }
         let Some(names) = mapping.names(class_names) else { continue };
         let file = tree.display(entry);
         let sentence = format!("{file} names the classes: {} is {}, ...", class_names[0], names[0]);
@@ -106,20 +119,33 @@ fn mapping(tree: &Tree, entry: &Entry, what: &What, class_names: &[String]) -> R
 fn of_text(tree: &Tree, entry: &Entry, class_names: &[String]) -> Result<Mapping> {
     let wanted: BTreeSet<&str> = class_names.iter().map(String::as_str).collect();
     let mut mapping = Mapping::default();
-    let mut keyed = true;
+    let (mut keyed, mut behind) = (true, HashMap::new());
     table::lines(tree, entry, &mut |_, line| {
         let text = String::from_utf8_lossy(line).trim().to_owned();
-        let split = text.split_once([' ', '\t', ',', ':']).map(|(key, name)| (key.trim(), name.trim().to_owned()));
+        let split = text.split_once([' ', '\t', ',', ':']).map(|(key, name)| {
+            let name = name.trim().trim_start_matches(',').trim();
+            // Of a table its first column.
+            let is_table = text[key.len()..].trim_start().starts_with(',');
+            (key.trim(), if is_table { name.split(',').next().unwrap_or(name).trim() } else { name }.to_owned())
+        });
+        if let Some((name, key)) = text.rsplit_once([' ', '\t']).filter(|(_, key)| wanted.contains(key)) {
+            behind.insert(key.to_owned(), name.trim().to_owned());
+        }
         match split {
             Some((key, name)) if wanted.contains(key) && !name.is_empty() => {
                 mapping.keys.insert(key.to_owned(), name);
             }
-            Some((key, _)) => keyed &= key.parse::<i64>().is_ok() || key.starts_with('n'),
+            // A line of column names is none.
+            Some((key, _)) => keyed &= key.parse::<i64>().is_ok() || key.starts_with('n') || mapping.lines.is_empty(),
             None => keyed = false,
         }
         mapping.lines.push(text);
         Ok(())
     })?;
+    // The key may stand behind the name, where these differ.
+    if !keyed && behind.len() == wanted.len() && behind.values().collect::<BTreeSet<_>>().len() == wanted.len() {
+        return Ok(Mapping { keys: behind, lines: Vec::new() });
+    }
     if keyed {
         mapping.lines.clear();
     } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Tree, are_masks, is_mask, is_split_name, other_words, speaks_of_split};
+use super::{Tree, are_masks, is_mask, is_plain, is_split_name, other_words, speaks_of_split};
 use crate::error::{Problem, Result};
 use crate::images::{Named, named_split};
 use crate::options::Options;
@@ -51,6 +51,17 @@ pub(super) fn which_classes(tree: &Tree, levels: &[usize], split: Option<usize>)
             problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
         }
     }
+    let named: Vec<Option<Named>> = tree.names(upper).into_iter().map(named_split).collect();
+    if let (None, [_, lower]) = (split, levels)
+        && named.contains(&None)
+        && named.iter().any(|named| matches!(named, Some(Named::Validation | Named::Test)))
+        && !named.contains(&Some(Named::Train))
+    {
+        let options = Options { split_level: Some(upper as u32 + 1), class_level: Some(*lower as u32 + 1), ..Options::default() };
+        let evaluated: Vec<&str> = tree.names(upper).into_iter().filter(|name| named_split(name).is_some()).take(3).collect();
+        problem = problem.with("split", format!("Evaluate on {} and train on the others", evaluated.join(", ")), options);
+        problem.remedies.rotate_right(1);
+    }
     for &level in levels {
         let options =
             Options { class_level: Some(level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
@@ -70,8 +81,53 @@ pub(super) fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> P
     if names.len() < 2 || are_splits_alone(names) {
         return problem;
     }
+    // Several splits of each are no classes: x_train, x_val, y_train, y_val.
+    let mut families: BTreeMap<Vec<String>, BTreeSet<Option<Named>>> = BTreeMap::new();
+    for name in names {
+        families.entry(other_words(name)).or_default().insert(named_split(name));
+    }
+    if families.values().any(|splits| splits.len() > 1) {
+        return problem;
+    }
     let options = Options { split_level: Some(0), class_level: Some(level as u32 + 1), ..Options::default() };
     problem.with("choose", format!("Take {} as the classes", shown.join(", ")), options)
+}
+
+/// Folders of classes that hold others with names of their own each may be classes or groups of them: `lung/lung_aca`, `dog/beagle`. Names
+/// with digits are those of patients, scenes and other parts.
+pub(super) fn one_level_of_classes(tree: &Tree, level: usize, split: Option<usize>) -> Result<()> {
+    let has = |lower: &usize| tree.kept.iter().all(|&image| tree.folder(image, *lower).is_some());
+    let Some(lower) = (level + 1..tree.depth()).find(|lower| tree.names(*lower).len() > 1).filter(has) else { return Ok(()) };
+    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for image in tree.folders() {
+        if let (Some(upper), Some(name)) = (tree.folder(image, level), tree.folder(image, lower)) {
+            groups.entry(upper).or_default().insert(name);
+        }
+    }
+    let names: Vec<&&str> = groups.values().flatten().collect();
+    let is_word = |name: &str| name.chars().any(char::is_alphabetic) && !name.chars().any(|c| c.is_ascii_digit()) && !is_plain(name);
+    let differ = names.iter().copied().collect::<BTreeSet<_>>().len() == names.len();
+    if groups.len() < 2 || !differ || !groups.values().all(|names| names.len() > 1) || !names.iter().all(|name| is_word(name)) {
+        return Ok(());
+    }
+    let shown = |level: usize| {
+        let names = tree.names(level);
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("{}{more}", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
+    };
+    let sentence = format!(
+        "two levels of folders may be the classes: those of level {} ({}) or those of level {} below ({})",
+        level + 1,
+        shown(level),
+        lower + 1,
+        shown(lower)
+    );
+    let offer = |problem: Problem, level: &usize| {
+        let options =
+            Options { class_level: Some(*level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
+        problem.with("choose", format!("Take {} as the classes", shown(*level)), options)
+    };
+    Err([level, lower].iter().fold(Problem::error("which-classes", sentence), offer).into())
 }
 
 pub(super) fn no_splits(level: usize, names: &BTreeSet<&str>) -> Problem {
@@ -129,7 +185,7 @@ pub(super) fn no_masks_in_classes(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn no_masks(names: &BTreeSet<&str>, level: usize) -> Result<()> {
+pub(super) fn no_masks(names: &BTreeSet<&str>) -> Result<()> {
     if !are_masks(names) {
         return Ok(());
     }
@@ -137,8 +193,7 @@ pub(super) fn no_masks(names: &BTreeSet<&str>, level: usize) -> Result<()> {
     let sentence = format!(
         "the folders {shown} hold images and masks or labels drawn over them, which name no classes; a classification needs a folder per class"
     );
-    let options = Options { class_level: Some(level as u32 + 1), ..Options::default() };
-    Err(Problem::error("masks", sentence).with("choose", format!("Take {shown} as the classes"), options).into())
+    Err(Problem::error("masks", sentence).into())
 }
 
 /// Refuses folders that hold a dataset each: one that holds folders named like those beside it, or several that hold the same.
@@ -203,6 +258,13 @@ pub(super) fn classes_like_splits<'a>(
     );
     let as_classes = Options { class_level: Some(level as u32 + 1), ..Options::default() };
     let mut problem = Problem::error("class-like-split", sentence).counted(like.len() as u64);
+    // Both splits are the dataset, and what lies beside them has no part in it.
+    let named: BTreeSet<Option<Named>> = like.iter().map(|name| named_split(name)).collect();
+    if named.contains(&Some(Named::Train)) && named.len() > 1 {
+        problem.message.push_str("; splits without folders that name classes need a CSV with a column of file names and one of labels");
+        problems.push(problem);
+        return like;
+    }
     if names.len() - like.len() > 1 {
         problem = problem.skippable(&format!("Leave {shown} out"));
     }

@@ -373,12 +373,12 @@ impl Found<'_> {
         }
     }
 
-    /// Columns of lists, as Hugging Face's datasets keep what a tokenizer made.
-    /// Rows of Parquet or Arrow files, or else of JSON lines.
+    /// Lists in rows, as Hugging Face's datasets keep what a tokenizer made: of Parquet or Arrow files, or else of JSON lines, or else of CSV.
     pub(super) fn add_rows(&mut self, what: &[What]) -> Result<()> {
         let Some(column) = column_of(self.tree, what, self.options)? else { return Ok(()) };
         let of_columns = what.iter().any(is_columnar);
-        for at in (0..what.len()).filter(|at| if of_columns { is_columnar(&what[*at]) } else { what[*at] == What::JsonLines }) {
+        let of_lines = if what.contains(&What::JsonLines) { What::JsonLines } else { What::Csv };
+        for at in (0..what.len()).filter(|at| if of_columns { is_columnar(&what[*at]) } else { what[*at] == of_lines }) {
             let entry = &self.tree.entries[at];
             let (mut count, mut rows) = (0, 0);
             if of_columns {

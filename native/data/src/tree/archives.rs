@@ -155,6 +155,9 @@ impl Tree {
         let reading = member_names::reading(&path.display().to_string(), &names, self.listing.names);
         let encoding = reading.as_ref().map(|(encoding, _)| *encoding);
         self.problems.extend(reading.map(|(_, problem)| problem.at(Place::file(path.display().to_string()))));
+        // numpy.savez without a name for its sole array: the file has the name.
+        let is_nameless = names.len() == 1 && names[0].bytes == b"arr_0.npy" && !prefix.is_empty();
+        let (folder, own) = prefix.rsplit_once('/').unwrap_or(("", prefix));
         for (index, name) in names.iter().enumerate() {
             let Ok(member) = zip.by_index_data(index) else { continue };
             if member.is_dir() {
@@ -172,6 +175,7 @@ impl Tree {
                 return refuse("encrypted-archive", sentence, Place::file(shown.to_string()));
             }
             let symlink = member.is_symlink();
+            let (prefix, name) = if is_nameless { (folder, format!("{own}.npy")) } else { (prefix, name) };
             self.add_member(path, prefix, &name, symlink, Location::Zip { archive, index });
         }
         self.archives.push(Archive { path: path.to_owned(), file, zip: Some(zip) });

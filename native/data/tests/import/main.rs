@@ -13,6 +13,7 @@ mod broken;
 mod columns;
 mod folders;
 mod formats;
+mod forms;
 mod fuzz;
 mod hub;
 mod image_files;
