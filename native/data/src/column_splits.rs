@@ -79,6 +79,13 @@ pub fn value(text: &str) -> Option<Named> {
     }
 }
 
+/// A value that says a split and nothing else: `training set`; not a sentence that begins with such a word.
+fn is_only_split(text: &str) -> bool {
+    let is_about = |word: &str| ["set", "split", "data", "public", "private"].contains(&word) || value(word).is_some();
+    let lower = text.trim().to_lowercase();
+    value(&lower).is_some() && lower.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).all(is_about) && lower.len() <= 32
+}
+
 /// What CelebA means by 0, 1 and 2.
 pub fn of_number(text: &str) -> Option<Named> {
     match text.trim() {
@@ -120,7 +127,7 @@ pub fn candidate(columns: &[String], has_header: bool, rows: Rows, taken: &[usiz
     let all = |column: usize, fits: &dyn Fn(&str) -> bool| values(column).next().is_some() && values(column).all(fits);
     let free = || (0..columns.len()).filter(|column| !taken.contains(column));
     if !has_header {
-        let says_split = |column: &usize| all(*column, &|text| value(text).is_some());
+        let says_split = |column: &usize| all(*column, &is_only_split);
         return free().find(says_split).map(|column| Candidate::Rule(SplitRule::Words(column)));
     }
     let named = |usual: &str| free().find(|&column| plain_name(&columns[column]) == usual);

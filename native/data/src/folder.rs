@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::image_table;
-use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, Split, named_split, splits_of};
+use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, Split, named_split, splits_of, train_on_validation};
 use crate::layout::{self, Fate, Folders, Layout, class_name};
+use crate::name_splits;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::tree::Tree;
@@ -181,6 +182,14 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             keep(&mut named, &has_split);
         }
     }
+    if named.iter().all(Option::is_none)
+        && options.split_level.is_none()
+        && let Some((told, note)) = name_splits::of(tree, entries.iter().copied().zip(classes.iter().map(Option::as_ref)))
+    {
+        named = told;
+        problems.push(note);
+    }
+    train_on_validation(&mut named, &mut problems);
     let mut class_names = class_names(&classes, &named, &mut problems);
     tell_other_images(tree, &other, &class_names, &mut account, &mut problems)?;
     note_empty_folders(tree, &class_names, class_level, &mut problems);

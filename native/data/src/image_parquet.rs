@@ -240,7 +240,16 @@ fn with_content(
 pub fn split_of(entry: &Entry) -> Option<Named> {
     match &entry.split {
         Some(split) => named_split(split),
-        None => entry.name.rsplit('/').find_map(named_split),
+        None => entry.name.rsplit('/').find_map(named_split).or_else(|| by_ending(&entry.extension())),
+    }
+}
+
+/// Endings that stand for splits: `pendigits.tra` and `.tes`.
+fn by_ending(ending: &str) -> Option<Named> {
+    match ending {
+        "tra" => Some(Named::Train),
+        "tes" => Some(Named::Test),
+        _ => None,
     }
 }
 

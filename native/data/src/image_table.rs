@@ -19,10 +19,12 @@ mod labelling;
 mod lists;
 mod names;
 mod partition;
+mod project;
 #[cfg(test)]
 mod property;
 mod reading;
 mod several;
+mod sidecars;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -31,9 +33,10 @@ pub use self::names::rename as rename_classes;
 use self::reading::{Reading, Sample};
 use crate::account::Account;
 use crate::column_splits::{Told, WHICH_FOLD};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Place, Problem, Result};
 use crate::folder::Files;
 use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, numbered, splits_of};
+use crate::name_splits;
 use crate::options::Options;
 use crate::pixel_table;
 use crate::sniff::What;
@@ -84,6 +87,13 @@ struct LabelFile {
     rows: Box<Rows>,
 }
 
+impl LabelFile {
+    /// All files that tell it.
+    fn entries(&self) -> impl Iterator<Item = usize> {
+        std::iter::once(self.entry).chain(self.with.iter().map(|(at, _)| *at))
+    }
+}
+
 /// What a file is.
 enum Role {
     Labels(LabelFile),
@@ -117,7 +127,8 @@ pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
         Err(_) => what[at] != What::Text && (chosen || (index.images() > 0 && !has_folders(tree, what))),
         Ok(Role::Splits(_) | Role::Other(_)) => false,
     };
-    candidates(tree, what).into_iter().any(could) || detection::is_there(tree, what)
+    let has_sidecars = || matches!(columns::role_of_sidecars(tree, what, &index, options), Ok(Some(_)));
+    candidates(tree, what).into_iter().any(could) || has_sidecars() || detection::is_there(tree, what, &index)
 }
 
 /// Images lie in several folders, which may be their classes.
@@ -186,10 +197,11 @@ pub fn splits_beside(
         return Ok(None);
     }
     let index = Index::new(tree, what);
-    let mut files = Vec::new();
+    let (mut files, mut unknown) = (Vec::new(), Vec::new());
     for at in candidates {
         match role(tree, what, at, &index, options) {
             Ok(Role::Splits(file)) => files.push(file),
+            Ok(Role::Other(lists::UNKNOWN)) => unknown.push(at),
             Err(Error::Data(problem)) if problem.code == WHICH_FOLD => return Err(Error::Data(problem)),
             // What is wrong with other files is no matter of the folders.
             Ok(_) | Err(Error::Data(_)) => {}
@@ -197,6 +209,15 @@ pub fn splits_beside(
         }
     }
     let (account, problems) = told;
+    if let Some(first) = unknown.first().map(|at| tree.display(&tree.entries[*at])) {
+        let sentence = format!(
+            "{} lists named for a split, such as {first}, have numbers behind the images whose meaning is not known, and are not used; write a \
+             list for each split",
+            unknown.len()
+        );
+        problems.push(Problem::warning("unknown-split", sentence).counted(unknown.len() as u64).at(Place::file(first)));
+        unknown.iter().for_each(|at| account.leave_out(tree, *at, lists::UNKNOWN));
+    }
     for at in lists::settle(tree, &mut files, options)? {
         account.leave_out(tree, at, lists::OTHERS);
     }
@@ -230,6 +251,12 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     account.columns(&first.columns, &used);
     let Reading { mut samples, mut problems, conflicting } = reading.settled(tree, &files)?;
     partition::apply(tree, &index, &splits, &mut samples, (&mut account, &mut problems))?;
+    if samples.iter().all(|sample| sample.named.is_none())
+        && let Some((told, note)) = name_splits::of(tree, samples.iter().map(|sample| (sample.entry, sample.label.as_ref())))
+    {
+        samples.iter_mut().zip(told).for_each(|(sample, told)| sample.named = told);
+        problems.push(note);
+    }
     let Samples { entries, mut named, texts } = settle_labels(tree, (samples, conflicting), first, options, &mut account, &mut problems)?;
     problems.extend(beside_folders::compared(tree, what, &files, (&entries, &texts), options));
     let (mut entries, mut texts) = (entries, texts);
@@ -274,7 +301,7 @@ fn settle_labels(
     }
     let several::Labels { texts, several, problem } = several::settle(all, &what, &file.classes, options);
     if let Some(problem) = problem {
-        let place = |&sample: &usize| crate::error::Place::row(tree.display(&tree.entries[places[sample].2]), places[sample].3);
+        let place = |&sample: &usize| Place::row(tree.display(&tree.entries[places[sample].2]), places[sample].3);
         let problem = several.iter().take(20).fold(problem, |problem, sample| problem.at(place(sample)));
         if texts.iter().flatten().collect::<BTreeSet<_>>().len() < 2 {
             return Err(problem.into());

@@ -194,13 +194,33 @@ pub fn named_split(name: &str) -> Option<Named> {
 
 /// `train`, `testing`, `valset`, `trainlabels`.
 fn split_word(word: &str) -> Option<Named> {
-    let plain = ["sets", "set", "data", "images", "imgs", "labels", "x", "y"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word);
+    let plain = ["sets", "set", "lists", "list", "data", "images", "imgs", "labels", "x", "y"]
+        .iter()
+        .find_map(|end| word.strip_suffix(end))
+        .unwrap_or(word);
     match plain {
         "train" | "training" | "trn" | "trainval" => Some(Named::Train),
-        "val" | "valid" | "validation" | "dev" => Some(Named::Validation),
+        "val" | "valid" | "validation" | "dev" | "development" => Some(Named::Validation),
         "test" | "testing" | "tst" | "eval" | "evaluation" => Some(Named::Test),
         _ => None,
     }
+}
+
+/// Where there are a validation and a test split alone, the first trains and the second validates, and this is said.
+pub fn train_on_validation(named: &mut [Option<Named>], problems: &mut Vec<Problem>) {
+    let has = |wanted: Option<Named>| named.contains(&wanted);
+    if has(None) || has(Some(Named::Train)) || !has(Some(Named::Validation)) || !has(Some(Named::Test)) {
+        return;
+    }
+    named.iter_mut().filter(|name| **name == Some(Named::Validation)).for_each(|name| *name = Some(Named::Train));
+    problems.push(no_training_split());
+}
+
+/// Of a dataset with a validation and a test split alone.
+pub fn no_training_split() -> Problem {
+    let sentence = "there is no training split; the validation split trains, and the test split validates";
+    let together = Options { validation: Some(0.1), ..Options::default() };
+    Problem::warning("no-training", sentence).with("split", "Take all together and keep 10 %", together)
 }
 
 /// Splits of samples by the names that were found: training, and validation where there is one, else test. A note tells of what is left.
@@ -209,6 +229,9 @@ pub fn splits_of(named: &[Option<Named>], problems: &mut Vec<Problem>) -> Vec<Sp
     if !has(Named::Train) && !has(Named::Validation) && !has(Named::Test) {
         return Vec::new();
     }
+    let mut named = named.to_vec();
+    train_on_validation(&mut named, problems);
+    let has = |wanted| named.contains(&Some(wanted));
     let both = has(Named::Validation) && has(Named::Test);
     let evaluated = if has(Named::Validation) { Named::Validation } else { Named::Test };
     if both {

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use unicode_normalization::UnicodeNormalization;
 
 use self::questions::{
-    are_splits_alone, classes_like_splits, no_classes, no_masks, no_masks_in_classes, no_splits, one_dataset, one_folder_per_split,
-    one_level_of_classes, splits_or_classes, which_classes,
+    are_splits_alone, classes_below, classes_like_splits, flat_splits, no_classes, no_masks, no_masks_in_classes, no_splits, one_dataset,
+    one_folder_per_split, one_level_of_classes, splits_or_classes, which_classes,
 };
 use crate::error::{Place, Problem, Result};
 use crate::images::{Named, named_split};
@@ -252,6 +252,11 @@ impl Layout {
         }
         let labelled = |name: &&str| named_split(name).is_some();
         let is_training = |name: &&str| named_split(name) == Some(Named::Train);
+        // Where the level was chosen and no folder is named for training, those that are named for no split train.
+        let trains_rest = options.split_level.is_some() && !names.iter().any(is_training) && names.iter().any(labelled);
+        let split_of = |name: &str| named_split(name).or_else(|| (trains_rest && !is_unlabelled(name)).then_some(Named::Train));
+        let speaks = |name: &str| split_of(name).is_some() || is_unlabelled(name);
+        let is_training = |name: &&str| split_of(name) == Some(Named::Train);
         // The folder that says at which level classes are.
         let Some(leading) = names.iter().copied().find(is_training).or_else(|| names.iter().copied().find(labelled)) else {
             return Err(no_splits(level, &names).into());
@@ -263,7 +268,7 @@ impl Layout {
             (Some(chosen), _) => chosen,
             (None, [one]) => *one,
             (None, []) => return Err(no_classes(tree, level, &names).into()),
-            (None, several) => return Err(which_classes(tree, several, Some(level)).into()),
+            (None, several) => return Err(which_classes(tree, several[0], several, Some(level)).into()),
         };
         self.class_level = class_level;
         let classes: BTreeSet<String> = leading_tree.names(class_level).into_iter().map(class_name).collect();
@@ -279,14 +284,10 @@ impl Layout {
                 return Err(splits_or_classes(tree, level, class_level).into());
             }
         }
-        // Where that was chosen, folders beside one to evaluate on are for training.
-        let train_rest = options.split_level.is_some() && !names.iter().any(is_training);
-        let split_of = |name: &str| named_split(name).or((train_rest && !speaks_of_split(name)).then_some(Named::Train));
-        let is_split = |name: &str| speaks_of_split(name) || split_of(name).is_some();
-        for image in tree.kept.iter().copied().filter(|&image| tree.folder(image, level).is_none_or(|name| !is_split(name))) {
+        for image in tree.kept.iter().copied().filter(|&image| tree.folder(image, level).is_none_or(|name| !speaks(name))) {
             self.fates[image] = Fate::Stray(BESIDE_SPLITS);
         }
-        for name in names.into_iter().filter(|name| is_split(name)) {
+        for name in names.into_iter().filter(|name| speaks(name)) {
             let part = tree.of(level, name);
             let own =
                 if chosen.is_some() || class_level < level { class_level } else { matching_level(&part, level, class_level, &classes) };
@@ -321,11 +322,26 @@ impl Layout {
             return Err(Problem::error("no-classes", sentence).at(place(tree.kept[0])).into());
         }
         let mut like_splits = BTreeSet::new();
+        if chosen.is_none() && options.split_level.is_none() {
+            let beside = flat_splits(tree, level, &names);
+            if let Some(first) = beside.first() {
+                let is_beside = |image: &usize| tree.folder(*image, level).is_some_and(|name| beside.contains(name));
+                let (out, kept): (Vec<usize>, Vec<usize>) = tree.kept.iter().partition(|image| is_beside(image));
+                self.without_splits(&Tree { images: tree.images, kept }, None, options, place)?;
+                let sentence = format!("{} images of {first} lie in no folder of a class; they have no label and are left out", out.len());
+                self.problems.push(Problem::warning("unlabelled-split", sentence).counted(out.len() as u64));
+                out.into_iter().for_each(|image| self.fates[image] = Fate::Out(UNLABELLED));
+                return Ok(());
+            }
+        }
         if chosen.is_none() {
             no_masks(&names)?;
             one_dataset(tree, level, &names)?;
             if are_splits_alone(&names) {
                 return Err(no_classes(tree, level, &names).into());
+            }
+            if options.split_level.is_none() {
+                classes_below(tree, level, &names)?;
             }
             like_splits = classes_like_splits(&names, level, options.split_level.is_some(), &mut self.problems);
             if like_splits.is_empty() {
@@ -371,6 +387,7 @@ impl Layout {
         let more = if classes.len() > 3 { ", ..." } else { "" };
         let sentence = format!("classes are made from the folders of level {} ({}{more}){splits}", level + 1, shown.join(", "));
         self.problems.push(Problem::note("folder-levels", sentence));
+        self.tell_same_names(tree);
         let is_sample = |image: &usize| matches!(self.fates[*image], Fate::Sample { .. });
         let samples = Tree { images: tree.images, kept: tree.kept.iter().copied().filter(is_sample).collect() };
         let below = (level + 1..samples.depth()).find(|level| samples.names(*level).len() > 1);
@@ -388,6 +405,29 @@ impl Layout {
             }
             self.problems.push(problem);
         }
+    }
+}
+
+impl Layout {
+    /// Folders of one name in several others are one class.
+    fn tell_same_names(&mut self, tree: &Tree) {
+        let mut parents: BTreeMap<&str, BTreeSet<Vec<&str>>> = BTreeMap::new();
+        for image in tree.folders() {
+            if let Some(class) = tree.folder(image, self.class_level) {
+                let above = tree.images[image][..self.class_level].iter().copied().filter(|name| !speaks_of_split(name));
+                parents.entry(class).or_default().insert(above.collect());
+            }
+        }
+        parents.retain(|_, parents| parents.len() > 1);
+        let Some((class, folders)) = parents.first_key_value() else { return };
+        let shown = folders.iter().take(3).map(|folders| folders.join("/")).collect::<Vec<_>>().join(", ");
+        let more = if folders.len() > 3 { ", ..." } else { "" };
+        let sentence = format!(
+            "{} classes are made of folders of one name in several others, such as {class:?} in {shown}{more}; rename the folders where they \
+             are different classes",
+            parents.len()
+        );
+        self.problems.push(Problem::warning("same-class", sentence).counted(parents.len() as u64));
     }
 }
 

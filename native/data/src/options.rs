@@ -228,7 +228,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub folder: Option<String>,
-    /// Folder whose images to leave out; a star stands for any folder
+    /// Folder whose images to leave out, or text of no split; a star stands for any folder, or for a part of a name
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub leave_out: Option<String>,
@@ -236,7 +236,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub configuration: Option<String>,
-    /// Split to train on besides the training split, such as unsupervised
+    /// Split to train on besides the training split, such as unsupervised, or text of no split
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub train_on: Option<String>,

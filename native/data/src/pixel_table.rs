@@ -8,7 +8,7 @@ use crate::arrays::{row_of, which_order};
 use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
-use crate::image_table::classes_of;
+use crate::image_table::{classes_of, is_named};
 use crate::images::{Content, Hand, ImageSet, Named, Raw, check_classes, place_among, splits_of};
 use crate::options::{Options, Order};
 use crate::pixel_range::{PixelRange, Survey, not_finite};
@@ -216,7 +216,7 @@ fn choose(tree: &Tree, what: &[What], options: &Options, account: &mut Account) 
     for at in tables(what) {
         let Some(judged) = judge(tree, at)? else { continue };
         let entry = &tree.entries[at];
-        if options.table.as_ref().is_some_and(|chosen| *chosen != entry.name && *chosen != entry.file_name()) {
+        if options.table.as_ref().is_some_and(|chosen| !is_named(entry, chosen)) {
             account.leave_out(tree, at, "tables that were not chosen");
         } else if judged.labels.is_empty() {
             account.leave_out(tree, at, "tables of images without labels");

@@ -27,6 +27,9 @@ const JUDGED: usize = 20;
 /// Longer is no name of a column, characters.
 const LONGEST_NAME: usize = 64;
 
+/// The name of an only column has fewer words.
+const SENTENCE: usize = 4;
+
 /// Column names of a table, and how its rows are written.
 #[derive(Clone)]
 pub struct Shape {
@@ -153,7 +156,10 @@ impl Shape {
         // pandas numbers columns that have no names.
         let is_numbered =
             self.columns.iter().all(|name| name.starts_with("column ") || name.parse::<usize>().is_ok_and(|number| number < 100));
-        if self.has_header && !is_numbered && self.columns.iter().any(is_value) { self.without_header() } else { self }
+        // The only column of a list of sentences.
+        let is_sentence = self.columns.len() == 1 && self.columns[0].split_whitespace().count() >= SENTENCE;
+        let has_values = is_sentence || self.columns.iter().any(is_value);
+        if self.has_header && !is_numbered && has_values { self.without_header() } else { self }
     }
 
     /// The first line is a row like the others.

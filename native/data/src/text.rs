@@ -11,7 +11,7 @@ use crate::columnar::is_columnar;
 use crate::encoding::{self, Decoded};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
-use crate::images::Named;
+use crate::images::{Named, no_training_split};
 use crate::options::Options;
 use crate::sniff::What;
 use crate::text_copies::{self, Table};
@@ -21,6 +21,7 @@ use crate::text_forms;
 pub use crate::text_pieces::Piece;
 use crate::text_pieces::{cut, piece, text_of, whole_pieces};
 use crate::text_rows::{Content, Rows};
+use crate::text_strays;
 use crate::tree::{Entry, Tree, read_fully};
 
 /// Between documents of one file, as GPT-2's data has it.
@@ -112,7 +113,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
         set.parts.push(Part { entry: at, kind, split: split_of(entry) });
     }
     set.settle_tables(tree, what, lacking, options)?;
-    set.settle_splits(tree, options);
+    set.settle_splits(tree, options)?;
     Ok(set)
 }
 
@@ -126,7 +127,9 @@ impl TextSet {
         let tables: Vec<Table> = tables.collect();
         let (count, first) = (lacking.len(), lacking.first().map(|(at, _)| tree.place(&tree.entries[*at])));
         for (at, problem) in lacking {
-            if tables.is_empty() {
+            // What is named for training is not left out beside other splits.
+            let is_training = |split: Option<Named>| split == Some(Named::Train);
+            if tables.is_empty() || (is_training(split_of(&tree.entries[at])) && !tables.iter().any(|table| is_training(table.split))) {
                 return Err(Error::Data(problem));
             }
             self.left_out.leave_out(tree, at, "tables without a column of text");
@@ -246,13 +249,17 @@ impl TextSet {
     }
 
     /// Keeps the splits that the names tell, where some text is for training and some is not; else a share of all is for validation.
-    fn settle_splits(&mut self, tree: &Tree, options: &Options) {
+    fn settle_splits(&mut self, tree: &Tree, options: &Options) -> Result<()> {
+        if options.validation.is_none() {
+            self.settle_strays(tree, options)?;
+        }
         let is_kept = |part: &Part| part.splits().iter().any(|split| !matches!(split, None | Some(Named::Train)));
         let is_trained = |part: &Part| part.splits().iter().any(|split| matches!(split, None | Some(Named::Train)));
         let (kept, trained) = (self.parts.iter().any(is_kept), self.parts.iter().any(is_trained));
         if kept && trained && options.validation.is_none() {
             self.keeps_splits = true;
-            return self.keep_splits(tree);
+            self.keep_splits(tree);
+            return Ok(());
         }
         let percent = (options.validation_share() * 1000.0).round() / 10.0;
         let what = if self.is_few() { "the end of the text" } else { "some of the documents" };
@@ -266,6 +273,42 @@ impl TextSet {
         let (other, title) = if percent < 15.0 { (0.2, "Keep 20 %") } else { (0.1, "Keep 10 %") };
         let remedy = Options { validation: Some(other), ..Options::default() };
         self.problems.push(Problem::note("no-validation", sentence).with("split", title, remedy));
+        Ok(())
+    }
+
+    /// Where nothing is named for training: text of no split may be that, and is asked about; without any, validation text trains and test text
+    /// validates.
+    fn settle_strays(&mut self, tree: &Tree, options: &Options) -> Result<()> {
+        let has = |wanted: Option<Named>| self.parts.iter().any(|part| part.splits().contains(&wanted));
+        let (validation, test) = (has(Some(Named::Validation)), has(Some(Named::Test)));
+        if has(Some(Named::Train)) || !(validation || test) {
+            return Ok(());
+        }
+        let of = |stray: bool| {
+            let parts = self.parts.iter().filter(|part| (part.splits() == [None]) == stray);
+            parts.map(|part| part.entry).collect::<Vec<_>>()
+        };
+        let strays = of(true);
+        if strays.is_empty() {
+            // Rows of a table keep the splits that they tell.
+            if validation && test && self.parts.iter().all(|part| part.splits().len() == 1 && part.split.is_some()) {
+                let is_validation = |part: &&mut Part| part.split == Some(Named::Validation);
+                self.parts.iter_mut().filter(is_validation).for_each(|part| part.split = Some(Named::Train));
+                self.problems.push(no_training_split());
+            }
+            return Ok(());
+        }
+        let trained = text_strays::train(tree, &strays, &of(false), options)?;
+        for (at, trains) in strays.into_iter().zip(trained) {
+            if trains {
+                self.parts.iter_mut().filter(|part| part.entry == at).for_each(|part| part.split = Some(Named::Train));
+            } else {
+                self.left_out.leave_out(tree, at, "text of no split, as chosen");
+                self.parts.retain(|part| part.entry != at);
+                self.bytes -= tree.size(&tree.entries[at]);
+            }
+        }
+        Ok(())
     }
 
     /// A test split beside one for validation is left out.

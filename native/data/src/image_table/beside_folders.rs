@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::LabelFile;
 use super::index::plain;
+use super::{LabelFile, columns, detection};
 use crate::error::{Place, Problem, Severity};
 use crate::layout::{self, Fate, Folders};
 use crate::options::{Format, Options};
@@ -52,9 +52,9 @@ pub fn take_folders(problem: Problem) -> Problem {
 }
 
 /// Each folder has a label of its own, such as a number.
-fn are_renamed(both: &[(&String, &String)]) -> bool {
+pub fn are_renamed<'a>(mut both: impl Iterator<Item = (&'a String, &'a String)>) -> bool {
     let (mut there, mut back): (HashMap<&String, &String>, HashMap<&String, &String>) = Default::default();
-    both.iter().all(|(folder, text)| *there.entry(folder).or_insert(text) == *text && *back.entry(text).or_insert(folder) == *folder)
+    both.all(|(folder, text)| *there.entry(folder).or_insert(text) == text && *back.entry(text).or_insert(folder) == folder)
 }
 
 /// What is to be said where the files tell other labels than the folders do. `entries` and `texts`: the images and labels of the rows.
@@ -67,7 +67,11 @@ pub fn compared(
 ) -> Option<Problem> {
     let is_chosen = [&options.table, &options.label_column, &options.image_column].into_iter().any(Option::is_some);
     let tells_folders = files[0].used.iter().any(|(_, what)| *what == "folders of images");
-    if is_chosen || tells_folders || options.format.is_some() || !matches!(files[0].kind, "tables of labels" | "lists of images") {
+    if is_chosen
+        || tells_folders
+        || options.format.is_some()
+        || !["tables of labels", "lists of images", columns::OF_SIDECARS, detection::OF_CATEGORIES].contains(&files[0].kind)
+    {
         return None;
     }
     let classes = Classes::of(tree, what)?;
@@ -77,7 +81,7 @@ pub fn compared(
     let differing = both.iter().filter(|(folder, text)| plain(folder) != plain(text)).count();
     let (labelled, all) = (both.len(), classes.of.len());
     let are_words = folders.iter().all(|folder| !folder.contains(|c: char| c.is_ascii_digit()));
-    if folders.len() < 2 || differing == 0 || are_renamed(&both) || (2 * labelled >= all && !are_words) {
+    if folders.len() < 2 || differing == 0 || are_renamed(both.iter().copied()) || (2 * labelled >= all && !are_words) {
         return None;
     }
     let shown = folders.iter().take(3).map(|folder| folder.as_str()).collect::<Vec<_>>().join(", ");

@@ -10,6 +10,10 @@ pub fn file(text: &str) -> &str {
     if text.starts_with('{') {
         return path_of(text).unwrap_or(text);
     }
+    // Label Studio's files of a folder.
+    if let Some((_, path)) = text.split_once("/local-files/?d=") {
+        return path;
+    }
     match text.split_once('?') {
         Some((address, _)) if address.contains("://") && is_image_name(address) => address,
         _ => text,
@@ -48,7 +52,7 @@ mod tests {
             ("{\"path\": \"a/0.png\", \"bytes\": null}", "a/0.png"),
             ("{'bytes': None}", "{'bytes': None}"),
             ("https://host/a/0.png?token=1", "https://host/a/0.png"),
-            ("/data/local-files/?d=a/0.png", "/data/local-files/?d=a/0.png"),
+            ("/data/local-files/?d=a/0.png", "a/0.png"),
         ] {
             assert_eq!(file(text), expected);
         }

@@ -1,6 +1,6 @@
 //! Which of several files tell the labels: those named for a split, else the one there is, or several alike; else it is asked.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::beside_folders::{Classes, take_folders};
 use super::index::{Found, Index};
@@ -8,6 +8,7 @@ use super::{LabelFile, Role, candidates, columns, detection, ground_truth, is_na
 use crate::account::Account;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
+use crate::image_parquet::split_of;
 use crate::images::Named;
 use crate::options::Options;
 use crate::sniff::What;
@@ -28,6 +29,7 @@ pub fn choose(
         }
     }
     let (mut found, mut splits, mut asked, mut refused) = (Vec::new(), Vec::new(), None, None);
+    let mut others: Vec<(usize, &str)> = Vec::new();
     for at in candidates(tree, what) {
         match role(tree, what, at, index, options)? {
             Role::Labels(file) => found.push(file),
@@ -42,23 +44,41 @@ pub fn choose(
             }
             // What is no table may be something else that is used.
             Role::Other(_) if names::is_names(&tree.entries[at]) || what[at] == What::Text => {}
-            Role::Other(why) => account.leave_out(tree, at, why),
+            Role::Other(why) => others.push((at, why)),
             Role::Asked(entry, problem) => {
                 account.leave_out(tree, entry, "tables without a column of labels that is known by its name");
-                asked.get_or_insert(problem);
+                // A question with an answer before others, and of those the table for training.
+                let rank = |problem: &Problem| (problem.remedies.is_empty(), split_of(&tree.entries[entry]) != Some(Named::Train));
+                let rank = rank(&problem);
+                if asked.as_ref().is_none_or(|(known, _)| rank < *known) {
+                    asked = Some((rank, problem));
+                }
             }
         }
     }
-    if found.is_empty()
-        && asked.is_none()
-        && options.table.is_none()
-        && let Some(detection::Found { files, problem }) = detection::find(tree, what)?
-    {
-        problems.push(problem);
-        return Ok((files, splits));
+    if found.is_empty() && asked.is_none() && options.table.is_none() {
+        found.extend(columns::role_of_sidecars(tree, what, index, options)?);
+        if found.is_empty()
+            && let Some(detection::Found { files, problem }) = detection::find(tree, what, index)?
+        {
+            problems.push(problem);
+            found = files;
+        }
+        if !found.is_empty() {
+            let used: HashSet<usize> = found.iter().flat_map(LabelFile::entries).collect();
+            others.retain(|(at, _)| !used.contains(at));
+            others.into_iter().for_each(|(at, why)| account.leave_out(tree, at, why));
+            return Ok((found, splits));
+        }
+    }
+    others.into_iter().for_each(|(at, why)| account.leave_out(tree, at, why));
+    // What is asked of the table for training comes before tables of other splits.
+    let is_of_training = |asked: &Option<((bool, bool), Problem)>| asked.as_ref().is_some_and(|((_, is_other), _)| !is_other);
+    if found.iter().all(|file| matches!(file.named, Some(Named::Validation | Named::Test))) && is_of_training(&asked) {
+        found.clear();
     }
     if found.is_empty() {
-        return Err(nothing_found(tree, what, asked, refused, options).into());
+        return Err(nothing_found(tree, what, asked.map(|(_, problem)| problem), refused, options).into());
     }
     let has_chosen = |file: &LabelFile| options.label_column.as_ref().is_some_and(|column| file.columns.contains(column));
     if found.iter().any(has_chosen) {

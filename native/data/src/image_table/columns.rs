@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::beside_folders::Classes;
 use super::counted::Counted;
-use super::document::Document;
+use super::document::{Document, LABEL};
 use super::index::{Found, Index, is_image_name};
 use super::labelling::{Judged, Label, Labelling, ask_labels, is_caption, is_unlabelled};
+use super::project::REGIONS;
+use super::sidecars::Sidecars;
 use super::{Image, LabelFile, Role, Row, cell, detection, folder_rows, partition};
 use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
 use crate::error::{Error, Place, Problem, Result};
@@ -36,6 +39,9 @@ const IMAGE_COLUMNS: [&str; 17] = [
 ];
 /// Rows by which columns are judged.
 const JUDGED: usize = 1000;
+
+/// As the account calls files beside images.
+pub const OF_SIDECARS: &str = "labels beside images";
 
 pub const NAMES_NO_IMAGES: &str = "tables that name no images";
 
@@ -88,6 +94,7 @@ pub enum Source {
     Shape(Shape),
     Document(Document),
     Counted(Counted),
+    Sidecars(Sidecars),
 }
 
 impl Source {
@@ -96,13 +103,14 @@ impl Source {
             Self::Shape(shape) => &shape.columns,
             Self::Document(document) => &document.columns,
             Self::Counted(counted) => &counted.columns,
+            Self::Sidecars(sidecars) => &sidecars.columns,
         }
     }
 
     fn has_header(&self) -> bool {
         match self {
             Self::Shape(shape) => shape.has_header,
-            Self::Document(_) | Self::Counted(_) => true,
+            Self::Document(_) | Self::Counted(_) | Self::Sidecars(_) => true,
         }
     }
 
@@ -111,10 +119,14 @@ impl Source {
             Self::Shape(shape) => shape.rows(tree, entry, hand),
             Self::Document(document) => document.rows(tree, entry, hand),
             Self::Counted(counted) => counted.rows(tree, entry, hand),
+            Self::Sidecars(sidecars) => sidecars.rows(tree, hand),
         }
     }
 
     fn first_rows(&self, tree: &Tree, entry: &Entry) -> Result<Vec<table::Row>> {
+        if let Self::Sidecars(sidecars) = self {
+            return sidecars.first_rows(tree);
+        }
         let mut rows = Vec::new();
         let read = self.rows(tree, entry, &mut |_, row| {
             rows.push(row);
@@ -157,7 +169,32 @@ fn source(tree: &Tree, entry: &Entry, what: &What, index: &Index) -> Result<Opti
 
 pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {
     let entry = &tree.entries[at];
-    let Some(mut source) = source(tree, entry, &what[at], index)? else { return Ok(Role::Other("other JSON documents")) };
+    let Some(source) = source(tree, entry, &what[at], index)? else { return Ok(Role::Other("other JSON documents")) };
+    role_of(tree, what, at, (source, index), options)
+}
+
+/// What the files beside the images tell together.
+pub fn role_of_sidecars(tree: &Tree, what: &[What], index: &Index, options: &Options) -> Result<Option<LabelFile>> {
+    let Some(sidecars) = Sidecars::find(tree, what)? else { return Ok(None) };
+    let files: Vec<usize> = sidecars.pairs.iter().map(|(_, file)| *file).collect();
+    let is_text = tree.entries[files[0]].extension() == "txt";
+    let source = Source::Sidecars(sidecars);
+    // A text beside each image is a label where texts repeat; others are captions.
+    if is_text {
+        let rows = source.first_rows(tree, &tree.entries[files[0]])?;
+        let repeats = Judged { columns: source.columns(), has_header: true, rows: &rows, free: &[1] }.may_be_classes(1);
+        if !repeats {
+            return Ok(None);
+        }
+    }
+    let Role::Labels(file) = role_of(tree, what, files[0], (source, index), options)? else { return Ok(None) };
+    let with = files.into_iter().map(|at| (at, OF_SIDECARS)).collect();
+    let label = format!("{} in the files beside the images", file.label);
+    Ok(Some(LabelFile { kind: OF_SIDECARS, named: None, label, with, ..file }))
+}
+
+fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, &Index), options: &Options) -> Result<Role> {
+    let entry = &tree.entries[at];
     let mut rows = source.first_rows(tree, entry)?;
     // A first line that names a file or a folder, as the rows do, is a row.
     let names = |fits: &dyn Fn(&str) -> bool| {
@@ -184,10 +221,25 @@ pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
             },
         },
     };
+    let is_chosen = options.table.is_some() || options.image_column.is_some() || options.format.is_some();
+    if !is_chosen && table.names_others(pointer) && Classes::of(tree, what).is_some_and(|classes| classes.are_likely()) {
+        return Ok(Role::Other(NAMES_NO_IMAGES));
+    }
+    if columns.iter().any(|column| column == "region_shape_attributes") {
+        let file = tree.display(entry);
+        let sentence = format!(
+            "{file} is a table of regions, as VIA exports it; export the annotations as JSON, whose attributes of files are labels"
+        );
+        return Ok(Role::Asked(at, Problem::error("detection", sentence).at(Place::file(file))));
+    }
     if rows.len() < 2 && what[at] == What::JsonLines {
         return Ok(Role::Other("notes about an image"));
     }
     let image = pointer.column();
+    // Of regions alone it tells of objects.
+    if columns.iter().any(|column| column == REGIONS) && !columns.iter().any(|column| column == LABEL) {
+        return Ok(Role::Other(detection::KIND));
+    }
     let chosen = options.label_column.as_ref().and_then(|name| columns.iter().position(|column| column == name));
     let taken: Vec<usize> = [Some(image), chosen].into_iter().flatten().collect();
     let split = column_splits::candidate(&columns, source.has_header(), &rows, &taken);
@@ -342,6 +394,15 @@ impl Table<'_> {
         self.values(column).filter(is_found).count()
     }
 
+    /// Names of files of which none is here.
+    fn names_others(&self, pointer: Pointer) -> bool {
+        let Pointer::File(column) = pointer else { return false };
+        let Some(first) = self.values(column).next().filter(|_| self.index.images() > 0 && self.there(column) == 0) else {
+            return false;
+        };
+        matches!(self.tree.resolve(&self.tree.entries[self.at], &cell::file(first).replace('\\', "/")), Ok(None))
+    }
+
     /// The column with most of something, where most rows have it.
     fn most<K: Ord>(&self, count: &dyn Fn(usize) -> usize, key: &dyn Fn(usize) -> K) -> Option<usize> {
         let columns = (0..self.source.columns().len()).filter(|column| 2 * count(*column) > self.rows.len());
@@ -360,15 +421,21 @@ impl Table<'_> {
         name == format!("column_{}", column + 1) || name.starts_with("unnamed:") || name == "index"
     }
 
-    /// Names of files differ and are all there; numbers of classes repeat, and other numbers are few. Names of most images may repeat, where
-    /// an image has several boxes.
+    fn different(&self, column: usize) -> usize {
+        self.values(column).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Names of files are all there, and most differ: some may have a row for each of their objects. Numbers differ, for those of classes
+    /// repeat, and are not few.
     fn differing(&self, column: usize) -> bool {
-        let all: BTreeSet<&str> = self.values(column).collect();
-        let numbers = all.iter().all(|text| text.trim().parse::<f64>().is_ok());
+        let (count, different) = (self.rows.len(), self.different(column));
         let images = self.index.images().min(JUDGED);
-        let enough = !numbers || 2 * self.rows.len() >= images;
-        let differ = all.len() == self.rows.len() || (!numbers && 2 * all.len() >= images && 2 * all.len() >= self.rows.len());
-        differ && self.rows.len() > 1 && self.there(column) == self.rows.len() && enough
+        let numbers = self.values(column).all(|text| text.trim().parse::<f64>().is_ok());
+        let enough = match numbers {
+            true => different == count && 2 * count >= images,
+            false => different == count || (2 * different >= count && 2 * different >= images),
+        };
+        count > 1 && self.there(column) == count && enough
     }
 
     /// The chosen column, or the one whose first values are mostly names of image files, of files that are there before others, or of files
@@ -387,7 +454,8 @@ impl Table<'_> {
         };
         let plain = |column: usize| !self.numbers_rows(column) && (self.differing(column) || !self.source.has_header());
         let named = self.most(&|column| self.values(column).filter(|text| is_image_name(text)).count(), &|column| {
-            (self.found(column), self.there(column))
+            // One that differs in each row rather than one that repeats: the two eyes of a patient beside the file of the row.
+            (self.found(column), self.there(column), self.different(column))
         });
         let there = || self.most(&|column| if plain(column) { self.there(column) } else { 0 }, &|_| ());
         named.or_else(usual).or_else(there).map(Pointer::File)

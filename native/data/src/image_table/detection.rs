@@ -1,12 +1,19 @@
-//! Annotations of objects in images, which are no labels of images: COCO, YOLO, Pascal VOC, CVAT. They are told by their name; images whose
-//! objects are all of one class can be taken. CVAT's tags are labels.
+//! Annotations of objects in images, which are no labels of images: COCO, YOLO, Pascal VOC, CVAT, regions of Label Studio, VIA and LabelMe. They
+//! are told by their name; images whose objects are all of one class can be taken. CVAT's tags are labels, and so are COCO's categories of
+//! whole images. Where the folders of the images say something else, it is asked which count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::BufReader;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::{Image, LabelFile, Row, cvat};
+use super::beside_folders::{are_renamed, take_folders};
+use super::document::{Document, FILE, LABEL};
+use super::index::{Found as Place, Index, is_image_name, plain};
+use super::project::REGIONS;
+use super::sidecars::Sidecars;
+use super::{Image, LabelFile, Row, candidates, cvat};
 use crate::column_splits::Told;
 use crate::error::{Problem, Result};
 use crate::image_parquet::split_of;
@@ -16,6 +23,8 @@ use crate::table::SEVERAL;
 use crate::tree::{Entry, Tree};
 
 pub const KIND: &str = "annotations of objects";
+/// As the account calls files with categories of whole images.
+pub const OF_CATEGORIES: &str = "files of categories";
 
 /// More or larger files are not read to offer the images of one class.
 const MOST_FILES: usize = 20_000;
@@ -31,8 +40,8 @@ pub struct Found {
 /// Classes of the objects of an image, by its name, and its split.
 pub type Objects = BTreeMap<(String, Option<Named>), BTreeSet<String>>;
 
-pub fn is_there(tree: &Tree, what: &[What]) -> bool {
-    !lie_in_classes(tree, what) && kind(tree, what).is_some()
+pub fn is_there(tree: &Tree, what: &[What], index: &Index) -> bool {
+    if lie_in_classes(tree, what) { !matches!(find(tree, what, index), Ok(None)) } else { kind(tree, what).is_some() }
 }
 
 /// Images lie in folders that are neither plain nor named like splits: these may be classes.
@@ -51,18 +60,31 @@ pub fn is_plain(folder: &str) -> bool {
 enum Kind {
     Coco(Vec<usize>),
     Yolo(Vec<usize>),
-    Voc { xml: Vec<usize>, lists: Vec<usize> },
+    Voc {
+        xml: Vec<usize>,
+        lists: Vec<usize>,
+    },
     Cvat(Vec<usize>),
+    /// Files of labelling tools for all images.
+    Projects(Vec<usize>),
+    /// A file beside each image.
+    Sidecars(Sidecars),
 }
 
 fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     let all = |fits: &dyn Fn(usize, &Entry) -> bool| -> Vec<usize> {
         tree.entries.iter().enumerate().filter(|(at, entry)| *at < what.len() && fits(*at, entry)).map(|(at, _)| at).collect()
     };
-    let is_json = |at: usize, entry: &Entry| matches!(what[at], What::Json | What::JsonLines) && entry.extension() == "json";
-    let coco = all(&|at, entry| is_json(at, entry) && is_coco(tree, entry));
+    let is_json = |at: &usize| matches!(what[*at], What::Json | What::JsonLines) && tree.entries[*at].extension() == "json";
+    let documents: Vec<usize> = candidates(tree, what).into_iter().filter(is_json).collect();
+    let coco: Vec<usize> = documents.iter().copied().filter(|at| is_coco(tree, &tree.entries[*at])).collect();
     if !coco.is_empty() {
         return Some(Kind::Coco(coco));
+    }
+    let has_regions = |at: &usize| matches!(Document::open(tree, &tree.entries[*at]), Ok(Some(document)) if of_regions(&document.columns));
+    let projects: Vec<usize> = documents.into_iter().filter(has_regions).collect();
+    if !projects.is_empty() {
+        return Some(Kind::Projects(projects));
     }
     let is_annotation = |_: usize, entry: &Entry| entry.extension() == "xml";
     let is_main = |at: usize, entry: &Entry| what[at] == What::Text && is_of_voc(entry) && entry.stem().contains('_');
@@ -80,7 +102,16 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     };
     let yolo = all(&is_box);
     let first = yolo.iter().copied().find(|at| what[*at] == What::Text);
-    first.filter(|&at| yolo.len() > 1 && is_yolo(tree, &tree.entries[at])).map(|_| Kind::Yolo(yolo))
+    if first.is_some_and(|at| yolo.len() > 1 && is_yolo(tree, &tree.entries[at])) {
+        return Some(Kind::Yolo(yolo));
+    }
+    let sidecars = Sidecars::find(tree, what).ok().flatten();
+    sidecars.filter(|sidecars| of_regions(&sidecars.columns)).map(Kind::Sidecars)
+}
+
+/// Rows tell of regions, and not of whole images.
+fn of_regions(columns: &[String]) -> bool {
+    columns.iter().any(|column| column == REGIONS) && !columns.iter().any(|column| column == LABEL)
 }
 
 /// Whether the beginning of a JSON document speaks of images and of what is in them.
@@ -114,26 +145,46 @@ fn is_yolo(tree: &Tree, entry: &Entry) -> bool {
     })
 }
 
-/// The annotations, where there are any and no folders of classes.
-pub fn find(tree: &Tree, what: &[What]) -> Result<Option<Found>> {
-    if lie_in_classes(tree, what) {
-        return Ok(None);
-    }
+/// The annotations, where there are any and the folders of the images say nothing else or no more.
+pub fn find(tree: &Tree, what: &[What], index: &Index) -> Result<Option<Found>> {
     let Some(kind) = kind(tree, what) else { return Ok(None) };
+    let mut are_of_images = false;
     let (name, first, files) = match &kind {
-        Kind::Coco(files) => ("COCO annotations", files[0], coco(tree, files)),
+        Kind::Coco(files) => {
+            let found = coco(tree, files);
+            are_of_images = !found.is_empty() && found.iter().all(|(.., has_regions)| !has_regions);
+            ("COCO annotations", files[0], found.into_iter().map(|(at, objects, _)| (at, objects)).collect())
+        }
+        Kind::Projects(files) => ("annotations", files[0], projects(tree, files)?),
+        Kind::Sidecars(sidecars) => ("annotations", sidecars.pairs[0].1, of_sidecars(tree, sidecars)?),
         Kind::Yolo(files) => ("YOLO annotations", files[0], yolo(tree, files)?),
         Kind::Cvat(files) => ("CVAT annotations", files[0], tags(tree, files)?),
         Kind::Voc { xml, lists } => ("Pascal VOC annotations", *xml.first().or(lists.first()).unwrap_or(&0), voc(tree, xml, lists)?),
     };
     let file = tree.display(&tree.entries[first]);
-    if matches!(kind, Kind::Cvat(_)) && !files.is_empty() {
-        let problem = Problem::note("tags", format!("{file} is of CVAT; its tags are the labels")).at(tree.place(&tree.entries[first]));
-        let tags = |(at, tags)| LabelFile { kind: "files of tags", label: "the tags".into(), ..label_file(tree, at, tags) };
+    let is_in_classes = lie_in_classes(tree, what);
+    if is_in_classes && !contradict(tree, &files, index) {
+        return Ok(None);
+    }
+    let is_cvat = matches!(kind, Kind::Cvat(_));
+    if (is_cvat || are_of_images) && !files.is_empty() {
+        let (sentence, kind, label) = match is_cvat {
+            true => (format!("{file} is of CVAT; its tags are the labels"), "files of tags", "the tags"),
+            false => (format!("{file} is of COCO's kind; its categories of images are the labels"), OF_CATEGORIES, "the categories"),
+        };
+        let problem = Problem::note("tags", sentence).at(tree.place(&tree.entries[first]));
+        let tags = |(at, tags)| LabelFile { kind, label: label.into(), ..label_file(tree, at, tags) };
         return Ok(Some(Found { files: files.into_iter().map(tags).collect(), problem }));
     }
     let sentence = format!("{file} is of {name} of objects in images; a classification needs one label per image");
-    let problem = Problem::error("detection", sentence).at(tree.place(&tree.entries[first]));
+    let mut problem = Problem::error("detection", sentence).at(tree.place(&tree.entries[first]));
+    if is_in_classes {
+        problem.message = format!(
+            "{file} is of {name} of objects in images, and the folders of the images say something else; a classification needs one label per \
+             image, that of its folder or of its objects"
+        );
+        problem = take_folders(problem);
+    }
     let of_one = |objects: &Objects| objects.values().filter(|classes| classes.len() == 1).count();
     let count: usize = files.iter().map(|(_, objects)| of_one(objects)).sum();
     let classes: BTreeSet<&String> =
@@ -142,8 +193,31 @@ pub fn find(tree: &Tree, what: &[What]) -> Result<Option<Found>> {
         return Err(problem.into());
     }
     let problem = problem.skippable(&format!("Only the {count} images whose objects are all of one class"));
-    let files = files.into_iter().map(|(at, objects)| label_file(tree, at, objects)).collect();
+    let mut files: Vec<LabelFile> = files.into_iter().map(|(at, objects)| label_file(tree, at, objects)).collect();
+    if let ([file], Kind::Yolo(all) | Kind::Voc { xml: all, .. }) = (&mut files[..], &kind) {
+        file.with = all.iter().map(|at| (*at, KIND)).collect();
+    }
+    if let ([file], Kind::Sidecars(sidecars)) = (&mut files[..], &kind) {
+        file.with = sidecars.pairs.iter().map(|(_, at)| (*at, KIND)).collect();
+    }
     Ok(Some(Found { files, problem }))
+}
+
+/// Whether most images that are named are of objects of one class that their folders are not called like, in whatever language.
+fn contradict(tree: &Tree, files: &[(usize, Objects)], index: &Index) -> bool {
+    let mut both: Vec<(String, &String)> = Vec::new();
+    for (at, objects) in files {
+        for ((name, split), classes) in objects {
+            if let (Place::One(entry), Some(class), 1) = (index.find(tree, *at, name, *split, None), classes.first(), classes.len()) {
+                let folder = tree.entries[entry].folder().rsplit('/').find(|folder| !is_plain(folder)).unwrap_or_default();
+                both.push((plain(folder), class));
+            }
+        }
+    }
+    let is_other = both.iter().any(|(folder, class)| *folder != plain(class));
+    both.iter().map(|(_, class)| *class).collect::<BTreeSet<_>>().len() > 1
+        && is_other
+        && !are_renamed(both.iter().map(|(folder, class)| (folder, *class)))
 }
 
 fn label_file(tree: &Tree, at: usize, objects: Objects) -> LabelFile {
@@ -171,30 +245,38 @@ fn label_file(tree: &Tree, at: usize, objects: Objects) -> LabelFile {
 #[derive(Deserialize)]
 struct Coco {
     images: Vec<CocoImage>,
+    #[serde(default)]
     annotations: Vec<CocoObject>,
+    #[serde(default)]
     categories: Vec<CocoCategory>,
 }
 
+/// A number, or text as Camera Traps have it.
+type Id = serde_json::Value;
+
 #[derive(Deserialize)]
 struct CocoImage {
-    id: i64,
+    id: Id,
     file_name: String,
 }
 
 #[derive(Deserialize)]
 struct CocoObject {
-    image_id: i64,
-    category_id: i64,
+    image_id: Id,
+    category_id: Id,
+    bbox: Option<IgnoredAny>,
+    segmentation: Option<IgnoredAny>,
+    keypoints: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 struct CocoCategory {
-    id: i64,
+    id: Id,
     name: String,
 }
 
-/// Of each file that is not too large and complete; `captions` and `keypoints` beside `instances` are not.
-fn coco(tree: &Tree, files: &[usize]) -> Vec<(usize, Objects)> {
+/// Of each file that is not too large and complete, with whether it tells of regions; `captions` and `keypoints` beside `instances` are not.
+fn coco(tree: &Tree, files: &[usize]) -> Vec<(usize, Objects, bool)> {
     let instances = |at: &&usize| tree.entries[**at].file_name().contains("instances");
     let some = files.iter().any(|at| instances(&at));
     let wanted = files.iter().filter(|at| !some || instances(at));
@@ -206,16 +288,54 @@ fn coco(tree: &Tree, files: &[usize]) -> Vec<(usize, Objects)> {
         let parsed: Result<Option<Coco>> =
             tree.read(entry, |stream| Ok(serde_json::from_reader(BufReader::with_capacity(1 << 16, stream)).ok()));
         let Coco { images, annotations, categories } = parsed.ok()??;
-        let categories: BTreeMap<i64, String> = categories.into_iter().map(|category| (category.id, category.name)).collect();
-        let mut classes: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
-        for CocoObject { image_id, category_id } in annotations {
-            let name = categories.get(&category_id).cloned().unwrap_or_else(|| category_id.to_string());
-            classes.entry(image_id).or_default().insert(name);
+        let categories: HashMap<String, String> = categories.into_iter().map(|category| (category.id.to_string(), category.name)).collect();
+        let mut classes: HashMap<String, BTreeSet<String>> = HashMap::new();
+        let mut has_regions = false;
+        for CocoObject { image_id, category_id, bbox, segmentation, keypoints } in annotations {
+            has_regions |= [bbox, segmentation, keypoints].iter().any(Option::is_some);
+            let category = category_id.to_string();
+            let name = categories.get(&category).cloned().unwrap_or(category);
+            classes.entry(image_id.to_string()).or_default().insert(name);
         }
-        let named = images.into_iter().filter_map(|image| Some(((image.file_name, None), classes.remove(&image.id)?)));
-        Some((*at, named.collect()))
+        let named = images.into_iter().filter_map(|image| Some(((image.file_name, None), classes.remove(&image.id.to_string())?)));
+        let objects: Objects = named.collect();
+        (!objects.is_empty()).then_some((*at, objects, has_regions))
     };
     wanted.filter_map(read).collect()
+}
+
+/// Regions of documents of labelling tools.
+fn projects(tree: &Tree, files: &[usize]) -> Result<Vec<(usize, Objects)>> {
+    let mut found = Vec::new();
+    for &at in files {
+        let Some(document) = Document::open(tree, &tree.entries[at])? else { continue };
+        let Some(labels) = document.columns.iter().position(|column| column == REGIONS) else { continue };
+        let mut objects = Objects::new();
+        document.rows(tree, &tree.entries[at], &mut |_, row| {
+            let image = row.iter().flatten().find(|text| is_image_name(text));
+            add_regions(&mut objects, image, row[labels].as_ref());
+            Ok(())
+        })?;
+        found.push((at, objects));
+    }
+    Ok(found)
+}
+
+fn of_sidecars(tree: &Tree, sidecars: &Sidecars) -> Result<Vec<(usize, Objects)>> {
+    let index = |name: &str| sidecars.columns.iter().position(|column| column == name);
+    let (Some(file), Some(labels)) = (index(FILE), index(REGIONS)) else { return Ok(Vec::new()) };
+    let mut objects = Objects::new();
+    sidecars.rows(tree, &mut |_, row| {
+        add_regions(&mut objects, row[file].as_ref(), row[labels].as_ref());
+        Ok(())
+    })?;
+    Ok(sidecars.pairs.first().map(|(_, first)| (*first, objects)).into_iter().collect())
+}
+
+fn add_regions(objects: &mut Objects, image: Option<&String>, labels: Option<&String>) {
+    if let (Some(image), Some(labels)) = (image, labels) {
+        objects.entry((image.clone(), None)).or_default().extend(labels.split(SEVERAL).map(ToOwned::to_owned));
+    }
 }
 
 fn yolo(tree: &Tree, files: &[usize]) -> Result<Vec<(usize, Objects)>> {

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use super::index::is_image_name;
+use super::project::{self, Fields};
 use crate::column_splits;
 use crate::error::{Error, Place, Problem, Result};
 use crate::table::{Row, text_of};
@@ -17,8 +18,8 @@ const LARGEST_OBJECT: u64 = 64 << 20;
 /// Rows by which the columns are known.
 const JUDGED: usize = 1000;
 
-const FILE: &str = "file";
-const LABEL: &str = "label";
+pub const FILE: &str = "file";
+pub const LABEL: &str = "label";
 const SPLIT: &str = "split";
 
 /// Members that tell of the whole dataset.
@@ -30,8 +31,6 @@ const ABOUT: [&str; 12] =
 pub struct Document {
     pub columns: Vec<String>,
 }
-
-type Fields = Vec<(String, Option<String>)>;
 
 impl Document {
     /// `None`: it has no rows.
@@ -135,7 +134,10 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
 /// One of a list: an object, a pair of a file and a label, or a file.
 fn hand_element(split: Option<&str>, key: Option<&str>, element: Value, hand: Hand) -> Result<()> {
     let mut fields: Fields = match element {
-        Value::Object(object) => object.into_iter().map(|(name, value)| (name, text_of(value, true))).collect(),
+        Value::Object(object) => match project::fields(&object) {
+            Some(fields) => fields,
+            None => object.into_iter().map(|(name, value)| (name, text_of(value, true))).collect(),
+        },
         Value::Array(mut pair) if pair.len() == 2 => {
             let label = pair.pop().and_then(|value| text_of(value, true));
             let file = pair.pop().and_then(|value| text_of(value, false));
@@ -162,7 +164,11 @@ fn hand_member(split: Option<&str>, key: String, value: Value, hand: Hand) -> Re
         return Ok(());
     }
     match value {
-        Value::Object(object) if is_split => hand_members(&key, object, hand),
+        Value::Object(files) if key == project::VIA_FILES => hand_members(split, files, hand),
+        _ if project::is_of_via(&key) => Ok(()),
+        Value::Object(object) if is_split => hand_members(Some(&key), object, hand),
+        // A file of VIA has its name in it.
+        Value::Object(object) if project::fields(&object).is_some() => hand_element(split, None, Value::Object(object), hand),
         Value::Object(mut object) => {
             object.insert("key".into(), Value::String(key));
             hand_element(split, None, Value::Object(object), hand)
@@ -179,6 +185,6 @@ fn hand_member(split: Option<&str>, key: String, value: Value, hand: Hand) -> Re
     }
 }
 
-fn hand_members(split: &str, object: Map<String, Value>, hand: Hand) -> Result<()> {
-    object.into_iter().try_for_each(|(key, value)| hand_member(Some(split), key, value, hand))
+fn hand_members(split: Option<&str>, object: Map<String, Value>, hand: Hand) -> Result<()> {
+    object.into_iter().try_for_each(|(key, value)| hand_member(split, key, value, hand))
 }

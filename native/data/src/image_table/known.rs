@@ -1,9 +1,10 @@
-//! Datasets of which several files together tell the labels: CUB-200 and NABirds (`images.txt`, `image_class_labels.txt`,
-//! `train_test_split.txt`, each with the image's number first), and class folders for training beside a list for validation (ImageNet,
+//! Datasets of which several files together tell the labels: CUB-200 and NABirds (`images.txt`, `image_class_labels.txt` or
+//! `labels.txt`, `train_test_split.txt`, each with the image's number first), and class folders for training beside a list for validation (ImageNet,
 //! Tiny ImageNet).
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::index::is_image_name;
 use super::{Image, LabelFile, Row};
 use crate::column_splits::Told;
 use crate::error::{Problem, Result};
@@ -12,15 +13,37 @@ use crate::images::Named;
 use crate::options::{Format, Options};
 use crate::sniff::What;
 use crate::table;
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 
-/// The files of CUB-200, where they lie beside each other.
+/// `images.txt` with a number before each image, and a list of labels by these numbers beside it.
+fn numbered_lists(tree: &Tree) -> Option<(usize, usize)> {
+    for (images, entry) in tree.entries.iter().enumerate().filter(|(_, entry)| entry.file_name() == "images.txt") {
+        let is_labels = |other: &Entry| {
+            let stem = other.stem().to_lowercase();
+            other.folder() == entry.folder() && other.extension() == "txt" && (stem == "labels" || stem == "image_class_labels")
+        };
+        let Some(labels) = tree.entries.iter().position(is_labels) else { continue };
+        let head = |at: usize| tree.head(&tree.entries[at], 4096).unwrap_or_default();
+        let first = |head: &[u8]| {
+            let line = String::from_utf8_lossy(head.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
+            line.split_once(char::is_whitespace).map(|(id, value)| (id.to_owned(), value.trim().to_owned()))
+        };
+        if let (Some((id, image)), Some((other, label))) = (first(&head(images)), first(&head(labels)))
+            && id == other
+            && is_image_name(&image)
+            && !label.contains(char::is_whitespace)
+        {
+            return Some((images, labels));
+        }
+    }
+    None
+}
+
+/// The files of CUB-200 and their like, where they lie beside each other.
 pub fn birds(tree: &Tree) -> Result<Option<LabelFile>> {
     let find = |folder: &str, name: &str| tree.entries.iter().position(|entry| entry.file_name() == name && entry.folder() == folder);
-    let Some(labels) = tree.entries.iter().position(|entry| entry.file_name() == "image_class_labels.txt") else { return Ok(None) };
-    let folder = tree.entries[labels].folder();
-    let Some(images) = find(folder, "images.txt") else { return Ok(None) };
-    let split = find(folder, "train_test_split.txt");
+    let Some((images, labels)) = numbered_lists(tree) else { return Ok(None) };
+    let split = find(tree.entries[labels].folder(), "train_test_split.txt");
     let of_image = pairs(tree, labels)?;
     let is_train = split.map(|split| pairs(tree, split)).transpose()?;
     let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {

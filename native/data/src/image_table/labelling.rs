@@ -144,7 +144,7 @@ impl Judged<'_> {
     }
 
     /// It has several values that repeat, as classes do.
-    fn may_be_classes(&self, column: usize) -> bool {
+    pub fn may_be_classes(&self, column: usize) -> bool {
         let (count, distinct) = (self.values(column).count(), self.values(column).collect::<BTreeSet<_>>().len());
         distinct > 1 && distinct < count && (distinct < 20 || 2 * distinct <= count)
     }
@@ -177,8 +177,11 @@ impl Judged<'_> {
             let is_synset = |text: &str| text.len() > 9 && text.starts_with('n') && text[1..9].bytes().all(|byte| byte.is_ascii_digit());
             return Ok(self.values(column).all(is_synset).then_some(Labelling::FirstWord(column)));
         }
-        let groups: Vec<Vec<usize>> =
-            LABEL_COLUMNS.iter().map(|group| group.iter().filter_map(|usual| self.named(usual)).collect()).collect();
+        // Beside x, y is a coordinate.
+        let has_x = columns.iter().any(|column| plain_name(column) == "x");
+        let of_group =
+            |group: &&[&str]| group.iter().filter(|usual| !has_x || **usual != "y").filter_map(|usual| self.named(usual)).collect();
+        let groups: Vec<Vec<usize>> = LABEL_COLUMNS.iter().map(of_group).collect();
         if let Some(best) = groups.iter().find(|group| !group.is_empty()).filter(|_| self.has_header) {
             let first = best[0];
             let differing: Vec<usize> =

@@ -17,6 +17,9 @@ use crate::tree::{Entry, Tree};
 /// What lists are that do not count beside others.
 pub const OTHERS: &str = "lists of other divisions, or that repeat others";
 
+/// Lists named for a split whose lines tell more than that.
+pub const UNKNOWN: &str = "lists of splits with numbers that are not known";
+
 /// Lines by which a list is judged.
 const JUDGED: usize = 1000;
 
@@ -105,10 +108,16 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
         if first.len() < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
     });
     crate::text::until_enough(read)?;
-    let Some(style) = style(&first, index) else { return Ok(Role::Other("other text")) };
+    let Some(style) = style(&first, index) else {
+        return Ok(match name_folders(&first, index) {
+            Some(true) if split_of(entry).is_some() => Role::Splits(split_list(tree, at, split_of(entry), true)),
+            Some(_) if split_of(entry).is_some() => Role::Other(UNKNOWN),
+            _ => Role::Other("other text"),
+        });
+    };
     let group = group_of(entry);
     if ["split", "partition"].iter().any(|word| group.contains(word)) && style != Style::Path {
-        return Ok(Role::Splits(split_list(tree, at, None)));
+        return Ok(Role::Splits(split_list(tree, at, None, false)));
     }
     let rest: Vec<&str> = first.iter().map(|line| first_word(line).1).collect();
     let numbers = |text: &str| text.split_whitespace().count() > 1 && text.split_whitespace().all(is_number);
@@ -133,7 +142,7 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
     if style == Style::Path {
         common = match common_folders(tree, entry, index)? {
             Some(common) => common,
-            None if split_of(entry).is_some() => return Ok(Role::Splits(split_list(tree, at, split_of(entry)))),
+            None if split_of(entry).is_some() => return Ok(Role::Splits(split_list(tree, at, split_of(entry), false))),
             None => return Ok(Role::Other("lists of images without labels")),
         };
     }
@@ -159,13 +168,14 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
 }
 
 /// An image in each line, all of the split that the list is named for, or with the name or the number of its split.
-fn split_list(tree: &Tree, at: usize, named: Option<Named>) -> LabelFile {
+fn split_list(tree: &Tree, at: usize, named: Option<Named>, are_folders: bool) -> LabelFile {
     let entry = &tree.entries[at];
     let is_numbered = partition::is_numbered(entry);
     let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
         lines(tree, &tree.entries[at], &mut |number, line| {
             if named.is_some() {
-                return hand(Row { image: Image::Named(line.to_owned()), label: None, split: Told::Split(named), number });
+                let image = if are_folders { Image::Below(video(line).to_owned()) } else { Image::Named(line.to_owned()) };
+                return hand(Row { image, label: None, split: Told::Split(named), number });
             }
             let (image, said) = first_word(line);
             let named = if is_numbered { column_splits::of_number(said) } else { column_splits::value(said) };
@@ -185,6 +195,27 @@ fn split_list(tree: &Tree, at: usize, named: Option<Named>) -> LabelFile {
         with: Vec::new(),
         rows: Box::new(rows),
     }
+}
+
+/// The video or folder that a line names, without its ending and the number of its class.
+fn video(line: &str) -> &str {
+    let name = first_word(line).0;
+    let is_video = |ending: &str| ["avi", "mp4", "mkv", "webm", "mov", "mpg", "mpeg"].contains(&ending.to_lowercase().as_str());
+    name.rsplit_once('.').filter(|(_, ending)| is_video(ending)).map_or(name, |(stem, _)| stem)
+}
+
+/// Lines name folders of frames by the paths of their videos; whether a number behind each is that of its class, the same for all of a folder.
+fn name_folders(lines: &[String], index: &Index) -> Option<bool> {
+    let mut numbers: HashMap<Option<String>, String> = HashMap::new();
+    let (mut count, mut are_classes) = (0, true);
+    for line in lines {
+        let (name, number) = first_word(line);
+        if (video(line) != name || name.contains('/')) && index.is_folder(video(line)) {
+            count += 1;
+            are_classes &= numbers.entry(folders(name).pop()).or_insert_with(|| number.to_owned()) == number;
+        }
+    }
+    (lines.len() > 1 && 10 * count > 9 * lines.len()).then_some(are_classes)
 }
 
 fn style(lines: &[String], index: &Index) -> Option<Style> {
@@ -256,18 +287,42 @@ fn repetition(entry: &Entry) -> Option<u32> {
     named_split(stem).and_then(|_| stem[stem.len() - digits..].parse().ok())
 }
 
+/// Tables of a number each, such as `train0`, `test0`, `train1` and `test1`, are divisions of the same images where those of two numbers share
+/// some.
+fn are_divisions(tree: &Tree, files: &[LabelFile]) -> Result<bool> {
+    let mut divisions: BTreeMap<u32, (BTreeSet<Option<Named>>, BTreeSet<String>)> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.kind == "tables of labels") {
+        let Some(number) = repetition(&tree.entries[file.entry]) else { continue };
+        let (splits, images) = divisions.entry(number).or_default();
+        splits.insert(file.named);
+        let mut read = 0;
+        crate::text::until_enough((file.rows)(tree, &mut |row| {
+            if let Image::Named(name) = row.image {
+                images.insert(name);
+            }
+            read += 1;
+            if read < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
+        }))?;
+    }
+    let mut images = divisions.values().map(|(_, images)| images);
+    let first = images.next();
+    let share = first.is_some_and(|first| images.all(|other| !first.is_disjoint(other)));
+    Ok(divisions.len() > 1 && share && divisions.values().all(|(splits, _)| splits.len() > 1))
+}
+
 /// Of lists of repetitions of a split those that are chosen; and none that repeats others.
 pub fn settle(tree: &Tree, files: &mut Vec<LabelFile>, options: &Options) -> Result<Vec<usize>> {
     let mut out = Vec::new();
-    let is_list = |file: &LabelFile| ["lists of images", "lists of splits"].contains(&file.kind);
+    let tables = are_divisions(tree, files)?;
+    let is_list =
+        |file: &LabelFile| ["lists of images", "lists of splits"].contains(&file.kind) || (tables && file.kind == "tables of labels");
     let numbers: BTreeSet<u32> =
         files.iter().filter(|file| is_list(file)).filter_map(|file| repetition(&tree.entries[file.entry])).collect();
     if numbers.len() > 1 {
         let chosen = options.fold.as_ref().and_then(|fold| fold.trim().parse().ok()).filter(|number| numbers.contains(number));
         let Some(chosen) = chosen else {
             let shown = numbers.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let problem =
-                Problem::error("which-fold", format!("the lists tell several divisions into splits: {shown}; which of them counts?"));
+            let problem = Problem::error("which-fold", format!("there are several divisions into splits: {shown}; which of them counts?"));
             let offer = |problem: Problem, number: &u32| {
                 problem.with("choose", format!("Division {number}"), Options { fold: Some(number.to_string()), ..Options::default() })
             };

@@ -33,7 +33,8 @@ fn path_of(tree: &Tree, level: usize, name: &str) -> Option<String> {
     paths.first().filter(|_| paths.len() == 1).cloned()
 }
 
-pub(super) fn which_classes(tree: &Tree, levels: &[usize], split: Option<usize>) -> Problem {
+/// Levels that may be the classes; `upper` is that of the folders of which one may be taken alone.
+pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: Option<usize>) -> Problem {
     let shown = |level: usize| {
         let names = tree.names(level);
         let more = if names.len() > 3 { ", ..." } else { "" };
@@ -41,11 +42,20 @@ pub(super) fn which_classes(tree: &Tree, levels: &[usize], split: Option<usize>)
     };
     let readings: Vec<String> = levels.iter().map(|&level| format!("those of level {} ({})", level + 1, shown(level))).collect();
     let sentence = match &readings[..] {
-        [one] => format!("the folders that may be classes hold the same folders each: {one}"),
+        [one] if levels.contains(&upper) => format!("the folders that may be classes hold the same folders each: {one}"),
+        [one] => format!("folders beside one that is named like a split may hold the classes: {one}"),
         some => format!("several levels of folders may be the classes: {}", some.join(" or ")),
     };
     let mut problem = Problem::error("which-classes", sentence);
-    let upper = levels[0];
+    // One of them may be a split of the other: `CRC` and `CRC-VAL`.
+    let (evaluated, rest): (Vec<&str>, Vec<&str>) = tree.names(upper).into_iter().partition(|name| named_split(name).is_some());
+    if let ([evaluated], [train], None) = (&evaluated[..], &rest[..], split)
+        && named_split(evaluated) != Some(Named::Train)
+        && levels.contains(&upper)
+    {
+        let by_split = Options { split_level: Some(upper as u32 + 1), ..Options::default() };
+        problem = problem.with("choose", format!("Train on {train} and validate on {evaluated}"), by_split);
+    }
     for name in tree.names(upper).into_iter().take(6) {
         if let Some(path) = path_of(tree, upper, name) {
             problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
@@ -234,7 +244,25 @@ pub(super) fn one_dataset(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> 
     // The classes may be those below, where they lie at one level.
     let inner = (level + 1..tree.depth()).find(|&inner| tree.names(inner).len() > 1);
     let lies_in_all = |inner: &usize| tree.kept.iter().all(|&image| tree.folder(image, *inner).is_some());
-    Err(which_classes(tree, &std::iter::once(level).chain(inner.filter(lies_in_all)).collect::<Vec<_>>(), None).into())
+    Err(which_classes(tree, level, &std::iter::once(level).chain(inner.filter(lies_in_all)).collect::<Vec<_>>(), None).into())
+}
+
+/// Folders of a split without classes, beside the only folder that has some: their images have no labels.
+pub(super) fn flat_splits<'a>(tree: &Tree<'a>, level: usize, names: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let below = tree.with_inner(level);
+    let is_flat =
+        |name: &&str| speaks_of_split(name) && named_split(name) != Some(Named::Train) && below.get(name).is_some_and(BTreeSet::is_empty);
+    let (flat, rest): (BTreeSet<&str>, BTreeSet<&str>) = names.iter().copied().partition(is_flat);
+    let has_classes = |name: &&str| below.get(name).is_some_and(|inner| inner.len() > 1 && !inner.iter().any(|name| speaks_of_split(name)));
+    if rest.len() == 1 && rest.iter().all(has_classes) { flat } else { BTreeSet::new() }
+}
+
+/// Where fewer than two folders are called otherwise than splits, those below may be the classes; of several levels it is asked.
+pub(super) fn classes_below(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Result<()> {
+    let rest = names.iter().filter(|name| !speaks_of_split(name)).count();
+    let lies_in_all = |inner: &usize| tree.kept.iter().all(|&image| tree.folder(image, *inner).is_some());
+    let levels: Vec<usize> = (level + 1..tree.depth()).filter(|inner| tree.names(*inner).len() > 1 && lies_in_all(inner)).collect();
+    if rest == 1 && names.len() > 1 && !levels.is_empty() { Err(which_classes(tree, level, &levels, None).into()) } else { Ok(()) }
 }
 
 /// Classes that are named like splits, which an error tells of: `test` beside `cat` and `dog`. Where all folders speak of splits, they all are.

@@ -20,6 +20,7 @@ mod image_files;
 mod known_sets;
 mod label_files;
 mod label_tables;
+mod labels;
 mod look_alikes;
 mod shards;
 mod tables;
