@@ -115,6 +115,10 @@ pub fn header(bytes: &[u8]) -> Result<Header, String> {
 }
 
 fn orientation(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageFormat) -> Orientation {
+    // The decoder would parse the headers anew, tables and all.
+    if format == ImageFormat::Jpeg && !jpeg_segments(bytes).any(|(kind, content)| kind == 0xe1 && content.starts_with(b"Exif")) {
+        return Orientation::NoTransforms;
+    }
     let told = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     if format == ImageFormat::WebP { webp_orientation(bytes).unwrap_or(told) } else { told }
 }
@@ -236,6 +240,9 @@ fn sentence(error: &image::ImageError) -> String {
 
 /// The end mark of a JPEG follows its last scan; a file that was cut off has none.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    if bytes.ends_with(&[0xff, 0xd9]) {
+        return true;
+    }
     let mut at = 2;
     loop {
         // To the next marker, over entropy-coded data with its stuffed zeros and restart markers.
@@ -255,19 +262,24 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
     }
 }
 
+/// Segments before the first scan of a JPEG: kind and content, as far as it is there.
+fn jpeg_segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        while bytes.get(at..at + 2)? == [0xff, 0xff] {
+            at += 1;
+        }
+        let &[0xff, kind, high, low] = bytes.get(at..at + 4)? else { return None };
+        let content = at + 4;
+        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+        (kind != 0xda).then(|| (kind, &bytes[content.min(bytes.len())..at.clamp(content, bytes.len())]))
+    })
+}
+
 /// Number of components that the frame header of a JPEG states.
 fn jpeg_components(bytes: &[u8]) -> Option<u8> {
-    let mut at = 2;
-    loop {
-        let (marker, kind) = (*bytes.get(at)?, *bytes.get(at + 1)?);
-        if marker != 0xff {
-            return None;
-        }
-        if (0xc0..=0xcf).contains(&kind) && ![0xc4, 0xc8, 0xcc].contains(&kind) {
-            return bytes.get(at + 9).copied();
-        }
-        at += 2 + usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
-    }
+    let is_frame = |kind| (0xc0..=0xcf).contains(&kind) && ![0xc4, 0xc8, 0xcc].contains(&kind);
+    jpeg_segments(bytes).find(|(kind, _)| is_frame(*kind))?.1.get(5).copied()
 }
 
 impl Pixels {
