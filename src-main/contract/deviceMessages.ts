@@ -21,6 +21,11 @@ export type DeviceSetup = z.infer<typeof deviceSetup>;
 
 export const deviceCommands = {
   prepare: { params: deviceSetup, result: z.object({ graphs: z.number().describe('that the runtime has') }) },
+  /** From now on it trains workers of a device that is gone, too. */
+  takeOver: {
+    params: z.object({ sessions: z.string().describe('see MovedSessions in device/deviceSessions.ts') }),
+    result: z.object({}),
+  },
   train: {
     params: z.object({ from: z.number(), to: z.number(), learningRates: z.array(z.number()) }),
     result: record('TrainResult'),
@@ -54,4 +59,4 @@ export const deviceEvents = {
 } as const;
 export type DeviceEvents = typeof deviceEvents;
 
-export const deviceContract = { commands: deviceCommands, events: deviceEvents, version: 'sdp-device 3' } as const;
+export const deviceContract = { commands: deviceCommands, events: deviceEvents, version: 'sdp-device 4' } as const;

@@ -25,6 +25,23 @@ export const packSessions = (sessions: DeviceSessions): string => serialize(sess
 export const unpackSessions = (text: string): DeviceSessions =>
   deserialize(Buffer.from(text, 'base64')) as DeviceSessions;
 
+/** Training sessions of workers that move to another device of the same kind. */
+export type MovedSessions = Pick<DeviceSessions, 'graphs' | 'training'>;
+
+/** Those of `workers`, of what a device was told. */
+export function moveSessions(packed: string, workers: readonly number[]): string {
+  const { graphs, training } = unpackSessions(packed);
+  const moved = training.filter(({ worker }) => workers.includes(worker!));
+  const used = [...new Set(moved.map(({ graph }) => graph))];
+  const sessions: MovedSessions = {
+    graphs: used.map((graph) => graphs[graph]!),
+    training: moved.map((bound) => ({ ...bound, graph: used.indexOf(bound.graph) })),
+  };
+  return serialize(sessions).toString('base64');
+}
+
+export const unpackMoved = (text: string): MovedSessions => deserialize(Buffer.from(text, 'base64')) as MovedSessions;
+
 export const packGraph = (onnx: Uint8Array): Uint8Array => deflateRawSync(onnx, { level: 1 });
 
 /** Of the addon's addSession. */

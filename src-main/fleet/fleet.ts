@@ -1,54 +1,29 @@
 // The shared store and the device processes of one run: started together, asked together, closed together.
 //
-// A process that ends when nobody asked it to is a lost device: the store is aborted, so that the others leave their barriers, and the
-// call in flight fails with the device, its process and the cause. So is one that hangs (silence.ts), whose process is ended. After that the
-// store is of use where it has the parameters of a whole step, and close().
+// A process that ends when nobody asked it to is a lost device, and so is one that hangs (silence.ts), whose process is ended. The store is
+// aborted then, so that the others leave their barriers and come back from what they were asked. An update in which a device was lost is
+// completed here, the others take over its workers (takeOver.ts), and what was asked is asked anew, from the first step on that is not done:
+// no result depends on who runs what. Where nobody can take over, the call fails with the device, its process and the cause.
 
-import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { deviceContract, type DeviceCommands, type DeviceEvents } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceRecords } from '../contract/steps.ts';
-import { whyUnread } from '../files/files.ts';
+import { moveSessions } from '../device/deviceSessions.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { logged } from '../log/log.ts';
-import { native, type EvaluateResult, type MemorySample, type NativeStore, type TrainResult } from '../native.ts';
+import type { EvaluateResult, NativeStore, TrainResult } from '../native.ts';
 import type { RunSetup, StoreSpec } from '../plan/prepare.ts';
-import { connect, type Client } from '../transport/client.ts';
-import { lacksThreads, noMoreTasks, readLimits } from '../processes/processLimits.ts';
+import { howItEnded, within, type ProcessExit, type SpawnDevice } from '../processes/deviceProcess.ts';
 import { readMemoryKills } from '../processes/memoryKills.ts';
-import { lookEveryMs, Silence, usualPatience, type Patience } from './silence.ts';
-import {
-  howItEnded,
-  within,
-  type DeviceProcess,
-  type ProcessExit,
-  type SpawnDevice,
-} from '../processes/deviceProcess.ts';
-
-type DeviceClient = Client<DeviceCommands, DeviceEvents>;
-
-interface Member {
-  device: RunDevice;
-  process: DeviceProcess;
-  /** Once it has answered. */
-  client?: DeviceClient;
-  /** Whether it can be asked to end. */
-  ready?: boolean;
-  /** Whether it has told of a step. */
-  hasTrained?: boolean;
-  /** Bytes that it had in memory when last asked. */
-  bytes?: number;
-}
+import { deferred } from './deferred.ts';
+import { endProcess, greet, named, type DeviceClient, type Member, type MemberListeners } from './member.ts';
+import { lookEveryMs, Silence, usualPatience } from './silence.ts';
+import { createStore, placeOfStore } from './storePlace.ts';
+import { newShares } from './takeOver.ts';
 
 /** Signals that are meant for the main process, where every process gets them. */
 const forMain: readonly unknown[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-export interface FleetOptions {
+export interface FleetOptions extends MemberListeners {
   spawnDevice: SpawnDevice;
   devices: RunDevice[];
   store: StoreSpec;
@@ -61,36 +36,51 @@ export interface FleetOptions {
   fill(store: NativeStore): Promise<void> | void;
   /** Once it settles, open() waits for no device: a fleet whose devices are not ready gives its store, and can be closed. */
   unneeded?: Promise<void>;
-  /** When a device counts as hanging. */
-  patience?: Patience | undefined;
-  onRecords?(records: DeviceRecords): void;
-  onMemory?(device: RunDevice, pid: number, sample: MemorySample): void;
+  /** Others have taken over the workers of a device. */
+  onLoss?(loss: Loss): void;
+}
+
+export interface Loss {
+  device: RunDevice;
+  /** What has happened to it. */
+  sentence: string;
+  /** Steps that are done; null before training. */
+  step: number | null;
+  /** Those that are left, with their workers. */
+  devices: RunDevice[];
 }
 
 export class Fleet {
   /** Whether it has given up a step in order to end. */
   hasGivenUp = false;
   private closing = false;
+  /** The first loss that nobody has taken over from yet. */
   private lost: UserError | undefined;
-  private failLost!: (error: UserError) => void;
-  private readonly loss = new Promise<never>((_, reject) => (this.failLost = reject));
-  /** In the order of the devices; each from the moment on that its process is started. */
-  private readonly members: Member[] = [];
+  /** Rejects with it. */
+  private lossSeen = deferred<never>();
+  /** Nobody is to take over any more. */
+  private readonly over = deferred<void>();
+  private isOver = false;
+  /** In the order of the devices, without those that others have taken over from; each from the moment on that its process is started. */
+  private members: Member[] = [];
   private readonly memoryKills = readMemoryKills();
   private readonly removeStore = (): void => void this.store.close();
   private readonly silence: Silence;
   private isTraining = false;
-  /** Those that are done with what was last asked. */
+  /** Seats of those that are done with what was last asked. */
   private answered: ReadonlySet<number> = new Set();
-  /** Of the training that was begun last: its first step, and the updates before it. */
-  private begun: { from: number; updates: number } | undefined;
+  /** Settles when all have answered what was last asked, or are gone. */
+  private settled: Promise<unknown> = Promise.resolve();
+  /** The training that was begun last: its first step, the updates before it, and the learning rates of its steps. */
+  private begun: { from: number; updates: number; learningRates: readonly number[] } | undefined;
 
   private constructor(
     readonly store: NativeStore,
-    { patience = usualPatience }: FleetOptions,
+    private readonly storePath: string,
+    private readonly options: FleetOptions,
   ) {
-    this.silence = new Silence(patience);
-    this.loss.catch(() => undefined);
+    this.silence = new Silence(options.patience ?? usualPatience);
+    this.expectLosses();
     process.once('exit', this.removeStore);
   }
 
@@ -98,10 +88,10 @@ export class Fleet {
   static async open(options: FleetOptions): Promise<Fleet> {
     const storePath = await placeOfStore(options.store);
     const store = await createStore(storePath, options.store.layout);
-    const fleet = new Fleet(store, options);
+    const fleet = new Fleet(store, storePath, options);
     try {
       await options.fill(store);
-      const ready = fleet.prepare(options, storePath);
+      const ready = fleet.prepare();
       await Promise.race([ready, ...(options.unneeded ? [options.unneeded] : [])]);
       return fleet;
     } catch (error) {
@@ -112,11 +102,16 @@ export class Fleet {
 
   /** Steps [from, to); ends early, at the same step on all devices, after requestStop and before a step that is not finite. */
   async train(from: number, learningRates: number[]): Promise<TrainResult> {
-    this.begun = { from, updates: this.store.updates() ?? 0 };
+    const to = from + learningRates.length;
+    this.begun = { from, updates: this.store.updatesDone(), learningRates };
     this.isTraining = true;
     try {
-      const segment = { from, to: from + learningRates.length, learningRates };
-      return (await this.all((client) => client.call.train(segment)))[0]!;
+      return await this.steadily(async () => {
+        const step = this.wholeStep!;
+        if (step === to) return { step, stopped: false };
+        const rest = { from: step, to, learningRates: learningRates.slice(step - from) };
+        return (await this.all(({ call }) => call.train(rest), { trains: true }))[0]!;
+      });
     } finally {
       this.isTraining = false;
     }
@@ -124,19 +119,36 @@ export class Fleet {
 
   /** Full network on the first `samples` of the evaluation source; the same figures for any number of devices. */
   async evaluate(samples: number): Promise<EvaluateResult> {
-    return (await this.all((client) => client.call.evaluate({ samples })))[0]!;
+    return await this.steadily(async () => (await this.all(({ call }) => call.evaluate({ samples })))[0]!);
   }
 
   /** Writes logits [L, K] of every `every`-th label of the first `count` evaluation samples to a file, after evaluate. */
   async writeLogits(count: number, every: number, path: string): Promise<void> {
-    await this.all((client) => client.call.logits({ count, every, path }), this.members.slice(0, 1));
+    await this.steadily(async () => {
+      await this.all(({ call }) => call.logits({ count, every, path }), { members: this.members.slice(0, 1) });
+    });
+  }
+
+  /** What others do; devices that are lost meanwhile are taken over from. */
+  async meanwhile<T>(work: Promise<T>): Promise<T> {
+    return await this.steadily(() => this.orLost(work));
+  }
+
+  /** Those that are left, with the workers that they have now. */
+  get devices(): RunDevice[] {
+    return this.members.map(({ device }) => device);
   }
 
   requestStop(): void {
     this.store.requestStop();
   }
 
-  /** Steps whose parameters the store has; null before training, and where devices were lost while they updated them. To be asked when nobody trains. */
+  /** Takes back a stop, so that the next train() goes on. */
+  clearStop(): void {
+    this.store.clearStop();
+  }
+
+  /** Steps whose parameters the store has; null before training, and in an update. To be asked when nobody trains. */
   get wholeStep(): number | null {
     const updates = this.store.updates();
     return this.begun && updates !== null ? this.begun.from + updates - this.begun.updates : null;
@@ -147,21 +159,17 @@ export class Fleet {
     // An update takes moments, and the training ends behind it.
     const until = Date.now() + 2000;
     while (this.isTraining && this.store.updates() === null && Date.now() < until) await delay(20);
-    if (!this.isTraining || this.closing || this.lost) return;
+    if (!this.isTraining || this.closing) return;
     const progress = this.store.progress();
-    const asked = this.members.filter((_, index) => !this.answered.has(index));
-    const busy = asked.filter((member) => !progress[this.members.indexOf(member)]!.waiting);
+    const asked = this.members.filter(({ participant }) => !this.answered.has(participant));
+    const busy = asked.filter(({ participant }) => !progress[participant]!.waiting);
     const late = busy.length > 0 ? busy : asked;
-    const names = late.map(({ device, process }) => named(device, process)).join(', ');
-    const sentence = `the step in progress was given up, as ${names} had not done it after ${afterMs / 1000} s`;
     this.hasGivenUp = true;
-    this.lose(undefined, sentence);
+    this.end();
+    this.tellLoss(
+      `the step in progress was given up, as ${late.map(named).join(', ')} had not done it after ${afterMs / 1000} s`,
+    );
     late.forEach(({ process }) => process.kill());
-  }
-
-  /** Takes back a stop, so that the next train() goes on. */
-  clearStop(): void {
-    this.store.clearStop();
   }
 
   /** Ends the processes and removes the store. */
@@ -171,76 +179,168 @@ export class Fleet {
     process.off('exit', this.removeStore);
   }
 
-  /** Ends the processes. */
+  /** Ends the processes. An update in which one was lost becomes whole. */
   async endDevices(): Promise<void> {
     if (this.closing) return;
     this.closing = true;
+    this.end();
     await Promise.all(this.members.map((member) => endProcess(member)));
+    await this.completeUpdate();
   }
 
-  private async prepare(options: FleetOptions, storePath: string): Promise<void> {
-    for (const device of options.devices) this.start(device, options);
-    await this.orLost(Promise.all(this.members.map((member) => greet(member, options))));
-    await this.all((client, { id, kind, index, threads }, participant) =>
-      client.call.prepare({
-        ...options.setup,
-        storePath,
-        participant,
-        sessions: options.sessions[participant]!,
-        device: { id, kind, index, threads },
-      }),
-    );
-    this.members.forEach((member) => (member.ready = true));
+  private async prepare(): Promise<void> {
+    this.members = this.options.devices.map((device, participant) => this.start(device, participant));
+    await this.steadily(() => this.all((_, member) => this.makeReady(member)));
   }
 
-  private start(device: RunDevice, { spawnDevice, checkFiles }: FleetOptions): void {
-    const member: Member = { device, process: spawnDevice(device.id) };
-    this.members.push(member);
-    void member.process.exited.then((exit) => this.noticeExit(member, exit, checkFiles));
+  private start(device: RunDevice, participant: number): Member {
+    const { promise: gone, resolve: leave } = deferred<void>();
+    const member: Member = { participant, device, process: this.options.spawnDevice(device.id), gone, leave };
+    void member.process.exited.then((exit) => this.noticeExit(member, exit));
+    return member;
+  }
+
+  /** Waits for its process to answer, and gives it its sessions. */
+  private async makeReady(member: Member): Promise<void> {
+    if (member.ready) return;
+    const { participant, device } = member;
+    const { id, kind, index, threads } = device;
+    member.client ??= await greet(member, this.options).catch(async (error: unknown) => {
+      if (!(await within(member.process.exited, 1000))) this.kill(member, (error as Error).message);
+      throw error;
+    });
+    await member.client.call.prepare({
+      ...this.options.setup,
+      storePath: this.storePath,
+      participant,
+      sessions: this.options.sessions[participant]!,
+      device: { id, kind, index, threads },
+    });
+    member.ready = true;
   }
 
   /** Asks devices and waits for all answers; the loss of a device fails it at once, and one that hangs is lost. */
   private async all<T>(
-    ask: (client: DeviceClient, device: RunDevice, participant: number) => Promise<T>,
-    members = this.members,
+    ask: (client: DeviceClient, member: Member) => Promise<T>,
+    { members = this.members, trains = false }: { members?: readonly Member[]; trains?: boolean } = {},
   ): Promise<T[]> {
     const answered = new Set<number>();
     this.answered = answered;
-    const answers = members.map(async ({ client, device }, index) => {
-      const answer = await ask(client!, device, index);
-      answered.add(index);
-      return answer;
-    });
-    this.silence.begin(this.store.progress(), performance.now(), this.isTraining);
-    const isDone = (index: number) => index >= members.length || answered.has(index);
-    const looking = setInterval(() => this.look(isDone), lookEveryMs);
-    try {
-      return await this.orLost(Promise.all(answers));
-    } finally {
-      clearInterval(looking);
+    const answers = members.map((member) =>
+      ask(member.client!, member).finally(() => answered.add(member.participant)),
+    );
+    this.silence.begin(this.store.progress(), performance.now(), trains);
+    const looking = setInterval(() => this.look(members, answered), lookEveryMs);
+    this.settled = Promise.all(
+      answers.map((answer, index) => Promise.race([answer.catch(() => undefined), members[index]!.gone])),
+    ).finally(() => clearInterval(looking));
+    return await this.orLost(Promise.all(answers));
+  }
+
+  private look(asked: readonly Member[], answered: ReadonlySet<number>): void {
+    if (this.closing) return;
+    const haveTrained = asked.every((member) => member.hasTrained);
+    // One that has not answered at all has a limit of its own.
+    const isBusy = ({ participant, client, fate }: Member) => client && !fate && !answered.has(participant);
+    const busy = new Map(asked.filter(isBusy).map((member) => [member.participant, member]));
+    const found = this.silence.look(this.store.progress(), (seat) => !busy.has(seat), performance.now(), haveTrained);
+    const member = found && busy.get(found.index);
+    if (member) this.kill(member, `${named(member)} got nothing done for ${found.seconds} s and was ended`);
+  }
+
+  /** Does what devices are needed for, anew where others have taken over from one that was lost meanwhile. */
+  private async steadily<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!this.lost) throw error;
+        const reason = this.lost;
+        if (!(await this.takeOver())) throw this.lost ?? reason;
+      }
     }
   }
 
-  private look(isDone: (index: number) => boolean): void {
-    if (this.closing || this.lost) return;
-    const haveTrained = this.members.every((member) => member.hasTrained);
-    const found = this.silence.look(this.store.progress(), isDone, performance.now(), haveTrained);
-    if (!found) return;
-    const { device, process } = this.members[found.index]!;
-    this.lose(device, `${named(device, process)} got nothing done for ${found.seconds} s and was ended`);
-    process.kill();
+  /** Those that are left take over from those that are gone, also from those that are lost meanwhile. Whether they can. */
+  private async takeOver(): Promise<boolean> {
+    const gone: Member[] = [];
+    for (;;) {
+      await Promise.race([this.settled, this.over.promise]);
+      if (this.isOver) return false;
+      await this.completeUpdate();
+      gone.push(...this.members.filter(({ fate }) => fate));
+      this.members = this.members.filter(({ fate }) => !fate);
+      const shares = newShares(this.options.devices, this.devices);
+      if (!shares) return false;
+      this.expectLosses();
+      this.store.setMembers(this.members.map(({ participant }) => participant));
+      const members = this.members.filter(({ device }) => shares.has(device.id));
+      try {
+        await this.all((_, member) => this.handOver(member, shares.get(member.device.id)!), { members });
+        break;
+      } catch (error) {
+        if (!this.lost) throw error;
+      }
+    }
+    for (const { device, fate } of gone)
+      this.options.onLoss?.({ device, sentence: fate!, step: this.wholeStep, devices: this.devices });
+    return true;
   }
 
-  private lose(device: RunDevice | undefined, sentence: string): void {
-    this.lost = new UserError('device', sentence, { key: device?.id });
+  private async handOver(member: Member, workers: number[]): Promise<void> {
+    await this.makeReady(member);
+    for (const [index, { workers: own }] of this.options.devices.entries()) {
+      const moved = workers.filter((worker) => own.includes(worker));
+      if (moved.length === 0) continue;
+      await member.client!.call.takeOver({ sessions: moveSessions(this.options.sessions[index]!, moved) });
+      member.device = { ...member.device, workers: [...member.device.workers, ...moved].sort((a, b) => a - b) };
+    }
+    member.hasTrained = false;
+  }
+
+  /** An update in which devices were lost becomes whole. To be asked when nobody trains. */
+  private async completeUpdate(): Promise<void> {
+    const { begun, store } = this;
+    if (!begun || store.updates() !== null) return;
+    const index = store.updatesDone() - begun.updates;
+    await store.completeUpdate(this.options.setup.optimizer, begun.from + index, begun.learningRates[index]!);
+  }
+
+  /** Ends one that is of no use. */
+  private kill(member: Member, fate: string): void {
+    this.lose(member, fate);
+    member.process.kill();
+    // One that the system cannot end does nothing any more either.
+    void within(member.process.exited, 3000).then(member.leave);
+  }
+
+  private lose(member: Member, fate: string): void {
+    member.fate = fate;
+    this.tellLoss(fate, member.device.id);
+  }
+
+  private tellLoss(sentence: string, key?: string): void {
+    this.lost ??= new UserError('device', sentence, { key });
     this.store.abort(sentence);
-    this.failLost(this.lost);
+    this.lossSeen.reject(this.lost);
+  }
+
+  /** From now on losses are new ones. */
+  private expectLosses(): void {
+    this.lost = undefined;
+    this.lossSeen = deferred<never>();
+    this.lossSeen.promise.catch(() => undefined);
+  }
+
+  private end(): void {
+    this.isOver = true;
+    this.over.resolve();
   }
 
   /** The work, or the loss of a device, whichever comes first. */
-  async orLost<T>(work: Promise<T>): Promise<T> {
+  private async orLost<T>(work: Promise<T>): Promise<T> {
     try {
-      return await Promise.race([work, this.loss]);
+      return await Promise.race([work, this.lossSeen.promise]);
     } catch (error) {
       throw await this.causeOf(error);
     }
@@ -251,116 +351,27 @@ export class Fleet {
     const secondary = error instanceof UserError && (error.code === 'disconnected' || error.code === 'device');
     if (!secondary || this.lost) return this.lost ?? error;
     await within(
-      this.loss.catch(() => undefined),
+      this.lossSeen.promise.catch(() => undefined),
       1000,
     );
     return this.lost ?? error;
   }
 
-  private async noticeExit(member: Member, exit: ProcessExit, checkFiles: FleetOptions['checkFiles']): Promise<void> {
+  private async noticeExit(member: Member, exit: ProcessExit): Promise<void> {
+    member.leave();
     // Before a process has come to the point where it leaves signals to the main process, which has got the same.
-    if (forMain.includes(exit.signal)) await new Promise((resolve) => setTimeout(resolve, 500));
-    if (this.closing || this.lost) return;
-    const { device, process, bytes } = member;
-    const how = howItEnded(exit, this.memoryKills, readMemoryKills(), bytes);
-    const files = exit.signal === 'SIGBUS' ? await checkFiles?.() : null;
-    if (this.closing || this.lost) return;
+    if (forMain.includes(exit.signal)) await delay(500);
+    if (this.closing || member.fate) return;
+    const how = howItEnded(exit, this.memoryKills, readMemoryKills(), member.bytes);
+    const files = exit.signal === 'SIGBUS' ? await this.options.checkFiles?.() : null;
+    if (this.closing || member.fate) return;
+    // What ended this one would end all.
+    if (files) this.end();
+    const { device, process } = member;
     const fate =
       process.pid === undefined
         ? `device ${device.id} could not be started: ${how}`
-        : `${named(device, process)} ended with ${how}${files ? `: ${files}` : ''}`;
-    this.lose(device, files ? fate : logged(fate, exit.lastOutput));
-  }
-}
-
-/** Where this process ends meanwhile, no file is left. */
-async function createStore(path: string, layout: string): Promise<NativeStore> {
-  const removeFile = (): void => rmSync(path, { force: true });
-  process.once('exit', removeFile);
-  try {
-    return await native().createStore(path, layout);
-  } finally {
-    process.off('exit', removeFile);
-  }
-}
-
-const memoryFolder = '/dev/shm';
-
-/** A new file for a store; removeStaleStores() finds it when this process is gone. */
-export async function placeOfStore({ bytes }: Pick<StoreSpec, 'bytes'>): Promise<string> {
-  const name = `sdp-lab-${process.pid}-${randomBytes(6).toString('hex')}.store`;
-  return join(await storeFolder(bytes), name);
-}
-
-/** The memory file system where there is one with room (containers often have a small one), else the folder for temporary files. */
-async function storeFolder(bytes: number): Promise<string> {
-  if ((await roomIn(memoryFolder).catch(() => 0)) > bytes) return memoryFolder;
-  const temporary = tmpdir();
-  await roomIn(temporary).catch((error: unknown) => {
-    const sentence = `the folder for temporary files, ${temporary}, cannot be used${whyUnread(error)}; name another in TMPDIR`;
-    throw new UserError('storage', sentence, { key: temporary, cause: error });
-  });
-  return temporary;
-}
-
-/** Bytes that can be written in a folder; fails where it cannot be written. */
-async function roomIn(folder: string): Promise<number> {
-  await access(folder, constants.W_OK | constants.X_OK);
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
-}
-
-const named = ({ id }: RunDevice, { pid }: DeviceProcess) => `device ${id} (process ${pid ?? 'not started'})`;
-
-/** Waits for a process to answer, and listens to it from then on. */
-async function greet(member: Member, { patience = usualPatience, onRecords, onMemory }: FleetOptions): Promise<void> {
-  const { device, process } = member;
-  const timeoutMs = Math.min(60_000, patience.firstMs);
-  const client = await connect(process.transport, deviceContract, { timeoutMs }).catch((error: unknown) => {
-    if (!(error instanceof UserError)) throw error;
-    const isStarved = process.pid !== undefined && lacksThreads(process.pid);
-    const why = isStarved ? `it does not start, most likely since ${noMoreTasks(readLimits().tasks)}` : error.message;
-    throw new UserError('device', `${named(device, process)}: ${why}`, { key: device.id, cause: error });
-  });
-  client.on('records', (records) => {
-    member.hasTrained = true;
-    onRecords?.(records);
-  });
-  client.on('memory', (sample) => {
-    member.bytes = sample.residentBytes;
-    onMemory?.(device, process.pid ?? 0, sample);
-  });
-  member.client = client;
-}
-
-/** Asks a process to end, and ends it where it does not within two seconds, or is not ready. One that the system cannot end is left behind. */
-async function endProcess({ process, client, ready }: Member): Promise<void> {
-  if (client && ready) {
-    client.call.close({}).catch(() => undefined);
-    client.close();
-    if (await within(process.exited, 2000)) return;
-  }
-  process.kill();
-  await within(process.exited, 3000);
-}
-
-/** Removes the stores that nobody holds any more: their processes ended without closing them. */
-export async function removeStaleStores(): Promise<void> {
-  for (const folder of [memoryFolder, tmpdir()]) {
-    const stores = await readdir(folder).catch(() => []);
-    for (const name of stores.filter((name) => /^sdp-lab-\d+-[0-9a-f]+\.store$/.test(name)))
-      await removeWhereLeft(join(folder, name));
-  }
-}
-
-async function removeWhereLeft(store: string): Promise<void> {
-  try {
-    const hold = native().holdFile(store);
-    if (!hold) return;
-    await rm(store, { force: true });
-    hold.close();
-  } catch (error) {
-    // Another user's, who removes it himself.
-    if (!(error instanceof UserError && error.code === 'storage')) throw error;
+        : `${named(member)} ended with ${how}${files ? `: ${files}` : ''}`;
+    this.lose(member, files ? fate : logged(fate, exit.lastOutput));
   }
 }

@@ -47,7 +47,7 @@ export type Start =
   /** Without a step: the newest whole one. */
   | { kind: 'checkpoint'; folder: RunFolder; step: number | undefined; optimizer: boolean };
 
-interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory' | 'unneeded'> {
+interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory' | 'onLoss' | 'unneeded'> {
   /** The checkpoint that it starts from. */
   onCheckpoint?(found: FoundCheckpoint): void;
 }

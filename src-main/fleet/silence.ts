@@ -15,7 +15,7 @@ export interface Patience {
   leastMs: number;
 }
 
-export const usualPatience: Patience = { firstMs: 600_000, leastMs: 120_000 };
+export const usualPatience: Patience = { firstMs: 600_000, leastMs: 15_000 };
 
 interface Seat {
   beats: number;

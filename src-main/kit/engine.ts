@@ -15,7 +15,7 @@ import { storeLayout } from '../memory/storeLayout.ts';
 import type { Masks, ModelDefinition } from '../models/model.ts';
 import { native, type NativeDevice, type NativeStore, type StepRecords, type TrainSpec } from '../native.ts';
 import { divergence } from '../run/divergence.ts';
-import { placeOfStore } from '../fleet/fleet.ts';
+import { placeOfStore } from '../fleet/storePlace.ts';
 import { initSpecs } from '../fleet/openFleet.ts';
 import { Bindings, targetOf } from '../plan/bindings.ts';
 import { storeSpec } from '../plan/prepare.ts';

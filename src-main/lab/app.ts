@@ -23,7 +23,7 @@ import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { evaluateRun, exportRun } from '../run/evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
-import { removeStaleStores } from '../fleet/fleet.ts';
+import { removeStaleStores } from '../fleet/storePlace.ts';
 import { holdTraining } from '../records/hold.ts';
 import { changesOfResults } from '../records/configChanges.ts';
 import { Imports } from './imports.ts';

@@ -48,3 +48,38 @@ it('gives a row once every worker has reported the step, in order', () => {
   merger.add(records([[4, 1, NaN]]));
   expect(merger.take()).toMatchObject({ step: [4], loss: [[0.5], [null], [0.4]] });
 });
+
+it('tells the losses and the norm of a step that a lost device has not reported, and forgets one that is not done', () => {
+  const merger = new StepMerger([[0], [1]], () => 0.1, 5);
+  merger.add(
+    records([
+      [5, 0, 0.1],
+      [5, 1, 0.2],
+      [6, 0, 0.3],
+      [7, 0, 9],
+    ]),
+  );
+  expect(merger.firstMissing).toBe(6);
+  merger.resume(7, [1.5, 0.3, 0.4], [[0, 1]]);
+  expect(merger.take()).toMatchObject({
+    step: [5, 6],
+    loss: [
+      [0.1, 0.3],
+      [0.2, 0.4],
+    ],
+    gradNorm: [2, 1.5],
+    computeMs: [
+      [10, null],
+      [20, null],
+    ],
+    stepMs: [21.5, null],
+    elapsedMs: [21.5, 21.5],
+  });
+  merger.add(
+    records([
+      [7, 0, 0.5],
+      [7, 1, 0.6],
+    ]),
+  );
+  expect(merger.take()).toMatchObject({ step: [7], loss: [[0.5], [0.6]], stepMs: [32] });
+});

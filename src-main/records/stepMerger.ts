@@ -17,6 +17,8 @@ import { columnsIn, emptyColumns, type DeviceRecords, type StepColumns } from '.
 interface Row {
   step: number;
   reported: number;
+  /** Who ran it. */
+  workersOfDevices: readonly (readonly number[])[];
   measured: Record<MeasuredSeries, number[]>;
 }
 
@@ -26,11 +28,11 @@ export class StepMerger {
 
   private readonly computed: Record<ComputedSeries, (row: Row) => number> = {
     learningRate: ({ step }) => this.learningRate(step),
-    stepMs: (row) => Math.max(...this.workersOfDevices.map((workers) => deviceMs(row, workers))),
+    stepMs: (row) => Math.max(...row.workersOfDevices.map((workers) => deviceMs(row, workers))),
   };
 
   constructor(
-    private readonly workersOfDevices: readonly (readonly number[])[],
+    private workersOfDevices: readonly (readonly number[])[],
     private readonly learningRate: (step: number) => number,
     private nextStep: number,
     /** Of the steps before. */
@@ -45,6 +47,31 @@ export class StepMerger {
       row.reported += 1;
       for (const name of measuredNames) row.measured[name][records.worker[index]!] = records[name][index]!;
     });
+  }
+
+  /** First step that some worker has not reported. */
+  get firstMissing(): number {
+    let step = this.nextStep;
+    while (this.rows.get(step)?.reported === this.numWorkers) step += 1;
+    return step;
+  }
+
+  /**
+   * Steps up to `to` are done, though a device that was lost has not reported them; their times are not known. `notes`: row-major
+   * [steps from firstMissing on, 1 + workers], norm of the gradient and losses. From now on the devices have these workers.
+   */
+  resume(to: number, notes: ArrayLike<number>, workersOfDevices: readonly (readonly number[])[]): void {
+    const from = this.firstMissing;
+    for (let step = from; step < to; step++) {
+      const row = this.emptyRow(step);
+      const of = (at: number) => notes[(step - from) * (1 + this.numWorkers) + at]!;
+      row.reported = this.numWorkers;
+      for (const name of measuredNames) row.measured[name].fill(NaN);
+      row.measured.gradNorm.fill(of(0));
+      row.measured.loss = row.measured.loss.map((_, worker) => of(1 + worker));
+    }
+    for (const step of this.rows.keys()) if (step >= to) this.rows.delete(step);
+    this.workersOfDevices = workersOfDevices;
   }
 
   /** Complete steps since the last call; no rows where there are none. */
@@ -77,7 +104,8 @@ export class StepMerger {
 
   private emptyRow(step: number): Row {
     const ofWorkers = measuredNames.map((name) => [name, new Array<number>(this.numWorkers).fill(0)]);
-    const row = { step, reported: 0, measured: Object.fromEntries(ofWorkers) as Row['measured'] };
+    const measured = Object.fromEntries(ofWorkers) as Row['measured'];
+    const row = { step, reported: 0, workersOfDevices: this.workersOfDevices, measured };
     this.rows.set(step, row);
     return row;
   }

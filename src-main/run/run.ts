@@ -19,7 +19,7 @@ import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
 import { divergence, remedyOf } from './divergence.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { Fleet, Loss } from '../fleet/fleet.ts';
 import { GradientWatch } from '../fleet/gradientWatch.ts';
 import { measuredMemory } from '../fleet/measuredMemory.ts';
 import { evaluationOf } from './metrics.ts';
@@ -68,6 +68,8 @@ export class Run {
   private savedStep: number | undefined;
   /** Whether the parameters are those of the current step: nobody trains. */
   private isAtRest = false;
+  /** Devices that it has gone on without. */
+  private numLost = 0;
   private checkpointDue: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -163,6 +165,7 @@ export class Run {
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
+      onLoss: (loss) => this.noticeLoss(loss),
       unneeded: this.requests.stopped,
       onCheckpoint: (found) => this.noticeCheckpoint(found),
     });
@@ -201,6 +204,24 @@ export class Run {
     this.warn('resume', `the run continues from step ${step}, since ${problems.join('; ')}`);
   }
 
+  /** The run goes on without a device. */
+  private noticeLoss({ device, sentence, step, devices }: Loss): void {
+    this.numLost += 1;
+    this.memory.delete(device.id);
+    const done = step ?? this.summary.step;
+    const { merger } = this;
+    if (merger) {
+      const from = merger.firstMissing;
+      merger.resume(
+        done,
+        this.fleet!.store.notes(from, Math.max(from, done)),
+        devices.map(({ workers }) => workers),
+      );
+    }
+    const others = devices.map(({ id }) => id).join(', ');
+    this.warn(`device ${device.id}`, `${sentence}; the run goes on from step ${done} on ${others}`);
+  }
+
   /** Tells the user in one sentence, once; an empty one takes back what was said of the subject. */
   private warn(subject: string, sentence: string): void {
     if ((this.warnings.get(subject) ?? '') === sentence) return;
@@ -218,7 +239,7 @@ export class Run {
     this.log = log;
     this.elapsedMs = log.elapsedMs;
     this.merger = new StepMerger(
-      prepared.devices.map((device) => device.workers),
+      this.fleet!.devices.map((device) => device.workers),
       (step) => learningRate(training, step),
       this.summary.step,
       log.elapsedMs,
@@ -295,7 +316,7 @@ export class Run {
     if (requests.saveWanted) await this.trySave();
     while (requests.pause && !requests.stop) {
       await this.change('paused');
-      await this.fleet!.orLost(requests.standStill());
+      await this.fleet!.meanwhile(requests.standStill());
       if (requests.saveWanted) await this.trySave();
     }
     if (!requests.stop) this.fleet!.clearStop();
@@ -441,7 +462,10 @@ export class Run {
     const devices = [...this.memory.values()];
     const memory = { step: this.summary.step, elapsedMs: this.elapsedMs, devices };
     this.events.emit('memorySampled', { runId: this.folder.id, memory });
-    if (devices.length < prepared.devices.length || performance.now() - this.memoryLoggedAt < memoryLoggedEveryMs)
+    if (
+      devices.length < prepared.devices.length - this.numLost ||
+      performance.now() - this.memoryLoggedAt < memoryLoggedEveryMs
+    )
       return;
     this.memoryLoggedAt = performance.now();
     this.log?.appendMemory(memory);

@@ -9,9 +9,11 @@ import { preloadFor } from '../device/cudaLibraries.ts';
 import {
   customOps,
   sessionArguments,
+  unpackMoved,
   unpackSessions,
   type BoundGraph,
   type DeviceSessions,
+  type MovedSessions,
 } from '../device/deviceSessions.ts';
 import { storageError } from '../files/files.ts';
 import { native, type EvaluateResult, type NativeDevice, type TrainResult } from '../native.ts';
@@ -29,7 +31,8 @@ interface Prepared {
   setup: Omit<DeviceSetup, 'sessions'>;
   device: NativeDevice;
   sessions: Omit<DeviceSessions, 'training'>;
-  training: number[];
+  /** By worker, ascending. */
+  training: { worker: number; session: number }[];
   evaluation: { session: number; statistics: number | null } | null;
   /** Of each session that is there. */
   bound: Map<number, ReturnType<typeof boundBytes>>;
@@ -47,13 +50,19 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
       prepared = await prepare(setup);
       return { graphs: prepared.device.numGraphs() };
     },
+    takeOver: async ({ sessions }) => {
+      const before = current();
+      await closeEvaluation(before);
+      await addTraining(before, unpackMoved(sessions));
+      return {};
+    },
     train: (params) => train(current(), hub, params),
     evaluate: ({ samples }) => evaluate(current(), hub, samples),
     logits: async ({ count, every, path }) => {
-      const { device, evaluation, setup } = current();
-      if (!evaluation) throw new Error('logits are asked for before an evaluation');
-      const logits = await device.logits(evaluation.session, setup.evaluation.source, count);
-      const chosen = logits.filter((_, index) => Math.floor(index / setup.classes) % every === 0);
+      const ready = current();
+      const { session } = (ready.evaluation ??= await openEvaluation(ready));
+      const logits = await ready.device.logits(session, ready.setup.evaluation.source, count);
+      const chosen = logits.filter((_, index) => Math.floor(index / ready.setup.classes) % every === 0);
       await writeFile(path, chosen).catch((error: unknown) => {
         throw storageError(error, path);
       });
@@ -91,12 +100,22 @@ async function prepare({ sessions: packed, ...setup }: DeviceSetup): Promise<Pre
   });
   const { training, ...sessions } = unpackSessions(packed);
   const prepared: Prepared = { setup, device, sessions, training: [], evaluation: null, bound: new Map() };
-  for (const bound of training) prepared.training.push(await addSession(prepared, bound));
-  await collectGarbage();
+  await addTraining(prepared, { ...sessions, training });
   return prepared;
 }
 
-async function addSession({ device, sessions, bound }: Prepared, graph: BoundGraph): Promise<number> {
+async function addTraining(prepared: Prepared, { training, ...sessions }: MovedSessions): Promise<void> {
+  for (const bound of training)
+    prepared.training.push({ worker: bound.worker!, session: await addSession(prepared, sessions, bound) });
+  prepared.training.sort((a, b) => a.worker - b.worker);
+  await collectGarbage();
+}
+
+async function addSession(
+  { device, bound }: Prepared,
+  sessions: Pick<DeviceSessions, 'graphs'>,
+  graph: BoundGraph,
+): Promise<number> {
   const session = await device.addSession(...sessionArguments(sessions, graph));
   bound.set(session, boundBytes(graph));
   return session;
@@ -128,7 +147,12 @@ async function train(
     setInterval(() => sendMemory(prepared, hub), memoryEveryMs),
   ];
   try {
-    return await device.train({ sessions: training, optimizer: setup.optimizer, source: setup.training, ...segment });
+    return await device.train({
+      sessions: training.map(({ session }) => session),
+      optimizer: setup.optimizer,
+      source: setup.training,
+      ...segment,
+    });
   } finally {
     timers.forEach(clearInterval);
     sendRecords();
@@ -153,8 +177,8 @@ async function evaluate(prepared: Prepared, hub: EventHub<DeviceEvents>, samples
 
 async function openEvaluation(prepared: Prepared): Promise<NonNullable<Prepared['evaluation']>> {
   const { sessions } = prepared;
-  const session = await addSession(prepared, sessions.evaluation);
-  const statistics = sessions.statistics ? await addSession(prepared, sessions.statistics) : null;
+  const session = await addSession(prepared, sessions, sessions.evaluation);
+  const statistics = sessions.statistics ? await addSession(prepared, sessions, sessions.statistics) : null;
   await collectGarbage();
   return { session, statistics };
 }

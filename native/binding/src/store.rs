@@ -7,16 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 use napi::bindgen_prelude::AsyncTask;
+use napi::bindgen_prelude::Float64Array;
 use napi::{Env, Task};
 use napi_derive::napi;
 use sdp_core::device::guarded;
 use sdp_core::error::{Error, Result};
 use sdp_core::norms::GradientNorms;
+use sdp_core::optimizer::OptimizerSpec;
 use sdp_core::spec::InitSpec;
 use sdp_core::state::WriteOptions;
 use sdp_core::store::Store;
 use sdp_core::store::control::Progress;
-use sdp_core::{init, norms, state};
+use sdp_core::{init, norms, reduce, state};
 
 use crate::record::{Js, raise};
 
@@ -175,6 +177,38 @@ impl NativeStore {
         let rows: Vec<usize> = rows.into_iter().map(|row| row as usize).collect();
         let found = guarded(|| norms::gradient_norms(&*self.open()?, &rows, count as usize)).map_err(raise)?;
         Ok(found.map(Js))
+    }
+
+    /// Updates that are done, whether one is in progress or not.
+    #[napi]
+    pub fn updates_done(&self) -> napi::Result<f64> {
+        self.open().map(|store| (store.control().next_update() - 1) as f64).map_err(raise)
+    }
+
+    /// What the devices have noted of steps [from, to), of the last 1024 before `to`; row-major [steps, 1 + workers]: the norm of the gradient,
+    /// then the loss of each worker. Not a number where nothing was noted.
+    #[napi]
+    pub fn notes(&self, from: i64, to: i64) -> napi::Result<Float64Array> {
+        let store = self.open().map_err(raise)?;
+        Ok((from as u64..to as u64).flat_map(|step| store.notes(step).collect::<Vec<_>>()).collect::<Vec<_>>().into())
+    }
+
+    /// From now on these participants take part in what is asked, and no others; what an abort has left is gone. Call while no device is asked.
+    #[napi]
+    pub fn set_members(&self, members: Vec<u32>) -> napi::Result<()> {
+        let members: Vec<usize> = members.into_iter().map(|member| member as usize).collect();
+        self.open().map(|store| store.control().set_members(&members)).map_err(raise)
+    }
+
+    /// Completes the update in which participants were lost, as they would have done it; nothing where there is none. Call while no device is
+    /// asked. `step`: the one that the update is of.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn complete_update(&self, optimizer: Js<OptimizerSpec>, step: i64, learning_rate: f64) -> AsyncTask<Job> {
+        self.job(move |store| {
+            let threads = thread::available_parallelism().map_or(1, usize::from);
+            reduce::complete(store, &optimizer.0, step as u64, learning_rate, threads);
+            Ok(None)
+        })
     }
 
     /// A participant was lost: every barrier fails at once with `reason` in place of waiting.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
-use sdp_core::reduce;
+use sdp_core::reduce::{self, Participant};
 use sdp_core::store::{Area, Store};
 use serde_json::json;
 
@@ -65,7 +65,9 @@ fn update_seconds(store: &Store, threads: usize) -> (f64, f64) {
     let rule = UpdateRule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
     let spec = OptimizerSpec { rule, weight_decay: 0.01, clip_global_norm: 0.0 };
     let update = |round: usize, norms: bool| {
-        reduce::update(store, 0..store.chunks().all.len(), threads, &spec.update(round as u64, 1e-3), None, norms);
+        let me = Participant { index: 0, threads };
+        reduce::update(store, 0..store.chunks().all.len(), me, &spec.update(round as u64, 1e-3), None, norms);
+        store.control().end_update();
     };
     (median(|round| update(round, false)), median(|round| update(round, true)))
 }

@@ -9,6 +9,10 @@ use crate::layout::{Layout, TensorKind};
 
 /// Scalars per chunk at most: a chunk of the averaged gradient stays in the second-level cache.
 pub const CHUNK_SIZE: usize = 16 * 1024;
+/// Bytes from which on another thread is worth its start.
+const BYTES_PER_THREAD: usize = 4 << 20;
+/// More threads of one participant do not move memory faster.
+const MOST_HANDS: usize = 16;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Chunk {
@@ -63,6 +67,16 @@ impl Chunks {
     /// Bytes that a range of chunks moves.
     pub fn cost(&self, range: &Range<usize>) -> usize {
         self.costs[range.end] - self.costs[range.start]
+    }
+
+    /// Threads that a range of chunks is worth.
+    pub fn threads(&self, range: &Range<usize>) -> usize {
+        (self.cost(range) / BYTES_PER_THREAD).max(1)
+    }
+
+    /// Threads of one participant that may update at the same time; each keeps what it changes (`Store::keep`).
+    pub fn hands(&self) -> usize {
+        self.threads(&(0..self.all.len())).min(MOST_HANDS)
     }
 
     /// Part `index` of `parts` of a range of chunks: contiguous, of equal bytes as nearly as chunks allow.

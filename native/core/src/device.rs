@@ -326,10 +326,14 @@ impl Engine {
         self.store.control().beat(self.participant);
     }
 
-    /// Waits for all participants.
+    /// Its place among the members.
+    pub fn rank(&self) -> usize {
+        self.store.control().rank(self.participant)
+    }
+
+    /// Waits for all members.
     pub fn meet(&self, latch: bool) -> Result<()> {
-        let participants = self.store.layout().num_participants;
-        self.store.control().meet(self.participant, participants, latch, &self.shared.cancelled)
+        self.store.control().meet(self.participant, latch, &self.shared.cancelled)
     }
 
     /// Parameters or statistics of the store have changed, or may have.

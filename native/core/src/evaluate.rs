@@ -1,6 +1,6 @@
 //! Evaluation of the full network, shared out over the participants by batches.
 //!
-//! Batch b belongs to participant b mod D. Statistics: each batch fills its row of the store; barrier; participant 0 averages the rows in
+//! Batch b belongs to the member of rank b mod D. Statistics: each batch fills its row of the store; barrier; the first averages the rows in
 //! order (or copies the running statistics where none are estimated); barrier. Evaluation: each batch records its sums in the store;
 //! barrier; everybody adds them in batch order. So the result is the same for any number of participants.
 
@@ -47,7 +47,7 @@ pub fn logits(engine: &mut Engine, session: usize, source: &BatchSource, count: 
 
 /// Batches of this participant.
 fn own(engine: &Engine, batches: usize) -> impl Iterator<Item = usize> + use<> {
-    (engine.participant..batches).step_by(engine.store.layout().num_participants)
+    (engine.rank()..batches).step_by(engine.store.control().num_members())
 }
 
 /// Leaves the statistics to evaluate with in the store.
@@ -66,7 +66,7 @@ fn prepare_statistics(engine: &mut Engine, spec: Option<&StatisticsSpec>) -> Res
         }
     }
     engine.meet(false)?;
-    if engine.participant == 0 {
+    if engine.rank() == 0 {
         let store = &engine.store;
         match spec {
             Some(spec) => average_rows(store, spec.batches),

@@ -83,6 +83,9 @@ impl OptimizerSpec {
     }
 }
 
+/// Values, then the optimizer's state; empty where a rule has less of it.
+pub type State<T> = [T; 3];
+
 /// One step's update with its scalars.
 #[derive(Debug, Clone, Copy)]
 pub enum Update {
@@ -106,22 +109,22 @@ impl Update {
         }
     }
 
-    /// Updates `values` and the state in `slots` with a gradient of the same length. Returns the bits of the largest magnitude that it
-    /// leaves in them (finite.rs).
-    pub fn apply(&self, values: &mut [f32], slots: &mut [&mut [f32]], gradient: &[f32], decays: bool) -> u32 {
-        match (*self, slots) {
-            (Self::Sgd { step_size, momentum, nesterov, weight_decay }, slots) => {
+    /// What a gradient makes of values and state. Returns the bits of the largest magnitude that it leaves in them (finite.rs).
+    pub fn apply(&self, [values, first, second]: State<&[f32]>, gradient: &[f32], decays: bool, to: State<&mut [f32]>) -> u32 {
+        let [new, to_first, to_second] = to;
+        match *self {
+            Self::Sgd { step_size, weight_decay, .. } if first.is_empty() => {
+                sgd(values, gradient, step_size, if decays { weight_decay } else { 0.0 }, new)
+            }
+            Self::Sgd { step_size, momentum, nesterov, weight_decay } => {
                 let decay = if decays { weight_decay } else { 0.0 };
-                match slots {
-                    [buffer] => sgd_momentum(values, buffer, gradient, [step_size, decay, momentum], nesterov),
-                    _ => sgd(values, gradient, step_size, decay),
-                }
+                sgd_momentum([values, first], gradient, [step_size, decay, momentum], nesterov, [new, to_first])
             }
-            (Self::AdamW { keep, step_size, rate1, beta2, rate2, correction, eps }, [first, second]) => {
+            Self::AdamW { keep, step_size, rate1, beta2, rate2, correction, eps } => {
                 let keep = if decays { keep } else { 1.0 };
-                adamw(values, first, second, gradient, [keep, step_size, rate1, beta2, rate2, correction, eps])
+                let scalars = [keep, step_size, rate1, beta2, rate2, correction, eps];
+                adamw([values, first, second], gradient, scalars, [new, to_first, to_second])
             }
-            (Self::AdamW { .. }, slots) => unreachable!("AdamW with {} slots", slots.len()),
         }
     }
 }
@@ -132,42 +135,45 @@ fn flushed(x: f32) -> f32 {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
-fn sgd(values: &mut [f32], gradient: &[f32], step_size: f32, decay: f32) -> u32 {
+fn sgd(values: &[f32], gradient: &[f32], step_size: f32, decay: f32, to: &mut [f32]) -> u32 {
     let mut largest = 0;
-    for (value, &g) in values.iter_mut().zip(gradient) {
-        *value += step_size * (g + decay * *value);
-        largest = largest.max(magnitude_bits(*value));
+    for ((new, &value), &g) in to.iter_mut().zip(values).zip(gradient) {
+        *new = value + step_size * (g + decay * value);
+        largest = largest.max(magnitude_bits(*new));
     }
     largest
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
-fn sgd_momentum(values: &mut [f32], buffer: &mut [f32], gradient: &[f32], scalars: [f32; 3], nesterov: bool) -> u32 {
+fn sgd_momentum(from: [&[f32]; 2], gradient: &[f32], scalars: [f32; 3], nesterov: bool, to: [&mut [f32]; 2]) -> u32 {
+    let ([values, buffer], [new, to_buffer]) = (from, to);
     let [step_size, decay, momentum] = scalars;
     let ahead = if nesterov { momentum } else { 0.0 };
     let mut largest = 0;
-    for ((value, b), &g) in values.iter_mut().zip(buffer).zip(gradient) {
-        let g = g + decay * *value;
-        let velocity = *b * momentum + g;
-        *b = flushed(velocity);
-        *value += step_size * if nesterov { g + ahead * velocity } else { velocity };
-        largest = largest.max(magnitude_bits(*value)).max(magnitude_bits(velocity));
+    for ((((new, to_b), &value), &b), &g) in new.iter_mut().zip(to_buffer).zip(values).zip(buffer).zip(gradient) {
+        let g = g + decay * value;
+        let velocity = b * momentum + g;
+        *to_b = flushed(velocity);
+        *new = value + step_size * if nesterov { g + ahead * velocity } else { velocity };
+        largest = largest.max(magnitude_bits(*new)).max(magnitude_bits(velocity));
     }
     largest
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq", "x86_64+avx2"))]
-fn adamw(values: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], scalars: [f32; 7]) -> u32 {
+fn adamw(from: State<&[f32]>, gradient: &[f32], scalars: [f32; 7], to: State<&mut [f32]>) -> u32 {
+    let ([values, first, second], [new, to_first, to_second]) = (from, to);
     let [keep, step_size, rate1, beta2, rate2, correction, eps] = scalars;
+    let old = values.iter().zip(first).zip(second).zip(gradient);
     let mut largest = 0;
-    for (((value, m), v), &g) in values.iter_mut().zip(first).zip(second).zip(gradient) {
-        let mean = *m + rate1 * (g - *m);
-        let square = *v * beta2 + rate2 * g * g;
+    for (((new, to_m), to_v), (((&value, &m), &v), &g)) in new.iter_mut().zip(to_first).zip(to_second).zip(old) {
+        let mean = m + rate1 * (g - m);
+        let square = v * beta2 + rate2 * g * g;
         let denominator = square.sqrt() / correction + eps;
-        *value = *value * keep + step_size * mean / denominator;
-        *m = flushed(mean);
-        *v = flushed(square);
-        largest = largest.max(magnitude_bits(*value)).max(magnitude_bits(mean)).max(magnitude_bits(square));
+        *new = value * keep + step_size * mean / denominator;
+        *to_m = flushed(mean);
+        *to_v = flushed(square);
+        largest = largest.max(magnitude_bits(*new)).max(magnitude_bits(mean)).max(magnitude_bits(square));
     }
     largest
 }

@@ -12,17 +12,21 @@ use multiversion::multiversion;
 
 use crate::chunks::{CHUNK_SIZE, Chunk};
 use crate::finite::{look_at_slab, look_at_update, magnitude};
-use crate::optimizer::Update;
-use crate::store::{Area, Store};
+use crate::optimizer::{OptimizerSpec, Update};
+use crate::store::{Area, PIECE_SIZE, Store};
 
-/// Bytes from which on another thread is worth its start.
-const BYTES_PER_THREAD: usize = 4 << 20;
+/// Who updates: its index, and how many threads it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Participant {
+    pub index: usize,
+    pub threads: usize,
+}
 
 /// Bits of the largest magnitude in the slabs of these workers; what is not finite is reported. Not what lies between tensors, where a
 /// device may leave anything.
 pub fn look(store: &Store, workers: &[usize], threads: usize) -> u32 {
     let largest = AtomicU32::new(0);
-    each_chunk(store, 0..store.chunks().all.len(), threads, |_, chunk, _| {
+    each_chunk(store, 0..store.chunks().all.len(), threads, |_, _, chunk, _| {
         for (worker, part) in held(store, chunk).filter(|(worker, _)| workers.contains(worker)) {
             largest.fetch_max(look_at_slab(store, worker, chunk.tensor, part), Ordering::Relaxed);
         }
@@ -32,7 +36,7 @@ pub fn look(store: &Store, workers: &[usize], threads: usize) -> u32 {
 
 /// Square sums of the averaged gradient of this share, without updating anything.
 pub fn measure(store: &Store, share: Range<usize>, threads: usize) {
-    each_chunk(store, share, threads, |index, chunk, scratch| {
+    each_chunk(store, share, threads, |_, index, chunk, scratch| {
         if index < store.chunks().parameters {
             let squares = average(&slabs(store, chunk), scratch);
             store.set_square_sum(index, squares);
@@ -41,47 +45,93 @@ pub fn measure(store: &Store, share: Range<usize>, threads: usize) {
 }
 
 /// Averages this share and updates parameters, optimizer state and statistics in place. `clip` scales the averaged gradient; `None`:
-/// no clipping, and square sums are recorded on the way. `norms`: so are those of every holder's gradient, for norms.rs.
-/// Returns the bits of the largest magnitude that it leaves.
-pub fn update(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>, norms: bool) -> u32 {
+/// no clipping, and square sums are recorded on the way. `norms`: so are those of every holder's gradient, for norms.rs. A chunk that is
+/// part of this update already is left alone. Returns the bits of the largest magnitude that it leaves.
+pub fn update(store: &Store, share: Range<usize>, me: Participant, update: &Update, clip: Option<f32>, norms: bool) -> u32 {
+    store.control().begin_update();
+    let number = store.control().next_update();
+    let hands = store.chunks().hands();
     let largest = AtomicU32::new(0);
-    each_chunk(store, share, threads, |index, chunk, scratch| {
-        let values = store.write(Area::Values, chunk.offset..chunk.offset + chunk.len);
-        if index >= store.chunks().parameters {
-            average(&slabs(store, chunk), values);
-            largest.fetch_max(magnitude(values), Ordering::Relaxed);
+    each_chunk(store, share, me.threads.min(hands), |thread, index, chunk, scratch| {
+        if store.updated(index) == number {
             return;
         }
-        let slabs = slabs(store, chunk);
-        let squares = average(&slabs, scratch);
-        if norms {
-            store.set_norms(chunk, squares, slabs.iter().map(|slab| square_sum(slab)));
+        if index >= store.chunks().parameters {
+            let values = store.write(Area::Values, chunk.offset..chunk.offset + chunk.len);
+            average(&slabs(store, chunk), values);
+            largest.fetch_max(magnitude(values), Ordering::Relaxed);
+            return store.set_updated(index, number);
         }
-        match clip {
-            None => store.set_square_sum(index, squares),
-            Some(1.0) => {}
-            Some(factor) => scratch.iter_mut().for_each(|g| *g *= factor),
-        }
-        let decays = store.layout().tensors[chunk.tensor as usize].decays;
-        largest.fetch_max(apply(store, chunk, update, scratch, decays), Ordering::Relaxed);
+        let at = Piece { hand: me.index * hands + thread, index, first: 0 };
+        largest.fetch_max(change(store, at, update, clip, norms, scratch), Ordering::Relaxed);
     });
     largest.into_inner()
 }
 
+/// Of a chunk that is to change: whose hand does it, and its first piece that has not changed.
+struct Piece {
+    hand: usize,
+    index: usize,
+    first: usize,
+}
+
+/// Averages a chunk of parameters and updates it, piece by piece.
+fn change(store: &Store, at: Piece, update: &Update, clip: Option<f32>, norms: bool, scratch: &mut [f32]) -> u32 {
+    let chunk = &store.chunks().all[at.index];
+    let number = store.control().next_update();
+    let slabs = slabs(store, chunk);
+    let squares = average(&slabs, scratch);
+    if norms {
+        store.set_norms(chunk, squares, slabs.iter().map(|slab| square_sum(slab)));
+    }
+    match clip {
+        None => store.set_square_sum(at.index, squares),
+        Some(1.0) => {}
+        Some(factor) => scratch.iter_mut().for_each(|g| *g *= factor),
+    }
+    let decays = store.layout().tensors[chunk.tensor as usize].decays;
+    let mut largest = 0;
+    for (piece, gradient) in scratch.chunks(PIECE_SIZE).enumerate().skip(at.first) {
+        let draft = store.draft(at.hand, piece, gradient.len());
+        largest = largest.max(update.apply(store.state(&store.piece(at.index, piece)), gradient, decays, draft));
+        store.commit(at.hand, at.index, piece, number);
+    }
+    store.set_updated(at.index, number);
+    largest
+}
+
+/// Completes the update in which participants were lost, alone, as these would have done it: `optimizer` as in this step. Returns whether
+/// there was one. Where this process dies too, the next one completes it.
+pub fn complete(store: &Store, optimizer: &OptimizerSpec, step: u64, learning_rate: f64, threads: usize) -> bool {
+    let control = store.control();
+    if control.updates().is_some() {
+        return false;
+    }
+    // With clipping all square sums are there before an update begins.
+    let clip = (optimizer.clip_global_norm > 0.0).then(|| optimizer.clip_factor(store.gradient_norm()));
+    let rule = optimizer.update(step, learning_rate);
+    let mut scratch = vec![0.0; CHUNK_SIZE];
+    for (hand, index, first) in store.redo(control.next_update()) {
+        let len = store.chunks().all[index].len;
+        change(store, Piece { hand, index, first }, &rule, clip, false, &mut scratch[..len]);
+    }
+    update(store, 0..store.chunks().all.len(), Participant { index: 0, threads }, &rule, clip, false);
+    store.note_norm(step, store.gradient_norm());
+    control.end_update();
+    true
+}
+
 /// What `update` would do, on copies: reports what would not be finite of this share.
 pub fn foresee(store: &Store, share: Range<usize>, threads: usize, update: &Update, clip: Option<f32>) {
-    each_chunk(store, share, threads, |index, chunk, scratch| {
+    each_chunk(store, share, threads, |_, index, chunk, scratch| {
         average(&slabs(store, chunk), scratch);
         let mut largest = magnitude(scratch);
         if index < store.chunks().parameters {
             scratch.iter_mut().for_each(|g| *g *= clip.unwrap_or(1.0));
-            let areas = std::iter::once(Area::Values).chain(store.slots());
-            let copy = |area| store.read(area, chunk.offset..chunk.offset + chunk.len).to_vec();
-            let mut copies: Vec<Vec<f32>> = areas.map(copy).collect();
-            let mut parts: Vec<&mut [f32]> = copies.iter_mut().map(Vec::as_mut_slice).collect();
-            if let Some((values, slots)) = parts.split_first_mut() {
-                largest = largest.max(update.apply(values, slots, scratch, store.layout().tensors[chunk.tensor as usize].decays));
-            }
+            let state = store.state(&(chunk.offset..chunk.offset + chunk.len));
+            let mut copies = state.map(<[f32]>::to_vec);
+            let decays = store.layout().tensors[chunk.tensor as usize].decays;
+            largest = largest.max(update.apply(state, scratch, decays, copies.each_mut().map(Vec::as_mut_slice)));
         }
         look_at_update(store, chunk.tensor, largest);
     });
@@ -93,12 +143,6 @@ pub fn averaged_gradient(store: &Store, tensor: usize, target: &mut [f32]) {
     for chunk in store.chunks().all.iter().filter(|chunk| chunk.tensor as usize == tensor) {
         average(&slabs(store, chunk), &mut target[chunk.offset - start..][..chunk.len]);
     }
-}
-
-fn apply(store: &Store, chunk: &Chunk, update: &Update, gradient: &[f32], decays: bool) -> u32 {
-    let part = move |area| store.write(area, chunk.offset..chunk.offset + chunk.len);
-    let mut slots: Vec<&mut [f32]> = store.slots().map(part).collect();
-    update.apply(part(Area::Values), &mut slots, gradient, decays)
 }
 
 /// The part of each holder's slab that belongs to a chunk, in ascending worker order.
@@ -114,15 +158,16 @@ fn held<'a>(store: &'a Store, chunk: &Chunk) -> impl Iterator<Item = (usize, &'a
     run.holders.iter().zip(&run.slab_offsets).map(part)
 }
 
-/// Runs `work` on every chunk of a share, spread over threads, each with a scratch chunk of its own.
-fn each_chunk(store: &Store, share: Range<usize>, threads: usize, work: impl Fn(usize, &Chunk, &mut [f32]) + Sync) {
+/// Runs `work` on every chunk of a share, spread over threads, each with a scratch chunk of its own. It is given its thread, and the index of
+/// the chunk.
+fn each_chunk(store: &Store, share: Range<usize>, threads: usize, work: impl Fn(usize, usize, &Chunk, &mut [f32]) + Sync) {
     let chunks = store.chunks();
-    let threads = threads.min(chunks.cost(&share) / BYTES_PER_THREAD).max(1);
+    let threads = threads.clamp(1, chunks.threads(&share));
     let run = |part: usize| {
         let mut scratch = vec![0.0; CHUNK_SIZE];
         for index in chunks.share(&share, part, threads) {
             let chunk = &chunks.all[index];
-            work(index, chunk, &mut scratch[..chunk.len]);
+            work(part, index, chunk, &mut scratch[..chunk.len]);
         }
     };
     std::thread::scope(|scope| {

@@ -15,7 +15,7 @@ use crate::finite;
 use crate::loader::{Batch, Loader, prefetched};
 use crate::optimizer::OptimizerSpec;
 use crate::records::WorkerStep;
-use crate::reduce;
+use crate::reduce::{self, Participant};
 use crate::runtime::Session;
 use crate::spec::{BatchSource, Fault, TrainResult, TrainSpec};
 
@@ -66,6 +66,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, at: At, batches: &Receiver<Re
     let mut workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
     for (done, &id) in workers.iter_mut().zip(&spec.sessions) {
         finish(engine.session(id)?, spec.source.accumulation, done)?;
+        engine.store.note_loss(step, done.worker, done.loss as f32);
         engine.beat();
     }
     let start = Instant::now();
@@ -80,7 +81,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, at: At, batches: &Receiver<Re
     }
     engine.meet(true)?;
     *largest = engine.store.control().reports.largest();
-    if norms && engine.participant == 0 {
+    if norms && engine.rank() == 0 {
         engine.store.control().end_norms(step + 1);
     }
     engine.invalidate();
@@ -88,6 +89,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, at: At, batches: &Receiver<Re
         spec.sessions.iter().try_for_each(|&id| engine.session(id)?.prefetch())?;
     }
     let norm = engine.store.gradient_norm();
+    engine.store.note_norm(step, norm);
     lock(&engine.shared.records).push(step, &workers, norm, milliseconds(start));
     Ok(None)
 }
@@ -138,7 +140,8 @@ fn loss(session: &mut Session) -> Result<f64> {
 fn update(engine: &Engine, optimizer: &OptimizerSpec, (step, learning_rate): At, norms: bool, largest: f64) -> Result<Option<Fault>> {
     let store = &engine.store;
     let chunks = store.chunks();
-    let share = chunks.share(&(0..chunks.all.len()), engine.participant, store.layout().num_participants);
+    let share = chunks.share(&(0..chunks.all.len()), engine.rank(), store.control().num_members());
+    let me = Participant { index: engine.participant, threads: engine.threads };
     let update = optimizer.update(step, learning_rate);
     // Averaging sums up the gradients of all workers.
     let gradient = store.control().reports.largest() * store.layout().num_workers as f64;
@@ -159,8 +162,7 @@ fn update(engine: &Engine, optimizer: &OptimizerSpec, (step, learning_rate): At,
     if norms {
         store.control().begin_norms();
     }
-    store.control().begin_update();
-    store.control().reports.magnitude(reduce::update(store, share, engine.threads, &update, clip, norms));
+    store.control().reports.magnitude(reduce::update(store, share, me, &update, clip, norms));
     Ok(None)
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::excessive_precision)]
 
-use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
+use sdp_core::optimizer::{OptimizerSpec, Update, UpdateRule};
 
 const START: [f32; 6] = [0.5, -1.25, 3.0, -0.01, 2e-3, -7.5];
 const GRADIENTS: [[f32; 6]; 3] =
@@ -20,6 +20,15 @@ fn sgd() -> OptimizerSpec {
     spec(UpdateRule::Sgd {})
 }
 
+/// In place; a state for each slot.
+fn apply(update: Update, values: &mut [f32], slots: &mut [Vec<f32>], gradient: &[f32], decays: bool) {
+    let (old, state) = (values.to_vec(), slots.to_vec());
+    let of = |slot: usize| state.get(slot).map_or(&[][..], Vec::as_slice);
+    let mut new = slots.iter_mut().map(Vec::as_mut_slice);
+    let to = [values, new.next().unwrap_or_default(), new.next().unwrap_or_default()];
+    update.apply([&old, of(0), of(1)], gradient, decays, to);
+}
+
 /// Parameters after the three steps, and the gradient norms before clipping.
 fn run(spec: &OptimizerSpec, learning_rate: f64, decays: bool) -> (Vec<f32>, Vec<f64>) {
     let mut values = START.to_vec();
@@ -29,8 +38,7 @@ fn run(spec: &OptimizerSpec, learning_rate: f64, decays: bool) -> (Vec<f32>, Vec
         let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
         let factor = spec.clip_factor(norm);
         let gradient: Vec<f32> = gradient.iter().map(|g| g * factor).collect();
-        let mut slots: Vec<&mut [f32]> = state.iter_mut().map(Vec::as_mut_slice).collect();
-        spec.update(step as u64, learning_rate).apply(&mut values, &mut slots, &gradient, decays);
+        apply(spec.update(step as u64, learning_rate), &mut values, &mut state, &gradient, decays);
         norms.push(norm);
     }
     (values, norms)
@@ -93,11 +101,11 @@ fn weight_decay_applies_to_decaying_tensors_only() {
 #[test]
 fn state_that_decays_becomes_zero_before_it_becomes_slow() {
     let momentum = spec(MOMENTUM);
-    let (mut values, mut state) = (vec![1.0], vec![1e-37]);
+    let (mut values, mut state) = (vec![1.0], vec![vec![1e-37]]);
     for step in 0..50 {
-        momentum.update(step, 0.1).apply(&mut values, &mut [&mut state], &[0.0], false);
+        apply(momentum.update(step, 0.1), &mut values, &mut state, &[0.0], false);
     }
-    assert_eq!((values, state), (vec![1.0], vec![0.0]));
+    assert_eq!((values, state), (vec![1.0], vec![vec![0.0]]));
 }
 
 /// Whatever the sizes and signs: where the bound is safe, nothing overflows, and nothing is not a number.
@@ -124,14 +132,11 @@ fn an_update_within_its_bound_leaves_numbers() {
         let is_safe = bound < sdp_core::finite::SAFE;
         for signs in 0..8 {
             let sign = |bit: i32| if signs & bit == 0 { 1.0 } else { -1.0 };
-            let (mut values, mut first, mut second) = ([sign(1) * value], [sign(2) * value], [value]);
-            let slots: &mut [&mut [f32]] = match spec.rule.slots().len() {
-                0 => &mut [],
-                1 => &mut [&mut first],
-                _ => &mut [&mut first, &mut second],
-            };
-            update.apply(&mut values, slots, &[sign(4) * gradient], true);
-            let is_finite = [values, first, second].iter().flatten().all(|x| x.is_finite());
+            let mut values = [sign(1) * value];
+            let mut slots = vec![vec![sign(2) * value], vec![value]];
+            slots.truncate(spec.rule.slots().len());
+            apply(update, &mut values, &mut slots, &[sign(4) * gradient], true);
+            let is_finite = values.iter().chain(slots.iter().flatten()).all(|x| x.is_finite());
             assert!(is_finite || !is_safe, "{spec:?}, {learning_rate}: {value}, {gradient}");
             safe += u32::from(is_safe);
             overflown += u32::from(!is_finite);

@@ -37,7 +37,7 @@ fn participant() {
     let me: usize = std::env::var(INDEX).unwrap().parse().unwrap();
     let store = Store::open(Path::new(&std::env::var(PATH).unwrap())).unwrap();
     store.control().register(me);
-    while store.control().meet(me, PARTICIPANTS, true, &AtomicBool::new(false)).is_ok() && !store.control().stop_latched() {
+    while store.control().meet(me, true, &AtomicBool::new(false)).is_ok() && !store.control().stop_latched() {
         store.write(Area::Values, me..me + 1)[0] += 1.0;
     }
     store.control().leave(me);
@@ -71,7 +71,7 @@ fn a_killed_process_is_noticed_and_named() {
     let (store, path) = store(folder.path());
     store.control().register(0);
     let mut children: Vec<Child> = (1..PARTICIPANTS).map(|index| child(&path, index)).collect();
-    let meet = || store.control().meet(0, PARTICIPANTS, true, &AtomicBool::new(false));
+    let meet = || store.control().meet(0, true, &AtomicBool::new(false));
     for _ in 0..100 {
         meet().unwrap();
     }
@@ -94,7 +94,7 @@ fn waiting_takes_no_processor_time() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             let before = used();
-            let result = store.control().meet(0, PARTICIPANTS, false, &AtomicBool::new(false));
+            let result = store.control().meet(0, false, &AtomicBool::new(false));
             assert!(result.is_err());
             used() - before
         });

@@ -12,9 +12,10 @@ use sdp_core::error::Error;
 use sdp_core::layout::TensorKind;
 use sdp_core::norms::gradient_norms;
 use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
+use sdp_core::process;
+use sdp_core::reduce::{self, Participant};
 use sdp_core::store::mapping::Mapping;
-use sdp_core::store::{Area, Store};
-use sdp_core::{process, reduce};
+use sdp_core::store::{Area, PIECE_SIZE, Store};
 
 const WORKERS: usize = 4;
 
@@ -77,7 +78,7 @@ fn bits(store: &Store) -> (Vec<u32>, u64) {
 fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &OptimizerSpec, norms: bool) {
     let store = Store::open(path).unwrap();
     let never = AtomicBool::new(false);
-    let meet = || store.control().meet(me, participants, true, &never).unwrap();
+    let meet = || store.control().meet(me, true, &never).unwrap();
     let share = store.chunks().share(&(0..store.chunks().all.len()), me, participants);
     for step in 0..3 {
         for worker in (me..WORKERS).step_by(participants) {
@@ -90,7 +91,14 @@ fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &Opt
             meet();
             clip = Some(spec.clip_factor(store.gradient_norm()));
         }
-        reduce::update(&store, share.clone(), threads, &spec.update(step as u64, 0.01), clip, norms && step == 2);
+        reduce::update(
+            &store,
+            share.clone(),
+            Participant { index: me, threads },
+            &spec.update(step as u64, 0.01),
+            clip,
+            norms && step == 2,
+        );
         meet();
     }
 }
@@ -156,7 +164,8 @@ fn equal_opposite_missing_and_infinite_gradients_have_a_disagreement() {
         store.write(Area::Slab(1), 0..2).copy_from_slice(&second);
         store.control().begin_norms();
         assert_eq!(gradient_norms(&store, &[0], 1).unwrap(), None);
-        reduce::update(&store, 0..1, 1, &adamw(0.0).update(0, 0.01), None, true);
+        reduce::update(&store, 0..1, Participant { index: 0, threads: 1 }, &adamw(0.0).update(0, 0.01), None, true);
+        store.control().end_update();
         store.control().end_norms(1);
         let norms = gradient_norms(&store, &[0], 1).unwrap().unwrap();
         (norms.holders, norms.mean[0], norms.disagreement[0])
@@ -224,4 +233,83 @@ fn a_lack_of_memory_is_an_error_and_leaves_no_file() {
     let expected = format!("{} MiB of shared memory are needed in {}, and there is less", bytes >> 20, path.display());
     assert_eq!(Mapping::create(&path, bytes).err(), Some(Error::Storage(expected)));
     assert!(!path.exists());
+}
+
+/// Three steps of one participant, of which the second dies where `dies` says; completed, and gone on with.
+fn disturbed(clip: f64, dies: impl Fn(&Store, usize)) -> Store {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::create(&folder.path().join("store"), &layout_json(&tensors(), WORKERS, 1, &MOMENTS)).unwrap();
+    fill(store.write(Area::Values, 0..store.layout().values_size), 99);
+    let (spec, all) = (adamw(clip), 0..store.chunks().all.len());
+    for step in 0..3 {
+        for worker in 0..WORKERS {
+            fill(store.write(Area::Slab(worker), 0..store.layout().slab_sizes[worker]), 10 * step + worker);
+        }
+        let mut factor = None;
+        if clip > 0.0 {
+            reduce::measure(&store, all.clone(), 1);
+            factor = Some(spec.clip_factor(store.gradient_norm()));
+        }
+        let update = spec.update(step as u64, 0.01);
+        let me = Participant { index: 0, threads: 1 };
+        if step != 1 {
+            reduce::update(&store, all.clone(), me, &update, factor, false);
+            store.control().end_update();
+            continue;
+        }
+        for index in all.clone() {
+            if index % 3 == 0 {
+                reduce::update(&store, index..index + 1, me, &update, factor, false);
+            }
+        }
+        store.control().begin_update();
+        let chunks = &store.chunks().all;
+        let index = chunks.iter().enumerate().position(|(index, chunk)| index % 3 != 0 && chunk.len > 3 * PIECE_SIZE).unwrap();
+        dies(&store, index);
+        assert_eq!(store.control().updates(), None);
+        assert!(reduce::complete(&store, &spec, step as u64, 0.01, 2));
+        assert!(!reduce::complete(&store, &spec, step as u64, 0.01, 2));
+        assert_eq!(store.control().updates(), Some(2));
+    }
+    store
+}
+
+#[test]
+fn an_update_in_which_a_participant_died_is_completed_with_the_same_bits() {
+    for clip in [0.0, 1.0] {
+        let expected = bits(&run(1, 1, clip, false));
+        assert!(bits(&disturbed(clip, |_, _| ())) == expected, "between two chunks");
+        let scribble = |store: &Store, index: usize, piece: usize| {
+            let start = store.chunks().all[index].offset + piece * PIECE_SIZE;
+            for area in [Area::Values, Area::Slot(0), Area::Slot(1)] {
+                fill(store.write(area, start..start + PIECE_SIZE / 2), 5);
+            }
+        };
+        for piece in 0..3 {
+            let in_a_piece = |store: &Store, index: usize| {
+                half_done(store, index, piece + 1, clip);
+                let state = store.state(&store.piece(index, piece));
+                state.into_iter().zip(store.draft(0, piece, PIECE_SIZE)).for_each(|(from, to)| to.copy_from_slice(from));
+                store.commit(0, index, piece, 2);
+                scribble(store, index, piece);
+            };
+            assert!(bits(&disturbed(clip, in_a_piece)) == expected, "in piece {piece}");
+        }
+        assert!(bits(&disturbed(clip, |store, index| scribble(store, index, 0))) != expected, "without its draft it would show");
+    }
+}
+
+/// Changes the first pieces of a chunk as the second step does, and nothing else.
+fn half_done(store: &Store, index: usize, pieces: usize, clip: f64) {
+    let chunk = store.chunks().all[index];
+    let rest = chunk.offset + pieces * PIECE_SIZE..chunk.offset + chunk.len;
+    let areas = [Area::Values, Area::Slot(0), Area::Slot(1)];
+    let before = areas.map(|area| store.read(area, rest.clone()).to_vec());
+    let spec = adamw(clip);
+    let factor = (clip > 0.0).then(|| spec.clip_factor(store.gradient_norm()));
+    reduce::update(store, index..index + 1, Participant { index: 0, threads: 1 }, &spec.update(1, 0.01), factor, false);
+    for (area, before) in areas.into_iter().zip(&before) {
+        store.write(area, rest.clone()).copy_from_slice(before);
+    }
+    store.set_updated(index, 1);
 }

@@ -35,8 +35,12 @@ const ofRuns: Disturbances = {
       if (killed !== undefined) send(killed, 'SIGKILL');
       await command.ended();
       const { state, reason } = command.summary!;
+      // The others take over from it, where there are others.
+      const mayFail = scene.reference.config.devices.length === 1;
       const asExpected =
-        state === 'done' ? command.code === 0 : state === 'failed' && reason.includes(`(process ${killed}) ended`);
+        state === 'done'
+          ? command.code === 0
+          : mayFail && state === 'failed' && reason.includes(`(process ${killed}) ended`);
       must(asExpected, `the run is ${state} (${reason}), exit code ${command.code}`);
       if (state === 'failed') must(command.stderr === `sdp: ${reason}\n`, `told was: ${command.stderr}`);
     },
@@ -66,9 +70,7 @@ const ofRuns: Disturbances = {
       command.signal(signal, toGroup);
       const code = await command.ended();
       const { state, reason } = command.summary!;
-      // A step that was being updated cannot be left off.
-      const isFailed = state === 'failed' && code === 1 && reason.includes(`(process ${device})`);
-      must(isFailed || (state !== 'failed' && code === 0), `the run is ${state} (${reason}), exit code ${code}`);
+      must(state !== 'failed' && code === 0, `the run is ${state} (${reason}), exit code ${code}`);
     },
   },
   pause: {

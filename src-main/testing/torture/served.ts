@@ -122,6 +122,8 @@ export const servedDisturbances: Disturbances = {
       else await scene.reach(page.server, phase, chance, () => !isActive(page.server.summary?.state ?? 'preparing'));
       const device = page.server.devices()[0];
       if (device !== undefined) send(device, 'SIGKILL');
+      // Others may have taken over, and the run stands still as before.
+      if (paused) await page.client.call.resumeRun({ runId }).catch(mustBeRefusal);
       await endOf(page, runId);
       await page.end('SIGTERM');
     },

@@ -1,9 +1,10 @@
 //! The control block of a store: atomics through which participants meet, stop, measure, report and fail together, and by which the main
 //! process knows how far they are.
 //!
-//! Barrier: the last of n participants to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
+//! Barrier: the last of the members to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
 //! over the shared word, elsewhere they poll with short sleeps. A set ABORTED bit in the generation makes every present and future
-//! wait fail with the recorded reason. Waiters look regularly whether the processes of the others still live.
+//! wait fail with the recorded reason. Waiters look regularly whether the processes of the others still live. The main process says who
+//! the members are, while nobody waits: `set_members` takes back an abort.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
@@ -57,18 +58,50 @@ pub struct Control {
     norms_latched: AtomicU32,
     /// Steps done when the gradients were last measured; 0 before, and while it is being done.
     norms_step: AtomicU64,
-    /// Updates of the parameters that are done, and whether one is in progress.
+    /// Twice the updates of the parameters that are done, and one more while one is in progress.
     updates: AtomicU64,
-    updating: AtomicU32,
     pub reports: Reports,
     /// 1 while a reason is being written, 2 once it is there.
     reason_state: AtomicU32,
     reason_len: AtomicU32,
     reason: [AtomicU8; REASON_SIZE],
+    /// A bit for each participant that takes part.
+    members: [AtomicU64; MAX_PARTICIPANTS.div_ceil(64)],
     seats: [Seat; MAX_PARTICIPANTS],
 }
 
 impl Control {
+    /// From now on these take part, and nobody else. By the main process, while no participant is in a call that others take part in; what
+    /// an abort has left is gone then.
+    pub fn set_members(&self, members: &[usize]) {
+        for (index, word) in self.members.iter().enumerate() {
+            let bits = members.iter().filter(|&&member| member / 64 == index).fold(0, |bits, member| bits | (1 << (member % 64)));
+            word.store(bits, Ordering::Relaxed);
+        }
+        self.seats.iter().for_each(|seat| seat.waits_at.store(0, Ordering::Relaxed));
+        self.reports.latch();
+        self.reports.latch();
+        self.reason_state.store(0, Ordering::Relaxed);
+        self.arrived.store(0, Ordering::Release);
+        let next = |word: u32| Some((word + 1) & !ABORTED);
+        let _ = self.generation.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+    }
+
+    /// Whether a participant takes part.
+    fn is_member(&self, participant: usize) -> bool {
+        self.members[participant / 64].load(Ordering::Acquire) & (1 << (participant % 64)) != 0
+    }
+
+    /// How many take part.
+    pub fn num_members(&self) -> usize {
+        self.members.iter().map(|word| word.load(Ordering::Acquire).count_ones() as usize).sum()
+    }
+
+    /// Members before this one: its place among them.
+    pub fn rank(&self, participant: usize) -> usize {
+        (0..participant).filter(|&other| self.is_member(other)).count()
+    }
+
     /// Enters a process as participant; the index is that of `DeviceOptions`.
     pub fn register(&self, participant: usize) {
         let seat = &self.seats[participant];
@@ -136,13 +169,25 @@ impl Control {
 
     /// By every participant, before it updates its share. The next barrier with `latch` ends the update.
     pub fn begin_update(&self) {
-        self.updating.store(1, Ordering::Relaxed);
+        self.updates.fetch_or(1, Ordering::Relaxed);
         fence(Ordering::Release);
     }
 
-    /// Updates done since the store was made; `None` while one is in progress, and for good where a participant was lost in it.
+    /// Updates done since the store was made; `None` while one is in progress, and where a participant was lost in it.
     pub fn updates(&self) -> Option<u64> {
-        (self.updating.load(Ordering::Acquire) == 0).then(|| self.updates.load(Ordering::Acquire))
+        let word = self.updates.load(Ordering::Acquire);
+        (word & 1 == 0).then_some(word / 2)
+    }
+
+    /// The number, from 1 on, of the update that is in progress or comes next.
+    pub fn next_update(&self) -> u64 {
+        self.updates.load(Ordering::Acquire) / 2 + 1
+    }
+
+    /// The update in progress is done. By the last member at a barrier, or by who has completed what others began.
+    pub fn end_update(&self) {
+        let word = self.updates.load(Ordering::Acquire);
+        self.updates.store(word + (word & 1), Ordering::Release);
     }
 
     /// Makes every present and future wait fail with `reason`. The first reason stays.
@@ -176,19 +221,18 @@ impl Control {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Waits until all `participants` have come here. With `latch`, the last to arrive fixes what is requested for all of them.
-    /// Fails when the store is aborted, when another participant is gone, and when `cancelled` is set from outside.
-    pub fn meet(&self, me: usize, participants: usize, latch: bool, cancelled: &AtomicBool) -> Result<()> {
+    /// Waits until all members have come here. With `latch`, the last to arrive fixes what is requested for all of them.
+    /// Fails when the store is aborted, when another member is gone, and when `cancelled` is set from outside.
+    pub fn meet(&self, me: usize, latch: bool, cancelled: &AtomicBool) -> Result<()> {
         let generation = self.generation.load(Ordering::Acquire);
         if let Some(error) = self.aborted() {
             return Err(error);
         }
-        if self.arrived.fetch_add(1, Ordering::AcqRel) as usize + 1 == participants {
+        if self.arrived.fetch_add(1, Ordering::AcqRel) as usize + 1 == self.num_members() {
             if latch {
                 self.stop_latched.store(self.stop_requested.load(Ordering::Acquire), Ordering::Release);
                 self.norms_latched.store(self.norms_requested.swap(0, Ordering::AcqRel), Ordering::Release);
-                self.updates.fetch_add(self.updating.load(Ordering::Acquire).into(), Ordering::Release);
-                self.updating.store(0, Ordering::Release);
+                self.end_update();
             }
             self.reports.latch();
             self.arrived.store(0, Ordering::Release);
@@ -203,7 +247,7 @@ impl Control {
             }
             wait(&self.generation, generation, CHECK_INTERVAL);
             if self.generation.load(Ordering::Acquire) == generation {
-                self.look_after_others(me, participants);
+                self.look_after_others(me);
             }
         }
         seat.waits_at.store(0, Ordering::Release);
@@ -218,9 +262,9 @@ impl Control {
         wake_all(&self.generation);
     }
 
-    /// Aborts when the process of another participant has gone.
-    fn look_after_others(&self, me: usize, participants: usize) {
-        for (index, seat) in self.seats[..participants].iter().enumerate().filter(|(index, _)| *index != me) {
+    /// Aborts when the process of another member has gone.
+    fn look_after_others(&self, me: usize) {
+        for (index, seat) in self.seats.iter().enumerate().filter(|(index, _)| *index != me && self.is_member(*index)) {
             match seat.pid.load(Ordering::Acquire) {
                 0 => {}
                 LEFT => self.abort(&format!("device process {index} has left the run")),
@@ -262,9 +306,9 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    fn control() -> Control {
+    fn control(members: usize) -> Control {
         let zero = || AtomicU32::new(0);
-        Control {
+        let control = Control {
             generation: zero(),
             arrived: zero(),
             stop_requested: zero(),
@@ -273,19 +317,21 @@ mod tests {
             norms_latched: zero(),
             norms_step: AtomicU64::new(0),
             updates: AtomicU64::new(0),
-            updating: zero(),
             reports: Reports::default(),
             reason_state: zero(),
             reason_len: zero(),
             reason: [const { AtomicU8::new(0) }; REASON_SIZE],
+            members: Default::default(),
             seats: [const { Seat { pid: AtomicU64::new(0), started: AtomicU64::new(0), beats: AtomicU64::new(0), waits_at: AtomicU64::new(0) } };
                 MAX_PARTICIPANTS],
-        }
+        };
+        control.set_members(&(0..members).collect::<Vec<_>>());
+        control
     }
 
     #[test]
     fn nobody_passes_a_barrier_before_all_have_come() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(4), AtomicBool::new(false));
         let (rounds, n) = (3000, 4);
         let counts: Vec<AtomicU32> = (0..rounds).map(|_| AtomicU32::new(0)).collect();
         std::thread::scope(|scope| {
@@ -294,7 +340,7 @@ mod tests {
                 scope.spawn(move || {
                     for count in counts {
                         count.fetch_add(1, Ordering::Relaxed);
-                        control.meet(me, n, false, never).unwrap();
+                        control.meet(me, false, never).unwrap();
                         assert_eq!(count.load(Ordering::Relaxed), n as u32);
                     }
                 });
@@ -304,7 +350,7 @@ mod tests {
 
     #[test]
     fn all_participants_stop_at_the_same_step() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(3), AtomicBool::new(false));
         let n = 3;
         std::thread::scope(|scope| {
             let steps: Vec<_> = (0..n)
@@ -315,8 +361,8 @@ mod tests {
                             if me == 1 && *step == 500 {
                                 control.request_stop(true);
                             }
-                            control.meet(me, n, false, never).unwrap();
-                            control.meet(me, n, true, never).unwrap();
+                            control.meet(me, false, never).unwrap();
+                            control.meet(me, true, never).unwrap();
                             control.stop_latched()
                         })
                     })
@@ -330,9 +376,10 @@ mod tests {
     /// One that is ahead reports for its next barrier, while others still read what was reported for the last one.
     #[test]
     fn all_participants_see_the_same_reports_after_a_barrier() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(1), AtomicBool::new(false));
         let rounds = 3000;
         for n in [1, 2, 4] {
+            control.set_members(&(0..n).collect::<Vec<_>>());
             // In every third round two report, in turn.
             let reports = |round: usize, who: usize| round.is_multiple_of(3) && [round % n, (round + 1) % n].contains(&who);
             let see = |me: usize, round: usize| {
@@ -340,7 +387,7 @@ mod tests {
                     control.reports.fault((1000 * round + me) as u64);
                     control.reports.magnitude((1000 * round + me) as u32);
                 }
-                control.meet(me, n, round.is_multiple_of(2), &never).unwrap();
+                control.meet(me, round.is_multiple_of(2), &never).unwrap();
                 (0..me).for_each(|_| std::thread::yield_now());
                 (control.reports.lowest_fault(), control.reports.largest())
             };
@@ -360,9 +407,9 @@ mod tests {
 
     #[test]
     fn norms_are_measured_once_per_request_and_not_read_while_they_are_written() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(1), AtomicBool::new(false));
         let step = || {
-            control.meet(0, 1, true, &never).unwrap();
+            control.meet(0, true, &never).unwrap();
             control.norms_latched()
         };
         assert!(!step());
@@ -377,9 +424,9 @@ mod tests {
 
     #[test]
     fn an_abort_wakes_the_waiting_at_once_and_its_first_reason_stays() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(2), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| control.meet(0, 2, false, &never));
+            let waiting = scope.spawn(|| control.meet(0, false, &never));
             std::thread::sleep(Duration::from_millis(30));
             let start = Instant::now();
             control.abort("device process 1 has failed");
@@ -388,14 +435,14 @@ mod tests {
             assert!(start.elapsed() < Duration::from_millis(100));
             assert_eq!(error, Error::Device("device process 1 has failed".into()));
         });
-        assert!(control.meet(1, 2, false, &never).is_err());
+        assert!(control.meet(1, false, &never).is_err());
     }
 
     #[test]
     fn a_closed_device_stops_waiting() {
-        let (control, cancelled) = (control(), AtomicBool::new(false));
+        let (control, cancelled) = (control(2), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| control.meet(0, 2, false, &cancelled));
+            let waiting = scope.spawn(|| control.meet(0, false, &cancelled));
             cancelled.store(true, Ordering::Release);
             assert_eq!(waiting.join().unwrap(), Err(Error::Cancelled("the device was closed".into())));
         });
@@ -403,15 +450,15 @@ mod tests {
 
     #[test]
     fn one_that_waits_for_others_is_told_from_one_that_does_nothing() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(2), AtomicBool::new(false));
         control.beat(1);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| control.meet(0, 2, false, &never));
+            let waiting = scope.spawn(|| control.meet(0, false, &never));
             while !control.progress(2)[0].waiting {
                 std::thread::yield_now();
             }
             assert_eq!(control.progress(2), [Progress { beats: 0, waiting: true }, Progress { beats: 1, waiting: false }]);
-            control.meet(1, 2, false, &never).unwrap();
+            control.meet(1, false, &never).unwrap();
             // Open, whether the other has woken up or not.
             assert!(!control.progress(2)[0].waiting);
             waiting.join().unwrap().unwrap();
@@ -421,13 +468,14 @@ mod tests {
 
     #[test]
     fn an_update_counts_once_all_are_through_with_it() {
-        let (control, never) = (control(), AtomicBool::new(false));
-        control.meet(0, 1, true, &never).unwrap();
+        let (control, never) = (control(1), AtomicBool::new(false));
+        control.meet(0, true, &never).unwrap();
         assert_eq!(control.updates(), Some(0));
+        control.set_members(&[0, 1]);
         std::thread::scope(|scope| {
             let step = |me| {
                 control.begin_update();
-                control.meet(me, 2, true, &never)
+                control.meet(me, true, &never)
             };
             let first = scope.spawn(move || step(0));
             while !control.progress(2)[0].waiting {
@@ -444,9 +492,28 @@ mod tests {
     }
 
     #[test]
+    fn the_others_go_on_without_one_that_was_lost() {
+        let (control, never) = (control(3), AtomicBool::new(false));
+        control.abort("device process 1 was lost");
+        for me in [0, 2] {
+            assert!(control.meet(me, true, &never).is_err());
+        }
+        control.set_members(&[0, 2, 70]);
+        assert_eq!((control.num_members(), control.rank(0), control.rank(2), control.rank(70)), (3, 0, 1, 2));
+        std::thread::scope(|scope| {
+            let (control, never) = (&control, &never);
+            let meetings: Vec<_> =
+                [0, 2, 70].map(|me| scope.spawn(move || (0..100).try_for_each(|_| control.meet(me, true, never)))).into();
+            for meeting in meetings {
+                meeting.join().unwrap().unwrap();
+            }
+        });
+    }
+
+    #[test]
     fn one_that_left_is_named() {
-        let (control, never) = (control(), AtomicBool::new(false));
+        let (control, never) = (control(2), AtomicBool::new(false));
         control.leave(1);
-        assert_eq!(control.meet(0, 2, false, &never), Err(Error::Device("device process 1 has left the run".into())));
+        assert_eq!(control.meet(0, false, &never), Err(Error::Device("device process 1 has left the run".into())));
     }
 }

@@ -10,17 +10,18 @@ pub mod reports;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::chunks::{Chunk, Chunks};
+use crate::chunks::{CHUNK_SIZE, Chunk, Chunks};
 use crate::error::{Error, Result, ensure};
 use crate::layout::Layout;
+use crate::optimizer::State;
 use crate::process;
 use control::Control;
 use mapping::{Mapping, PAGE};
 
 const MAGIC: &[u8; 8] = b"SDPSTORE";
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 const LAYOUT_OFFSET: usize = PAGE + size_of::<Control>().next_multiple_of(PAGE);
 
 /// A float area of the store.
@@ -55,7 +56,9 @@ impl Store {
         let mut mapping = Mapping::create(path, places.end)?;
         mapping.write_bytes(0, &header(json, places.end));
         mapping.write_bytes(LAYOUT_OFFSET, json.as_bytes());
-        Ok(Self { layout, chunks, path: path.into(), places, mapping })
+        let store = Self { layout, chunks, path: path.into(), places, mapping };
+        store.control().set_members(&(0..store.layout.num_participants).collect::<Vec<_>>());
+        Ok(store)
     }
 
     /// Opens a store that another process (or this one) has created.
@@ -155,6 +158,89 @@ impl Store {
         words.iter().map(|word| f64::from_bits(word.load(Ordering::Relaxed)))
     }
 
+    /// Number of the update that a chunk was last part of; 0: of none.
+    pub fn updated(&self, chunk: usize) -> u64 {
+        self.words(&self.places.updated)[chunk].load(Ordering::Acquire)
+    }
+
+    /// A chunk has been updated, behind `commit` of its last piece where it is one of parameters.
+    pub fn set_updated(&self, chunk: usize, update: u64) {
+        self.words(&self.places.updated)[chunk].store(update, Ordering::Release);
+    }
+
+    /// Parameters and optimizer state of part of a chunk.
+    pub fn state(&self, range: &Range<usize>) -> State<&[f32]> {
+        self.parts(|area, _| self.read(area, range.clone()))
+    }
+
+    /// Where a hand puts what a piece of a chunk is to become. That of the piece before is still there.
+    pub fn draft(&self, hand: usize, piece: usize, len: usize) -> State<&mut [f32]> {
+        let first = (2 * hand + piece % 2) * (1 + self.layout.optimizer_slots.len());
+        self.parts(|_, part| self.mapping.floats_mut(self.places.drafts.start + 4 * PIECE_SIZE * (first + part), len))
+    }
+
+    /// A piece of a chunk of parameters becomes what its draft is; the pieces before it have. From the mark on the process may die: `redo`
+    /// does it then.
+    pub fn commit(&self, hand: usize, index: usize, piece: usize, update: u64) {
+        self.words(&self.places.marks)[hand].store(mark_of(index, piece, update), Ordering::Release);
+        // No write to the piece may come before the mark.
+        fence(Ordering::Release);
+        let range = self.piece(index, piece);
+        let draft = self.draft(hand, piece, range.len());
+        let state = self.parts(|area, _| self.write(area, range.clone()));
+        state.into_iter().zip(draft).for_each(|(to, from)| to.copy_from_slice(from));
+    }
+
+    /// Commits the pieces that were being committed when their processes died. `update`: the one that was in progress. Returns hand, chunk,
+    /// and the piece that comes next.
+    pub fn redo(&self, update: u64) -> Vec<(usize, usize, usize)> {
+        let torn = |(hand, mark): (usize, &AtomicU64)| {
+            let mark = mark.load(Ordering::Acquire);
+            let (index, piece) = (mark as u32 as usize / PIECES, mark as usize % PIECES);
+            (mark == mark_of(index, piece, update) && self.updated(index) != update).then_some((hand, index, piece))
+        };
+        let found: Vec<_> = self.words(&self.places.marks).iter().enumerate().filter_map(torn).collect();
+        found.iter().for_each(|&(hand, index, piece)| self.commit(hand, index, piece, update));
+        found.into_iter().map(|(hand, index, piece)| (hand, index, piece + 1)).collect()
+    }
+
+    /// Where a piece of a chunk lies in its areas.
+    pub fn piece(&self, index: usize, piece: usize) -> Range<usize> {
+        let chunk = &self.chunks.all[index];
+        chunk.offset + piece * PIECE_SIZE..chunk.offset + chunk.len.min((piece + 1) * PIECE_SIZE)
+    }
+
+    /// Of values and of each slot that there is.
+    fn parts<T: Default>(&self, part: impl Fn(Area, usize) -> T) -> State<T> {
+        std::array::from_fn(|index| match index {
+            0 => part(Area::Values, 0),
+            _ if index > self.layout.optimizer_slots.len() => T::default(),
+            _ => part(Area::Slot(index - 1), index),
+        })
+    }
+
+    /// Notes what a worker has lost in a step. The notes of the last `NOTED` steps stay.
+    pub fn note_loss(&self, step: u64, worker: usize, loss: f32) {
+        self.note(step, 1 + worker).store(noted(step) | u64::from(loss.to_bits()), Ordering::Relaxed);
+    }
+
+    /// Notes the norm of the averaged gradient of a step, rounded to float32.
+    pub fn note_norm(&self, step: u64, norm: f64) {
+        self.note(step, 0).store(noted(step) | u64::from((norm as f32).to_bits()), Ordering::Relaxed);
+    }
+
+    /// What was noted of a step: the norm of its gradient, then the loss of each worker; not a number where nothing was.
+    pub fn notes(&self, step: u64) -> impl Iterator<Item = f64> {
+        (0..=self.layout.num_workers).map(move |at| {
+            let word = self.note(step, at).load(Ordering::Relaxed);
+            if word >> 32 == noted(step) >> 32 { f32::from_bits(word as u32).into() } else { f64::NAN }
+        })
+    }
+
+    fn note(&self, step: u64, at: usize) -> &AtomicU64 {
+        &self.words(&self.places.notes)[(step as usize % NOTED) * (1 + self.layout.num_workers) + at]
+    }
+
     /// Sum of losses and number of right answers of an evaluation batch.
     pub fn set_result(&self, batch: usize, loss_sum: f64, correct: u64) {
         let words = &self.words(&self.places.results)[2 * batch..];
@@ -196,6 +282,23 @@ impl Store {
     }
 }
 
+/// Scalars of a chunk that change at a time: they and their drafts stay in the first-level cache.
+pub const PIECE_SIZE: usize = 1024;
+const PIECES: usize = CHUNK_SIZE / PIECE_SIZE;
+
+/// Steps of which the store has notes.
+const NOTED: usize = 1024;
+
+/// What tells the notes of one step from those of another; never 0.
+fn noted(step: u64) -> u64 {
+    (step + 1) << 32
+}
+
+/// Updates count from 1, so it is never 0.
+fn mark_of(chunk: usize, piece: usize, update: u64) -> u64 {
+    (update << 32) | (chunk * PIECES + piece) as u64
+}
+
 /// Start in bytes, and size in scalars or words.
 struct Place {
     start: usize,
@@ -209,6 +312,14 @@ struct Places {
     slabs: Vec<Place>,
     square_sums: Place,
     norms: Place,
+    /// Of each chunk, its last update.
+    updated: Place,
+    /// Of each hand, the piece that it has committed last, and of which update.
+    marks: Place,
+    /// Of each hand, what two pieces in turn are to become: values and each slot.
+    drafts: Place,
+    /// Of the last steps: norm of the gradient, and loss of each worker.
+    notes: Place,
     rows: Place,
     results: Place,
     end: usize,
@@ -216,6 +327,7 @@ struct Places {
 
 impl Places {
     fn of(layout: &Layout, chunks: &Chunks, json_len: usize) -> Self {
+        let hands = layout.num_participants * chunks.hands();
         let mut end = (LAYOUT_OFFSET + json_len).next_multiple_of(PAGE);
         let mut place = |size: usize, scalar: usize| {
             let start = end;
@@ -229,6 +341,10 @@ impl Places {
             slabs: layout.slab_sizes.iter().map(|&size| place(size, 4)).collect(),
             square_sums: place(chunks.parameters, 8),
             norms: place(chunks.norms, 8),
+            updated: place(chunks.all.len(), 8),
+            marks: place(hands, 8),
+            drafts: place(2 * hands * PIECE_SIZE * (1 + layout.optimizer_slots.len()), 4),
+            notes: place(NOTED * (1 + layout.num_workers), 8),
             rows: place(layout.statistics_batches * layout.buffer_size(), 4),
             results: place(2 * layout.evaluation_batches, 8),
             end,
