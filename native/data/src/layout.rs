@@ -76,48 +76,21 @@ fn is_split_name(name: &str) -> bool {
     speaks_of_split(name) && other_words(name).is_empty()
 }
 
-/// A folder that says nothing of what is in it.
+/// Folders that say nothing of what is in them.
+const PLAIN: &str = "images image imgs img jpegimages data dataset set files folder split jpg jpeg png raw all";
+/// Folders of what is drawn over pictures.
+const DRAWN: &str = "mask masks segmentations annotation annotations annot annots groundtruth gt manual labels label";
+
 fn is_plain(name: &str) -> bool {
-    let known = [
-        "images",
-        "image",
-        "imgs",
-        "img",
-        "jpegimages",
-        "data",
-        "dataset",
-        "set",
-        "files",
-        "folder",
-        "split",
-        "jpg",
-        "jpeg",
-        "png",
-        "raw",
-        "all",
-    ];
-    known.contains(&name.to_lowercase().as_str())
+    let lower = name.to_lowercase();
+    PLAIN.split(' ').any(|known| known == lower)
 }
 
 fn is_mask(name: &str) -> bool {
-    let known = [
-        "mask",
-        "masks",
-        "segmentations",
-        "annotation",
-        "annotations",
-        "annot",
-        "annots",
-        "groundtruth",
-        "gt",
-        "manual",
-        "labels",
-        "label",
-    ];
-    let lower = name.to_lowercase();
-    let is_known = |word: &str| known.contains(&word) || word.starts_with("segmentation");
+    let is_known = |word: &str| DRAWN.split(' ').any(|known| known == word) || word.starts_with("segmentation");
     // `trainannot` beside `train`.
     let behind = |word: &str| ["train", "val", "test"].iter().any(|split| word.strip_prefix(split).is_some_and(is_known));
+    let lower = name.to_lowercase();
     lower.split(|c: char| !c.is_alphabetic()).any(|word| is_known(word) || (named_split(word).is_none() && behind(word)))
 }
 

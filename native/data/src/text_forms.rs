@@ -45,6 +45,8 @@ pub enum Of {
 
 /// A form, and its entries.
 type Forms = BTreeMap<Vec<String>, Vec<usize>>;
+/// A split, and the words of a path that are of no form.
+type Slot = (Option<Named>, Vec<String>);
 
 /// Fails where several forms lie side by side and none is chosen (`table`; a star stands for all).
 pub fn settle(tree: &Tree, files: &[usize], of: Of, options: &Options) -> Result<Settled> {
@@ -124,7 +126,7 @@ fn share_all(tree: &Tree, forms: &Forms, files: &[usize]) -> bool {
 
 /// Files whose paths are the same but for words of forms and the ending.
 fn by_words(tree: &Tree, files: &[usize]) -> Forms {
-    let mut slots: HashMap<(Option<Named>, Vec<String>), Vec<(Vec<String>, usize)>> = HashMap::new();
+    let mut slots: HashMap<Slot, Vec<(Vec<String>, usize)>> = HashMap::new();
     for &at in files {
         let entry = &tree.entries[at];
         let name = plain_name(&entry.name);
