@@ -61,17 +61,6 @@ pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: 
             problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
         }
     }
-    let named: Vec<Option<Named>> = tree.names(upper).into_iter().map(named_split).collect();
-    if let (None, [_, lower]) = (split, levels)
-        && named.contains(&None)
-        && named.iter().any(|named| matches!(named, Some(Named::Validation | Named::Test)))
-        && !named.contains(&Some(Named::Train))
-    {
-        let options = Options { split_level: Some(upper as u32 + 1), class_level: Some(*lower as u32 + 1), ..Options::default() };
-        let evaluated: Vec<&str> = tree.names(upper).into_iter().filter(|name| named_split(name).is_some()).take(3).collect();
-        problem = problem.with("split", format!("Evaluate on {} and train on the others", evaluated.join(", ")), options);
-        problem.remedies.rotate_right(1);
-    }
     for &level in levels {
         let options =
             Options { class_level: Some(level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };

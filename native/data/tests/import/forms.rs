@@ -321,7 +321,7 @@ fn no_button_leads_to_masks_or_splits_as_classes() {
     let data = of(&["NCT-100K/ADI", "NCT-100K/TUM", "CRC-VAL-7K/ADI", "CRC-VAL-7K/TUM"]);
     let problem = asked(data.path());
     let first = &answers(data.path(), &problem)[0];
-    assert_eq!((first.0.as_str(), first.1.as_str()), ("Evaluate on CRC-VAL-7K and train on the others", "ADI 10+10, TUM 10+10"));
+    assert_eq!((first.0.as_str(), first.1.as_str()), ("Train on NCT-100K and validate on CRC-VAL-7K", "ADI 10+10, TUM 10+10"));
 }
 
 #[test]
