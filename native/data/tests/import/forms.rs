@@ -25,10 +25,15 @@ fn lines(word: &str, count: usize) -> String {
 }
 
 /// Files of sentences that begin with a word.
-fn texts(files: &[(&str, &str)]) -> TempDir {
+fn texts(files: Named) -> TempDir {
     let made: Vec<(&str, String)> = files.iter().map(|(name, word)| (*name, lines(word, 30))).collect();
     folder(&made.iter().map(|(name, text)| (*name, text.as_bytes())).collect::<Vec<_>>())
 }
+
+/// Files by name, and the word that their lines begin with.
+type Named<'a> = &'a [(&'a str, &'a str)];
+/// Buttons, and the words of training and of validation that they lead to.
+type Answers<'a> = &'a [(&'a str, [&'a str; 2])];
 
 /// The words that the lines begin with, of training and of validation.
 fn words(landed: &(String, String)) -> [String; 2] {
@@ -42,7 +47,7 @@ fn words(landed: &(String, String)) -> [String; 2] {
 
 #[test]
 fn forms_of_a_text_side_by_side_are_asked() {
-    let cases: &[(&[(&str, &str)], &[(&str, [&str; 2])])] = &[
+    let cases: &[(Named, Answers)] = &[
         (
             &[("ptb.train.txt", "a"), ("ptb.valid.txt", "b"), ("ptb.char.train.txt", "c"), ("ptb.char.valid.txt", "d")],
             &[
