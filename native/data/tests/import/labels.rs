@@ -241,7 +241,7 @@ fn a_table_for_training_is_not_left_out_beside_one_for_testing() {
 
 #[test]
 fn sentences_that_begin_with_a_split_word_tell_no_split() {
-    let rides = |i: usize| format!("{} ride number {i}", if i % 2 == 0 { "train" } else { "test" });
+    let rides = |i: usize| format!("{} ride number {i}", if i.is_multiple_of(2) { "train" } else { "test" });
     let set = tempfile::tempdir().unwrap();
     write(set.path(), "rides.csv", (0..30).map(|i| rides(i) + "\n").collect::<String>());
     let (train, test) = imported(set.path(), &Options::default());
@@ -256,7 +256,7 @@ fn sentences_that_begin_with_a_split_word_tell_no_split() {
     assert!(train.matches("The text").count() == 27 && test.matches("The text").count() == 3, "{train}");
     // A column of nothing but splits tells them.
     let set = tempfile::tempdir().unwrap();
-    let split = |i: usize| if i % 3 == 0 { "test set" } else { "train set" };
+    let split = |i: usize| if i.is_multiple_of(3) { "test set" } else { "train set" };
     write(set.path(), "rides.csv", (0..30).map(|i| format!("{},\"The text {}\"\n", split(i), sentence(i).trim())).collect::<String>());
     let (_, test) = imported(set.path(), &Options { text_column: Some("column 2".into()), ..Options::default() });
     assert_eq!(test.matches("The text").count(), 10);
