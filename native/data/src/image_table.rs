@@ -6,6 +6,7 @@
 mod beside_folders;
 mod cell;
 mod choice;
+mod coco;
 mod columns;
 mod counted;
 mod cvat;
@@ -25,6 +26,7 @@ mod property;
 mod reading;
 mod several;
 mod sidecars;
+mod source;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

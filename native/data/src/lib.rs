@@ -67,6 +67,7 @@ mod text_forms;
 mod text_pieces;
 mod text_rows;
 mod text_strays;
+mod text_told;
 pub mod token_files;
 mod token_lines;
 mod tokens;

@@ -2,7 +2,7 @@
 //! several with `<|endoftext|>` between them; a row of a table is one. Long documents come in pieces that end at line ends, so that no
 //! tokenizer holds a whole book.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Mutex;
 
@@ -22,10 +22,8 @@ pub use crate::text_pieces::Piece;
 use crate::text_pieces::{cut, piece, text_of, whole_pieces};
 use crate::text_rows::{Content, Rows};
 use crate::text_strays;
+use crate::text_told::{END_MARK, Told};
 use crate::tree::{Entry, Tree, read_fully};
-
-/// Between documents of one file, as GPT-2's data has it.
-const END_MARK: &str = "<|endoftext|>";
 
 /// Fewer documents than this are not shared out whole: the end of the text is kept for validation.
 const FEW: usize = 20;
@@ -66,19 +64,6 @@ pub struct TextSet {
     /// Rows of a test split beside a validation split are no text.
     leaves_test: bool,
     told: Mutex<Told>,
-}
-
-/// What was met while the text was read.
-#[derive(Default)]
-struct Told {
-    end_marks: u64,
-    rows_without_text: u64,
-    bad_rows: u64,
-    test_rows: u64,
-    calls: u64,
-    zeros: u64,
-    /// Files by encoding.
-    encodings: BTreeMap<&'static str, u64>,
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
@@ -188,41 +173,7 @@ impl TextSet {
 
     /// What was met in the text that was read.
     pub fn told(&self) -> Vec<Problem> {
-        let Ok(told) = self.told.lock() else { return Vec::new() };
-        let mut problems = Vec::new();
-        if told.end_marks > 0 {
-            let sentence = format!("{END_MARK} was met {} times; a document ends there, and the mark itself is no text", told.end_marks);
-            problems.push(Problem::note("end-marks", sentence).counted(told.end_marks));
-        }
-        if told.rows_without_text > 0 {
-            let sentence = format!("{} rows without text are left out", told.rows_without_text);
-            problems.push(Problem::warning("empty-row", sentence).counted(told.rows_without_text));
-        }
-        if told.bad_rows > 0 {
-            let sentence = format!("{} rows that cannot be read are left out", told.bad_rows);
-            problems.push(Problem::warning("bad-row", sentence).counted(told.bad_rows));
-        }
-        if told.test_rows > 0 {
-            let sentence = format!("training is evaluated on the validation split; {} rows of the test split are left out", told.test_rows);
-            problems.push(Problem::note("unused-split", sentence).counted(told.test_rows));
-        }
-        if told.calls > 0 {
-            let sentence =
-                format!("{} messages call tools (tool_calls); only the text of messages is written, not their calls", told.calls);
-            problems.push(Problem::warning("tool-calls", sentence).counted(told.calls));
-        }
-        if told.zeros > 0 {
-            let sentence = format!(
-                "{} zero bytes are in the text, which text has not; they are taken as they are (say what it is written in where that is \
-                 UTF-16)",
-                told.zeros
-            );
-            problems.push(Problem::warning("zero-bytes", sentence).counted(told.zeros));
-        }
-        for (encoding, count) in &told.encodings {
-            problems.push(Problem::note("encoding", format!("{count} files are read as {encoding}")).counted(*count));
-        }
-        problems
+        self.told.lock().map_or_else(|_| Vec::new(), |told| told.problems())
     }
 
     /// Share of the text that is for validation, by the sizes of the files.

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::beside_folders::Classes;
-use super::counted::Counted;
-use super::document::{Document, LABEL};
+use super::document::LABEL;
 use super::index::{Found, Index, is_image_name};
 use super::labelling::{Judged, Label, Labelling, ask_labels, is_caption, is_unlabelled};
 use super::project::REGIONS;
 use super::sidecars::Sidecars;
+use super::source::{JUDGED, Source, source};
 use super::{Image, LabelFile, Role, Row, cell, detection, folder_rows, partition};
 use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
-use crate::error::{Error, Place, Problem, Result};
+use crate::error::{Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::options::Options;
 use crate::sniff::What;
-use crate::table::{self, Shape};
+use crate::table;
 use crate::tree::{Entry, Tree};
 
 const IMAGE_COLUMNS: [&str; 17] = [
@@ -37,9 +37,6 @@ const IMAGE_COLUMNS: [&str; 17] = [
     "id_code",
     "key",
 ];
-/// Rows by which columns are judged.
-const JUDGED: usize = 1000;
-
 /// As the account calls files beside images.
 pub const OF_SIDECARS: &str = "labels beside images";
 
@@ -86,85 +83,6 @@ impl Pointer {
 
 fn joined(folder: &str, file: &str) -> String {
     format!("{}/{}", folder.trim().trim_end_matches(['/', '\\']), cell::file(file))
-}
-
-/// Where rows come from.
-#[derive(Clone)]
-pub enum Source {
-    Shape(Shape),
-    Document(Document),
-    Counted(Counted),
-    Sidecars(Sidecars),
-}
-
-impl Source {
-    fn columns(&self) -> &[String] {
-        match self {
-            Self::Shape(shape) => &shape.columns,
-            Self::Document(document) => &document.columns,
-            Self::Counted(counted) => &counted.columns,
-            Self::Sidecars(sidecars) => &sidecars.columns,
-        }
-    }
-
-    fn has_header(&self) -> bool {
-        match self {
-            Self::Shape(shape) => shape.has_header,
-            Self::Document(_) | Self::Counted(_) | Self::Sidecars(_) => true,
-        }
-    }
-
-    fn rows(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, table::Row) -> Result<()>) -> Result<()> {
-        match self {
-            Self::Shape(shape) => shape.rows(tree, entry, hand),
-            Self::Document(document) => document.rows(tree, entry, hand),
-            Self::Counted(counted) => counted.rows(tree, entry, hand),
-            Self::Sidecars(sidecars) => sidecars.rows(tree, hand),
-        }
-    }
-
-    fn first_rows(&self, tree: &Tree, entry: &Entry) -> Result<Vec<table::Row>> {
-        if let Self::Sidecars(sidecars) = self {
-            return sidecars.first_rows(tree);
-        }
-        let mut rows = Vec::new();
-        let read = self.rows(tree, entry, &mut |_, row| {
-            rows.push(row);
-            if rows.len() < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
-        });
-        crate::text::until_enough(read)?;
-        Ok(rows)
-    }
-}
-
-/// Objects or anything else line by line; of texts and lists there are no columns.
-fn has_objects(tree: &Tree, entry: &Entry) -> Result<bool> {
-    let first = tree.head(entry, 512)?.into_iter().find(|byte| byte.is_ascii_graphic());
-    Ok(!matches!(first, Some(b'"' | b'[')))
-}
-
-/// The table as rows, where it is one.
-fn source(tree: &Tree, entry: &Entry, what: &What, index: &Index) -> Result<Option<Source>> {
-    if *what == What::Text
-        && let Some(counted) = Counted::open(tree, entry, index)?
-    {
-        return Ok(Some(Source::Counted(counted)));
-    }
-    if *what == What::JsonLines && !has_objects(tree, entry)? {
-        return Ok(None);
-    }
-    if entry.extension() == "json" && detection::is_coco(tree, entry) {
-        return Ok(None);
-    }
-    if entry.extension() == "json" {
-        return Ok(match Document::open(tree, entry) {
-            Ok(Some(document)) => Some(Source::Document(document)),
-            // Objects line by line under a document's name.
-            Ok(None) | Err(Error::Data(_)) if *what == What::JsonLines => Some(Source::Shape(table::shape(tree, entry, true)?)),
-            other => other?.map(Source::Document),
-        });
-    }
-    Ok(Some(Source::Shape(table::shape(tree, entry, *what == What::JsonLines)?.with_lists())))
 }
 
 pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {

@@ -2,18 +2,14 @@
 //! are told by their name; images whose objects are all of one class can be taken. CVAT's tags are labels, and so are COCO's categories of
 //! whole images. Where the folders of the images say something else, it is asked which count.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::BufReader;
-
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::beside_folders::{are_renamed, take_folders};
 use super::document::{Document, FILE, LABEL};
 use super::index::{Found as Place, Index, is_image_name, plain};
 use super::project::REGIONS;
 use super::sidecars::Sidecars;
-use super::{Image, LabelFile, Row, candidates, cvat};
+use super::{Image, LabelFile, Row, candidates, coco, cvat};
 use crate::column_splits::Told;
 use crate::error::{Problem, Result};
 use crate::image_parquet::split_of;
@@ -28,7 +24,7 @@ pub const OF_CATEGORIES: &str = "files of categories";
 
 /// More or larger files are not read to offer the images of one class.
 const MOST_FILES: usize = 20_000;
-const LARGEST: u64 = 256 << 20;
+pub const LARGEST: u64 = 256 << 20;
 const LARGEST_XML: usize = 1 << 20;
 
 /// Annotations and what may be done with them.
@@ -77,12 +73,12 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     };
     let is_json = |at: &usize| matches!(what[*at], What::Json | What::JsonLines) && tree.entries[*at].extension() == "json";
     let documents: Vec<usize> = candidates(tree, what).into_iter().filter(is_json).collect();
-    let coco: Vec<usize> = documents.iter().copied().filter(|at| is_coco(tree, &tree.entries[*at])).collect();
+    let coco: Vec<usize> = documents.iter().copied().filter(|at| coco::is_coco(tree, &tree.entries[*at])).collect();
     if !coco.is_empty() {
         return Some(Kind::Coco(coco));
     }
     let has_regions = |at: &usize| matches!(Document::open(tree, &tree.entries[*at]), Ok(Some(document)) if of_regions(&document.columns));
-    let projects: Vec<usize> = documents.into_iter().filter(has_regions).collect();
+    let projects: Vec<usize> = documents.into_iter().filter(|at| what.contains(&What::Image) && has_regions(at)).collect();
     if !projects.is_empty() {
         return Some(Kind::Projects(projects));
     }
@@ -95,8 +91,9 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     if xml.first().is_some_and(|&at| is_voc(tree, &tree.entries[at])) || !lists.is_empty() {
         return Some(Kind::Voc { xml, lists });
     }
+    let has_text = tree.entries.iter().zip(what).any(|(entry, what)| *what == What::Text && entry.extension() == "txt");
     let images: BTreeSet<&str> =
-        tree.entries.iter().zip(what).filter(|(_, what)| **what == What::Image).map(|(entry, _)| entry.stem()).collect();
+        tree.entries.iter().zip(what).filter(|(_, what)| has_text && **what == What::Image).map(|(entry, _)| entry.stem()).collect();
     let is_box = |at: usize, entry: &Entry| {
         matches!(what[at], What::Text | What::Empty) && entry.extension() == "txt" && images.contains(entry.stem())
     };
@@ -112,14 +109,6 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
 /// Rows tell of regions, and not of whole images.
 fn of_regions(columns: &[String]) -> bool {
     columns.iter().any(|column| column == REGIONS) && !columns.iter().any(|column| column == LABEL)
-}
-
-/// Whether the beginning of a JSON document speaks of images and of what is in them.
-pub fn is_coco(tree: &Tree, entry: &Entry) -> bool {
-    let Ok(head) = tree.head(entry, 1 << 16) else { return false };
-    let has = |key: &str| head.windows(key.len()).any(|part| part == key.as_bytes());
-    has("\"images\"") && (has("\"annotations\"") || has("\"categories\"") || has("\"licenses\""))
-        || (has("\"annotations\"") && has("\"bbox\""))
 }
 
 /// Lists of the images with objects of a class.
@@ -151,7 +140,7 @@ pub fn find(tree: &Tree, what: &[What], index: &Index) -> Result<Option<Found>> 
     let mut are_of_images = false;
     let (name, first, files) = match &kind {
         Kind::Coco(files) => {
-            let found = coco(tree, files);
+            let found = coco::read(tree, files);
             are_of_images = !found.is_empty() && found.iter().all(|(.., has_regions)| !has_regions);
             ("COCO annotations", files[0], found.into_iter().map(|(at, objects, _)| (at, objects)).collect())
         }
@@ -240,68 +229,6 @@ fn label_file(tree: &Tree, at: usize, objects: Objects) -> LabelFile {
         with: Vec::new(),
         rows: Box::new(rows),
     }
-}
-
-#[derive(Deserialize)]
-struct Coco {
-    images: Vec<CocoImage>,
-    #[serde(default)]
-    annotations: Vec<CocoObject>,
-    #[serde(default)]
-    categories: Vec<CocoCategory>,
-}
-
-/// A number, or text as Camera Traps have it.
-type Id = serde_json::Value;
-
-#[derive(Deserialize)]
-struct CocoImage {
-    id: Id,
-    file_name: String,
-}
-
-#[derive(Deserialize)]
-struct CocoObject {
-    image_id: Id,
-    category_id: Id,
-    bbox: Option<IgnoredAny>,
-    segmentation: Option<IgnoredAny>,
-    keypoints: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct CocoCategory {
-    id: Id,
-    name: String,
-}
-
-/// Of each file that is not too large and complete, with whether it tells of regions; `captions` and `keypoints` beside `instances` are not.
-fn coco(tree: &Tree, files: &[usize]) -> Vec<(usize, Objects, bool)> {
-    let instances = |at: &&usize| tree.entries[**at].file_name().contains("instances");
-    let some = files.iter().any(|at| instances(&at));
-    let wanted = files.iter().filter(|at| !some || instances(at));
-    let read = |at: &usize| {
-        let entry = &tree.entries[*at];
-        if tree.size(entry) > LARGEST {
-            return None;
-        }
-        let parsed: Result<Option<Coco>> =
-            tree.read(entry, |stream| Ok(serde_json::from_reader(BufReader::with_capacity(1 << 16, stream)).ok()));
-        let Coco { images, annotations, categories } = parsed.ok()??;
-        let categories: HashMap<String, String> = categories.into_iter().map(|category| (category.id.to_string(), category.name)).collect();
-        let mut classes: HashMap<String, BTreeSet<String>> = HashMap::new();
-        let mut has_regions = false;
-        for CocoObject { image_id, category_id, bbox, segmentation, keypoints } in annotations {
-            has_regions |= [bbox, segmentation, keypoints].iter().any(Option::is_some);
-            let category = category_id.to_string();
-            let name = categories.get(&category).cloned().unwrap_or(category);
-            classes.entry(image_id.to_string()).or_default().insert(name);
-        }
-        let named = images.into_iter().filter_map(|image| Some(((image.file_name, None), classes.remove(&image.id.to_string())?)));
-        let objects: Objects = named.collect();
-        (!objects.is_empty()).then_some((*at, objects, has_regions))
-    };
-    wanted.filter_map(read).collect()
 }
 
 /// Regions of documents of labelling tools.
