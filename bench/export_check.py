@@ -4,8 +4,11 @@ compared with the engine's.
 Usage: python bench/export_check.py FOLDER [CONSUMER ...]
 FOLDER holds a folder for each model, with model.onnx and, where it was exported too, what comes with model.safetensors. Packages are in
 bench/export_requirements.txt. Prints a table in Markdown: of each program and model the largest difference over the largest logit, over
-batches of 1, 3 and 17 and, for language models, three lengths. TRACT, RTEN and CANDLE may name programs of those runtimes with the
-arguments model, input, f32 or i64, shape (with commas), output; the last is what they write. Arrays are raw and little-endian.
+batches of 1, 3 and 17 and, for language models, three lengths.
+
+onnxruntime-web is installed with npm into a folder for temporary files, where it stays. Optimum, and transformers of version 4, want an
+environment of their own, with the packages of bench/export_requirements_optimum.txt, and are named as consumers there; for Optimum FOLDER
+holds exports with --with-past.
 """
 
 import json
@@ -34,7 +37,7 @@ def session(model, level=ort.GraphOptimizationLevel.ORT_DISABLE_ALL):
 
 def feeds_of(path):
     """Random inputs of every batch and length."""
-    (port,) = session(path).get_inputs()
+    port, *_ = session(path).get_inputs()
     random = np.random.default_rng(0)
     if port.type != "tensor(int64)":
         return [random.standard_normal((batch, *port.shape[1:]), dtype=np.float32) for batch in BATCHES]
@@ -42,6 +45,21 @@ def feeds_of(path):
     longest = int(properties(path).get("max_sequence", 48))
     lengths = (1, longest // 3, longest)
     return [random.integers(0, vocabulary, (batch, length)) for batch in BATCHES for length in lengths]
+
+
+def expected_of(folder, feeds):
+    """Logits of a model with a cache are those with an empty one."""
+    own = session(folder / "model.onnx")
+    past = [port for port in own.get_inputs() if port.name.startswith("past_key_values.")]
+    if not past:
+        return [own.run(None, {"input": feed})[0] for feed in feeds]
+    outputs = []
+    for feed in feeds:
+        given = {port.name: np.zeros((len(feed), port.shape[1], 0, port.shape[3]), np.float32) for port in past}
+        given |= {"input_ids": feed, "attention_mask": np.ones_like(feed)}
+        given["position_ids"] = np.broadcast_to(np.arange(feed.shape[1]), feed.shape).copy()
+        outputs.append(own.run(["logits"], given)[0])
+    return outputs
 
 
 def properties(path):
@@ -148,16 +166,73 @@ def with_mnn(folder, feeds):
         return outputs
 
 
-def with_program(name):
+def with_iree(folder, feeds):
+    import iree.compiler.tools
+    import iree.runtime
+
+    with tempfile.TemporaryDirectory() as place:
+        importing = [sys.executable, "-m", "iree.compiler.tools.import_onnx", folder / "model.onnx", "-o", f"{place}/model.mlir"]
+        subprocess.run(importing, check=True)
+        iree.compiler.tools.compile_file(
+            f"{place}/model.mlir",
+            target_backends=["llvm-cpu"],
+            output_file=f"{place}/model.vmfb",
+            extra_args=["--iree-llvmcpu-target-cpu=host"],
+        )
+        module = iree.runtime.load_vm_flatbuffer_file(f"{place}/model.vmfb", driver="local-task")
+        (name,) = (name for name in module.vm_module.function_names if not name.startswith("__") and "$" not in name)
+        return [getattr(module, name)(feed).to_host() for feed in feeds]
+
+
+def with_optimum(folder, feeds):
+    """Each text in two parts, the second with the cache of the first."""
+    import torch
+    from optimum.onnxruntime import ORTModelForCausalLM
+
+    model = ORTModelForCausalLM.from_pretrained(folder, use_io_binding=False)
+    outputs = []
+    for feed in feeds:
+        tokens = torch.from_numpy(feed)
+        half = feed.shape[1] // 2
+        parts = [tokens[:, :half], tokens[:, half:]] if half else [tokens]
+        past, logits, seen = None, [], 0
+        for part in parts:
+            seen += part.shape[1]
+            given = {"attention_mask": torch.ones(len(part), seen, dtype=torch.int64)}
+            given["position_ids"] = torch.arange(seen - part.shape[1], seen).expand(len(part), -1)
+            made = model(input_ids=part, past_key_values=past, use_cache=True, **given)
+            past = made.past_key_values
+            logits.append(made.logits.numpy())
+        outputs.append(np.concatenate(logits, 1))
+    return outputs
+
+
+PLACE = Path(tempfile.gettempdir()) / "sdp-export-consumers"
+HERE = Path(__file__).resolve().parent
+
+
+def web():
+    if not (PLACE / "node_modules" / "onnxruntime-web").exists():
+        PLACE.mkdir(exist_ok=True)
+        subprocess.run(["npm", "install", "--prefix", PLACE, "--no-audit", "onnxruntime-web@1.30.0"], check=True)
+    script = PLACE / "web.mjs"
+    script.write_text((HERE / "exportWeb.mjs").read_text())
+    return ["node", script]
+
+
+def with_program(command):
+    """Of a program with the arguments model, input, f32 or i64, shape (with commas), output."""
+
     def run(folder, feeds):
+        program = command()
         outputs = []
         with tempfile.TemporaryDirectory() as place:
             for feed in feeds:
                 feed.tofile(f"{place}/input")
                 kind = "i64" if feed.dtype == np.int64 else "f32"
                 shape = ",".join(map(str, feed.shape))
-                command = [os.environ[name], folder / "model.onnx", f"{place}/input", kind, shape, f"{place}/output"]
-                made = subprocess.run(command, capture_output=True, text=True)
+                arguments = [folder / "model.onnx", f"{place}/input", kind, shape, f"{place}/output"]
+                made = subprocess.run([*program, *arguments], capture_output=True, text=True)
                 if made.returncode != 0:
                     raise RuntimeError(made.stderr.strip()[:300])
                 outputs.append(np.fromfile(f"{place}/output", np.float32))
@@ -245,11 +320,15 @@ CONSUMERS = {
     "onnxslim": with_slim,
     "TVM": with_tvm,
     "MNN": with_mnn,
-    **{name: with_program(name) for name in ("TRACT", "RTEN", "CANDLE") if name in os.environ},
+    "IREE": with_iree,
+    "onnxruntime-web": with_program(web),
     "float16 (onnxconverter-common)": with_float16,
     "int8, dynamic (onnxruntime)": with_int8,
     "torchvision or transformers": with_library,
 }
+
+
+APART = {"Optimum": with_optimum}
 
 
 def check(name, folder):
@@ -257,8 +336,8 @@ def check(name, folder):
     os.dup2(2, 1)
     try:
         feeds = feeds_of(folder / "model.onnx")
-        expected = with_onnxruntime(LEVELS.ORT_DISABLE_ALL)(folder, feeds)
-        found = CONSUMERS[name](folder, feeds)
+        expected = expected_of(folder, feeds)
+        found = {**CONSUMERS, **APART}[name](folder, feeds)
         found, note = found if isinstance(found, tuple) else (found, "")
         errors = [np.abs(own.ravel() - other.ravel()).max() / np.abs(own).max() for own, other in zip(expected, found, strict=True)]
         return f"{max(errors):.1e}" + (f", {note}" if note else "")

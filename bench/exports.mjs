@@ -1,4 +1,4 @@
-// Usage: node bench/exports.mjs [--preset NAME] [--steps N] - time, memory, size and quality of exports (see exports.ts).
+// Usage: node bench/exports.mjs [--preset NAME] [--steps N] [--only sample|LLaMA] - time, memory, size and quality of exports (see exports.ts).
 //
 // The runtime is imported while it runs, so the server that reads TypeScript stays until the end.
 

@@ -28,7 +28,11 @@ const count = { images: 1000, tokens: 8 };
 export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: { preset: { type: 'string', default: '134M' }, steps: { type: 'string' } },
+    options: {
+      preset: { type: 'string', default: '134M' },
+      steps: { type: 'string' },
+      only: { type: 'string', default: '' },
+    },
   });
   const steps = values.steps === undefined ? {} : { steps: Number(values.steps) };
   const home = await mkdtemp(join(tmpdir(), 'sdp-exports-'));
@@ -60,7 +64,7 @@ export async function main(args: string[]): Promise<void> {
       ['sample', sample],
       [`LLaMA ${values.preset}`, llama],
     ] as const)
-      await report(app, home, title, own, exporting, spawnDevice);
+      if (title.includes(values.only)) await report(app, home, title, own, exporting, spawnDevice);
   } finally {
     await app.close();
     await rm(home, { recursive: true, force: true });

@@ -8,6 +8,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../contract/errors.ts';
 import type { GgufType } from '../contract/exportFormat.ts';
 import { readFully, replaceFile } from '../files/files.ts';
+import { sizeOf } from '../graph/graph.ts';
 import { storages } from './ggufTypes.ts';
 
 export type GgufValue =
@@ -28,6 +29,8 @@ export interface GgufTensor {
 const version = 3;
 const alignment = 32;
 const magic = 'GGUF';
+/** Values that are encoded or decoded at once: whole blocks of every type. */
+const atOnce = 2 ** 20;
 const aligned = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
 
 /** Bytes of a tensor; an Error where its rows are no whole blocks of the type. */
@@ -35,7 +38,7 @@ function bytesOf({ name, shape, type }: GgufTensor): number {
   const { block, bytes } = storages[type];
   if (shape.at(-1)! % block !== 0)
     throw new Error(`${name} has rows of ${shape.at(-1)}, and ${type} takes ${block} at a time`);
-  return (shape.reduce((size, extent) => size * extent, 1) / block) * bytes;
+  return (sizeOf(shape) / block) * bytes;
 }
 
 /** Writes a whole file or nothing. `valuesOf` is asked for one tensor after the other. */
@@ -48,7 +51,13 @@ export async function writeGguf(
   const header = encodeHeader(entries, tensors);
   await replaceFile(path, async (file) => {
     await file.writeFile(padded(header));
-    for (const tensor of tensors) await file.writeFile(padded(storages[tensor.type].encode(await valuesOf(tensor))));
+    for (const tensor of tensors) {
+      const values = await valuesOf(tensor);
+      const { encode } = storages[tensor.type];
+      for (let from = 0; from < values.length; from += atOnce)
+        await file.writeFile(encode(values.subarray(from, from + atOnce)));
+      await file.writeFile(new Uint8Array(aligned(bytesOf(tensor)) - bytesOf(tensor)));
+    }
   });
 }
 
@@ -137,9 +146,14 @@ export async function readGgufValues(
 ): Promise<void> {
   await reading(path, async (file) => {
     for (const { position, ...tensor } of tensors) {
-      const bytes = Buffer.alloc(bytesOf(tensor));
-      await readFully(file, bytes, position);
-      await use(tensor, storages[tensor.type].decode(bytes));
+      const { block, bytes, decode } = storages[tensor.type];
+      const values = new Float32Array(sizeOf(tensor.shape));
+      for (let from = 0; from < values.length; from += atOnce) {
+        const part = Buffer.alloc((Math.min(atOnce, values.length - from) / block) * bytes);
+        await readFully(file, part, position + (from / block) * bytes);
+        values.set(decode(part), from);
+      }
+      await use(tensor, values);
     }
   });
 }
