@@ -101,7 +101,9 @@ fn no_views(tree: &Tree, images: &[usize], folders: &[Folders], options: &Option
     for &at in images {
         let name = tree.entries[at].name.as_str();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        if let Some((base, word)) = stem.rsplit_once(['_', '-']).filter(|(base, word)| !base.ends_with('/') && is_view(word)) {
+        if let Some((base, word)) =
+            stem.rsplit_once(['_', '-']).filter(|(base, word)| !base.ends_with('/') && !word.contains('/') && is_view(word))
+        {
             sets.entry(base).or_default().insert(word);
         }
     }
