@@ -6,9 +6,9 @@ FOLDER holds a folder for each model, with model.onnx and, where it was exported
 bench/export_requirements.txt. Prints a table in Markdown: of each program and model the largest difference over the largest logit, over
 batches of 1, 3 and 17 and, for language models, three lengths.
 
-onnxruntime-web is installed with npm into a folder for temporary files, where it stays. Optimum, and transformers of version 4, want an
-environment of their own, with the packages of bench/export_requirements_optimum.txt, and are named as consumers there; for Optimum FOLDER
-holds exports with --with-past.
+onnxruntime-web is installed with npm, and rten built from bench/exportConsumers with cargo, in a folder for temporary files, where they
+stay. Optimum, and transformers of version 4, want an environment of their own, with the packages of bench/export_requirements_optimum.txt,
+and are named as consumers there; for Optimum FOLDER holds exports with --with-past.
 """
 
 import json
@@ -211,6 +211,12 @@ PLACE = Path(tempfile.gettempdir()) / "sdp-export-consumers"
 HERE = Path(__file__).resolve().parent
 
 
+def rten():
+    manifest = HERE / "exportConsumers" / "Cargo.toml"
+    subprocess.run(["cargo", "build", "--release", "--locked", "--manifest-path", manifest, "--target-dir", PLACE], check=True)
+    return [PLACE / "release" / "export-consumers"]
+
+
 def web():
     if not (PLACE / "node_modules" / "onnxruntime-web").exists():
         PLACE.mkdir(exist_ok=True)
@@ -322,6 +328,7 @@ CONSUMERS = {
     "MNN": with_mnn,
     "IREE": with_iree,
     "onnxruntime-web": with_program(web),
+    "rten": with_program(rten),
     "float16 (onnxconverter-common)": with_float16,
     "int8, dynamic (onnxruntime)": with_int8,
     "torchvision or transformers": with_library,
