@@ -56,7 +56,7 @@ const layout: StoreLayout = {
       rows: 1,
       rowSize: 1,
       decays: false,
-      runs: [{ row: 0, rows: 1, holders: [0], slabOffsets: [0] }],
+      spans: [{ row: 0, rows: 1, holders: [0], slabOffsets: [0] }],
     },
   ],
   valuesSize: 16,
@@ -253,7 +253,7 @@ function largeLayout(count: number): string {
     shape: [size],
     offset: index * size,
     rowSize: size,
-    runs: [{ row: 0, rows: 1, holders: [0], slabOffsets: [index * size] }],
+    spans: [{ row: 0, rows: 1, holders: [0], slabOffsets: [index * size] }],
   }));
   const all = count * size;
   return JSON.stringify({ ...layout, tensors, valuesSize: all, parameterSize: all, slabSizes: [all] });

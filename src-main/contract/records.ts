@@ -20,7 +20,7 @@ export type {
   Reading,
   Remedy,
   StoreLayout,
-  StoreRun,
+  StoreSpan,
   StoreTensor,
   UpdateRule,
 } from '../../native/binding/index.d.ts';

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -36,4 +36,13 @@ it.each<[string, string, ImportOptions]>([
     expect(await contentFingerprint(home, dataset)).toBe(dataset.fingerprint);
     expect(await knownFingerprint(home, dataset)).toBe(dataset.fingerprint);
   }
+});
+
+it('removes what was left of a record by a process that was killed while it wrote', async () => {
+  const folder = join(home, 'datasets', 'text');
+  const dataset = await getDataset(home, 'text');
+  await rm(join(folder, 'verified.json'));
+  await writeFile(join(folder, 'verified.json.partial-0123456789ab'), '{');
+  await contentFingerprint(home, dataset);
+  expect((await readdir(folder)).filter((name) => name.startsWith('verified'))).toEqual(['verified.json']);
 });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../contract/errors.ts';
 import { native } from '../native.ts';
-import { replaceFile } from '../files/files.ts';
+import { removePartialFiles, replaceFile } from '../files/files.ts';
 import { datasetsFolder, type Manifest } from './manifest.ts';
 
 const record = z.object({ fingerprint: z.string(), files: z.array(z.string()) });
@@ -54,6 +54,7 @@ export async function keepFingerprint(
   const marks = await marksOf(folder, files);
   if (before && !isSame(before, marks)) return;
   const text = JSON.stringify({ fingerprint, files: marks } satisfies z.infer<typeof record>);
+  await removePartialFiles(folder);
   await replaceFile(recordOf(folder), (file) => file.writeFile(text)).catch((error: unknown) => {
     if (!(error instanceof UserError)) throw error;
   });

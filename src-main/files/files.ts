@@ -112,8 +112,11 @@ export function temporaryName(path: string): string {
   return `${path}.partial-${randomBytes(6).toString('hex')}`;
 }
 
-export function isTemporaryName(name: string): boolean {
-  return /\.partial-[0-9a-f]{12}$/.test(name);
+/** Removes what a process has left in a folder that was killed while it replaced a file. */
+export async function removePartialFiles(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const partial = names.filter((name) => /\.partial-[0-9a-f]{12}$/.test(name));
+  await Promise.all(partial.map((name) => rm(join(folder, name), { force: true }).catch(() => undefined)));
 }
 
 /** What is being written; removed where the process exits meanwhile. */

@@ -11,15 +11,15 @@ import type { MemoryBytes } from '../contract/plan.ts';
 import { bytesOf, sizeOf, type Graph } from '../graph/graph.ts';
 import { constantMemory, liveness, type ConstantMemory } from '../graph/liveness.ts';
 import type { ModelGraph } from '../models/model.ts';
-import type { StoreLayout, StoreRun } from './storeLayout.ts';
+import type { StoreLayout, StoreSpan } from './storeLayout.ts';
 import { touchedInSteps, type Participant, type Touched } from './touched.ts';
 
 /** Resident bytes of a device process with the runtime loaded, but no session: Node.js, the addon, ONNX Runtime. */
 const programBytes = 92 * 2 ** 20;
 /** What the runtime keeps for a node of a session: its description, names, kernel, and plan. */
 const nodeBytes = 5.5 * 1024;
-/** What a run of rows in the layout takes: in the engine, and as it was handed over. */
-const runBytes = 630;
+/** What a span of rows in the layout takes: in the engine, and as it was handed over. */
+const spanBytes = 630;
 /** For the ends of pages and gaps between what kernels take besides the arena: a share of all the rest. */
 const slack = 0.0075;
 /** The arena comes from the system in steps of this. */
@@ -95,7 +95,7 @@ export function predictDevice(layout: StoreLayout, device: DeviceSessions): Memo
 }
 
 function layoutBytes({ tensors }: StoreLayout): number {
-  return tensors.reduce((sum, { runs }) => sum + runBytes * runs.length, 0);
+  return tensors.reduce((sum, { spans }) => sum + spanBytes * spans.length, 0);
 }
 
 /** `there`: sessions that exist; `running`: those that run, one at a time. */
@@ -147,9 +147,9 @@ function withTotal(parts: Omit<MemoryBytes, 'total'>): MemoryBytes {
 
 /** Scalars that at least one of the workers holds. */
 export function heldScalars(layout: StoreLayout, workers: readonly number[]): number {
-  const held = (run: StoreRun) => run.holders.some((holder) => workers.includes(holder));
+  const held = (span: StoreSpan) => span.holders.some((holder) => workers.includes(holder));
   return layout.tensors.reduce(
-    (total, tensor) => total + tensor.runs.filter(held).reduce((rows, run) => rows + run.rows, 0) * tensor.rowSize,
+    (total, tensor) => total + tensor.spans.filter(held).reduce((rows, span) => rows + span.rows, 0) * tensor.rowSize,
     0,
   );
 }

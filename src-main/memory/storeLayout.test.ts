@@ -26,20 +26,20 @@ const neuron: Masks = {
   ],
 };
 
-/** Every held scalar of every worker lies once in its slab, and runs agree with the masks. */
+/** Every held scalar of every worker lies once in its slab, and spans agree with the masks. */
 function slabRanges(layout: StoreLayout, worker: number): [number, number][] {
   return layout.tensors
     .flatMap((t) =>
-      t.runs.flatMap((run): [number, number][] => {
-        const at = run.holders.indexOf(worker);
-        return at < 0 ? [] : [[run.slabOffsets[at]!, run.slabOffsets[at]! + run.rows * t.rowSize]];
+      t.spans.flatMap((span): [number, number][] => {
+        const at = span.holders.indexOf(worker);
+        return at < 0 ? [] : [[span.slabOffsets[at]!, span.slabOffsets[at]! + span.rows * t.rowSize]];
       }),
     )
     .sort((a, b) => a[0] - b[0]);
 }
 
 describe('storeLayout', () => {
-  it('puts parameters before buffers, the masked axis first, and cuts runs where holders change', () => {
+  it('puts parameters before buffers, the masked axis first, and cuts spans where holders change', () => {
     const layout = storeLayout(specs, neuron, options);
     expect(layout.tensors.map((t) => [t.name, t.axis, t.offset, t.rows, t.rowSize, t.decays])).toEqual([
       ['conv.weight', 1, 0, 4, 3, true],
@@ -47,7 +47,7 @@ describe('storeLayout', () => {
       ['mean', 0, 32, 4, 1, false],
     ]);
     expect([layout.parameterSize, layout.valuesSize, layout.slabSizes]).toEqual([32, 48, [48, 48]]);
-    expect(layout.tensors[0]!.runs).toEqual([
+    expect(layout.tensors[0]!.spans).toEqual([
       { row: 0, rows: 1, holders: [0], slabOffsets: [0] },
       { row: 1, rows: 1, holders: [0, 1], slabOffsets: [3, 0] },
       { row: 2, rows: 1, holders: [1], slabOffsets: [3] },
@@ -79,7 +79,7 @@ describe('storeLayout', () => {
     };
     const layout = storeLayout(specs, block, options);
     expect(layout.tensors[0]).toMatchObject({ axis: null, rows: 1, rowSize: 12 });
-    expect(layout.tensors.map((t) => t.runs[0]!.holders)).toEqual([[0], [0, 1], [0]]);
+    expect(layout.tensors.map((t) => t.spans[0]!.holders)).toEqual([[0], [0, 1], [0]]);
     expect(slabOffset(layout.tensors[0]!, 1)).toBeNull();
   });
 
@@ -94,7 +94,7 @@ describe('storeLayout', () => {
     };
     const layout = storeLayout([spanned], halves, options);
     expect(layout.tensors[0]).toMatchObject({ axis: 0, rows: 6, rowSize: 2 });
-    expect(layout.tensors[0]!.runs).toEqual([
+    expect(layout.tensors[0]!.spans).toEqual([
       { row: 0, rows: 3, holders: [1], slabOffsets: [0] },
       { row: 3, rows: 3, holders: [0, 1], slabOffsets: [0, 6] },
     ]);

@@ -4,12 +4,12 @@
 // scalars. Tensors lie in `values` (parameters, then buffers), each aligned to 16 scalars, in *store layout*: under neuron granularity
 // the masked axis first, so that a unit's scalars are contiguous ("rows"). Optimizer state slots have the shape of the parameter part.
 // A worker's slab holds, in tensor order, the rows that it holds: gradients of parameters and updated values of buffers.
-// A *run* is a maximal range of rows with the same holders; it is contiguous in `values` and in every holder's slab.
+// A *span* is a maximal range of rows with the same holders; it is contiguous in `values` and in every holder's slab.
 
-import type { StoreLayout, StoreRun, StoreTensor } from '../contract/records.ts';
+import type { StoreLayout, StoreSpan, StoreTensor } from '../contract/records.ts';
 import { heldRows, storeAxis, type Masks, type TensorSpec } from '../models/model.ts';
 
-export type { StoreLayout, StoreRun, StoreTensor } from '../contract/records.ts';
+export type { StoreLayout, StoreSpan, StoreTensor } from '../contract/records.ts';
 
 export interface LayoutOptions {
   numParticipants: number;
@@ -35,9 +35,19 @@ export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options:
     const axis = storeAxis(spec, masks.granularity);
     const rows = axis === null ? 1 : spec.shape[axis]!;
     const rowSize = product(spec.shape) / rows;
-    const runs = placeRuns(findSpans(spec, masks, rows, spans), rowSize, slabSizes);
+    const placed = placeSpans(findSpans(spec, masks, rows, spans), rowSize, slabSizes);
     const decays = spec.kind === 'parameter' && spec.shape.length >= 2;
-    tensors.push({ name: spec.name, kind: spec.kind, shape: spec.shape, axis, offset, rows, rowSize, decays, runs });
+    tensors.push({
+      name: spec.name,
+      kind: spec.kind,
+      shape: spec.shape,
+      axis,
+      offset,
+      rows,
+      rowSize,
+      decays,
+      spans: placed,
+    });
     offset += align(rows * rowSize);
     if (spec.kind === 'parameter') parameterSize = offset;
   }
@@ -57,9 +67,9 @@ export function storeLayout(specs: readonly TensorSpec[], masks: Masks, options:
 
 /** Start of a tensor's rows in the slab of a worker, or null where it holds none. */
 export function slabOffset(tensor: StoreTensor, worker: number): number | null {
-  for (const run of tensor.runs) {
-    const position = run.holders.indexOf(worker);
-    if (position >= 0) return run.slabOffsets[position]!;
+  for (const span of tensor.spans) {
+    const position = span.holders.indexOf(worker);
+    if (position >= 0) return span.slabOffsets[position]!;
   }
   return null;
 }
@@ -73,7 +83,7 @@ export function storeBytes(layout: StoreLayout): number {
 }
 
 /** Rows with the same holders, next to each other. */
-type Span = Pick<StoreRun, 'row' | 'rows' | 'holders'>;
+type Span = Pick<StoreSpan, 'row' | 'rows' | 'holders'>;
 
 /** Of tensors whose units lie alike, found once. */
 function findSpans(spec: TensorSpec, masks: Masks, rows: number, known: Map<string, Span[]>): Span[] {
@@ -101,13 +111,13 @@ const sameWorkers = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((worker, index) => worker === b[index]);
 
 /** Places rows in the slabs of their holders, whose sizes it advances. */
-function placeRuns(spans: readonly Span[], rowSize: number, slabSizes: number[]): StoreRun[] {
+function placeSpans(spans: readonly Span[], rowSize: number, slabSizes: number[]): StoreSpan[] {
   const ends = slabSizes.slice();
-  const runs = spans.map(({ row, rows, holders }): StoreRun => {
+  const placed = spans.map(({ row, rows, holders }): StoreSpan => {
     const slabOffsets = holders.map((worker) => ends[worker]!);
     for (const worker of holders) ends[worker]! += rows * rowSize;
     return { row, rows, holders, slabOffsets };
   });
   ends.forEach((end, worker) => (slabSizes[worker]! += align(end - slabSizes[worker]!)));
-  return runs;
+  return placed;
 }

@@ -4,7 +4,7 @@
 // optimizer's state and the gradients of all holders there. Chunks and shares are cut as in native/core/src/chunks.rs. An evaluation reads all
 // values. The system maps pages that are read in windows, so that bytes are counted by the window.
 
-import type { StoreLayout, StoreRun, StoreTensor } from './storeLayout.ts';
+import type { StoreLayout, StoreSpan, StoreTensor } from './storeLayout.ts';
 
 const chunkScalars = 16 * 1024;
 /** Linux maps the pages around one that is read, in aligned windows of 64 KiB. */
@@ -30,18 +30,18 @@ export function touchedInSteps(layout: StoreLayout, { participant, workers, whol
   const slabs = layout.slabSizes.map((size) => new Windows(size));
   const isOwn = layout.slabSizes.map((_, worker) => workers.includes(worker));
   for (const tensor of layout.tensors) {
-    for (const run of tensor.runs) {
-      const size = run.rows * tensor.rowSize;
-      if (whole || run.holders.some((holder) => isOwn[holder])) values.add(offsetOf(tensor, run), size);
-      run.holders.forEach((holder, i) => {
-        if (isOwn[holder]) slabs[holder]!.add(run.slabOffsets[i]!, size);
+    for (const span of tensor.spans) {
+      const size = span.rows * tensor.rowSize;
+      if (whole || span.holders.some((holder) => isOwn[holder])) values.add(offsetOf(tensor, span), size);
+      span.holders.forEach((holder, i) => {
+        if (isOwn[holder]) slabs[holder]!.add(span.slabOffsets[i]!, size);
       });
     }
   }
-  for (const { tensor, run, start, size } of chunksOf(layout, participant)) {
-    values.add(offsetOf(tensor, run) + start, size);
-    if (tensor.kind === 'parameter') slot.add(offsetOf(tensor, run) + start, size);
-    run.holders.forEach((holder, i) => slabs[holder]!.add(run.slabOffsets[i]! + start, size));
+  for (const { tensor, span, start, size } of chunksOf(layout, participant)) {
+    values.add(offsetOf(tensor, span) + start, size);
+    if (tensor.kind === 'parameter') slot.add(offsetOf(tensor, span) + start, size);
+    span.holders.forEach((holder, i) => slabs[holder]!.add(span.slabOffsets[i]! + start, size));
   }
   return {
     weights: values.bytes,
@@ -50,12 +50,12 @@ export function touchedInSteps(layout: StoreLayout, { participant, workers, whol
   };
 }
 
-const offsetOf = (tensor: StoreTensor, run: StoreRun): number => tensor.offset + run.row * tensor.rowSize;
+const offsetOf = (tensor: StoreTensor, span: StoreSpan): number => tensor.offset + span.row * tensor.rowSize;
 
 interface Chunk {
   tensor: StoreTensor;
-  run: StoreRun;
-  /** Start in the run, and scalars. */
+  span: StoreSpan;
+  /** Start in the span, and scalars. */
   start: number;
   size: number;
 }
@@ -67,12 +67,12 @@ function chunksOf(layout: StoreLayout, participant: number): Chunk[] {
   const costs: number[] = [];
   for (const tensor of layout.tensors) {
     const slots = tensor.kind === 'parameter' ? layout.optimizerSlots.length : 0;
-    for (const run of tensor.runs) {
-      const runSize = run.rows * tensor.rowSize;
-      for (let start = 0; start < runSize; start += chunkScalars) {
-        const size = Math.min(chunkScalars, runSize - start);
-        chunks.push({ tensor, run, start, size });
-        costs.push((costs.at(-1) ?? 0) + 4 * size * (run.holders.length + 2 * (1 + slots)));
+    for (const span of tensor.spans) {
+      const spanSize = span.rows * tensor.rowSize;
+      for (let start = 0; start < spanSize; start += chunkScalars) {
+        const size = Math.min(chunkScalars, spanSize - start);
+        chunks.push({ tensor, span, start, size });
+        costs.push((costs.at(-1) ?? 0) + 4 * size * (span.holders.length + 2 * (1 + slots)));
       }
     }
   }

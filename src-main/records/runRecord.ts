@@ -8,7 +8,7 @@ import { UserError } from '../contract/errors.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { GradientRecord, RunSummary } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
-import { isTemporaryName, makeFolder, namesIn, replaceFile, storageError } from '../files/files.ts';
+import { makeFolder, namesIn, removePartialFiles, replaceFile, storageError } from '../files/files.ts';
 import type { NativeHold } from '../native.ts';
 import { holdRun } from './hold.ts';
 import { leftBehind, RunFolder } from './runFolder.ts';
@@ -53,7 +53,7 @@ export class RunRecord {
   static async open(folder: RunFolder): Promise<RunRecord> {
     const hold = await taken(folder);
     try {
-      await removePartialFiles(folder);
+      await removePartialFiles(folder.path);
       return new RunRecord(folder, hold, leftBehind(await folder.stored()));
     } catch (error) {
       hold.close();
@@ -151,13 +151,6 @@ async function taken(folder: RunFolder): Promise<NativeHold> {
   const hold = await holdRun(folder.path);
   if (!hold) throw new UserError('conflict', `run ${folder.id} is active in another process`);
   return hold;
-}
-
-/** Removes what a process has left that was killed while it replaced a file. */
-async function removePartialFiles(folder: RunFolder): Promise<void> {
-  const names = await readdir(folder.path).catch(() => []);
-  const partial = names.filter((name) => isTemporaryName(name));
-  await Promise.all(partial.map((name) => rm(folder.file(name), { force: true }).catch(() => undefined)));
 }
 
 async function fill(folder: RunFolder, config: RunConfig, plan: Plan, summary: RunSummary): Promise<void> {

@@ -50,7 +50,7 @@ fn layout(parameters: usize) -> String {
         holders.iter().for_each(|&worker| slab_sizes[worker] += size);
         tensors
             .push(json!({"name": format!("t{index}"), "kind": "parameter", "shape": [size, 1], "axis": null, "offset": offset, "rows": 1,
-            "rowSize": size, "decays": true, "runs": [{"row": 0, "rows": 1, "holders": holders, "slabOffsets": slab_offsets}]}));
+            "rowSize": size, "decays": true, "spans": [{"row": 0, "rows": 1, "holders": holders, "slabOffsets": slab_offsets}]}));
     }
     json!({"version": 2, "numWorkers": 4, "numParticipants": 1, "optimizerSlots": ["exp_avg", "exp_avg_sq"], "tensors": tensors, "valuesSize": parameters,
         "parameterSize": parameters, "slabSizes": slab_sizes, "statisticsBatches": 0, "evaluationBatches": 0})

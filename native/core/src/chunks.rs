@@ -1,4 +1,4 @@
-//! Chunks: the pieces of runs that averaging and the optimizer work on, cut by the layout alone.
+//! Chunks: the pieces of spans that averaging and the optimizer work on, cut by the layout alone.
 //!
 //! Which participant or thread works on a chunk never changes a result: sums of squares are kept per chunk and added in chunk order.
 //! Chunks of parameters come first, then those of buffers.
@@ -16,10 +16,10 @@ const MOST_HANDS: usize = 16;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Chunk {
-    /// Index into `Layout::tensors`, and of the run in it.
+    /// Index into `Layout::tensors`, and of the span in it.
     pub tensor: u32,
-    pub run: u32,
-    /// Start in the run, and in `values`.
+    pub span: u32,
+    /// Start in the span, and in `values`.
     pub start: usize,
     pub offset: usize,
     pub len: usize,
@@ -47,14 +47,14 @@ impl Chunks {
         for (index, tensor) in layout.tensors.iter().enumerate() {
             let is_parameter = tensor.kind == TensorKind::Parameter;
             let slots = if is_parameter { layout.optimizer_slots.len() } else { 0 };
-            for (position, run) in tensor.runs.iter().enumerate() {
-                let size = run.rows * tensor.row_size;
+            for (position, span) in tensor.spans.iter().enumerate() {
+                let size = span.rows * tensor.row_size;
                 for start in (0..size).step_by(CHUNK_SIZE) {
                     let len = CHUNK_SIZE.min(size - start);
-                    let offset = tensor.offset + run.row * tensor.row_size + start;
-                    all.push(Chunk { tensor: index as u32, run: position as u32, start, offset, len, norms });
-                    norms += if is_parameter { 1 + run.holders.len() } else { 0 };
-                    costs.push(costs[costs.len() - 1] + len * 4 * (run.holders.len() + 2 * (1 + slots)));
+                    let offset = tensor.offset + span.row * tensor.row_size + start;
+                    all.push(Chunk { tensor: index as u32, span: position as u32, start, offset, len, norms });
+                    norms += if is_parameter { 1 + span.holders.len() } else { 0 };
+                    costs.push(costs[costs.len() - 1] + len * 4 * (span.holders.len() + 2 * (1 + slots)));
                 }
             }
             if is_parameter {
@@ -103,7 +103,7 @@ mod tests {
                 offset += size;
                 serde_json::json!({"name": "t", "kind": "parameter", "shape": [size], "axis": null, "offset": offset - size, "rows": 1,
                     "rowSize": size, "decays": false,
-                    "runs": [{"row": 0, "rows": 1, "holders": [0], "slabOffsets": [offset - size]}]})
+                    "spans": [{"row": 0, "rows": 1, "holders": [0], "slabOffsets": [offset - size]}]})
             })
             .collect();
         let json = serde_json::json!({"version": 2, "numWorkers": 1, "numParticipants": 1, "optimizerSlots": ["momentum"], "tensors": tensors,

@@ -1,7 +1,7 @@
 //! The layout of the parameter store, as computed by src-main/memory/storeLayout.ts, and its validation. Not computed here.
 //!
 //! Offsets and sizes count float32 scalars. A layout that passes `parse` can be followed without further checks: every tensor and every
-//! run lies inside its area, and the runs of a tensor cover its rows once, in ascending order.
+//! span lies inside its area, and the spans of a tensor cover its rows once, in ascending order.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,14 +11,14 @@ use crate::error::{Error, Result, ensure};
 /// A maximal range of rows with the same holders; contiguous in `values` and in every holder's slab.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(rename = "StoreRun")]
-pub struct Run {
+#[schemars(rename = "StoreSpan")]
+pub struct Span {
     /// First row and number of rows.
     pub row: usize,
     pub rows: usize,
     /// Workers, ascending; averaging sums them in this order. Never empty.
     pub holders: Vec<usize>,
-    /// Where the run starts in the slab of each holder, in the order of `holders`.
+    /// Where the span starts in the slab of each holder, in the order of `holders`.
     pub slab_offsets: Vec<usize>,
 }
 
@@ -46,7 +46,7 @@ pub struct Tensor {
     pub row_size: usize,
     /// Weight decay applies (two or more dimensions).
     pub decays: bool,
-    pub runs: Vec<Run>,
+    pub spans: Vec<Span>,
 }
 
 /// Where each tensor, each worker's slab and each shared array lies.
@@ -155,27 +155,27 @@ impl Layout {
             return fail("shape");
         }
         let mut next = 0;
-        for run in &tensor.runs {
-            if run.row != next || run.rows == 0 {
-                return fail("rows of a run");
+        for span in &tensor.spans {
+            if span.row != next || span.rows == 0 {
+                return fail("rows of a span");
             }
-            next += run.rows;
-            if !self.valid_holders(run, tensor.row_size) {
-                return fail("holders of a run");
+            next += span.rows;
+            if !self.valid_holders(span, tensor.row_size) {
+                return fail("holders of a span");
             }
         }
         if next == tensor.rows { Ok(()) } else { fail("number of rows") }
     }
 
-    fn valid_holders(&self, run: &Run, row_size: usize) -> bool {
-        !run.holders.is_empty()
-            && run.holders.len() == run.slab_offsets.len()
-            && run.holders.is_sorted_by(|a, b| a < b)
-            && run
+    fn valid_holders(&self, span: &Span, row_size: usize) -> bool {
+        !span.holders.is_empty()
+            && span.holders.len() == span.slab_offsets.len()
+            && span.holders.is_sorted_by(|a, b| a < b)
+            && span
                 .holders
                 .iter()
-                .zip(&run.slab_offsets)
-                .all(|(&worker, &offset)| self.slab_sizes.get(worker).is_some_and(|&size| offset + run.rows * row_size <= size))
+                .zip(&span.slab_offsets)
+                .all(|(&worker, &offset)| self.slab_sizes.get(worker).is_some_and(|&size| offset + span.rows * row_size <= size))
     }
 }
 
@@ -185,9 +185,9 @@ mod tests {
 
     const VALID: &str = r#"{"version":2,"numWorkers":2,"numParticipants":1,"optimizerSlots":["momentum"],"valuesSize":32,"parameterSize":16,
       "slabSizes":[32,32],"statisticsBatches":1,"evaluationBatches":1,"tensors":[
-      {"name":"w","kind":"parameter","shape":[2,3,2],"axis":1,"offset":0,"rows":3,"rowSize":4,"decays":true,"runs":[
+      {"name":"w","kind":"parameter","shape":[2,3,2],"axis":1,"offset":0,"rows":3,"rowSize":4,"decays":true,"spans":[
         {"row":0,"rows":1,"holders":[0],"slabOffsets":[0]},{"row":1,"rows":2,"holders":[0,1],"slabOffsets":[4,0]}]},
-      {"name":"b","kind":"buffer","shape":[2],"axis":null,"offset":16,"rows":1,"rowSize":2,"decays":false,"runs":[
+      {"name":"b","kind":"buffer","shape":[2],"axis":null,"offset":16,"rows":1,"rowSize":2,"decays":false,"spans":[
         {"row":0,"rows":1,"holders":[0,1],"slabOffsets":[16,16]}]}]}"#;
 
     #[test]
@@ -205,10 +205,10 @@ mod tests {
     #[test]
     fn wrong_layouts_are_refused_with_the_tensor_named() {
         for (from, to, expected) in [
-            (r#""holders":[0,1],"slabOffsets":[4,0]"#, r#""holders":[1,0],"slabOffsets":[4,0]"#, "store layout: holders of a run of w"),
-            (r#""holders":[0,1],"slabOffsets":[4,0]"#, r#""holders":[0,1],"slabOffsets":[4,28]"#, "store layout: holders of a run of w"),
-            (r#""holders":[0],"#, r#""holders":[],"#, "store layout: holders of a run of w"),
-            (r#""row":1,"rows":2"#, r#""row":2,"rows":1"#, "store layout: rows of a run of w"),
+            (r#""holders":[0,1],"slabOffsets":[4,0]"#, r#""holders":[1,0],"slabOffsets":[4,0]"#, "store layout: holders of a span of w"),
+            (r#""holders":[0,1],"slabOffsets":[4,0]"#, r#""holders":[0,1],"slabOffsets":[4,28]"#, "store layout: holders of a span of w"),
+            (r#""holders":[0],"#, r#""holders":[],"#, "store layout: holders of a span of w"),
+            (r#""row":1,"rows":2"#, r#""row":2,"rows":1"#, "store layout: rows of a span of w"),
             (r#""row":1,"rows":2"#, r#""row":1,"rows":1"#, "store layout: number of rows of w"),
             (r#""offset":16"#, r#""offset":8"#, "store layout: place of b"),
             (r#""shape":[2]"#, r#""shape":[3]"#, "store layout: shape of b"),

@@ -50,7 +50,7 @@ impl Sums {
         let mut sums = Self { holders: vec![0.0; count * layout.num_workers], mean: vec![0.0; count], spread: vec![0.0; count] };
         for chunk in &chunks.all[..chunks.parameters] {
             let row = rows[chunk.tensor as usize];
-            let workers = &layout.tensors[chunk.tensor as usize].runs[chunk.run as usize].holders;
+            let workers = &layout.tensors[chunk.tensor as usize].spans[chunk.span as usize].holders;
             let mut squares = store.norms(chunk, workers.len());
             sums.mean[row] += squares.next().unwrap_or(f64::NAN);
             let mut total = 0.0;

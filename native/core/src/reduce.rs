@@ -152,10 +152,10 @@ fn slabs<'a>(store: &'a Store, chunk: &Chunk) -> Vec<&'a [f32]> {
 
 /// The same, with the worker.
 fn held<'a>(store: &'a Store, chunk: &Chunk) -> impl Iterator<Item = (usize, &'a [f32])> {
-    let run = &store.layout().tensors[chunk.tensor as usize].runs[chunk.run as usize];
+    let span = &store.layout().tensors[chunk.tensor as usize].spans[chunk.span as usize];
     let (start, len) = (chunk.start, chunk.len);
     let part = move |(&worker, &offset): (&usize, &usize)| (worker, store.read(Area::Slab(worker), offset + start..offset + start + len));
-    run.holders.iter().zip(&run.slab_offsets).map(part)
+    span.holders.iter().zip(&span.slab_offsets).map(part)
 }
 
 /// Runs `work` on every chunk of a share, spread over threads, each with a scratch chunk of its own. It is given its thread, and the index of
@@ -192,7 +192,7 @@ fn average(holders: &[&[f32]], target: &mut [f32]) -> f64 {
             middle.iter().for_each(|slab| add(slab, target));
             add_and_divide(last, count, target);
         }
-        [] => unreachable!("a run without holders"),
+        [] => unreachable!("a span without holders"),
     }
     square_sum(target)
 }

@@ -121,9 +121,9 @@ fn naive_squares(store: &Store) -> ([[f64; WORKERS]; 3], [f64; 3], [f64; 3]) {
     let (mut holders, mut means, mut distances) = ([[0.0; WORKERS]; 3], [0.0; 3], [0.0; 3]);
     let parameters = store.layout().tensors.iter().zip(ROWS).filter(|(tensor, _)| tensor.kind == TensorKind::Parameter);
     for (tensor, row) in parameters {
-        for run in &tensor.runs {
-            for i in 0..run.rows * tensor.row_size {
-                let slabs = run.holders.iter().zip(&run.slab_offsets);
+        for span in &tensor.spans {
+            for i in 0..span.rows * tensor.row_size {
+                let slabs = span.holders.iter().zip(&span.slab_offsets);
                 let of: Vec<_> = slabs.map(|(&w, at)| (w, f64::from(store.read(Area::Slab(w), at + i..at + i + 1)[0]))).collect();
                 let mean = of.iter().map(|(_, x)| x).sum::<f64>() / of.len() as f64;
                 means[row] += mean * mean;
@@ -189,11 +189,11 @@ fn the_averaged_gradient_is_the_mean_over_the_holders() {
     for (index, tensor) in store.layout().tensors.iter().enumerate() {
         let mut average = vec![f32::NAN; tensor.size()];
         reduce::averaged_gradient(&store, index, &mut average);
-        for run in &tensor.runs {
-            for i in 0..run.rows * tensor.row_size {
-                let sum: f64 = run.holders.iter().zip(&run.slab_offsets).map(|(&w, offset)| f64::from(noise(w, offset + i))).sum();
-                let found = f64::from(average[run.row * tensor.row_size + i]);
-                assert!((found - sum / run.holders.len() as f64).abs() < 1e-8, "{} {i}", tensor.name);
+        for span in &tensor.spans {
+            for i in 0..span.rows * tensor.row_size {
+                let sum: f64 = span.holders.iter().zip(&span.slab_offsets).map(|(&w, offset)| f64::from(noise(w, offset + i))).sum();
+                let found = f64::from(average[span.row * tensor.row_size + i]);
+                assert!((found - sum / span.holders.len() as f64).abs() < 1e-8, "{} {i}", tensor.name);
             }
         }
         if tensor.kind == TensorKind::Parameter {

@@ -25,13 +25,13 @@ pub fn layout_json(tensors: &[TestTensor], workers: usize, participants: usize, 
         let rows = tensor.holders.len();
         let row_size = tensor.shape.iter().product::<usize>() / rows;
         let mut taken = slab_sizes.clone();
-        let mut runs: Vec<Value> = Vec::new();
+        let mut spans: Vec<Value> = Vec::new();
         for (row, holders) in tensor.holders.iter().enumerate() {
-            match runs.last_mut().filter(|run| run["holders"] == json!(holders)) {
-                Some(run) => run["rows"] = json!(run["rows"].as_u64().unwrap() + 1),
+            match spans.last_mut().filter(|span| span["holders"] == json!(holders)) {
+                Some(span) => span["rows"] = json!(span["rows"].as_u64().unwrap() + 1),
                 None => {
                     let offsets: Vec<usize> = holders.iter().map(|&worker| taken[worker]).collect();
-                    runs.push(json!({"row": row, "rows": 1, "holders": holders, "slabOffsets": offsets}));
+                    spans.push(json!({"row": row, "rows": 1, "holders": holders, "slabOffsets": offsets}));
                 }
             }
             holders.iter().for_each(|&worker| taken[worker] += row_size);
@@ -41,7 +41,7 @@ pub fn layout_json(tensors: &[TestTensor], workers: usize, participants: usize, 
         }
         let decays = tensor.kind == "parameter" && tensor.shape.len() >= 2;
         placed.push(json!({"name": tensor.name, "kind": tensor.kind, "shape": tensor.shape, "axis": tensor.axis, "offset": offset,
-            "rows": rows, "rowSize": row_size, "decays": decays, "runs": runs}));
+            "rows": rows, "rowSize": row_size, "decays": decays, "spans": spans}));
         offset += align(rows * row_size);
         if tensor.kind == "parameter" {
             parameter_size = offset;
