@@ -1,7 +1,7 @@
 // The one writer of a run's folder. It holds the run's lock, and stores what changes one after the other, so that no older state lands on a newer one.
 
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { UserError } from '../contract/errors.ts';
