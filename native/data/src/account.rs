@@ -92,6 +92,11 @@ impl Account {
         &mut self.lines[at]
     }
 
+    /// What was said so far.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
     /// With all other files; what is used first, then by number.
     pub fn close(mut self, tree: &Tree, what: &[What]) -> Vec<Line> {
         for (at, entry) in tree.entries.iter().enumerate() {

@@ -133,15 +133,8 @@ pub fn are_labelled(tree: &Tree, what: &[What]) -> bool {
         || matches!(class_arrays::classes(tree, &arrays, &Options::default()), Ok(Some(_)))
 }
 
-/// What the choice of folders leaves.
-fn is_chosen(array: &Array, options: &Options) -> bool {
-    let lies_in = |folder: &String| array.entry.folder().split('/').collect::<Vec<_>>().starts_with(&folder.split('/').collect::<Vec<_>>());
-    options.folder.as_ref().is_none_or(lies_in) && !options.leave_out.as_ref().is_some_and(lies_in)
-}
-
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
-    let mut arrays = arrays(tree, what);
-    arrays.retain(|array| is_chosen(array, options));
+    let arrays = arrays(tree, what);
     class_arrays::no_single_images(tree, &arrays)?;
     if let Some(classes) = class_arrays::classes(tree, &arrays, options)? {
         return open_classes(tree, &arrays, &classes, options);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::error::{Problem, Result};
 use crate::images::{Named, named_split};
 use crate::options::Options;
+use crate::scope;
 
 const WORDS: [&str; 9] = ["split", "subset", "set", "data_set", "dataset", "partition", "usage", "phase", "fold"];
 const FLAGS: [(&str, Named, Named); 16] = [
@@ -121,6 +122,11 @@ pub fn is_usual(name: &str) -> bool {
     WORDS.contains(&name.as_str()) || FOLDS.contains(&name.as_str()) || FLAGS.iter().any(|(usual, ..)| *usual == name)
 }
 
+/// A column that is called like folds.
+pub fn is_fold(name: &str) -> bool {
+    FOLDS.contains(&plain_name(name).as_str())
+}
+
 /// By names and the first rows; `taken` are columns of something else.
 pub fn candidate(columns: &[String], has_header: bool, rows: Rows, taken: &[usize]) -> Option<Candidate> {
     let values = |column: usize| rows.iter().filter_map(move |row| row[column].as_deref());
@@ -205,6 +211,11 @@ impl Folds {
 }
 
 impl SplitRule {
+    /// What its columns are used as.
+    pub fn kind(&self) -> &'static str {
+        if matches!(self, Self::Fold(..)) { scope::FOLDS } else { "splits" }
+    }
+
     pub fn columns(&self) -> Vec<usize> {
         match self {
             Self::Words(column) | Self::Flag(column, ..) | Self::Fold(column, _) | Self::Numbered(column) => vec![*column],

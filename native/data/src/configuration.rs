@@ -22,7 +22,6 @@ const OTHER: What = What::Other("a file of another configuration");
 const UNNAMED: What = What::Other("a file that the README.md does not name");
 const UNKNOWN_TO_STATE: What = What::Other("an Arrow file that state.json does not name");
 const RESULT: What = What::Other("a result of map or filter in the cache of datasets");
-const OUTSIDE: What = What::Other("a file outside the folder that was chosen");
 const OTHER_SPLIT: What = What::Other("a file of a split that is neither for training nor for validation");
 
 /// Folders whose columns are compared.
@@ -41,11 +40,6 @@ pub fn settle(tree: &mut Tree, what: &mut [What], options: &Options) -> Result<(
     for (what, entry) in what.iter_mut().zip(&tree.entries) {
         if *what == What::Arrow && is_result(entry) {
             *what = RESULT;
-        }
-        let is_chosen = options.folder.as_ref().is_none_or(|folder| lies_in(entry, folder));
-        let is_kept = options.leave_out.as_ref().is_none_or(|folder| !lies_in(entry, folder));
-        if is_columnar(what) && !(is_chosen && is_kept) {
-            *what = OUTSIDE;
         }
     }
     let told = by_card(tree, what, options)?;

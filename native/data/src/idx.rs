@@ -132,9 +132,6 @@ fn set_of(entry: &Entry) -> String {
 /// The files of one dataset: as chosen by folder or name, or all where there is one training file.
 fn of_one_set(tree: &Tree, mut images: Vec<usize>, options: &Options) -> Result<Vec<usize>> {
     let entry = |at: usize| &tree.entries[at];
-    if let Some(folder) = &options.folder {
-        images.retain(|at| home(entry(*at)) == folder.trim_end_matches('/'));
-    }
     if let Some(chosen) = &options.image_column {
         images.retain(|at| set_of(entry(*at)) == *chosen);
     }

@@ -96,7 +96,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let strange = by_columns.as_ref().map_or_else(Vec::new, |told| told.strange.clone());
     if let Some(told) = &by_columns {
         named.clone_from(&told.named);
-        used.extend(told.columns.iter().map(|column| (column.as_str(), "splits")));
+        used.extend(told.columns.iter().map(|column| (column.as_str(), told.kind)));
     }
     used.extend(image.columns().into_iter().map(|column| (column, "images")));
     account.columns(&[columns.clone(), head.lists(), head.other_lists()].concat(), &used);
@@ -136,6 +136,8 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
 struct ByColumns {
     named: Vec<Option<Named>>,
     columns: Vec<String>,
+    /// What they are used as.
+    kind: &'static str,
     /// Rows of a split that is not known.
     strange: Vec<usize>,
 }
@@ -160,7 +162,7 @@ fn splits_by_columns(tree: &Tree, shards: &[Shard], columns: &[String], label: &
         }
     };
     let Some(rule) = rule else { return Ok(None) };
-    let mut told = ByColumns { named: Vec::with_capacity(rows.len()), columns: Vec::new(), strange: Vec::new() };
+    let mut told = ByColumns { named: Vec::with_capacity(rows.len()), columns: Vec::new(), kind: rule.kind(), strange: Vec::new() };
     told.columns.extend(rule.columns().into_iter().map(|column| usual[column].clone()));
     for (number, row) in rows.iter().enumerate() {
         told.named.push(match rule.told(row) {

@@ -25,12 +25,14 @@ mod project;
 mod property;
 mod reading;
 mod several;
+mod several_folders;
 mod sidecars;
 mod source;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use self::index::Index;
+pub use self::lists::OTHERS as LISTS_OF_OTHERS;
 pub use self::names::rename as rename_classes;
 use self::reading::{Reading, Sample};
 use crate::account::Account;
@@ -228,11 +230,16 @@ pub fn splits_beside(
 
 /// Whether a choice means this file: by its whole name or its last part; a star stands for anything.
 pub fn is_named(entry: &Entry, chosen: &str) -> bool {
+    is_named_so(&entry.name, chosen)
+}
+
+/// As `is_named`, of a whole name.
+pub fn is_named_so(name: &str, chosen: &str) -> bool {
     let is = |name: &str| match chosen.split_once('*') {
         Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
         None => name == chosen,
     };
-    is(&entry.name) || is(entry.file_name())
+    is(name) || is(name.rsplit('/').next().unwrap_or_default())
 }
 
 pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSet> {

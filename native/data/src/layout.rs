@@ -43,7 +43,6 @@ pub struct Layout {
     pub problems: Vec<Problem>,
 }
 
-const OUTSIDE: &str = "images outside the chosen folder";
 const UNLABELLED: &str = "images of a split without labels";
 const BESIDE_SPLITS: &str = "images beside the folders of the splits";
 const BESIDE_CLASSES: &str = "images beside the folders of the classes";
@@ -80,14 +79,15 @@ fn is_split_name(name: &str) -> bool {
 /// Folders that say nothing of what is in them.
 const PLAIN: &str = "images image imgs img jpegimages data dataset set files folder split jpg jpeg png raw all";
 /// Folders of what is drawn over pictures.
-const DRAWN: &str = "mask masks segmentations annotation annotations annot annots groundtruth gt manual labels label";
+const DRAWN: &str =
+    "mask masks seg segs segmentations annotation annotations annot annots groundtruth gt manual labels label trimap trimaps";
 
 fn is_plain(name: &str) -> bool {
     let lower = name.to_lowercase();
     PLAIN.split(' ').any(|known| known == lower)
 }
 
-fn is_mask(name: &str) -> bool {
+pub fn is_mask(name: &str) -> bool {
     let is_known = |word: &str| DRAWN.split(' ').any(|known| known == word) || word.starts_with("segmentation");
     // `trainannot` beside `train`.
     let behind = |word: &str| ["train", "val", "test"].iter().any(|split| word.strip_prefix(split).is_some_and(is_known));
@@ -188,16 +188,9 @@ impl<'a> Tree<'a> {
 
 /// Reads the layout of images from their folders. `place` gives the place of an image, for messages.
 pub fn read(images: &[Folders<'_>], options: &Options, place: &dyn Fn(usize) -> Place) -> Result<Layout> {
-    let within = |image: &Folders, chosen: &Option<String>| {
-        chosen.as_ref().map(|chosen| {
-            let parts: Vec<&str> = chosen.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect();
-            image.len() >= parts.len() && image.iter().zip(&parts).all(|(folder, part)| *part == "*" || folder == part)
-        })
-    };
-    let is_kept = |image: &Folders| within(image, &options.folder) != Some(false) && within(image, &options.leave_out) != Some(true);
-    let kept: Vec<usize> = (0..images.len()).filter(|&image| is_kept(&images[image])).collect();
+    let kept: Vec<usize> = (0..images.len()).collect();
     if kept.is_empty() {
-        return Err(Problem::error("no-images", "no image lies in the folders that were chosen").into());
+        return Err(Problem::error("no-images", "there is no image").into());
     }
     let tree = Tree { images, kept };
     if options.class_level.is_none() && options.folder.is_none() && options.leave_out.is_none() {
@@ -208,7 +201,7 @@ pub fn read(images: &[Folders<'_>], options: &Options, place: &dyn Fn(usize) -> 
         None => tree.split_level(class_level),
         Some(level) => (level as usize).checked_sub(1),
     };
-    let mut layout = Layout { split_level, class_level: 0, fates: vec![Fate::Out(OUTSIDE); images.len()], problems: Vec::new() };
+    let mut layout = Layout { split_level, class_level: 0, fates: vec![Fate::Stray(BESIDE_CLASSES); images.len()], problems: Vec::new() };
     match split_level {
         Some(level) => layout.with_splits(&tree, level, class_level, options)?,
         None => layout.without_splits(&tree, class_level, options, place)?,

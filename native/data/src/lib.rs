@@ -54,6 +54,7 @@ pub mod pixels;
 mod random;
 mod recognise;
 pub mod sampling;
+mod scope;
 pub mod shards;
 mod sniff;
 mod stand_in;

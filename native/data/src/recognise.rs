@@ -10,7 +10,7 @@ use crate::stand_in;
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
 use crate::tree::{Entry, Listing, Tree};
-use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, shards, text, tokens};
+use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, scope, shards, text, tokens};
 
 pub enum Content {
     Images(ImageSet),
@@ -89,6 +89,7 @@ pub struct Chosen {
 /// The format that the options name, or the likeliest.
 pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
     let mut what = sniff(tree)?;
+    scope::settle(tree, &mut what, options)?;
     let stand_ins = stand_in::problem(tree, &what);
     match configuration::settle(tree, &mut what, options) {
         // A card tells of files that are not there.
@@ -143,6 +144,7 @@ pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Opt
         Content::Text(set) => problems.append(&mut set.problems),
         Content::Tokens(set) => problems.append(&mut set.problems),
     }
+    problems.extend(scope::unused(tree, *format, &content, options));
     settle(&mut problems, options);
     Ok(Found { content, problems })
 }

@@ -286,7 +286,8 @@ impl Rows {
 
     /// Columns that are used, and as what.
     pub fn used(&self) -> Vec<(&str, &str)> {
-        let splits = self.split_columns().into_iter().map(|at| (at, "splits"));
+        let kind = self.rule.as_ref().map_or("splits", SplitRule::kind);
+        let splits = self.split_columns().into_iter().map(|at| (at, kind));
         self.parts().into_iter().chain(splits).map(|(at, what)| (self.columns[at].as_str(), what)).collect()
     }
 

@@ -29,10 +29,8 @@ fn is_training(stray: &Entry, evaluated: &[&Entry]) -> bool {
 
 /// For each stray whether it is trained on or else left out. `evaluated`: entries of the other splits.
 pub fn train(tree: &Tree, strays: &[usize], evaluated: &[usize], options: &Options) -> Result<Vec<bool>> {
-    let is_chosen = |choice: &Option<String>, at: usize| choice.as_ref().is_some_and(|choice| is_named(&tree.entries[at], choice));
-    if strays.iter().any(|at| is_chosen(&options.train_on, *at) || is_chosen(&options.leave_out, *at)) {
-        let is_left = |at: usize| options.train_on.is_some() && !is_chosen(&options.train_on, at) || is_chosen(&options.leave_out, at);
-        return Ok(strays.iter().map(|at| !is_left(*at)).collect());
+    if let Some(chosen) = &options.train_on {
+        return Ok(strays.iter().map(|at| is_named(&tree.entries[*at], chosen)).collect());
     }
     let others: Vec<&Entry> = evaluated.iter().map(|at| &tree.entries[*at]).collect();
     if strays.iter().all(|at| is_training(&tree.entries[*at], &others)) {

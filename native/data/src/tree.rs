@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::account::Account;
+use crate::account::{Account, Unit};
 use crate::archive::{self, SharedFile};
 use crate::containers::Part;
 use crate::encoding::{Decoded, encoding_of};
@@ -157,6 +157,8 @@ pub struct Tree {
     /// NumPy's .npz in folders below.
     nested: Vec<(PathBuf, String)>,
     scratch: Scratch,
+    /// Folders were chosen, and nothing outside them counts.
+    is_closed: bool,
 }
 
 impl Tree {
@@ -179,6 +181,7 @@ impl Tree {
             waiting: vec![],
             nested: vec![],
             scratch,
+            is_closed: false,
         };
         for path in paths {
             let prefix = if paths.len() == 1 { String::new() } else { stem_of(path) };
@@ -189,6 +192,14 @@ impl Tree {
         tree.open_stl()?;
         tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(tree)
+    }
+
+    /// Keeps those entries alone that stay; tables find no others.
+    pub fn keep(&mut self, stays: &[bool], why: &str) {
+        let mut stays = stays.iter();
+        let out = self.entries.extract_if(.., |_| stays.next() != Some(&true));
+        out.for_each(|entry| self.left_out.add(Unit::Files, false, why, &entry.name));
+        self.is_closed = true;
     }
 
     /// An archive was so large that only its first part was looked at.
@@ -335,6 +346,9 @@ impl Tree {
     /// Adds the file that a table at `beside` names, where it lies inside the table's folder; `None` where it does not exist.
     pub fn resolve(&self, beside: &Entry, name: &str) -> Result<Option<Entry>> {
         let Location::File(table) = &beside.location else { return Ok(None) };
+        if self.is_closed {
+            return Ok(None);
+        }
         let Some(folder) = table.parent() else { return Ok(None) };
         let Ok(real) = folder.join(name).canonicalize() else { return Ok(None) };
         let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());

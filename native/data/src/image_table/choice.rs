@@ -144,7 +144,7 @@ fn one_group(tree: &Tree, index: &Index, mut files: Vec<LabelFile>, account: &mu
             let images = match found {
                 Found::One(image) => vec![image],
                 Found::All(images) => images,
-                Found::Several | Found::None => continue,
+                Found::Several(_) | Found::None => continue,
             };
             of_group.extend(images.into_iter().map(|image| (image, (row.label.clone(), named))));
         }

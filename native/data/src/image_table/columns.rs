@@ -242,7 +242,9 @@ fn label_file(at: usize, entry: &Entry, source: Source, pointer: Pointer, labell
     let columns = source.columns().to_vec();
     let mut used: Vec<(String, &str)> = pointer.uses().into_iter().map(|(column, what)| (columns[column].clone(), what)).collect();
     used.extend(labelling.columns().into_iter().map(|column| (columns[column].clone(), "labels")));
-    used.extend(rule.iter().flat_map(SplitRule::columns).map(|column| (columns[column].clone(), "splits")));
+    if let Some(rule) = &rule {
+        used.extend(rule.columns().into_iter().map(|column| (columns[column].clone(), rule.kind())));
+    }
     let of_label = labelling.columns();
     let (label, classes) = match (&labelling, &of_label[..]) {
         (Labelling::OneHot { .. }, of_label) => {
@@ -388,7 +390,7 @@ impl Table<'_> {
     fn with_folder(&self, pointer: Pointer, free: &[usize], of_label: &[usize]) -> Pointer {
         let Pointer::File(image) = pointer else { return pointer };
         let place = |name: &str| self.index.find(self.tree, self.at, name, None, None);
-        if !self.values(image).any(|name| matches!(place(name), Found::Several)) {
+        if !self.values(image).any(|name| matches!(place(name), Found::Several(_))) {
             return pointer;
         }
         let tells = |column: &usize| {

@@ -2,7 +2,7 @@
 //! `new/0.png`. A file name that several folders have is told apart by the row's split or label, or by the folder of the table. A row may
 //! name a folder too, for all images below it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -16,7 +16,8 @@ pub enum Found {
     One(usize),
     /// The images below a folder.
     All(Vec<usize>),
-    Several,
+    /// Of a name in several folders.
+    Several(Vec<usize>),
     None,
 }
 
@@ -27,6 +28,8 @@ pub struct Index {
     folders: BTreeSet<String>,
     /// Images by the folder that they lie in.
     within: BTreeMap<String, Vec<usize>>,
+    /// Folders that hold a table or a list.
+    of_tables: HashSet<String>,
     /// Folders by their last parts.
     paths: HashMap<String, BTreeSet<String>>,
 }
@@ -57,7 +60,16 @@ fn unified(name: &str) -> String {
 
 impl Index {
     pub fn new(tree: &Tree, what: &[What]) -> Self {
-        let mut index = Self { images: 0, names: HashMap::new(), folders: BTreeSet::new(), within: BTreeMap::new(), paths: HashMap::new() };
+        let is_table = |what: &What| matches!(what, What::Csv | What::JsonLines | What::Json | What::Text);
+        let tables = what.iter().zip(&tree.entries).filter(|(what, _)| is_table(what));
+        let mut index = Self {
+            images: 0,
+            names: HashMap::new(),
+            folders: BTreeSet::new(),
+            within: BTreeMap::new(),
+            of_tables: tables.map(|(_, entry)| entry.folder().to_owned()).collect(),
+            paths: HashMap::new(),
+        };
         for (at, entry) in tree
             .entries
             .iter()
@@ -133,7 +145,7 @@ impl Index {
                 let below = self.within.range(inner.clone()..).take_while(|(folder, _)| folder.starts_with(&inner));
                 Found::All(own.chain(below.flat_map(|(_, images)| images)).copied().collect())
             }
-            _ => Found::Several,
+            _ => Found::Several(Vec::new()),
         }
     }
 
@@ -170,6 +182,12 @@ impl Index {
         let best = scored.iter().map(|(_, score)| *score).max().unwrap_or(0);
         let likely: Vec<usize> = scored.into_iter().filter(|(_, score)| *score == best).map(|(at, _)| at).collect();
         let beside = tree.entries[table].folder();
+        // Below the folder of another table a picture is that table's.
+        let is_of_other = |at: usize| {
+            let folder = tree.entries[at].folder();
+            let above = folder.match_indices('/').map(|(slash, _)| &folder[..slash]).chain([folder]);
+            above.filter(|above| *above != beside && !beside.starts_with(&format!("{above}/"))).any(|above| self.of_tables.contains(above))
+        };
         let tests: [&dyn Fn(usize) -> bool; 5] = [
             &|at| tree.entries[at].file_name() == cell::file(name).rsplit(['/', '\\']).next().unwrap_or_default(),
             &|at| split.is_some() && split_of(&tree.entries[at]) == split,
@@ -180,7 +198,7 @@ impl Index {
                 tree.entries[at].folder()
                     == [beside, &folders.join("/")].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
             },
-            &|at| !beside.is_empty() && tree.entries[at].name.starts_with(&format!("{beside}/")),
+            &|at| !is_of_other(at),
         ];
         let mut left = likely;
         for test in tests {
@@ -189,10 +207,10 @@ impl Index {
                 left = passing;
             }
         }
-        match left[..] {
+        match &left[..] {
             [] => Found::None,
-            [one] => Found::One(one),
-            _ => Found::Several,
+            [one] => Found::One(*one),
+            _ => Found::Several(left),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::LabelFile;
 use super::index::{Found, Index};
 use super::reading::{Sample, located};
-use crate::account::Account;
+use crate::account::{Account, Unit};
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
 use crate::images::Named;
@@ -49,7 +49,7 @@ pub fn read(
                     here.insert(entry, named);
                 }
                 Found::All(entries) => here.extend(entries.into_iter().map(|entry| (entry, named))),
-                Found::Several | Found::None => missing += 1,
+                Found::Several(_) | Found::None => missing += 1,
             }
         }
         let shown = tree.display(&tree.entries[file.entry]);
@@ -76,6 +76,7 @@ pub fn read(
         }
         known.splits.extend(here);
         account.use_as(tree, file.entry, "lists of splits");
+        file.used.iter().for_each(|(column, what)| account.add(Unit::Columns, true, what, column));
     }
     if let Some(known) = known.as_ref().filter(|known| !known.has_training()) {
         let list = tree.display(&tree.entries[known.list]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::choice::which_table;
 use super::index::{Found, Index, plain};
-use super::{Image, LabelFile, Row, cell};
+use super::{Image, LabelFile, Row, cell, several_folders};
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
 use crate::image_parquet::split_of;
@@ -126,13 +126,13 @@ impl Reading {
                 format!("{shown} names images by paths that are not here, such as {first}; {moved} are taken by the names of their files");
             self.problems.push(Problem::note("moved-files", sentence).counted(moved as u64).at(Place::file(&shown)));
         }
-        self.add(rows, file, &shown);
+        self.add(tree, rows, file, &shown);
         Ok(())
     }
 
-    fn add(&mut self, rows: Vec<(Row, Found)>, file: &LabelFile, shown: &str) {
+    fn add(&mut self, tree: &Tree, rows: Vec<(Row, Found)>, file: &LabelFile, shown: &str) {
         let [mut nameless, mut missing, mut several, mut strange, mut ragged, mut uncertain]: [Bad; 6] = Default::default();
-        let mut folders = 0;
+        let (mut folders, mut alike, all) = (0, Vec::new(), rows.len());
         for (row, found) in rows {
             let named = split_of_row(&row, file);
             let Row { image, label, split, number } = row;
@@ -161,8 +161,9 @@ impl Reading {
                     folders += 1;
                     images
                 }
-                Found::Several => {
+                Found::Several(images) => {
                     several.add(number, name);
+                    alike.push(images);
                     continue;
                 }
                 Found::None => {
@@ -183,6 +184,9 @@ impl Reading {
         uncertain.report(&mut self.problems, "uncertain-label", shown, "has # rows with -1 beside 0 and 1, which says neither yes nor no");
         missing.report(&mut self.problems, "missing-file", shown, "names # files that do not exist");
         several.report(&mut self.problems, "ambiguous-file", shown, "names # files that lie in several folders");
+        if let Some(problem) = self.problems.pop_if(|problem| problem.code == "ambiguous-file") {
+            self.problems.push(several_folders::ask(tree, problem, &alike, all));
+        }
     }
 
     /// With one row for each image: another that says the same is left out, one of another label counts with it as an image of several.

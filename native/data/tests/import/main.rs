@@ -10,6 +10,7 @@ mod random;
 mod account;
 mod arrays;
 mod broken;
+mod choices;
 mod columns;
 mod folders;
 mod formats;
