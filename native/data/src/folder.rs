@@ -101,8 +101,9 @@ fn no_views(tree: &Tree, images: &[usize], folders: &[Folders], options: &Option
     for &at in images {
         let name = tree.entries[at].name.as_str();
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        if let Some((base, word)) =
-            stem.rsplit_once(['_', '-']).filter(|(base, word)| !base.ends_with('/') && !word.contains('/') && is_view(word))
+        if let Some((base, word)) = stem
+            .rsplit_once(['_', '-'])
+            .filter(|(base, word)| !base.ends_with('/') && !word.contains('/') && is_view(word) && named_split(word).is_none())
         {
             sets.entry(base).or_default().insert(word);
         }
@@ -203,6 +204,9 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     splits.iter_mut().zip(&labels).filter(|(_, label)| **label == NO_LABEL).for_each(|(split, _)| *split = Split::Strange);
     if let Some(at) = image_table::rename_classes(tree, what, &[], &mut class_names, &mut problems)? {
         account.use_as(tree, at, "names of classes");
+    }
+    if options.format.is_none() && options.class_level.is_none() {
+        problems.extend(image_table::unplaced::asked(tree, what, entries.len(), &class_names, options)?);
     }
     let content: Box<dyn Content> = Box::new(Files { entries, account, levels: Some((split_level, class_level)) });
     Ok(ImageSet { class_names, labels, splits, content, columns: Vec::new(), problems })

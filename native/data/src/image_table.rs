@@ -28,6 +28,7 @@ mod several;
 mod several_folders;
 mod sidecars;
 mod source;
+pub mod unplaced;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -67,6 +68,8 @@ enum Image {
     Ragged,
     /// A row whose label is neither told nor denied.
     Uncertain,
+    /// A row that who labelled it did not accept.
+    Rejected,
 }
 
 type Rows = dyn Fn(&Tree, &mut dyn FnMut(Row) -> Result<()>) -> Result<()>;

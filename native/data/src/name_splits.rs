@@ -1,4 +1,4 @@
-//! Splits that the names of all image files tell: `train_00001.jpg` and `test_00001.jpg` in one folder.
+//! Splits that the names of all image files tell at one place: `train_00001.jpg` and `test_00001.jpg`, `cat_000_test.png`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,37 @@ use crate::images::{Named, named_split};
 use crate::options::Options;
 use crate::tree::{Entry, Tree};
 
-/// The split that the first word of a name says, before a number.
-fn told(entry: &Entry) -> Option<Named> {
-    let stem = entry.stem();
-    let word = &stem[..stem.find(|c: char| !c.is_alphabetic())?];
-    stem[word.len()..].contains(|c: char| c.is_ascii_digit()).then(|| named_split(word)).flatten()
+/// Words of a name behind the first or the last that may tell the split.
+const PLACES: usize = 6;
+
+/// The splits that the words of a name say, from its beginning and from its end.
+fn told(entry: &Entry) -> Vec<Option<Named>> {
+    let name = entry.file_name();
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    // A name that begins with a split and has no number is a class's: `test_tube.png`.
+    let words: Vec<&str> = stem.split(|c: char| !c.is_alphanumeric()).filter(|_| stem.contains(|c: char| c.is_ascii_digit())).collect();
+    let said = |word: Option<&&str>| {
+        let word = word?.trim_end_matches(|c: char| c.is_ascii_digit());
+        named_split(word).filter(|_| word.chars().all(char::is_alphabetic))
+    };
+    let from_end = |place: usize| words.len().checked_sub(place + 1).and_then(|at| words.get(at));
+    (0..PLACES).map(|place| said(words.get(place))).chain((0..PLACES).map(|place| said(from_end(place)))).collect()
 }
 
-/// One for each image, where all names tell one, training among them, and a class is in several; with what is to be said of it.
+/// One for each image, where all names tell one at the same place, training among them, and a class is in several; with what is to be said of it.
 pub fn of<'a>(tree: &Tree, images: impl Iterator<Item = (usize, Option<&'a String>)>) -> Option<(Vec<Option<Named>>, Problem)> {
+    let images: Vec<(usize, Option<&String>)> = images.collect();
+    let mut places = vec![true; 2 * PLACES];
+    for (entry, _) in &images {
+        places.iter_mut().zip(told(&tree.entries[*entry])).for_each(|(all, said)| *all &= said.is_some());
+        if !places.contains(&true) {
+            return None;
+        }
+    }
+    let place = places.iter().position(|all| *all)?;
     let (mut named, mut of_class) = (Vec::new(), BTreeMap::<&String, BTreeSet<Named>>::new());
     for (entry, class) in images {
-        let split = told(&tree.entries[entry])?;
+        let split = told(&tree.entries[entry])[place]?;
         named.push(Some(split));
         of_class.entry(class?).or_default().insert(split);
     }

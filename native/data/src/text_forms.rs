@@ -30,6 +30,15 @@ const LANGUAGES: &str = "ar bg bn ca cs da de el en es et fa fi fr gu he hi hr h
 /// Of numbered parts.
 const PARTS: [&str; 10] = ["part", "shard", "chunk", "batch", "file", "split", "of", "vol", "volume", "piece"];
 
+/// Files of a folder that are compared.
+const MOST_COMPARED: usize = 16;
+/// Letters that the names of forms begin with alike.
+const LEAST_SHARED: usize = 5;
+/// Bytes of a file that are compared, at so many places, so many bytes at each.
+const HEAD: usize = 1 << 16;
+const WINDOWS: usize = 64;
+const WINDOW: usize = 48;
+
 /// What becomes of the files.
 #[derive(Default)]
 pub struct Settled {
@@ -61,6 +70,12 @@ pub fn settle(tree: &Tree, files: &[usize], of: Of, options: &Options) -> Result
     if forms.len() < 2 && !are_strays {
         forms = by_words(tree, &others);
         is_sure = 2 * forms.values().map(Vec::len).sum::<usize>() >= others.len();
+    }
+    if !are_strays {
+        let alike = by_content(tree, &others);
+        if alike.len() > 1 && alike.values().map(Vec::len).sum::<usize>() >= forms.values().map(Vec::len).sum() {
+            (forms, is_sure) = (alike, true);
+        }
     }
     if forms.len() < 2 && !are_strays {
         forms = by_folder(tree, &others);
@@ -149,6 +164,46 @@ fn by_words(tree: &Tree, files: &[usize]) -> Forms {
     }
     forms.values_mut().for_each(|files| files.sort_unstable());
     forms
+}
+
+/// Files of one folder whose names share their first words and differ in others than numbers, and whose contents overlap.
+fn by_content(tree: &Tree, files: &[usize]) -> Forms {
+    let mut groups: BTreeMap<(&str, String, Option<Named>), Vec<usize>> = BTreeMap::new();
+    for &at in files {
+        let entry = &tree.entries[at];
+        groups.entry((entry.folder(), entry.extension(), split_of(entry))).or_default().push(at);
+    }
+    let mut forms = Forms::new();
+    for group in groups.into_values().filter(|group| (2..=MOST_COMPARED).contains(&group.len())) {
+        let words: Vec<Vec<String>> = group.iter().map(|at| parts(tree.entries[*at].stem()).collect()).collect();
+        let are_called_alike = |one: usize, other: usize| {
+            let (one, other) = (&words[one], &words[other]);
+            let shared = one.iter().zip(other).take_while(|(a, b)| a == b).map(|(word, _)| word.len()).sum::<usize>();
+            let differs = one.iter().chain(other).any(|word| !is_number(word) && (one.contains(word) != other.contains(word)));
+            shared >= LEAST_SHARED && differs
+        };
+        let pairs = (0..group.len()).flat_map(|one| (one + 1..group.len()).map(move |other| (one, other)));
+        let pairs: Vec<(usize, usize)> = pairs.filter(|(one, other)| are_called_alike(*one, *other)).collect();
+        let named: BTreeSet<usize> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
+        let heads: HashMap<usize, Vec<u8>> =
+            named.into_iter().map(|at| (at, tree.head(&tree.entries[group[at]], HEAD).unwrap_or_default())).collect();
+        for (one, other) in pairs {
+            if overlap(&heads[&one], &heads[&other]) {
+                for at in [one, other] {
+                    forms.insert(words[at].clone(), vec![group[at]]);
+                }
+            }
+        }
+    }
+    forms
+}
+
+/// Whether most places of the shorter beginning are in the other.
+fn overlap(one: &[u8], other: &[u8]) -> bool {
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    let windows: Vec<&[u8]> = short.windows(WINDOW).step_by((short.len() / WINDOWS).max(1)).collect();
+    let known: std::collections::HashSet<&[u8]> = long.windows(WINDOW).collect();
+    !windows.is_empty() && 2 * windows.iter().filter(|window| known.contains(**window)).count() > windows.len()
 }
 
 /// Folders of one level that have nearly the same files.

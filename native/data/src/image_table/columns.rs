@@ -40,6 +40,8 @@ const IMAGE_COLUMNS: [&str; 17] = [
 /// As the account calls files beside images.
 pub const OF_SIDECARS: &str = "labels beside images";
 
+/// What Prodigy writes of a row that counts.
+const ACCEPT: &str = "accept";
 pub const NAMES_NO_IMAGES: &str = "tables that name no images";
 
 /// How a row names images.
@@ -162,7 +164,9 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     let taken: Vec<usize> = [Some(image), chosen].into_iter().flatten().collect();
     let split = column_splits::candidate(&columns, source.has_header(), &rows, &taken);
     let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
-    let free: Vec<usize> = (0..columns.len()).filter(|column| *column != image && !of_split.contains(column)).collect();
+    let answers = answers(&columns, &rows);
+    let is_free = |column: &usize| *column != image && Some(*column) != answers && !of_split.contains(column);
+    let free: Vec<usize> = (0..columns.len()).filter(is_free).collect();
     let judged = Judged { columns: &columns, has_header: source.has_header(), rows: &rows, free: &free };
     let labelling = judged.labelling(options);
     if let Pointer::Below(column) = pointer
@@ -205,7 +209,15 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     }
     let pointer = table.with_folder(pointer, &free, &of_label);
     let rule = split_rule(tree, entry, &source, split, options)?;
-    Ok(Role::Labels(label_file(at, entry, source, pointer, labelling, rule)))
+    Ok(Role::Labels(label_file(at, entry, source, pointer, labelling, (rule, answers))))
+}
+
+/// The column in which who labelled the images accepts, rejects or ignores each, as Prodigy writes it.
+fn answers(columns: &[String], rows: &[table::Row]) -> Option<usize> {
+    let column = columns.iter().position(|name| plain_name(name) == "answer")?;
+    let mut values = rows.iter().filter_map(|row| row[column].as_deref());
+    let is_answer = |text: &str| [ACCEPT, "reject", "ignore"].contains(&text);
+    (values.clone().any(|text| text == ACCEPT) && values.all(is_answer)).then_some(column)
 }
 
 /// Numbers of rows fit the names of files by chance.
@@ -224,9 +236,9 @@ fn split_table(tree: &Tree, at: usize, source: Source, image: Pointer, split: Op
         split => split_rule(tree, entry, &source, split, options)?,
     };
     Ok(match rule {
-        Some(rule) => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, Some(rule))),
+        Some(rule) => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, (Some(rule), None))),
         // `val.csv` with a column of files.
-        None if split_of(entry).is_some() => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, None)),
+        None if split_of(entry).is_some() => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, (None, None))),
         None => Role::Other("tables without labels"),
     })
 }
@@ -238,13 +250,21 @@ fn are_names(rows: &[table::Row], image: usize, label: usize) -> bool {
     bare && labels.len() == rows.len() && rows.len() > 1
 }
 
-fn label_file(at: usize, entry: &Entry, source: Source, pointer: Pointer, labelling: Labelling, rule: Option<SplitRule>) -> LabelFile {
+fn label_file(
+    at: usize,
+    entry: &Entry,
+    source: Source,
+    pointer: Pointer,
+    labelling: Labelling,
+    (rule, answers): (Option<SplitRule>, Option<usize>),
+) -> LabelFile {
     let columns = source.columns().to_vec();
     let mut used: Vec<(String, &str)> = pointer.uses().into_iter().map(|(column, what)| (columns[column].clone(), what)).collect();
     used.extend(labelling.columns().into_iter().map(|column| (columns[column].clone(), "labels")));
     if let Some(rule) = &rule {
         used.extend(rule.columns().into_iter().map(|column| (columns[column].clone(), rule.kind())));
     }
+    used.extend(answers.map(|column| (columns[column].clone(), "answers")));
     let of_label = labelling.columns();
     let (label, classes) = match (&labelling, &of_label[..]) {
         (Labelling::OneHot { .. }, of_label) => {
@@ -261,6 +281,9 @@ fn label_file(at: usize, entry: &Entry, source: Source, pointer: Pointer, labell
             source.rows(tree, &tree.entries[at], &mut |number_of_row, mut fields| {
                 if fields.len() > number && fields[number..].iter().any(Option::is_some) {
                     return hand(Row { image: Image::Ragged, label: None, split: Told::Unsaid, number: number_of_row });
+                }
+                if answers.is_some_and(|column| fields[column].as_deref() != Some(ACCEPT)) {
+                    return hand(Row { image: Image::Rejected, label: None, split: Told::Unsaid, number: number_of_row });
                 }
                 let split = rule.as_ref().map_or(Told::Unsaid, |rule| rule.told(&fields));
                 let (image, label) = match labelling.label(&columns, &fields) {

@@ -45,6 +45,15 @@ fn without_extension(name: &str) -> &str {
     }
 }
 
+/// Recordings and scans from which pictures are made.
+const RECORDED: [&str; 16] =
+    ["wav", "mp3", "flac", "ogg", "m4a", "aac", "mp4", "avi", "mov", "mkv", "webm", "mpg", "dcm", "nii", "npy", "svs"];
+
+/// The name without the ending of what a picture was made from: `0.wav` of `0.png`.
+fn made_from(name: &str) -> Option<&str> {
+    name.rsplit_once('.').filter(|(_, ending)| RECORDED.contains(ending)).map(|(stem, _)| stem)
+}
+
 pub fn is_image_name(text: &str) -> bool {
     cell::file(text).rsplit_once('.').is_some_and(|(_, extension)| is_image_extension(&extension.to_lowercase()))
 }
@@ -107,7 +116,12 @@ impl Index {
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.names.contains_key(unified(name).rsplit('/').next().unwrap_or_default())
+        self.named(unified(name).rsplit('/').next().unwrap_or_default()).is_some()
+    }
+
+    /// Images of a file name.
+    fn named(&self, file: &str) -> Option<&Vec<usize>> {
+        self.names.get(file).or_else(|| self.names.get(made_from(file)?))
     }
 
     /// The image with this file name, in whatever folder, where there is only one. Label Studio writes eight digits before the name.
@@ -116,7 +130,7 @@ impl Index {
         let file = unified.rsplit('/').next().unwrap_or_default();
         let is_mark = |mark: &str| mark.len() == 8 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
         let original = || file.split_once('-').filter(|(mark, _)| is_mark(mark)).and_then(|(_, original)| self.names.get(original));
-        match self.names.get(file).or_else(original).map(Vec::as_slice) {
+        match self.named(file).or_else(original).map(Vec::as_slice) {
             Some([only]) => Some(*only),
             _ => None,
         }
@@ -159,7 +173,7 @@ impl Index {
         match image {
             Image::Named(name) => self.find(tree, table, name, split, label),
             Image::Below(name) => self.below(name),
-            Image::Missing | Image::Ragged | Image::Uncertain => Found::None,
+            Image::Missing | Image::Ragged | Image::Uncertain | Image::Rejected => Found::None,
         }
     }
 
@@ -168,7 +182,7 @@ impl Index {
         let unified = unified(name);
         let parts = parts(&unified);
         let Some((file, folders)) = parts.split_last() else { return Found::None };
-        let Some(named) = self.names.get(*file) else { return Found::None };
+        let Some(named) = self.named(file) else { return Found::None };
         let own_folder = folders.last().is_some_and(|folder| self.folders.contains(*folder));
         // Folders that the row and the file have in common, counted from the file up.
         let score = |at: usize| {

@@ -131,6 +131,7 @@ impl Reading {
     }
 
     fn add(&mut self, tree: &Tree, rows: Vec<(Row, Found)>, file: &LabelFile, shown: &str) {
+        let mut rejected = Bad::default();
         let [mut nameless, mut missing, mut several, mut strange, mut ragged, mut uncertain]: [Bad; 6] = Default::default();
         let (mut folders, mut alike, all) = (0, Vec::new(), rows.len());
         for (row, found) in rows {
@@ -148,6 +149,10 @@ impl Reading {
                 }
                 Image::Ragged => {
                     ragged.add(number, "");
+                    continue;
+                }
+                Image::Rejected => {
+                    rejected.rows.push(number);
                     continue;
                 }
                 Image::Uncertain => {
@@ -177,6 +182,10 @@ impl Reading {
         if folders > 0 {
             let sentence = format!("{folders} rows of {shown} name folders; each labels the images below its folder");
             self.problems.push(Problem::note("folder-rows", sentence).counted(folders).at(Place::file(shown)));
+        }
+        if !rejected.rows.is_empty() {
+            let sentence = format!("{} rows of {shown} were not accepted by who labelled them, and are left out", rejected.rows.len());
+            self.problems.push(of_rows(Problem::note("rejected-rows", sentence), shown, &rejected.rows));
         }
         ragged.report(&mut self.problems, "ragged-row", shown, "has # rows with more fields than columns");
         nameless.report(&mut self.problems, "missing-file", shown, "has # rows without an image");

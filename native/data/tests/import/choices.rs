@@ -1,6 +1,6 @@
 //! What an option does: it is applied, or refused by its name.
 
-use crate::common::sets::{folder, many, rows, texts};
+use crate::common::sets::{asked, check, folder, many, rows, texts};
 use crate::common::{agreed, refusal, verdict_of};
 use sdp_data::options::Options;
 
@@ -149,4 +149,104 @@ fn tables_of_parts_name_the_pictures_below_their_folders() {
     let images: Vec<String> = many("a/images/p#.png", 16).into_iter().chain(many("b/images/p#.png", 16)).collect();
     let folder = folder(&images, &texts(&[("a/labels.csv", &table(&["x", "y"])), ("b/labels.csv", &table(&["x", "y"]))]));
     assert_eq!(agreed(folder.path(), &none()), "x 14+2, y 14+2");
+}
+
+#[test]
+fn a_table_of_all_images_that_names_none_is_asked() {
+    let images: Vec<String> = (0..16).map(|i| format!("patches/patient_00{}_node_0/patch_x_{i}.png", i % 2)).collect();
+    let table = rows(",patient,x_coord,tumor", "#,0,#,@", 0..16, &["0", "0", "1", "1"]);
+    asked(
+        &images,
+        &[("metadata.csv", &table)],
+        "table-or-folders",
+        &[("Take the folders as the classes", "patient_000_node_0 7+1, patient_001_node_0 7+1")],
+    );
+    // Half as many rows are of something else, and those that tell the folders agree with them.
+    let half = rows(",patient,x_coord,tumor", "#,0,#,@", 0..8, &["0", "0", "1", "1"]);
+    check(&images, &[("metadata.csv", &half)], "patient_000_node_0 7+1, patient_001_node_0 7+1");
+    check(&classes(), &[("about.csv", &rows(",animal,age", "k#,@,#", 0..16, &["cat", "dog"]))], "cat 7+1, dog 7+1");
+    // Pictures of recordings are called like these.
+    let spectra: Vec<String> = (0..16).map(|i| format!("spec/fold{}/s{i}.png", i % 2 + 1)).collect();
+    let sounds = rows("slice_file_name,fsID,class", "s#.wav,7,@", 0..16, &["bark", "bark", "siren", "siren"]);
+    check(&spectra, &[("UrbanSound8K.csv", &sounds)], "bark 7+1, siren 7+1");
+}
+
+#[test]
+fn a_word_at_one_place_of_all_names_tells_the_split() {
+    let split = |i: usize| if i < 12 { "train" } else { "test" };
+    let class = |i: usize| ["cat", "dog"][i % 2];
+    for name in ["@/IMG_#_%.png", "@/@_%_#.png", "@/@.%.#.png", "@/%#.png", "@/@-#-%.png"] {
+        let images: Vec<String> =
+            (0..16).map(|i| name.replace('@', class(i)).replace('%', split(i)).replace('#', &format!("{i:03}"))).collect();
+        check(&images, &[], "cat 6+2, dog 6+2");
+    }
+    let flat: Vec<String> = (0..16).map(|i| format!("p_{i:03}_{}.png", split(i))).collect();
+    let table: String = flat.iter().enumerate().map(|(i, name)| format!("{name},{}\n", class(i))).collect();
+    check(&flat, &[("d.csv", &format!("file,label\n{table}"))], "cat 6+2, dog 6+2");
+    // One name without it, and it is none.
+    let images: Vec<String> = (0..16).map(|i| format!("{}/IMG_{i:03}_{}.png", class(i), if i == 3 { "x" } else { split(i) })).collect();
+    check(&images, &[], "cat 7+1, dog 7+1");
+}
+
+#[test]
+fn rows_that_were_rejected_are_left_out() {
+    let answer = |i: usize| ["accept", "accept", "reject", "ignore", "accept", "accept"][i % 6];
+    let row = |i: usize| format!("{{\"image\":\"p{i}.png\",\"label\":\"{}\",\"answer\":\"{}\"}}\n", ["x", "y"][i % 2], answer(i));
+    let table: String = (0..24).map(row).collect();
+    let verdict = check(&many("p#.png", 24), &[("annotations.jsonl", &table)], "x 7+1, y 7+1");
+    let note = verdict.problems.iter().find(|problem| problem.code == "rejected-rows").unwrap();
+    assert_eq!((note.count, note.places.len()), (8, 8));
+    let columns = verdict.account.iter().find(|line| line.what == "answers").unwrap();
+    assert_eq!(columns.examples, ["answer"]);
+}
+
+/// Lines that differ.
+fn lines(from: usize, count: usize) -> String {
+    (from..from + count).map(|i| format!("{{\"text\":\"the sentence of number {i} says {}\"}}\n", i * i)).collect()
+}
+
+#[test]
+fn forms_of_a_text_are_known_by_what_they_share() {
+    for [one, other] in [
+        ["sharegpt_v3_split.json", "sharegpt_v3_split_no_imsorry.json"],
+        ["sg_90k_part1.jsonl", "sg_90k_part1_html_cleaned.jsonl"],
+        ["oasst_all.messages.jsonl", "oasst_ready.messages.jsonl"],
+    ] {
+        let content = |from: usize| match one.ends_with("json") {
+            true => format!("[{}]", lines(from, 100).trim_end().replace('\n', ",")),
+            false => lines(from, 100),
+        };
+        let set = folder(&[], &texts(&[(one, &content(0)), (other, &content(5))]));
+        let verdict = verdict_of(set.path(), &none());
+        let question = verdict.problems.iter().find(|problem| problem.code == "several-forms");
+        let question = question.unwrap_or_else(|| panic!("{one}: {:?}", verdict.problems));
+        assert_eq!((verdict.importable, question.remedies.len()), (false, 3));
+        for (remedy, file) in question.remedies.iter().zip([one, other]) {
+            let account = verdict_of(set.path(), &remedy.options).account;
+            let used = account.iter().filter(|line| line.used).flat_map(|line| &line.examples).filter(|name| name.contains('.'));
+            assert_eq!(used.collect::<Vec<_>>(), [file]);
+        }
+    }
+    // Parts of one text have nothing in common.
+    let parts = folder(&[], &texts(&[("stories_winter.jsonl", &lines(0, 100)), ("stories_summer.jsonl", &lines(500, 100))]));
+    assert!(verdict_of(parts.path(), &none()).importable);
+}
+
+#[test]
+fn endings_of_translations_name_no_training() {
+    let text = |name: &str| format!("the sentence of {name} says something\n").repeat(200);
+    let of = |files: &[&str]| {
+        let set = folder(&[], &files.iter().map(|name| (*name, text(name).into_bytes())).collect::<Vec<_>>());
+        let account = verdict_of(set.path(), &none()).account;
+        let used = account.iter().filter(|line| line.used).map(|line| format!("{}: {}", line.what, line.examples.join(" ")));
+        used.collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        of(&["train.de", "newstest2013.de", "newstest2014.de"]),
+        "validation text: newstest2013.de newstest2014.de; training text: train.de"
+    );
+    assert_eq!(
+        of(&["dev/eng_Latn.dev", "devtest/eng_Latn.devtest"]),
+        "training text: dev/eng_Latn.dev; validation text: devtest/eng_Latn.devtest"
+    );
 }
