@@ -29,6 +29,9 @@ const FLAGS: [(&str, Named, Named); 16] = [
 ];
 const FOLDS: [&str; 8] = ["fold", "kfold", "folds", "k_fold", "cv_fold", "fold_id", "fold_number", "folder_fold"];
 
+/// The choice that 0, 1 and 2 are training, validation and test.
+const SPLITS: &str = "splits";
+
 /// The question which fold validates.
 pub const WHICH_FOLD: &str = "which-fold";
 
@@ -182,6 +185,11 @@ impl Folds {
         if values.len() < 2 || values.len() > MOST_FOLDS || options.fold.as_deref() == Some("none") {
             return Ok(None);
         }
+        // 0, 1 and 2 under such a name are rather training, validation and test than folds.
+        let are_splits = !is_fold(name) && values == [0, 1, 2];
+        if are_splits && options.fold.as_deref() == Some(SPLITS) {
+            return Ok(Some(SplitRule::Numbered(column)));
+        }
         if let Some(fold) = options.fold.as_ref() {
             let number = fold.trim().parse::<f64>().ok().map(|x| x as i64);
             return match number.filter(|number| self.0.contains_key(number)) {
@@ -206,6 +214,13 @@ impl Folds {
             problem.with("choose", format!("Validate on {name} {value} ({count} rows)"), options)
         };
         let none = Options { fold: Some("none".into()), ..Options::default() };
+        let problem = match !is_fold(name) && self.0.keys().eq(&[0, 1, 2]) {
+            true => {
+                let splits = Options { fold: Some(SPLITS.into()), ..Options::default() };
+                problem.with("choose", format!("Train on {name} 0, validate on 1 and leave 2 for testing"), splits)
+            }
+            false => problem,
+        };
         values.iter().take(10).fold(problem, offer).with("choose", format!("Pay no heed to {name}"), none)
     }
 }
@@ -213,7 +228,7 @@ impl Folds {
 impl SplitRule {
     /// What its columns are used as.
     pub fn kind(&self) -> &'static str {
-        if matches!(self, Self::Fold(..)) { scope::FOLDS } else { "splits" }
+        if matches!(self, Self::Fold(..) | Self::Numbered(_)) { scope::FOLDS } else { "splits" }
     }
 
     pub fn columns(&self) -> Vec<usize> {

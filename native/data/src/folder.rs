@@ -63,8 +63,9 @@ pub fn has_classes(tree: &Tree, what: &[What]) -> bool {
 const OVER: [&str; 11] =
     ["mask", "masks", "seg", "segmentation", "superpixels", "depth", "overlay", "groundtruth", "gt", "thumb", "thumbnail"];
 
-/// Fewer sets of images of one name are met by chance.
+/// Fewer sets of images of one name are met by chance, other than sets of so many.
 const FEWEST_SETS: usize = 8;
+const LARGE_SET: usize = 4;
 
 /// The masks and thumbnails among images, by the names of those they are of.
 fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
@@ -112,7 +113,8 @@ fn no_views(tree: &Tree, images: &[usize], folders: &[Folders], options: &Option
     sets.values().filter(|words| words.len() > 1).for_each(|words| *kinds.entry(words).or_default() += 1);
     let Some((words, count)) = kinds.into_iter().max_by_key(|(words, count)| count * words.len()) else { return Ok(()) };
     let inside = count * words.len();
-    if count < FEWEST_SETS || 3 * inside < 2 * images.len() {
+    let fewest = if words.len() < LARGE_SET { FEWEST_SETS } else { 2 };
+    if count < fewest || 3 * inside < 2 * images.len() {
         return Ok(());
     }
     let shown = words.iter().copied().take(4).collect::<Vec<_>>().join(", ");

@@ -179,7 +179,7 @@ fn own_role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
     if what[at] != What::Text || counted::Counted::open(tree, &tree.entries[at], index)?.is_some() {
         return columns::role(tree, what, at, index, options);
     }
-    match lists::role(tree, at, index) {
+    match lists::role(tree, at, index, options) {
         // A table under the name of a text.
         Ok(Role::Other(why)) => match columns::role(tree, what, at, index, options) {
             Ok(Role::Labels(file)) if file.columns.len() > 1 => Ok(Role::Labels(file)),

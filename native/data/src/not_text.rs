@@ -22,7 +22,11 @@ pub fn is_list(head: &[u8]) -> bool {
         text.rsplit_once(if text.contains('\n') { '\n' } else { ' ' }).map_or("", |(whole, _)| whole)
     };
     let mut lines = whole.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
-    let is_address = |line: &str| ["http://", "https://", "ftp://"].iter().any(|start| line.starts_with(start)) && !line.contains(' ');
+    // Behind an address stands nothing; before it a name may stand.
+    let is_address = |line: &str| {
+        let at = ["http://", "https://", "ftp://"].iter().find_map(|start| line.find(start));
+        at.is_some_and(|at| !line[at..].contains(' ') && line[..at].split_whitespace().count() <= 8)
+    };
     let are_numbers =
         |line: &str| line.split([' ', '\t', ',', ';']).filter(|part| !part.is_empty()).all(|part| part.parse::<f64>().is_ok());
     lines.peek().is_some() && lines.all(|line| is_address(line) || are_numbers(line))

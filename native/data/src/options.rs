@@ -263,7 +263,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub label_column: Option<String>,
-    /// Fold to validate on: a value of the column of folds, or the number of a division; none: validate on a share of each class
+    /// Fold to validate on: a value of the column of folds, or the number of a division; splits: 0, 1 and 2 are training, validation and test;
+    /// none: validate on a share of each class
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub fold: Option<String>,

@@ -86,7 +86,11 @@ fn is_about(entry: &Entry) -> bool {
     if ["dtd", "xsd"].contains(&entry.extension().as_str()) {
         return true;
     }
-    ["readme", "license", "licence", "notice", "changelog", "requirements", "citation", "contributing"].contains(&stem.as_str())
+    let last = stem.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    // `_about.txt` or `corpus_readme.txt`; not `all_about.txt`, whose first word is of a title.
+    let is_known =
+        |name: &str| ["readme", "license", "licence", "notice", "changelog", "requirements", "citation", "contributing"].contains(&name);
+    is_known(&stem) || is_known(last) || stem.trim_start_matches('_') == "about"
 }
 
 pub fn fits(tree: &Tree, what: &[What]) -> bool {

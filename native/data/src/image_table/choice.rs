@@ -104,7 +104,8 @@ pub fn choose(
 /// What is asked of a table, or why there is none.
 fn nothing_found(tree: &Tree, what: &[What], asked: Option<Problem>, refused: Option<(usize, &'static str)>, options: &Options) -> Problem {
     let offer = |problem: Problem| match Classes::of(tree, what) {
-        Some(classes) if classes.are_likely() => take_folders(problem),
+        // A question about the levels of folders has its own answers.
+        Some(classes) if classes.are_likely() && problem.code != "which-classes" => take_folders(problem),
         _ => problem,
     };
     if let Some(problem) = asked {

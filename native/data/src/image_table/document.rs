@@ -136,7 +136,7 @@ fn hand_element(split: Option<&str>, key: Option<&str>, element: Value, hand: Ha
     let mut fields: Fields = match element {
         Value::Object(object) => match project::fields(&object) {
             Some(fields) => fields,
-            None => object.into_iter().map(|(name, value)| (name, text_of(value, true))).collect(),
+            None => with_labels(object),
         },
         Value::Array(mut pair) if pair.len() == 2 => {
             let label = pair.pop().and_then(|value| text_of(value, true));
@@ -155,6 +155,15 @@ fn hand_element(split: Option<&str>, key: Option<&str>, element: Value, hand: Ha
     add(LABEL, key);
     add(SPLIT, split);
     hand(fields)
+}
+
+/// The fields of an object. A sole member that is an object with a label tells that of the image, as FiftyOne's classifications do.
+fn with_labels(object: Map<String, Value>) -> Fields {
+    let label = |value: &Value| value.get(LABEL)?.as_str().map(ToOwned::to_owned);
+    let labels: Vec<String> = object.values().filter_map(label).collect();
+    let own = labels.into_iter().next().filter(|_| object.values().filter_map(label).count() == 1 && !object.contains_key(LABEL));
+    let told = own.into_iter().map(|label| (LABEL.to_owned(), Some(label)));
+    object.iter().map(|(name, value)| (name.clone(), text_of(value.clone(), true))).chain(told).collect()
 }
 
 /// One of an object: a file with its label, a class with its files, or a split with either.

@@ -151,21 +151,28 @@ impl Index {
         let mut likely: Vec<&String> = scored.into_iter().filter(|(_, score)| *score == best).map(|(path, _)| path).collect();
         // Of `a/a` the outer one holds all.
         likely.dedup_by(|inner, outer| inner.starts_with(&format!("{outer}/")));
+        let below = |folder: &String| -> Vec<usize> {
+            let inner = format!("{folder}/");
+            let own = self.within.get(folder).into_iter().flatten();
+            let below = self.within.range(inner.clone()..).take_while(|(folder, _)| folder.starts_with(&inner));
+            own.chain(below.flat_map(|(_, images)| images)).copied().collect()
+        };
         match likely[..] {
             [] => Found::None,
-            [one] => {
-                let inner = format!("{one}/");
-                let own = self.within.get(one).into_iter().flatten();
-                let below = self.within.range(inner.clone()..).take_while(|(folder, _)| folder.starts_with(&inner));
-                Found::All(own.chain(below.flat_map(|(_, images)| images)).copied().collect())
-            }
-            _ => Found::Several(Vec::new()),
+            [one] => Found::All(below(one)),
+            _ => Found::Several(likely.into_iter().flat_map(below).collect()),
         }
     }
 
     /// A folder, or several, with images below.
     pub fn is_folder(&self, name: &str) -> bool {
         parts(&unified(name)).last().is_some_and(|last| self.paths.contains_key(*last))
+    }
+
+    /// Folders of one name in several others, as those of a person below each class.
+    pub fn are_folders(&self, name: &str) -> bool {
+        let unified = unified(name);
+        !unified.contains('/') && self.paths.get(&unified).is_some_and(|paths| paths.len() > 1)
     }
 
     /// What a row means, whatever it names.

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::detection::{is_of_voc, is_plain};
-use super::index::Index;
+use super::index::{Found, Index};
 use super::{Image, LabelFile, Role, Row, partition};
 use crate::column_splits::{self, Told};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::images::{Named, named_split};
 use crate::options::Options;
@@ -19,6 +19,9 @@ pub const OTHERS: &str = "lists of other divisions, or that repeat others";
 
 /// Lists named for a split whose lines tell more than that.
 pub const UNKNOWN: &str = "lists of splits with numbers that are not known";
+
+/// What a division into splits is called, before its number.
+const DIVISIONS: [&str; 6] = ["split", "fold", "division", "partition", "trial", "cv"];
 
 /// Lines by which a list is judged.
 const JUDGED: usize = 1000;
@@ -97,7 +100,7 @@ fn lines(tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, &str) -> Result
     })
 }
 
-pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
+pub fn role(tree: &Tree, at: usize, index: &Index, options: &Options) -> Result<Role> {
     let entry = &tree.entries[at];
     if is_of_voc(entry) {
         return Ok(Role::Other("lists of objects"));
@@ -145,6 +148,16 @@ pub fn role(tree: &Tree, at: usize, index: &Index) -> Result<Role> {
             None if split_of(entry).is_some() => return Ok(Role::Splits(split_list(tree, at, split_of(entry), false))),
             None => return Ok(Role::Other("lists of images without labels")),
         };
+        // Where a level of folders was chosen, the folders tell the classes.
+        if options.class_level.is_some() {
+            return Ok(match split_of(entry) {
+                Some(named) => Role::Splits(split_list(tree, at, Some(named), false)),
+                None => Role::Other("lists of images without labels"),
+            });
+        }
+        if let Some(problem) = which_level(tree, at, index, &first, common) {
+            return Ok(Role::Asked(at, problem));
+        }
     }
     let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
         lines(tree, &tree.entries[at], &mut |number, line| {
@@ -210,7 +223,8 @@ fn name_folders(lines: &[String], index: &Index) -> Option<bool> {
     let (mut count, mut are_classes) = (0, true);
     for line in lines {
         let (name, number) = first_word(line);
-        if (video(line) != name || name.contains('/')) && index.is_folder(video(line)) {
+        let is_path = video(line) != name || name.contains('/');
+        if (is_path && index.is_folder(video(line))) || index.are_folders(video(line)) {
             count += 1;
             are_classes &= numbers.entry(folders(name).pop()).or_insert_with(|| number.to_owned()) == number;
         }
@@ -273,6 +287,34 @@ fn common_folders(tree: &Tree, entry: &Entry, index: &Index) -> Result<Option<us
     Ok(if labelled { Some(common.len()) } else { only })
 }
 
+/// Several levels of folders differ in the paths of a list, which may each be the classes: maker, model and year. Folders of a letter only
+/// sort those below.
+fn which_level(tree: &Tree, at: usize, index: &Index, lines: &[String], common: usize) -> Option<Problem> {
+    let paths: Vec<Vec<String>> = lines.iter().map(|line| folders(line)).collect();
+    let depth = paths.first()?.len();
+    let names = |level: usize| paths.iter().filter_map(|path| path.get(level)).map(String::as_str).collect::<BTreeSet<_>>();
+    let levels: Vec<usize> = (common..depth).filter(|level| names(*level).len() > 1).collect();
+    let sorts = |level: &usize| names(*level).iter().all(|name| name.chars().count() == 1 && name.chars().all(char::is_alphabetic));
+    if levels.len() < 2 || paths.iter().any(|path| path.len() != depth) || levels.first().is_some_and(sorts) {
+        return None;
+    }
+    let Found::One(image) = index.find(tree, at, &lines[0], split_of(&tree.entries[at]), None) else { return None };
+    let above = tree.entries[image].folder().split('/').count().checked_sub(depth)?;
+    let shown = |level: usize| {
+        let names = names(level);
+        let more = if names.len() > 3 { ", ..." } else { "" };
+        format!("{}{more}", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
+    };
+    let readings: Vec<String> = levels.iter().map(|level| format!("level {} ({})", above + level + 1, shown(*level))).collect();
+    let file = tree.display(&tree.entries[at]);
+    let sentence = format!("{file} names images in folders of several levels that may be the classes: {}", readings.join(" or "));
+    let offer = |problem: Problem, level: &usize| {
+        let options = Options { class_level: Some((above + level + 1) as u32), ..Options::default() };
+        problem.with("choose", format!("Take {} as the classes", shown(*level)), options)
+    };
+    Some(levels.iter().fold(Problem::error("which-classes", sentence).at(Place::file(file)), offer))
+}
+
 /// A list's name without splits and numbers: those of one dataset share it.
 fn group_of(entry: &Entry) -> String {
     let lower = entry.stem().to_lowercase();
@@ -280,11 +322,19 @@ fn group_of(entry: &Entry) -> String {
     words.collect::<Vec<_>>().join("_")
 }
 
-/// The number that a list's name ends with, beside a split: `train1`.
+/// The number that a list's name ends with, beside a split, or that of its division: `train1`, `split_1/train`, `fold1_train`.
 fn repetition(entry: &Entry) -> Option<u32> {
     let stem = entry.stem();
-    let digits = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    named_split(stem).and_then(|_| stem[stem.len() - digits..].parse().ok())
+    named_split(stem)?;
+    let ending = |text: &str| text[text.trim_end_matches(|c: char| c.is_ascii_digit()).len()..].parse().ok();
+    let of_division = |text: &str| {
+        let lower = text.to_lowercase();
+        let (at, word) = DIVISIONS.iter().find_map(|word| Some((lower.rfind(word)?, word)))?;
+        let rest = lower[at + word.len()..].trim_start_matches(['_', '-', ' ', '.']);
+        rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
+    };
+    let folder = entry.folder().rsplit('/').next().unwrap_or_default();
+    ending(stem).or_else(|| of_division(stem)).or_else(|| of_division(folder))
 }
 
 /// Tables of a number each, such as `train0`, `test0`, `train1` and `test1`, are divisions of the same images where those of two numbers share

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::LabelFile;
 use super::index::{Found, Index};
 use super::reading::{Sample, located};
+use super::{Image, LabelFile};
 use crate::account::{Account, Unit};
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
@@ -49,6 +49,10 @@ pub fn read(
                     here.insert(entry, named);
                 }
                 Found::All(entries) => here.extend(entries.into_iter().map(|entry| (entry, named))),
+                // A person's folders, in each class.
+                Found::Several(entries) if matches!(row.image, Image::Below(_)) => {
+                    here.extend(entries.into_iter().map(|entry| (entry, named)));
+                }
                 Found::Several(_) | Found::None => missing += 1,
             }
         }

@@ -56,17 +56,42 @@ pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: 
         let by_split = Options { split_level: Some(upper as u32 + 1), ..Options::default() };
         problem = problem.with("choose", format!("Train on {train} and validate on {evaluated}"), by_split);
     }
-    for name in tree.names(upper).into_iter().take(6) {
-        if let Some(path) = path_of(tree, upper, name) {
-            problem = problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() });
-        }
-    }
-    for &level in levels {
-        let options =
-            Options { class_level: Some(level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
-        problem = problem.with("choose", format!("Take {} as the classes", shown(level)), options);
-    }
-    problem
+    // Names with numbers are rather those of parts, and the folders in which all hold the same, of sources, than classes.
+    let is_numbered = |level: usize| {
+        let names = tree.names(level);
+        2 * names.iter().filter(|name| name.contains(|c: char| c.is_ascii_digit())).count() >= names.len()
+    };
+    let mut ordered = levels.to_vec();
+    ordered.sort_by_key(|&level| (is_numbered(level), std::cmp::Reverse(level)));
+    let by_level = |problem: Problem| {
+        ordered.iter().fold(problem, |problem, &level| {
+            let options =
+                Options { class_level: Some(level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
+            problem.with("choose", format!("Take {} as the classes", shown(level)), options)
+        })
+    };
+    let below = tree.with_inner(upper);
+    let alone = |problem: Problem| {
+        // Of classes none is a dataset by itself.
+        let are_classes = ordered.first() == Some(&upper);
+        let holds_classes = |name: &&str| !are_classes && below.get(name).is_some_and(|inner| inner.len() > 1);
+        let with_classes = tree.names(upper).into_iter().filter(holds_classes).take(6);
+        with_classes.fold(problem, |problem, name| match path_of(tree, upper, name) {
+            Some(path) => problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() }),
+            None => problem,
+        })
+    };
+    let are_forms = tree.names(upper).iter().any(|name| name.split(|c: char| !c.is_alphanumeric()).any(is_form));
+    if are_forms { by_level(alone(problem)) } else { alone(by_level(problem)) }
+}
+
+/// What folders of the same pictures in another form are called.
+fn is_form(word: &str) -> bool {
+    const FORMS: &str = "color colour gray grey grayscale greyscale rgb bw segmented augmented aug raw original resized cropped crop normalized \
+                         processed preprocessed enhanced denoised 40x 100x 200x 400x";
+    let lower = word.to_lowercase();
+    let is_version = lower.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    is_version || FORMS.split_whitespace().any(|known| known == lower)
 }
 
 pub(super) fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> Problem {

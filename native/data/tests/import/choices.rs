@@ -164,7 +164,7 @@ fn a_table_of_all_images_that_names_none_is_asked() {
     // Half as many rows are of something else, and those that tell the folders agree with them.
     let half = rows(",patient,x_coord,tumor", "#,0,#,@", 0..8, &["0", "0", "1", "1"]);
     check(&images, &[("metadata.csv", &half)], "patient_000_node_0 7+1, patient_001_node_0 7+1");
-    check(&classes(), &[("about.csv", &rows(",animal,age", "k#,@,#", 0..16, &["cat", "dog"]))], "cat 7+1, dog 7+1");
+    check(&classes(), &[("about.csv", &rows(",animal,age", "k#,@,99", 0..16, &["cat", "dog"]))], "cat 7+1, dog 7+1");
     // Pictures of recordings are called like these.
     let spectra: Vec<String> = (0..16).map(|i| format!("spec/fold{}/s{i}.png", i % 2 + 1)).collect();
     let sounds = rows("slice_file_name,fsID,class", "s#.wav,7,@", 0..16, &["bark", "bark", "siren", "siren"]);
@@ -221,7 +221,7 @@ fn forms_of_a_text_are_known_by_what_they_share() {
         let question = verdict.problems.iter().find(|problem| problem.code == "several-forms");
         let question = question.unwrap_or_else(|| panic!("{one}: {:?}", verdict.problems));
         assert_eq!((verdict.importable, question.remedies.len()), (false, 3));
-        for (remedy, file) in question.remedies.iter().zip([one, other]) {
+        for (remedy, file) in question.remedies.iter().zip(question.places.iter().map(|place| place.file.rsplit('/').next().unwrap())) {
             let account = verdict_of(set.path(), &remedy.options).account;
             let used = account.iter().filter(|line| line.used).flat_map(|line| &line.examples).filter(|name| name.contains('.'));
             assert_eq!(used.collect::<Vec<_>>(), [file]);
@@ -249,4 +249,131 @@ fn endings_of_translations_name_no_training() {
         of(&["dev/eng_Latn.dev", "devtest/eng_Latn.devtest"]),
         "training text: dev/eng_Latn.dev; validation text: devtest/eng_Latn.devtest"
     );
+}
+
+#[test]
+fn lists_of_paths_with_several_levels_are_asked() {
+    let of = |i: usize| format!("{}/{}/{}/p{i}.png", i % 2, 10 + i % 4, 2010 + i % 3);
+    let images: Vec<String> = (0..48).map(|i| format!("data/image/{}", of(i))).collect();
+    let list = |range: std::ops::Range<usize>| range.map(|i| of(i) + "\n").collect::<String>();
+    let files = [("train_test_split/train.txt", &*list(0..36)), ("train_test_split/test.txt", &*list(36..48))];
+    asked(
+        &images,
+        &files,
+        "which-classes",
+        &[
+            ("Take 0, 1 as the classes", "0 18+6, 1 18+6"),
+            ("Take 10, 11, 12, ... as the classes", "10 9+3, 11 9+3, 12 9+3, 13 9+3"),
+            ("Take 2010, 2011, 2012 as the classes", "2010 12+4, 2011 12+4, 2012 12+4"),
+        ],
+    );
+}
+
+#[test]
+fn divisions_in_folders_are_asked() {
+    let images: Vec<String> = (0..24).map(|i| format!("images/{}/p{i}.png", ["cat", "dog"][i % 2])).collect();
+    let list = |from: usize, test: bool| {
+        let chosen = (0..24).filter(|i| ((i + from) % 24 < 6) == test);
+        chosen.map(|i| format!("{}/p{i}.png\n", ["cat", "dog"][i % 2])).collect::<String>()
+    };
+    let expected = [("Division 0", "cat 9+3, dog 9+3"), ("Division 1", "cat 9+3, dog 9+3")];
+    for name in ["splits/split_#/%.txt", "splits/%#.txt", "lists/fold#_%.txt"] {
+        let names: Vec<(String, String)> = (0..4)
+            .map(|i| (name.replace('#', &(i / 2).to_string()).replace('%', ["train", "test"][i % 2]), list(i / 2 * 6, i % 2 == 1)))
+            .collect();
+        let files: Vec<(&str, &str)> = names.iter().map(|(name, list)| (name.as_str(), list.as_str())).collect();
+        asked(&images, &files, "which-fold", &expected);
+    }
+}
+
+#[test]
+fn lists_of_persons_tell_the_splits_of_their_folders() {
+    let images: Vec<String> = (0..24).map(|i| format!("{}/person0{}/p{i}.png", ["run", "walk"][i % 2], i / 4)).collect();
+    let files = [("train_subjects.txt", "person00\nperson01\nperson02\nperson03\n"), ("test_subjects.txt", "person04\nperson05\n")];
+    asked(
+        &images,
+        &files,
+        "which-classes",
+        &[
+            ("Take run, walk as the classes", "run 8+4, walk 8+4"),
+            ("Take person00, person01, person02, ... as the classes", "untrained-class"),
+        ],
+    );
+}
+
+#[test]
+fn sources_that_hold_the_same_classes_are_taken_together_first() {
+    let of =
+        |upper: [&str; 3]| -> Vec<String> { (0..24).map(|i| format!("{}/{}/{i}.png", upper[i / 8], ["dog", "elephant"][i % 2])).collect() };
+    let titles = |upper: [&str; 3]| {
+        let set = folder(&of(upper), &[]);
+        let verdict = verdict_of(set.path(), &none());
+        let question = verdict.problems.iter().find(|problem| problem.code == "which-classes").unwrap().clone();
+        assert_eq!(agreed(set.path(), &Options { class_level: Some(2), ..none() }), "dog 11+1, elephant 11+1");
+        question.remedies.into_iter().map(|remedy| remedy.title).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        titles(["art_painting", "cartoon", "sketch"])[..2],
+        ["Take dog, elephant as the classes", "Take art_painting, cartoon, sketch as the classes"]
+    );
+    assert_eq!(titles(["color", "grayscale", "segmented"])[0], "Take color alone");
+}
+
+#[test]
+fn numbers_under_split_are_training_validation_and_test() {
+    let split = |i: usize| [0, 0, 0, 0, 1, 2][i % 6];
+    let table: String = (0..24).map(|i| format!("p{i}.png,{},{}\n", ["x", "y"][i / 2 % 2], split(i))).collect();
+    asked(
+        &many("p#.png", 24),
+        &[("metadata.csv", &format!("file,label,split\n{table}"))],
+        "which-fold",
+        &[
+            ("Train on split 0, validate on 1 and leave 2 for testing", "x 8+2, y 8+2"),
+            ("Validate on split 1 (4 rows)", "x 10+2, y 10+2"),
+            ("Validate on split 2 (4 rows)", "x 10+2, y 10+2"),
+            ("Validate on split 0 (16 rows)", "x 4+8, y 4+8"),
+            ("Pay no heed to split", "x 11+1, y 11+1"),
+        ],
+    );
+}
+
+#[test]
+fn a_label_in_an_object_of_its_own_is_read() {
+    let sample = |i: usize| {
+        format!(
+            r#"{{"filepath":"data/p{i}.png","tags":["a"],"metadata":{{"width":8}},"ground_truth":{{"_cls":"Classification","label":"{}"}}}}"#,
+            ["x", "y"][i % 2]
+        )
+    };
+    let samples = format!(r#"{{"samples":[{}]}}"#, (0..16).map(sample).collect::<Vec<_>>().join(","));
+    check(&many("data/p#.png", 16), &[("samples.json", &samples)], "x 7+1, y 7+1");
+}
+
+#[test]
+fn bands_of_a_few_pictures_are_told() {
+    let images: Vec<String> = (0..16).map(|i| format!("{}/S{}_B0{}.png", ["S0", "S1", "S2", "S3"][i / 4], i / 4, i % 4 + 1)).collect();
+    let set = folder(&images, &[]);
+    assert!(verdict_of(set.path(), &none()).problems.iter().any(|problem| problem.code == "views"));
+}
+
+#[test]
+fn lists_of_addresses_and_words_about_the_files_are_no_text() {
+    let text = |name: &str| format!("a line of {name} says something\n").repeat(100);
+    let addresses: String = (0..100).map(|i| format!("m{i} +++$+++ the film {i} +++$+++ http://www.host.org/{i}.html\n")).collect();
+    let set = folder(
+        &[],
+        &texts(&[
+            ("movie_lines.txt", &text("lines")),
+            ("raw_script_urls.txt", &addresses),
+            ("_about.txt", "what is here and how it was made\n"),
+        ]),
+    );
+    let account = verdict_of(set.path(), &none()).account;
+    let used: Vec<&String> = account.iter().filter(|line| line.used).flat_map(|line| &line.examples).collect();
+    assert_eq!(used, ["movie_lines.txt"]);
+    // Named for the two parts of a test.
+    let parts = folder(&[], &texts(&[("eng.train", &text("a")), ("eng.testa", &text("b")), ("eng.testb", &text("c"))]));
+    let account = verdict_of(parts.path(), &none()).account;
+    let trained: Vec<&String> = account.iter().filter(|line| line.what == "training text").flat_map(|line| &line.examples).collect();
+    assert_eq!(trained, ["eng.train"]);
 }

@@ -101,12 +101,12 @@ fn what_may_be_read_in_two_ways_is_asked() {
         (
             "10 color/cat; 10 color/dog; 10 gray/cat; 10 gray/dog",
             "which-classes",
-            &["cat 9+1, dog 9+1", "cat 9+1, dog 9+1", "color 18+2, gray 18+2", "cat 18+2, dog 18+2"],
+            &["cat 9+1, dog 9+1", "cat 9+1, dog 9+1", "cat 18+2, dog 18+2", "color 18+2, gray 18+2"],
         ),
         (
             "4 v1/train/cat; 4 v1/train/dog; 2 v1/val/cat; 2 v1/val/dog; 6 v2/train/cat; 6 v2/train/dog; 3 v2/val/cat; 3 v2/val/dog",
             "which-classes",
-            &["cat 4+2, dog 4+2", "cat 6+3, dog 6+3", "v1 8+4, v2 12+6", "cat 10+5, dog 10+5"],
+            &["cat 4+2, dog 4+2", "cat 6+3, dog 6+3", "cat 10+5, dog 10+5", "v1 8+4, v2 12+6"],
         ),
         ("10 ill; 10 well; 20 cells/ill; 20 cells/well", "nested-copy", &["ill 18+2, well 18+2", "ill 9+1, well 9+1"]),
         (
