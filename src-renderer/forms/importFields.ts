@@ -51,15 +51,16 @@ const shared: OptionKey[] = ['as', 'skip', 'validation', 'seed'];
 const ofImages: OptionKey[] = ['storage', 'size', 'resize', 'channels', 'duplicates'];
 const ofFiles: OptionKey[] = [...ofImages, 'keepCut', 'orient', 'range', 'nameEncoding'];
 const columns: OptionKey[] = ['imageColumn', 'labelColumn'];
-const folders: OptionKey[] = ['folder', 'leaveOut', 'splitLevel', 'classLevel'];
+const folders: OptionKey[] = ['folder', 'leaveOut'];
+const levels: OptionKey[] = ['splitLevel', 'classLevel'];
 
 const relevant: Record<DatasetFormat, OptionKey[]> = {
   idx: ofImages,
   cifar: ofImages,
-  'image-folder': [...ofFiles, ...folders],
+  'image-folder': [...ofFiles, ...levels],
   'image-arrays': [...ofImages, 'range', 'order', ...columns],
   'image-table': [...ofFiles, 'order', 'table', ...columns, 'fold', 'combineLabels'],
-  'image-parquet': [...ofFiles, ...columns, 'fold', 'folder', 'configuration', 'trainOn'],
+  'image-parquet': [...ofFiles, ...columns, 'fold', 'configuration', 'trainOn'],
   'image-shards': [...ofFiles, ...columns],
   text: ['textColumn', 'trainOn', 'extensions', 'encoding', 'tokenizer', 'vocabulary'],
   tokens: ['dtype', 'textColumn', 'trainOn'],
@@ -67,7 +68,7 @@ const relevant: Record<DatasetFormat, OptionKey[]> = {
 
 /** Those that change something for this format; where none was recognised, the choice of one. */
 export function optionFields(format: DatasetFormat | undefined): OptionField[] {
-  return [...shared, ...(format ? relevant[format] : [])].map(fieldOf);
+  return [...shared, ...(format ? [...folders, ...relevant[format]] : [])].map(fieldOf);
 }
 
 function fieldOf(key: OptionKey): OptionField {

@@ -3,6 +3,7 @@
 //! Binary: records of one label byte (CIFAR-100: coarse and fine) and 3072 pixels [3,32,32]. Python: pickles of a dictionary with `data`
 //! [n,3072] and `labels` or `fine_labels`. Both: https://www.cs.toronto.edu/~kriz/cifar.html
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::account::Account;
@@ -61,6 +62,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
         let sentence = "the pickles hold no CIFAR batch (a dictionary with data and labels); save the arrays as .npy to import them";
         return Err(Problem::error("unknown-pickle", sentence).into());
     }
+    one_form(tree, &found.parts)?;
     let mut problems = Vec::new();
     let splits = splits_of(&found.named, &mut problems);
     let (content, numbers) = (Cifar { parts: found.parts, named_in: found.named_in }, found.labels.iter().map(|label| f64::from(*label)));
@@ -73,6 +75,28 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
         class_names = found.names;
     }
     Ok(ImageSet { class_names, labels, splits, content: Box::new(content), columns: Vec::new(), problems })
+}
+
+/// Pickles and files of records side by side hold the same images.
+fn one_form(tree: &Tree, parts: &[Part]) -> Result<()> {
+    let folders = |binary: bool| -> BTreeSet<&str> {
+        parts.iter().filter(|part| part.label_bytes.is_some() == binary).map(|part| tree.entries[part.entry].folder()).collect()
+    };
+    let (pickles, records) = (folders(false), folders(true));
+    if pickles.is_empty() || records.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::error("several-forms", "there are pickles and files of records of the same images; which of them count?");
+    let take = |problem: Problem, folder: &&str| {
+        problem.with("choose", format!("Take {folder}"), Options { folder: Some((*folder).to_owned()), ..Options::default() })
+    };
+    let apart = pickles.is_disjoint(&records) && !pickles.contains("") && !records.contains("");
+    let leave = Options { leave_out: Some("*.bin".into()), ..Options::default() };
+    Err(match apart {
+        true => pickles.iter().chain(&records).fold(problem, take),
+        false => problem.with("choose", "Leave the .bin files out", leave),
+    }
+    .into())
 }
 
 #[derive(Default)]

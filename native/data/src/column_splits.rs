@@ -1,7 +1,7 @@
 //! Columns that tell the split of a row: words (`train`, `PublicTest`), flags (`is_valid`), a flag for each split, folds, or numbers, of which
 //! one is asked for. Tables of text and files of columns share this.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Problem, Result};
 use crate::images::{Named, named_split};
@@ -81,6 +81,26 @@ pub fn value(text: &str) -> Option<Named> {
         "privatetest" | "private_test" => Some(Named::Test),
         other => named_split(other),
     }
+}
+
+/// Tells that several words of a column mean one split, as `val` and `id_val` do.
+pub fn merged<'a>(values: impl Iterator<Item = &'a str>) -> Option<Problem> {
+    let mut words: BTreeMap<Named, BTreeSet<String>> = BTreeMap::new();
+    for text in values {
+        if let Some(named) = value(text) {
+            words.entry(named).or_default().insert(text.trim().to_lowercase());
+        }
+    }
+    let told = words.into_iter().filter(|(_, words)| words.len() > 1).map(|(named, words)| {
+        let split = match named {
+            Named::Train => "training",
+            Named::Validation => "validation",
+            Named::Test => "test",
+        };
+        format!("the {split} split is made of {}", words.into_iter().collect::<Vec<_>>().join(" and "))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| Problem::note("several-splits", told.join("; ")))
 }
 
 /// A value that says a split and nothing else: `training set`; not a sentence that begins with such a word.

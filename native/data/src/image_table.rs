@@ -34,7 +34,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use self::index::Index;
 pub use self::lists::OTHERS as LISTS_OF_OTHERS;
-pub use self::names::rename as rename_classes;
+pub use self::names::{is_names as is_list_of_classes, rename as rename_classes};
 use self::reading::{Reading, Sample};
 use crate::account::Account;
 use crate::column_splits::{Told, WHICH_FOLD};
@@ -45,6 +45,7 @@ use crate::name_splits;
 use crate::options::Options;
 use crate::pixel_table;
 use crate::sniff::What;
+use crate::table;
 use crate::tree::{Entry, Tree};
 
 /// Files that are looked into; where there are more of a kind in a folder, they are notes about an image each.
@@ -89,6 +90,8 @@ struct LabelFile {
     classes: Vec<String>,
     /// The split that the file's name speaks of.
     named: Option<Named>,
+    /// What is to be said of its columns.
+    notes: Vec<Problem>,
     /// Other files that tell part of it.
     with: Vec<(usize, &'static str)>,
     rows: Box<Rows>,
@@ -176,7 +179,8 @@ fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options)
 }
 
 fn own_role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {
-    if what[at] != What::Text || counted::Counted::open(tree, &tree.entries[at], index)?.is_some() {
+    let entry = &tree.entries[at];
+    if what[at] != What::Text || counted::Counted::open(tree, entry, index)?.is_some() || table::is_spaced(tree, entry)? {
         return columns::role(tree, what, at, index, options);
     }
     match lists::role(tree, at, index, options) {
@@ -262,6 +266,8 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     let used: Vec<(&str, &'static str)> = first.used.iter().map(|(name, used)| (name.as_str(), *used)).collect();
     account.columns(&first.columns, &used);
     let Reading { mut samples, mut problems, conflicting } = reading.settled(tree, &files)?;
+    // Tables of one kind say the same of their columns.
+    problems.extend(files[0].notes.iter().cloned());
     partition::apply(tree, &index, &splits, &mut samples, (&mut account, &mut problems))?;
     if samples.iter().all(|sample| sample.named.is_none())
         && let Some((told, note)) = name_splits::of(tree, samples.iter().map(|sample| (sample.entry, sample.label.as_ref())))

@@ -27,7 +27,7 @@ fn told(entry: &Entry) -> Vec<Option<Named>> {
 /// One for each image, where all names tell one at the same place, training among them, and a class is in several; with what is to be said of it.
 pub fn of<'a>(tree: &Tree, images: impl Iterator<Item = (usize, Option<&'a String>)>) -> Option<(Vec<Option<Named>>, Problem)> {
     let images: Vec<(usize, Option<&String>)> = images.collect();
-    let mut places = vec![true; 2 * PLACES];
+    let mut places = [true; 2 * PLACES];
     for (entry, _) in &images {
         places.iter_mut().zip(told(&tree.entries[*entry])).for_each(|(all, said)| *all &= said.is_some());
         if !places.contains(&true) {

@@ -27,8 +27,10 @@ pub fn is_list(head: &[u8]) -> bool {
         let at = ["http://", "https://", "ftp://"].iter().find_map(|start| line.find(start));
         at.is_some_and(|at| !line[at..].contains(' ') && line[..at].split_whitespace().count() <= 8)
     };
-    let are_numbers =
-        |line: &str| line.split([' ', '\t', ',', ';']).filter(|part| !part.is_empty()).all(|part| part.parse::<f64>().is_ok());
+    let is_path = |part: &str| part.contains('/') && part.rsplit_once('.').is_some_and(|(_, ending)| (1..=5).contains(&ending.len()));
+    let are_numbers = |line: &str| {
+        line.split([' ', '\t', ',', ';']).filter(|part| !part.is_empty()).all(|part| part.parse::<f64>().is_ok() || is_path(part))
+    };
     lines.peek().is_some() && lines.all(|line| is_address(line) || are_numbers(line))
 }
 

@@ -21,6 +21,10 @@ pub const SEVERAL: char = '\u{1f}';
 
 /// So much of a CSV file tells its columns, bytes.
 const HEAD: u64 = 1 << 20;
+/// A longer first line names no columns, bytes.
+const LONGEST_HEADER: usize = 4096;
+/// Fewer fields with spaces between them are no table.
+const LEAST_SPACED: usize = 3;
 /// Rows by which the delimiter is judged.
 const JUDGED: usize = 20;
 
@@ -126,6 +130,24 @@ fn rest_of_lines(text: &[u8], count: usize) -> &[u8] {
     })
 }
 
+/// Names of columns with a space between them: `image_id class_id path`.
+fn is_header_of_words(line: &[u8]) -> bool {
+    let is_name = |word: &[u8]| {
+        word.first().is_some_and(u8::is_ascii_alphabetic) && word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    line.split(|byte| *byte == b' ').all(is_name) && line.contains(&b'_')
+}
+
+/// Whether a text is a table whose fields have spaces between them.
+pub fn is_spaced(tree: &Tree, entry: &Entry) -> Result<bool> {
+    let head = tree.head(entry, LONGEST_HEADER)?;
+    if !is_header_of_words(head.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default()) {
+        return Ok(false);
+    }
+    let head = tree.head(entry, HEAD as usize)?;
+    Ok(delimiter(&head, (head.len() as u64) < HEAD) == b' ')
+}
+
 /// That by which the first rows have equally many fields, else that which is most often in the first.
 fn delimiter(text: &[u8], is_whole: bool) -> u8 {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
@@ -143,7 +165,9 @@ fn delimiter(text: &[u8], is_whole: bool) -> u8 {
         let all = [b'|', b'\t', b';', b','];
         all.into_iter().max_by_key(|delimiter| of(delimiter)).filter(|delimiter| of(delimiter) > 0)
     };
-    most(&even).or_else(|| most(&count)).unwrap_or(b',')
+    // Words that are as many in each line, of a header too, are columns where nothing else is.
+    let is_spaced = || is_header_of_words(line) && even(&b' ') >= LEAST_SPACED;
+    most(&even).or_else(|| is_spaced().then_some(b' ')).or_else(|| most(&count)).unwrap_or(b',')
 }
 
 impl Shape {

@@ -123,6 +123,10 @@ impl TextSet {
             let sentence = format!("{count} tables without a column of text, such as {}, are left out", first.file);
             self.problems.push(Problem::warning("no-column", sentence).counted(count as u64).at(first));
         }
+        let of_numbers = text_copies::of_numbers(tree, &tables)?;
+        if let Some(first) = of_numbers.first().map(|at| tree.place(&tree.entries[*at])) {
+            self.problems.push(text_files::no_words(of_numbers.len(), first));
+        }
         let repeated: HashSet<usize> = text_copies::find(tree, &tables, options)?.into_iter().collect();
         if let Some(first) = repeated.iter().min().map(|at| tree.place(&tree.entries[*at])) {
             let sentence = format!("{} has the rows of a file of another format beside it and is left out", first.file);

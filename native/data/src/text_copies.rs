@@ -37,7 +37,9 @@ pub fn find(tree: &Tree, tables: &[Table], options: &Options) -> Result<Vec<usiz
         let of = |other: usize| &tree.entries[tables[other].entry];
         let same = |other: &usize| firsts[at].len() > 1 && firsts[*other] == firsts[at];
         let others: Vec<usize> = (0..at).filter(is_beside).collect();
-        if others.iter().any(|other| same(other) && of(*other).stem() == entry.stem()) {
+        // Shards are called alike and have one ending.
+        let in_another_format = |other: &usize| of(*other).stem() == entry.stem() && of(*other).extension() != entry.extension();
+        if others.iter().any(|other| same(other) && in_another_format(other)) {
             repeated.push(table.entry);
             continue;
         }
@@ -49,6 +51,20 @@ pub fn find(tree: &Tree, tables: &[Table], options: &Options) -> Result<Vec<usiz
     Ok(repeated)
 }
 
+/// Tables whose first texts are nothing but numbers.
+pub fn of_numbers(tree: &Tree, tables: &[Table]) -> Result<Vec<usize>> {
+    let is_number = |part: &str| part.parse::<f64>().is_ok();
+    let mut found = Vec::new();
+    for table in tables.iter().take(MOST) {
+        let texts = first(tree, table)?;
+        if !texts.is_empty() && texts.iter().all(|text| !text.trim().is_empty() && text.split_whitespace().all(is_number)) {
+            found.push(table.entry);
+        }
+    }
+    Ok(found)
+}
+
+/// The first texts of a table.
 fn first(tree: &Tree, table: &Table) -> Result<Vec<String>> {
     let mut first = Vec::new();
     let read = table.rows.documents(tree, &tree.entries[table.entry], &mut |document| {

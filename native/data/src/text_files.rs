@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::image_parquet::split_of;
-use crate::image_table::is_named;
+use crate::image_table::{is_list_of_classes, is_named};
 use crate::images::Named;
 use crate::json_rows;
 use crate::not_text::{COMPARED, FEW, is_list, no_splits_inside, number_table};
@@ -137,6 +137,10 @@ pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
         found.append(&mut about);
     }
     files.leave_copies(tree, &mut found);
+    if found.iter().any(|(_, kind)| *kind == Kind::Table) {
+        let is_names = |(at, kind): &mut (usize, Kind)| *kind == Kind::Document && is_list_of_classes(&tree.entries[*at]);
+        found.extract_if(.., is_names).for_each(|(at, _)| files.left_out.leave_out(tree, at, "names of classes"));
+    }
     let is_document = |file: &&(usize, Kind)| file.1 == Kind::Document && what[file.0] == What::Text;
     let documents: Vec<usize> = found.iter().filter(is_document).map(|(at, _)| *at).collect();
     let others = found.iter().filter(|file| !is_document(file)).map(|(at, _)| tree.size(&tree.entries[*at])).sum();
@@ -185,6 +189,12 @@ fn taking(endings: &[(String, usize)]) -> Options {
     Options { extensions: Some(names.join(",")), ..Options::default() }
 }
 
+/// What is to be said of files of numbers or addresses in place of text.
+pub fn no_words(count: usize, first: Place) -> Problem {
+    let sentence = format!("{} is no text but numbers or addresses; tokens are imported as numbers from .npy or .bin", first.file);
+    Problem::warning("numbers", sentence).counted(count as u64).at(first)
+}
+
 impl Files {
     /// Compressed files beside what they were made of.
     fn leave_copies(&mut self, tree: &Tree, found: &mut Vec<(usize, Kind)>) {
@@ -222,8 +232,7 @@ impl Files {
             found.retain(|(at, _)| !lists.contains(at));
         } else if let Some((first, _)) = found.first() {
             let first = tree.place(&tree.entries[*first]);
-            let sentence = format!("{} is no text but numbers or addresses; tokens are imported as numbers from .npy or .bin", first.file);
-            self.problems.push(Problem::warning("numbers", sentence).counted(lists.len() as u64).at(first));
+            self.problems.push(no_words(lists.len(), first));
         }
     }
 

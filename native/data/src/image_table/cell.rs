@@ -30,6 +30,11 @@ fn path_of(text: &str) -> Option<&str> {
 /// The texts of `['a', 'b']` with `SEVERAL` between them; any other text as it is.
 pub fn labels(text: &str) -> String {
     let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    // Words without quotes, as makesense.ai writes them.
+    let is_word = |part: &str| part.trim().starts_with(char::is_alphabetic) && !part.contains(['[', '\'', '"']);
+    if let Some(inner) = inner.filter(|inner| inner.split(',').all(is_word)) {
+        return inner.split(',').map(str::trim).collect::<Vec<_>>().join(&SEVERAL.to_string());
+    }
     let Some(inner) = inner.map(str::trim).filter(|inner| inner.starts_with(['\'', '"'])) else { return text.to_owned() };
     let (mut labels, mut rest) = (Vec::new(), inner);
     while let Some(quote) = rest.chars().next().filter(|first| matches!(first, '\'' | '"')) {

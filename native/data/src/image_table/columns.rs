@@ -209,7 +209,11 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     }
     let pointer = table.with_folder(pointer, &free, &of_label);
     let rule = split_rule(tree, entry, &source, split, options)?;
-    Ok(Role::Labels(label_file(at, entry, source, pointer, labelling, (rule, answers))))
+    let mut notes: Vec<Problem> = judged.others(&of_label).filter(|_| options.label_column.is_none()).into_iter().collect();
+    if let Some(SplitRule::Words(column)) = &rule {
+        notes.extend(column_splits::merged(rows.iter().filter_map(|row| row[*column].as_deref())));
+    }
+    Ok(Role::Labels(LabelFile { notes, ..label_file(at, entry, source, pointer, labelling, (rule, answers)) }))
 }
 
 /// The column in which who labelled the images accepts, rejects or ignores each, as Prodigy writes it.
@@ -295,7 +299,19 @@ fn label_file(
         }
     };
     let group = columns.join("\u{1f}");
-    LabelFile { entry: at, kind: "tables of labels", group, columns, used, label, classes, named, with: Vec::new(), rows: Box::new(rows) }
+    LabelFile {
+        entry: at,
+        kind: "tables of labels",
+        group,
+        columns,
+        used,
+        label,
+        classes,
+        named,
+        notes: Vec::new(),
+        with: Vec::new(),
+        rows: Box::new(rows),
+    }
 }
 
 /// Folds and numbers are judged by all rows.

@@ -227,6 +227,7 @@ fn label_file(tree: &Tree, at: usize, objects: Objects) -> LabelFile {
         classes: Vec::new(),
         named: split_of(&tree.entries[at]),
         with: Vec::new(),
+        notes: Vec::new(),
         rows: Box::new(rows),
     }
 }

@@ -79,6 +79,7 @@ pub fn open(tree: &Tree, what: &[What]) -> Result<Option<LabelFile>> {
         classes: Vec::new(),
         named: Some(Named::Validation),
         with,
+        notes: Vec::new(),
         rows: Box::new(rows),
     }))
 }

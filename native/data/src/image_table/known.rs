@@ -69,6 +69,7 @@ pub fn birds(tree: &Tree) -> Result<Option<LabelFile>> {
         classes: Vec::new(),
         named: None,
         with,
+        notes: Vec::new(),
         rows: Box::new(rows),
     }))
 }

@@ -235,6 +235,24 @@ impl Judged<'_> {
         }
     }
 
+    /// Other columns that speak of labels and have other classes than those that are taken, which a note tells.
+    pub fn others(&self, taken: &[usize]) -> Option<Problem> {
+        let [label] = *taken else { return None };
+        let is_other = |column: &usize| {
+            let column = *column;
+            // `subclass` too.
+            let name = plain_name(&self.columns[column]);
+            let speaks = name.split('_').any(|word| LABEL_WORDS.iter().any(|known| word.ends_with(known)));
+            column != label && speaks && self.may_be_classes(column) && !same_classes(self.rows, label, column)
+        };
+        let others: Vec<&String> = self.free.iter().copied().filter(is_other).map(|column| &self.columns[column]).collect();
+        let first = others.first()?;
+        let shown = others.iter().take(3).map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let sentence = format!("the labels are of the column {}; {shown} may be labels too", self.columns[label]);
+        let choice = Options { label_column: Some((*first).clone()), ..Options::default() };
+        Some(Problem::note("other-labels", sentence).with("choose", format!("Take {first} as the labels"), choice))
+    }
+
     /// Columns that may be the labels, the likeliest first.
     pub fn likely(&self) -> Vec<String> {
         let rank = |column: usize| {

@@ -176,6 +176,7 @@ pub fn role(tree: &Tree, at: usize, index: &Index, options: &Options) -> Result<
         classes: Vec::new(),
         named: split_of(entry),
         with: Vec::new(),
+        notes: Vec::new(),
         rows: Box::new(rows),
     }))
 }
@@ -206,6 +207,7 @@ fn split_list(tree: &Tree, at: usize, named: Option<Named>, are_folders: bool) -
         classes: Vec::new(),
         named: None,
         with: Vec::new(),
+        notes: Vec::new(),
         rows: Box::new(rows),
     }
 }

@@ -8,7 +8,7 @@ use crate::sniff::What;
 use crate::table;
 use crate::tree::{Entry, Tree};
 
-const STEMS: [&str; 34] = [
+const STEMS: [&str; 35] = [
     "classes",
     "class",
     "class_names",
@@ -26,6 +26,7 @@ const STEMS: [&str; 34] = [
     "words",
     "loc_synset_mapping",
     "synsets",
+    "label_list",
     "label_map",
     "labelmap",
     "class_map",

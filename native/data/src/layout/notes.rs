@@ -61,8 +61,9 @@ impl Layout {
         let mut parents: BTreeMap<&str, BTreeSet<Vec<&str>>> = BTreeMap::new();
         for image in tree.folders() {
             if let Some(class) = tree.folder(image, self.class_level) {
-                let above = tree.images[image][..self.class_level].iter().copied().filter(|name| !speaks_of_split(name));
-                parents.entry(class).or_default().insert(above.collect());
+                let is_split = |level: usize, name: &str| Some(level) == self.split_level || speaks_of_split(name);
+                let above = tree.images[image][..self.class_level].iter().enumerate().filter(|(level, name)| !is_split(*level, name));
+                parents.entry(class).or_default().insert(above.map(|(_, name)| *name).collect());
             }
         }
         parents.retain(|_, parents| parents.len() > 1);

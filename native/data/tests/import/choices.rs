@@ -2,6 +2,7 @@
 
 use crate::common::sets::{asked, check, folder, many, rows, texts};
 use crate::common::{agreed, refusal, verdict_of};
+use sdp_data::inspect::Verdict;
 use sdp_data::options::Options;
 
 fn none() -> Options {
@@ -376,4 +377,63 @@ fn lists_of_addresses_and_words_about_the_files_are_no_text() {
     let account = verdict_of(parts.path(), &none()).account;
     let trained: Vec<&String> = account.iter().filter(|line| line.what == "training text").flat_map(|line| &line.examples).collect();
     assert_eq!(trained, ["eng.train"]);
+}
+
+#[test]
+fn what_is_merged_or_passed_over_is_told() {
+    let note = |verdict: &Verdict, code: &str| {
+        let found = verdict.problems.iter().find(|problem| problem.code == code);
+        found.unwrap_or_else(|| panic!("no {code}: {:?}", verdict.problems)).clone()
+    };
+    let split = |i: usize| ["train", "train", "train", "val", "id_val", "train"][i % 6];
+    let table: String = (0..24).map(|i| format!("p{i}.png,{},{}\n", ["x", "y"][i / 2 % 2], split(i))).collect();
+    let verdict = check(&many("p#.png", 24), &[("d.csv", &format!("file,label,split\n{table}"))], "x 8+4, y 8+4");
+    assert_eq!(note(&verdict, "several-splits").message, "the validation split is made of id_val and val");
+    let table: String = (0..24).map(|i| format!("p{i}.png,{},{}\n", ["x", "y"][i % 2], ["a", "b", "c", "d"][i % 4])).collect();
+    let set = folder(&many("p#.png", 24), &texts(&[("d.csv", &format!("file,class,subclass\n{table}"))]));
+    let told = note(&verdict_of(set.path(), &none()), "other-labels");
+    assert_eq!(agreed(set.path(), &told.remedies[0].options), "a 5+1, b 5+1, c 5+1, d 5+1");
+    let numbers: String = (0..100).map(|i| format!("{{\"text\":\"{i} 4055 {}\"}}\n", i * 7)).collect();
+    let set = folder(&[], &texts(&[("a.jsonl", &numbers)]));
+    note(&verdict_of(set.path(), &none()), "numbers");
+}
+
+#[test]
+fn tables_with_spaces_between_their_fields_are_read() {
+    let row = |i: usize| format!("{i} {} {} bike_final/{i}_0.png\n", i / 4, i / 8);
+    let images: Vec<String> = (0..16).map(|i| format!("bike_final/{i}_0.png")).collect();
+    let table: String = (0..16).map(row).collect();
+    asked(
+        &images,
+        &[("Ebay_info.txt", &format!("image_id class_id super_class_id path\n{table}"))],
+        "no-column",
+        &[("Take class_id as the labels", "0 3+1, 1 3+1, 2 3+1, 3 3+1"), ("Take super_class_id as the labels", "0 7+1, 1 7+1")],
+    );
+    // Words in brackets are labels.
+    check(&many("p#.png", 16), &[("labels.csv", &rows("", "[@],p#.png", 0..16, &["cat", "dog"]))], "cat 7+1, dog 7+1");
+}
+
+#[test]
+fn words_beside_text_are_no_text() {
+    let used = |files: &[(&str, &str)]| {
+        let set = folder(&[], &texts(files));
+        let account = verdict_of(set.path(), &none()).account;
+        account.iter().filter(|line| line.used).flat_map(|line| line.examples.clone()).filter(|name| name.contains('.')).collect::<Vec<_>>()
+    };
+    let text = |name: &str| format!("a line of {name} says something\n").repeat(100);
+    let links: String = (0..100).map(|i| format!("de/2000/{i}/2.xml.gz\ten/2000/{i}/3.xml.gz\t1\t{i}\n")).collect();
+    assert_eq!(used(&[("subtitles.de", &text("de")), ("subtitles.ids", &links)]), ["subtitles.de"]);
+    let table = lines(0, 100);
+    assert_eq!(
+        used(&[("classes.txt", "World\nSports\nBusiness\n"), ("train.jsonl", &table), ("test.jsonl", &lines(200, 50))]),
+        ["test.jsonl", "train.jsonl"]
+    );
+}
+
+#[test]
+fn shards_that_begin_alike_are_no_other_format() {
+    let set = folder(&[], &texts(&[("c4-train.00000-of-00002.json", &lines(0, 50)), ("c4-train.00001-of-00002.json", &lines(0, 50))]));
+    let verdict = verdict_of(set.path(), &none());
+    assert!(verdict.problems.iter().all(|problem| problem.code != "same-rows"), "{:?}", verdict.problems);
+    assert!(!verdict.importable);
 }
