@@ -403,12 +403,11 @@ fn tables_with_spaces_between_their_fields_are_read() {
     let row = |i: usize| format!("{i} {} {} bike_final/{i}_0.png\n", i / 4, i / 8);
     let images: Vec<String> = (0..16).map(|i| format!("bike_final/{i}_0.png")).collect();
     let table: String = (0..16).map(row).collect();
-    asked(
-        &images,
-        &[("Ebay_info.txt", &format!("image_id class_id super_class_id path\n{table}"))],
-        "no-column",
-        &[("Take class_id as the labels", "0 3+1, 1 3+1, 2 3+1, 3 3+1"), ("Take super_class_id as the labels", "0 7+1, 1 7+1")],
-    );
+    let set = folder(&images, &texts(&[("Ebay_info.txt", &format!("image_id class_id super_class_id path\n{table}"))]));
+    let verdict = verdict_of(set.path(), &none());
+    assert_eq!(agreed(set.path(), &none()), "0 3+1, 1 3+1, 2 3+1, 3 3+1");
+    let other = verdict.problems.iter().find(|problem| problem.code == "other-labels").unwrap();
+    assert_eq!(agreed(set.path(), &other.remedies[0].options), "0 7+1, 1 7+1");
     // Words in brackets are labels.
     check(&many("p#.png", 16), &[("labels.csv", &rows("", "[@],p#.png", 0..16, &["cat", "dog"]))], "cat 7+1, dog 7+1");
 }
