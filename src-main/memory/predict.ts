@@ -15,7 +15,7 @@ import type { StoreLayout, StoreSpan } from './storeLayout.ts';
 import { touchedInSteps, type Participant, type Touched } from './touched.ts';
 
 /** Resident bytes of a device process with the runtime loaded, but no session: Node.js, the addon, ONNX Runtime. */
-const programBytes = 92 * 2 ** 20;
+const programBytes = 85 * 2 ** 20;
 /** What the runtime keeps for a node of a session: its description, names, kernel, and plan. */
 const nodeBytes = 5.5 * 1024;
 /** What a span of rows in the layout takes: in the engine, and as it was handed over. */
