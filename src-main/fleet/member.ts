@@ -8,7 +8,7 @@ import type { MemorySample } from '../native.ts';
 import { within, type DeviceProcess } from '../processes/deviceProcess.ts';
 import { lacksThreads, noMoreTasks, readLimits } from '../processes/processLimits.ts';
 import { connect, type Client } from '../transport/client.ts';
-import { usualPatience, type Patience } from './silence.ts';
+import { lookEveryMs, usualPatience, type Patience } from './silence.ts';
 
 export type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 
@@ -42,6 +42,9 @@ export interface MemberListeners {
 export const named = ({ device, process }: Member): string =>
   `device ${device.id} (process ${process.pid ?? 'not started'})`;
 
+/** After as many in a row, a process that waits for threads of its own is not waited for. */
+const mostStarvedLooks = 10;
+
 /** Waits for a process to answer, and listens to it from then on. */
 export async function greet(
   member: Member,
@@ -49,12 +52,21 @@ export async function greet(
 ): Promise<DeviceClient> {
   const { device, process } = member;
   const timeoutMs = Math.min(60_000, patience.firstMs);
-  const client = await connect(process.transport, deviceContract, { timeoutMs }).catch((error: unknown) => {
-    if (!(error instanceof UserError)) throw error;
-    const isStarved = process.pid !== undefined && lacksThreads(process.pid);
-    const why = isStarved ? `it does not start, most likely since ${noMoreTasks(readLimits().tasks)}` : error.message;
-    throw new UserError('device', `${named(member)}: ${why}`, { key: device.id, cause: error });
-  });
+  const isStarved = () => process.pid !== undefined && lacksThreads(process.pid);
+  let starvedLooks = 0;
+  const looking = setInterval(() => {
+    starvedLooks = isStarved() ? starvedLooks + 1 : 0;
+    if (starvedLooks === mostStarvedLooks) process.transport.close();
+  }, lookEveryMs);
+  const client = await connect(process.transport, deviceContract, { timeoutMs })
+    .catch((error: unknown) => {
+      if (!(error instanceof UserError)) throw error;
+      const why = isStarved()
+        ? `it does not start, most likely since ${noMoreTasks(readLimits().tasks)}`
+        : error.message;
+      throw new UserError('device', `${named(member)}: ${why}`, { key: device.id, cause: error });
+    })
+    .finally(() => clearInterval(looking));
   client.on('records', (records) => {
     member.hasTrained = true;
     onRecords?.(records);
