@@ -1,4 +1,5 @@
-// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, check beside rust, unit, torture, e2e. The last line has the totals.
+// Usage: node scripts/test.mjs [--only STAGE] - sets up and runs everything: setup, then check and unit beside rust, torture and e2e. The last line has
+// the totals.
 
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { setUp, SetupError } from './lib/setUp.mjs';
 
 const reports = join(root, 'out/test');
 const none = { passed: 0, failed: 0, skipped: 0 };
+const rustLint = 'rust lint';
 
 /** Stage -> totals; `note` says why something was skipped. */
 const stages = {
@@ -33,11 +35,17 @@ async function testSetup() {
 }
 
 async function testCheck() {
-  const { runChecks } = await import('./check.mjs');
-  return await runChecks();
+  const { checks, runChecks } = await import('./check.mjs');
+  return await runChecks(Object.keys(checks).filter((name) => name !== rustLint));
 }
 
+/** Behind the tests, as cargo builds for one of both at a time. */
 async function testRust() {
+  const { runChecks } = await import('./check.mjs');
+  return sum(await testCrates(), await runChecks([rustLint]));
+}
+
+async function testCrates() {
   const result = { ...none };
   const args = [
     'test',
@@ -108,6 +116,10 @@ function readReport(path) {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
 }
 
+function sum(one, other) {
+  return Object.fromEntries(Object.keys(none).map((key) => [key, one[key] + other[key]]));
+}
+
 function counts({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
@@ -117,22 +129,29 @@ async function main() {
   if (only && !Object.hasOwn(stages, only))
     throw new Error(`There is no stage "${only}"; there are: ${Object.keys(stages).join(', ')}`);
   mkdirSync(reports, { recursive: true });
-  const total = { ...none };
+  let total = none;
   const lines = [];
-  const failed = async (name) => {
+  /** Whether something failed. */
+  const runStage = async (name) => {
     console.log(`\n== ${name}`);
     const start = Date.now();
     const result = await stages[name]();
-    for (const key of Object.keys(none)) total[key] += result[key];
+    total = sum(total, result);
     const seconds = ((Date.now() - start) / 1000).toFixed(0);
     lines.push(`${name.padEnd(6)} ${counts(result)} (${seconds} s)${result.note ? `; ${result.note}` : ''}`);
     return result.failed > 0;
   };
-  if (only) await failed(only);
-  else if (!(await failed('setup'))) {
-    // Checks are one thread most of the time; so are cargo's last crates.
-    await Promise.all([failed('check'), failed('rust')]);
-    for (const name of ['unit', 'torture', 'e2e']) await failed(name);
+  if (only) await runStage(only);
+  else if (!(await runStage('setup'))) {
+    // Each lane waits for its processes, disks and pages half of the time.
+    const lanes = [
+      ['check', 'unit'],
+      ['rust', 'torture', 'e2e'],
+    ];
+    const runLane = async (names) => {
+      for (const name of names) await runStage(name);
+    };
+    await Promise.all(lanes.map(runLane));
   }
   if (!only) keepPackages();
   console.log(`\n${lines.join('\n')}\n${counts(total)}`);
