@@ -31,7 +31,7 @@ beforeAll(async () => {
   const args = ['pack', kit, '--no-provider', '--part-size', '16'];
   const { code, output } = await nodeScript('scripts/gpu.mjs', args, { stdio: 'capture' });
   expect(code, output).toBe(0);
-}, 240_000);
+}, 600_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

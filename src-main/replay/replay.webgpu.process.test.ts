@@ -14,7 +14,7 @@ import { replayCase } from './replay.ts';
 import { replayError } from './replayErrors.ts';
 
 const tolerance = 1e-3;
-const timeoutMs = 300_000;
+const timeoutMs = 600_000;
 
 const slow = (name: string) => name.startsWith('swin-') && name !== 'swin-neuron-backward';
 const cases = process.env.SDP_ALL_CASES ? caseNames : caseNames.filter((name) => !slow(name));
