@@ -6,7 +6,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { caseFolder, caseNames } from '../testing/cases.ts';
 import { builtWorker } from '../testing/lab.ts';
 import { onSoftwareVulkan, softwareVulkan } from '../testing/softwareVulkan.ts';
@@ -24,8 +24,12 @@ describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
     for (const [name, value] of Object.entries(softwareVulkan!)) vi.stubEnv(name, value);
   });
 
+  const outs: string[] = [];
+  afterAll(() => Promise.all(outs.map((out) => rm(out, { recursive: true }))));
+
   const replay = async (name: string, numDevices: number): Promise<string> => {
     const out = await mkdtemp(join(tmpdir(), 'sdp-replay-'));
+    outs.push(out);
     await replayCase({
       caseFolder: caseFolder(name),
       out,
@@ -36,13 +40,16 @@ describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
     return out;
   };
 
+  const repeated = 'resnet-neuron-backward';
+  let replayed: Promise<string> | undefined;
+  const replayRepeated = () => (replayed ??= replay(repeated, 1));
+
   it.each(cases)(
     '%s is within 1e-3 of the reference',
     async (name) => {
-      const out = await replay(name, 1);
+      const out = await (name === repeated ? replayRepeated() : replay(name, 1));
       const error = await replayError(caseFolder(name), out);
       expect(error!.largest, error!.where).toBeLessThan(tolerance);
-      await rm(out, { recursive: true });
     },
     timeoutMs,
   );
@@ -50,13 +57,11 @@ describe.skipIf(!softwareVulkan)(`replay ${onSoftwareVulkan}`, () => {
   it(
     'gives the same bytes again, in one process or two',
     async () => {
-      const outs = [];
-      for (const numDevices of [1, 1, 2]) outs.push(await replay('resnet-neuron-backward', numDevices));
+      const replays = [await replayRepeated(), await replay(repeated, 1), await replay(repeated, 2)];
       for (const file of ['grad0.safetensors', 'final.safetensors', 'result.json']) {
-        const [first, ...others] = await Promise.all(outs.map((out) => readFile(join(out, file))));
+        const [first, ...others] = await Promise.all(replays.map((out) => readFile(join(out, file))));
         for (const other of others) expect(other.equals(first!), file).toBe(true);
       }
-      for (const out of outs) await rm(out, { recursive: true });
     },
     timeoutMs,
   );
