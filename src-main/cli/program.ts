@@ -3,14 +3,21 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatBytes } from '../contract/bytes.ts';
 import { purpose, type Purpose } from '../contract/doctor.ts';
+import type { AppCommands } from '../contract/commands.ts';
 import { UserError } from '../contract/errors.ts';
+import type { AppEvents } from '../contract/events.ts';
 import { exportFormat, weightType, type ExportChoices, type ExportFormat } from '../contract/exportFormat.ts';
+import { faultOf } from '../contract/fault.ts';
+import { isActive } from '../contract/run.ts';
+import { deviceConfig, type DeviceEntry } from '../contract/runConfig.ts';
 import { visibleLines } from '../contract/visible.ts';
 import { listDevices } from '../device/discover.ts';
 import { appVersion } from '../contract/version.ts';
+import { connectControl } from '../host/control.ts';
 import type { ResumeOptions, StartOptions } from '../lab/app.ts';
 import { diagnoseHome } from '../lab/doctor.ts';
 import { listRuns } from '../records/runList.ts';
+import type { Client } from '../transport/client.ts';
 import { addDataCommands } from './data.ts';
 import { readConfigFile } from './configFile.ts';
 import { followRun } from './follow.ts';
@@ -59,7 +66,7 @@ const setOption = () =>
     .default([] as string[], 'none');
 
 function addDeviceCommand(program: Command): void {
-  program
+  const devices = program
     .command('devices')
     .description('list the devices of this machine with memory and execution provider')
     .addOption(jsonOption())
@@ -79,7 +86,50 @@ function addDeviceCommand(program: Command): void {
       for (const { kind, reason } of missing) printLine(`${kind}: ${reason}`);
       printLine('You can also name cpu:1, webgpu:1, ...; they share the same cores or adapter.');
     });
+  devices
+    .command('add')
+    .description('take a device into the run that is active, at its next step')
+    .argument('<device>', 'device, such as cuda:1 or cpu:2')
+    .option('--threads <count>', 'threads of a CPU device; default: as many as others have', integer(1))
+    .option('--memory <size>', 'memory that it may use, such as 2GiB')
+    .addOption(jsonOption())
+    .action(async (id: string, { json, ...limits }: Json & Omit<DeviceEntry, 'id'>) => {
+      const device = deviceConfig.safeParse({ id, ...limits }, { reportInput: true });
+      if (!device.success) throw new UserError('usage', `device: ${faultOf(device.error)}`);
+      await changeDevices(json, (call, runId) => call.addDevice({ runId, device: device.data }));
+    });
+  devices
+    .command('remove')
+    .description('let a device go from the run that is active, at its next step; others take over its workers')
+    .argument('<device>', 'device of the run')
+    .addOption(jsonOption())
+    .action(async (id: string, { json }: Json) => {
+      await changeDevices(json, (call, runId) => call.removeDevice({ runId, device: id }));
+    });
 }
+
+/** Asks the process of the active run, and says who runs what then. */
+async function changeDevices(json: boolean | undefined, change: DeviceChanger): Promise<void> {
+  const home = await sdpHome();
+  const client = await connectControl(home);
+  try {
+    const run = (await listRuns(home)).runs.find(({ state }) => isActive(state));
+    if (!run) throw new UserError('conflict', `no run is active in ${home}`);
+    await change(client.call, run.id);
+    const { plan, summary } = await client.call.getRun({ runId: run.id });
+    const devices = plan!.devices.map(({ id, workers, threads }) => ({ device: id, threads, workers }));
+    if (json) return printJson({ run: run.id, step: summary.step, devices });
+    printLine(`run ${run.id} goes on from step ${summary.step}:`);
+    printTable([
+      ['DEVICE', 'THREADS', 'WORKERS'],
+      ...devices.map((d) => [d.device, String(d.threads), d.workers.join(', ')]),
+    ]);
+  } finally {
+    client.close();
+  }
+}
+
+type DeviceChanger = (call: Client<AppCommands, AppEvents>['call'], runId: string) => Promise<unknown>;
 
 function addDoctorCommand(program: Command): void {
   program

@@ -7,7 +7,7 @@ import { doctorCommands } from './doctor.ts';
 import { plan } from './plan.ts';
 import { exportFormat, weightType } from './exportFormat.ts';
 import { exportResult, runDetail, runSummary } from './run.ts';
-import { runConfig } from './runConfig.ts';
+import { deviceConfig, runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
 import { playgroundCommands } from './playground.ts';
 import { checkedLater } from './userPath.ts';
@@ -118,6 +118,10 @@ export const appCommands = {
   resumeRun: { params: runId, result: runSummary },
   /** Writes a checkpoint of an active run at the next step boundary; returns when it is written. */
   checkpointRun: { params: runId, result: runSummary },
+  /** Takes a device into an active run, at a step boundary; returns when it trains there. */
+  addDevice: { params: runId.extend({ device: deviceConfig }), result: runSummary },
+  /** Others take over its workers at a step boundary, and its process ends. */
+  removeDevice: { params: runId.extend({ device: deviceConfig.shape.id }), result: runSummary },
   renameRun: { params: runId.extend({ name: runConfig.shape.name.unwrap() }), result: runSummary },
   /** Its folder with all that is in it; refused while it is active. */
   deleteRun: { params: runId, result: z.object({}) },

@@ -3,4 +3,4 @@
 import { appCommands } from './commands.ts';
 import { appEvents } from './events.ts';
 
-export const appContract = { commands: appCommands, events: appEvents, version: 'sdp-app 10' } as const;
+export const appContract = { commands: appCommands, events: appEvents, version: 'sdp-app 11' } as const;

@@ -21,9 +21,12 @@ export type DeviceSetup = z.infer<typeof deviceSetup>;
 
 export const deviceCommands = {
   prepare: { params: deviceSetup, result: z.object({ graphs: z.number().describe('that the runtime has') }) },
-  /** From now on it trains workers of a device that is gone, too. */
-  takeOver: {
-    params: z.object({ sessions: z.string().describe('see MovedSessions in device/deviceSessions.ts') }),
+  /** From now on it trains other workers: not those that it gives away, and those that it takes over. Between trainings. */
+  assign: {
+    params: z.object({
+      gives: z.array(z.number()),
+      takes: z.array(z.string().describe('see MovedSessions in device/deviceSessions.ts')),
+    }),
     result: z.object({}),
   },
   train: {
@@ -59,4 +62,4 @@ export const deviceEvents = {
 } as const;
 export type DeviceEvents = typeof deviceEvents;
 
-export const deviceContract = { commands: deviceCommands, events: deviceEvents, version: 'sdp-device 4' } as const;
+export const deviceContract = { commands: deviceCommands, events: deviceEvents, version: 'sdp-device 5' } as const;

@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import { dataset } from './commands.ts';
 import { dataFolder } from './dataFolder.ts';
-import { evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary } from './run.ts';
+import { deviceChange, evaluationRecord, exportResult, gradientRecord, memoryRecord, runSummary } from './run.ts';
+import { plan } from './plan.ts';
 import { settings } from './settings.ts';
 import { stepColumns } from './steps.ts';
 import { importState } from './verdict.ts';
@@ -17,6 +18,9 @@ export const appEvents = {
   evaluationAppended: ofRun.extend({ evaluation: evaluationRecord }),
   gradientsMeasured: ofRun.extend({ gradients: gradientRecord }),
   memorySampled: ofRun.extend({ memory: memoryRecord }),
+  deviceChanged: ofRun.extend({ change: deviceChange }),
+  /** Other devices run its workers: who, and what they need. */
+  replanned: ofRun.extend({ plan }),
   checkpointWritten: ofRun.extend({ step: z.number().describe('steps done, of the checkpoint') }),
   exportWritten: ofRun.extend({ export: exportResult }),
   /** At most some times a second. */

@@ -114,6 +114,15 @@ export const memoryRecord = z.object({
 });
 export type MemoryRecord = z.infer<typeof memoryRecord>;
 
+/** A device that was lost, has joined, or has left. */
+export const deviceChange = z.object({
+  step: z.number().describe('steps done'),
+  device: z.string().describe('device, such as cpu:0'),
+  change: z.enum(['lost', 'joined', 'left']).describe('what has happened'),
+  reason: z.string().describe('why it was lost, one sentence; else empty'),
+});
+export type DeviceChange = z.infer<typeof deviceChange>;
+
 export const exportResult = z.object({
   format: exportFormat,
   type: weightType.default('float32').describe('of the weights'),
@@ -138,6 +147,7 @@ export const runDetail = z.object({
   evaluations: z.array(evaluationRecord),
   /** At most some hundreds over the whole run; the last one is the newest. */
   memory: z.array(memoryRecord),
+  deviceChanges: z.array(deviceChange),
   /** The last that was measured; null before. */
   gradients: gradientRecord.nullable(),
   checkpoints: z.array(z.number()).describe('steps'),

@@ -25,6 +25,20 @@ export const packSessions = (sessions: DeviceSessions): string => serialize(sess
 export const unpackSessions = (text: string): DeviceSessions =>
   deserialize(Buffer.from(text, 'base64')) as DeviceSessions;
 
+/** What a device is told that is to run no worker yet. */
+export function withoutTraining(packed: string): string {
+  const { graphs, evaluation, statistics } = unpackSessions(packed);
+  const full = [evaluation, ...(statistics ? [statistics] : [])];
+  const used = [...new Set(full.map(({ graph }) => graph))];
+  const renumbered = <T extends BoundGraph>(bound: T): T => ({ ...bound, graph: used.indexOf(bound.graph) });
+  return packSessions({
+    graphs: used.map((graph) => graphs[graph]!),
+    training: [],
+    evaluation: renumbered(evaluation),
+    statistics: statistics && renumbered(statistics),
+  });
+}
+
 /** Training sessions of workers that move to another device of the same kind. */
 export type MovedSessions = Pick<DeviceSessions, 'graphs' | 'training'>;
 

@@ -10,6 +10,7 @@ import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
 import { native } from '../native.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { findAccelerators, type Accelerators } from './accelerators.ts';
+import { placeWorkers, type Placement } from './placement.ts';
 
 export interface RunDevice {
   id: string;
@@ -31,6 +32,8 @@ export interface Machine {
   cores: number;
   memoryBytes: number;
   accelerators: Accelerators;
+  /** Who runs what, where the run is under way; absent before. */
+  running?: Placement;
 }
 
 /** The machine as a run of this configuration needs to know it: accelerators are looked for only where it names one. */
@@ -59,13 +62,16 @@ function hostDevice(): Device {
   };
 }
 
-/** Devices of a run with the workers shared out in order, as evenly as they can be. `auto`: a CPU device per core, at most one per worker. */
-export function runDevices(config: RunConfig, { cores, memoryBytes, accelerators }: Machine): PlannedDevice[] {
+/** Devices of a run with their workers (placement.ts). `auto`: a CPU device per core, at most one per worker. */
+export function runDevices(config: RunConfig, machine: Machine): PlannedDevice[] {
+  const { cores, memoryBytes, accelerators, running } = machine;
   const numWorkers = config.subnetworks.workers;
   const entries = deviceEntries(config);
   if (entries.length === 0) {
     for (let index = 0; index < Math.min(cores, numWorkers); index += 1) entries.push({ id: `cpu:${index}` });
   }
+  const seats = entries.map(({ id }) => ({ id, weight: 1 }));
+  const workers = placeWorkers(numWorkers, seats, running);
   return entries.map((entry, position) => {
     const [kind, index] = entry.id.split(':') as [RunDevice['kind'], string];
     const own = kind === 'cpu' ? null : accelerator(entry.id, kind, accelerators).memoryBytes;
@@ -74,7 +80,7 @@ export function runDevices(config: RunConfig, { cores, memoryBytes, accelerators
       kind,
       index: Number(index),
       threads: entry.threads ?? Math.max(1, Math.floor(cores / entries.length)),
-      workers: splitEvenly(numWorkers, position, entries.length),
+      workers: workers[position]!,
       capacityBytes: parseBytes(entry.memory ?? '') ?? own ?? Math.floor(memoryBytes / entries.length),
     };
   });
@@ -86,11 +92,4 @@ function accelerator(id: string, kind: RunDevice['kind'], { devices, missing }: 
   if (found) return found;
   const reason = missing.find((one) => one.kind === kind)?.reason ?? '"sdp devices" lists them';
   throw new UserError('configuration', `devices: ${id} is not a device of this machine: ${reason}`, { key: 'devices' });
-}
-
-/** Items [from, to) of `count` that fall to `position` of `parts`. */
-export function splitEvenly(count: number, position: number, parts: number): number[] {
-  const from = Math.floor((position * count) / parts);
-  const to = Math.floor(((position + 1) * count) / parts);
-  return Array.from({ length: to - from }, (_, offset) => from + offset);
 }

@@ -7,11 +7,11 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../contract/errors.ts';
-import { moveSessions } from '../device/deviceSessions.ts';
+import { moveSessions, withoutTraining } from '../device/deviceSessions.ts';
 import type { RunDevice } from '../device/discover.ts';
 import { logged } from '../log/log.ts';
 import type { EvaluateResult, NativeStore, TrainResult } from '../native.ts';
-import type { RunSetup, StoreSpec } from '../plan/prepare.ts';
+import type { PreparedRun, RunSetup, StoreSpec } from '../plan/prepare.ts';
 import { howItEnded, within, type ProcessExit, type SpawnDevice } from '../processes/deviceProcess.ts';
 import { readMemoryKills } from '../processes/memoryKills.ts';
 import { deferred } from './deferred.ts';
@@ -23,13 +23,13 @@ import { newShares } from './takeOver.ts';
 /** Signals that are meant for the main process, where every process gets them. */
 const forMain: readonly unknown[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-export interface FleetOptions extends MemberListeners {
+/** Devices with their workers, and what each is told. */
+export type FleetPlan = Pick<PreparedRun, 'devices' | 'sessions'>;
+
+export interface FleetOptions extends MemberListeners, FleetPlan {
   spawnDevice: SpawnDevice;
-  devices: RunDevice[];
   store: StoreSpec;
   setup: RunSetup;
-  /** Of each device; see PreparedRun. */
-  sessions: string[];
   /** What is wrong with the files that devices have mapped; null where nothing is. Asked when one ends for reading where there is no file. */
   checkFiles?(): Promise<string | null>;
   /** Fills the store before the processes start. */
@@ -50,6 +50,13 @@ export interface Loss {
   devices: RunDevice[];
 }
 
+interface Failure {
+  member: Member;
+  error: unknown;
+}
+
+const isOf = (error: unknown, code: UserError['code']) => error instanceof UserError && error.code === code;
+
 export class Fleet {
   /** Whether it has given up a step in order to end. */
   hasGivenUp = false;
@@ -63,6 +70,12 @@ export class Fleet {
   private isOver = false;
   /** In the order of the devices, without those that others have taken over from; each from the moment on that its process is started. */
   private members: Member[] = [];
+  /** Those that are to join, and run nothing yet. */
+  private recruits: Member[] = [];
+  /** Seats of processes that have not ended. */
+  private readonly taken = new Set<number>();
+  /** Who was last planned to run what. */
+  private plan: FleetPlan;
   private readonly memoryKills = readMemoryKills();
   private readonly removeStore = (): void => void this.store.close();
   private readonly silence: Silence;
@@ -80,6 +93,7 @@ export class Fleet {
     private readonly options: FleetOptions,
   ) {
     this.silence = new Silence(options.patience ?? usualPatience);
+    this.plan = options;
     this.expectLosses();
     process.once('exit', this.removeStore);
   }
@@ -139,6 +153,51 @@ export class Fleet {
     return this.members.map(({ device }) => device);
   }
 
+  /**
+   * Starts the devices of another plan that do not take part yet, while the others go on. Fails where one is not to be had, and nothing has
+   * changed then. They take part from change() on.
+   */
+  async recruit(plan: FleetPlan): Promise<void> {
+    const known = new Set(this.devices.map(({ id }) => id));
+    const wanted = plan.devices.filter(({ id }) => !known.has(id));
+    try {
+      await Promise.all(wanted.map((device) => this.startRecruit(device, plan)));
+    } catch (error) {
+      await this.dismiss();
+      throw error;
+    }
+  }
+
+  /** Ends those that were to join. */
+  async dismiss(): Promise<void> {
+    await Promise.all(this.recruits.splice(0).map((member) => this.letGo(member)));
+  }
+
+  /** From now on every device runs what the plan says; those that it has not leave. By who trains, between two trainings. */
+  async change(plan: FleetPlan): Promise<void> {
+    const planned = new Map(plan.devices.map((device) => [device.id, device]));
+    const all = [...this.members, ...this.recruits.splice(0)];
+    const has = (id: string) => all.some(({ device, fate }) => device.id === id && !fate);
+    if (![...planned.keys()].every(has)) {
+      await Promise.all(all.filter((member) => !this.members.includes(member)).map((member) => this.letGo(member)));
+      throw new UserError('conflict', 'a device was lost meanwhile, so the devices stay as they are; try again');
+    }
+    const leaving = all.filter(({ device }) => !planned.has(device.id));
+    this.members = all.filter(({ device }) => planned.has(device.id));
+    this.plan = plan;
+    this.store.setMembers(this.members.map(({ participant }) => participant));
+    const lacks = ({ device }: Member) => difference(planned.get(device.id)!.workers, device.workers);
+    const hasTooMany = ({ device }: Member) => difference(device.workers, planned.get(device.id)!.workers);
+    try {
+      await this.all((_, member) => this.assign(member, { gives: hasTooMany(member) }));
+      await this.all((_, member) => this.assign(member, { takes: lacks(member) }));
+    } catch (error) {
+      // Those that are left have all workers then.
+      await this.recover(error);
+    }
+    await Promise.all(leaving.map((member) => this.letGo(member)));
+  }
+
   requestStop(): void {
     this.store.requestStop();
   }
@@ -184,24 +243,61 @@ export class Fleet {
     if (this.closing) return;
     this.closing = true;
     this.end();
-    await Promise.all(this.members.map((member) => endProcess(member)));
+    await Promise.all([this.dismiss(), ...this.members.map((member) => endProcess(member))]);
     await this.completeUpdate();
   }
 
   private async prepare(): Promise<void> {
-    this.members = this.options.devices.map((device, participant) => this.start(device, participant));
+    this.members = this.plan.devices.map((device) => this.start(device));
+    this.store.setMembers(this.members.map(({ participant }) => participant));
     await this.steadily(() => this.all((_, member) => this.makeReady(member)));
   }
 
-  private start(device: RunDevice, participant: number): Member {
+  private start(device: RunDevice): Member {
     const { promise: gone, resolve: leave } = deferred<void>();
+    const participant = this.freeSeat();
     const member: Member = { participant, device, process: this.options.spawnDevice(device.id), gone, leave };
-    void member.process.exited.then((exit) => this.noticeExit(member, exit));
+    void member.process.exited.then((exit) => {
+      this.taken.delete(participant);
+      return this.noticeExit(member, exit);
+    });
     return member;
   }
 
+  private freeSeat(): number {
+    const seats = this.store.progress().length;
+    const seat = Array.from({ length: seats }, (_, index) => index).find((index) => !this.taken.has(index));
+    if (seat === undefined)
+      throw new UserError('device', `at most ${seats} devices can take part in this run at a time`);
+    this.taken.add(seat);
+    return seat;
+  }
+
+  private async startRecruit(device: RunDevice, plan: FleetPlan): Promise<void> {
+    const sessions = withoutTraining(plan.sessions[plan.devices.indexOf(device)]!);
+    const member = this.start({ ...device, workers: [] });
+    this.recruits.push(member);
+    const { firstMs } = this.options.patience ?? usualPatience;
+    const isReady = this.makeReady(member, sessions).then(
+      () => true,
+      async (error: unknown) => {
+        // Its end says more.
+        await within(member.gone, 1000);
+        throw member.fate === undefined ? error : new UserError('device', member.fate, { key: device.id });
+      },
+    );
+    if (await within(isReady, firstMs)) return;
+    throw new UserError('device', `${named(member)} was not ready after ${firstMs / 1000} s`, { key: device.id });
+  }
+
+  /** Ends one that takes no part any more. */
+  private async letGo(member: Member): Promise<void> {
+    member.fate ??= 'it has left';
+    await endProcess(member);
+  }
+
   /** Waits for its process to answer, and gives it its sessions. */
-  private async makeReady(member: Member): Promise<void> {
+  private async makeReady(member: Member, sessions = this.sessionsOf(member)): Promise<void> {
     if (member.ready) return;
     const { participant, device } = member;
     const { id, kind, index, threads } = device;
@@ -213,10 +309,14 @@ export class Fleet {
       ...this.options.setup,
       storePath: this.storePath,
       participant,
-      sessions: this.options.sessions[participant]!,
+      sessions,
       device: { id, kind, index, threads },
     });
     member.ready = true;
+  }
+
+  private sessionsOf({ device }: Member): string {
+    return this.plan.sessions[this.plan.devices.findIndex(({ id }) => id === device.id)]!;
   }
 
   /** Asks devices and waits for all answers; the loss of a device fails it at once, and one that hangs is lost. */
@@ -226,15 +326,21 @@ export class Fleet {
   ): Promise<T[]> {
     const answered = new Set<number>();
     this.answered = answered;
+    const failures: Failure[] = [];
     const answers = members.map((member) =>
-      ask(member.client!, member).finally(() => answered.add(member.participant)),
+      ask(member.client!, member)
+        .catch((error: unknown) => {
+          failures.push({ member, error });
+          throw error;
+        })
+        .finally(() => answered.add(member.participant)),
     );
     this.silence.begin(this.store.progress(), performance.now(), trains);
     const looking = setInterval(() => this.look(members, answered), lookEveryMs);
     this.settled = Promise.all(
       answers.map((answer, index) => Promise.race([answer.catch(() => undefined), members[index]!.gone])),
     ).finally(() => clearInterval(looking));
-    return await this.orLost(Promise.all(answers));
+    return await this.orLost(Promise.all(answers), failures);
   }
 
   private look(asked: readonly Member[], answered: ReadonlySet<number>): void {
@@ -254,11 +360,16 @@ export class Fleet {
       try {
         return await work();
       } catch (error) {
-        if (!this.lost) throw error;
-        const reason = this.lost;
-        if (!(await this.takeOver())) throw this.lost ?? reason;
+        await this.recover(error);
       }
     }
+  }
+
+  /** Fails with what has failed, unless that is the loss of a device that others can take over from. */
+  private async recover(error: unknown): Promise<void> {
+    if (!this.lost) throw error;
+    const reason = this.lost;
+    if (!(await this.takeOver())) throw this.lost ?? reason;
   }
 
   /** Those that are left take over from those that are gone, also from those that are lost meanwhile. Whether they can. */
@@ -270,7 +381,7 @@ export class Fleet {
       await this.completeUpdate();
       gone.push(...this.members.filter(({ fate }) => fate));
       this.members = this.members.filter(({ fate }) => !fate);
-      const shares = newShares(this.options.devices, this.devices);
+      const shares = newShares(this.plan.devices, this.devices);
       if (!shares) return false;
       this.expectLosses();
       this.store.setMembers(this.members.map(({ participant }) => participant));
@@ -289,12 +400,22 @@ export class Fleet {
 
   private async handOver(member: Member, workers: number[]): Promise<void> {
     await this.makeReady(member);
-    for (const [index, { workers: own }] of this.options.devices.entries()) {
-      const moved = workers.filter((worker) => own.includes(worker));
-      if (moved.length === 0) continue;
-      await member.client!.call.takeOver({ sessions: moveSessions(this.options.sessions[index]!, moved) });
-      member.device = { ...member.device, workers: [...member.device.workers, ...moved].sort((a, b) => a - b) };
-    }
+    await this.assign(member, { takes: workers });
+  }
+
+  /** Takes workers from a device, and gives it others. */
+  private async assign(
+    member: Member,
+    { gives = [], takes = [] }: { gives?: number[]; takes?: number[] },
+  ): Promise<void> {
+    if (gives.length + takes.length === 0) return;
+    const sessions = this.plan.devices.flatMap(({ workers }, index) => {
+      const moved = takes.filter((worker) => workers.includes(worker));
+      return moved.length === 0 ? [] : [moveSessions(this.plan.sessions[index]!, moved)];
+    });
+    await member.client!.call.assign({ gives, takes: sessions });
+    const workers = [...difference(member.device.workers, gives), ...takes].sort((a, b) => a - b);
+    member.device = { ...member.device, workers };
     member.hasTrained = false;
   }
 
@@ -316,7 +437,7 @@ export class Fleet {
 
   private lose(member: Member, fate: string): void {
     member.fate = fate;
-    this.tellLoss(fate, member.device.id);
+    if (this.members.includes(member)) this.tellLoss(fate, member.device.id);
   }
 
   private tellLoss(sentence: string, key?: string): void {
@@ -338,22 +459,28 @@ export class Fleet {
   }
 
   /** The work, or the loss of a device, whichever comes first. */
-  private async orLost<T>(work: Promise<T>): Promise<T> {
+  private async orLost<T>(work: Promise<T>, failures: readonly Failure[] = []): Promise<T> {
     try {
       return await Promise.race([work, this.lossSeen.promise]);
     } catch (error) {
-      throw await this.causeOf(error);
+      throw await this.causeOf(error, failures);
     }
   }
 
-  /** A call that fails because its process died is told apart from one that failed by itself: the exit follows within moments. */
-  private async causeOf(error: unknown): Promise<unknown> {
-    const secondary = error instanceof UserError && (error.code === 'disconnected' || error.code === 'device');
+  /**
+   * A call that fails because a process died is told apart from one that failed by itself: the exit follows within moments. A device that lives
+   * and cannot do what it is asked, for want of memory or since its driver has gone, is lost where there are others.
+   */
+  private async causeOf(error: unknown, failures: readonly Failure[]): Promise<unknown> {
+    const secondary = isOf(error, 'disconnected') || isOf(error, 'device') || isOf(error, 'cancelled');
     if (!secondary || this.lost) return this.lost ?? error;
     await within(
       this.lossSeen.promise.catch(() => undefined),
       1000,
     );
+    const failed = failures.find((failure) => isOf(failure.error, 'device'));
+    if (!this.lost && failed && this.members.length > 1 && !this.closing)
+      this.kill(failed.member, `${named(failed.member)} has failed: ${(failed.error as Error).message}`);
     return this.lost ?? error;
   }
 
@@ -375,3 +502,6 @@ export class Fleet {
     this.lose(member, files ? fate : logged(fate, exit.lastOutput));
   }
 }
+
+const difference = (all: readonly number[], without: readonly number[]): number[] =>
+  all.filter((one) => !without.includes(one));

@@ -17,7 +17,7 @@ export interface Member {
   participant: number;
   device: RunDevice;
   process: DeviceProcess;
-  /** What has happened to it; its process has ended, or is about to. */
+  /** What has happened to it: it is lost, or has left; its process has ended, or is about to. */
   fate?: string;
   /** Settles once it is gone, or the system cannot end it. */
   gone: Promise<void>;

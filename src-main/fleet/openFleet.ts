@@ -4,6 +4,7 @@ import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine } from '../device/discover.ts';
+import type { Placement } from '../device/placement.ts';
 import { createModel } from '../families/models.ts';
 import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
@@ -23,9 +24,14 @@ export interface RunHost {
   patience?: Patience;
 }
 
-/** Prepares the run with the dataset of the catalogue on the devices of this machine. */
-export async function prepareFromHome(host: RunHost, config: RunConfig, signal?: AbortSignal): Promise<PreparedRun> {
-  return await prepareApart(await planSources(host, config), signal);
+/** Prepares the run with the dataset of the catalogue on the devices of this machine; `running`: who runs what, where it is under way. */
+export async function prepareFromHome(
+  host: RunHost,
+  config: RunConfig,
+  signal?: AbortSignal,
+  running?: Placement,
+): Promise<PreparedRun> {
+  return await prepareApart(await planSources(host, config, running), signal);
 }
 
 /** The plan of the same. */
@@ -33,13 +39,18 @@ export async function planFromHome(host: RunHost, config: RunConfig, signal?: Ab
   return (await prepareFromHome(host, config, signal)).plan;
 }
 
-async function planSources({ home, spawnDevice }: RunHost, config: RunConfig): Promise<PlanSources> {
+async function planSources(
+  { home, spawnDevice }: RunHost,
+  config: RunConfig,
+  running?: Placement,
+): Promise<PlanSources> {
   const dataset = await getDataset(home, config.data.dataset);
   const sources = {
     train: await datasetSource(home, dataset.name, 'train'),
     test: await datasetSource(home, dataset.name, 'test'),
   };
-  return [config, dataset, sources, await thisMachine(config, spawnDevice)];
+  const machine = await thisMachine(config, spawnDevice);
+  return [config, dataset, sources, running ? { ...machine, running } : machine];
 }
 
 export type Start =

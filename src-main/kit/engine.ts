@@ -112,6 +112,7 @@ export class Engine {
       const session = await opened.addSession(...sessionArguments(bindings, bindings.training(built, 0)));
       const predicted = predictDevice(layout, {
         participant: 0,
+        participants: 1,
         workers: [0],
         whole: false,
         training: [sessionMemory(built, threads)],

@@ -17,6 +17,7 @@ import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
 import type { AppHandlers, AppHost } from '../host/appHost.ts';
+import { serveControl } from '../host/control.ts';
 import { EventHub } from '../transport/events.ts';
 import { findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
@@ -29,12 +30,13 @@ import { changesOfResults } from '../records/configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from '../records/readMetrics.ts';
 import { planFromHome, type RunHost, type Start } from '../fleet/openFleet.ts';
+import type { DeviceRequest } from '../run/deviceChanges.ts';
 import { Run } from '../run/run.ts';
 import { RunFolder } from '../records/runFolder.ts';
 import { listRuns, type RunList } from '../records/runList.ts';
 import { removeUnfinishedRuns, RunRecord } from '../records/runRecord.ts';
 import { Playground } from './playground.ts';
-import { logFile, openLog } from '../log/log.ts';
+import { logFile, openLog, reportBug } from '../log/log.ts';
 import { readSettings, writeSettings } from './settings.ts';
 import { samples } from './samples.ts';
 
@@ -165,6 +167,8 @@ class Lab {
         await run.checkpoint();
         return run.summary;
       },
+      addDevice: ({ runId, device }) => this.changeDevices(runId, { add: device }),
+      removeDevice: ({ runId, device }) => this.changeDevices(runId, { remove: device }),
       renameRun: ({ runId, name: to }) => this.rename(runId, to),
       deleteRun: ({ runId }) => this.delete(runId),
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
@@ -185,6 +189,12 @@ class Lab {
   async stop(runId: string): Promise<RunSummary> {
     const run = this.active(runId);
     await run.stop();
+    return run.summary;
+  }
+
+  private async changeDevices(runId: string, asked: DeviceRequest): Promise<RunSummary> {
+    const run = this.active(runId);
+    await run.changeDevices(asked);
     return run.summary;
   }
 
@@ -337,14 +347,26 @@ class Lab {
     await this.leaving();
     const training = await holdTraining(this.host.home);
     if (!training) throw await this.otherActive();
+    const end = await this.listen();
     try {
       await removeUnfinishedRuns(this.host.home);
       const run = await begin();
-      void run.ended.then(() => training.close());
+      void run.ended.then(end).then(() => training.close());
       return run;
     } catch (error) {
+      await end();
       training.close();
       throw error;
+    }
+  }
+
+  /** Lets other commands ask for something of the run. It trains also where they cannot. */
+  private async listen(): Promise<() => Promise<void>> {
+    try {
+      return await serveControl(this.host.home, { handlers: this.handlers(), events: this.events });
+    } catch (error) {
+      reportBug(error);
+      return () => Promise.resolve();
     }
   }
 
@@ -410,7 +432,7 @@ class Lab {
     await run?.logged();
     const summary = run?.summary ?? (await folder.readState());
     const config = run?.config ?? (await folder.readConfig());
-    const { columns, evaluations, memory } = await readMetrics(
+    const { columns, evaluations, memory, deviceChanges } = await readMetrics(
       folder.file('metrics.jsonl'),
       config.subnetworks.workers,
       maxRows,
@@ -422,6 +444,7 @@ class Lab {
       columns,
       evaluations,
       memory,
+      deviceChanges,
       gradients: run?.gradients ?? (await folder.readGradients()),
       checkpoints: await folder.checkpoints(),
       exports: await folder.exports(),

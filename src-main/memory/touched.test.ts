@@ -12,18 +12,18 @@ const model = createModel({
   image: [8, 8],
   classes: 5,
 });
-const options = { optimizerSlots: ['exp_avg', 'exp_avg_sq'], statisticsBatches: 0, evaluationBatches: 1 };
-const layoutOf = (held: string[][], numParticipants: number) =>
+const options = { numParticipants: 2, optimizerSlots: ['exp_avg', 'exp_avg_sq'], statisticsBatches: 0, evaluationBatches: 1 };
+const layoutOf = (held: string[][]) =>
   storeLayout(
     model.tensors,
     { granularity: 'block', masking: 'forward', held: held.map((blocks) => ({ blocks, neurons: {} })) },
-    { ...options, numParticipants },
+    options,
   );
 
 describe('touchedInSteps', () => {
   it('is the whole store where one device runs all workers', () => {
-    const layout = layoutOf([model.blocks, model.blocks], 1);
-    expect(touchedInSteps(layout, { participant: 0, workers: [0, 1], whole: false })).toEqual({
+    const layout = layoutOf([model.blocks, model.blocks]);
+    expect(touchedInSteps(layout, { participant: 0, participants: 1, workers: [0, 1], whole: false })).toEqual({
       weights: 4 * layout.valuesSize,
       gradients: 4 * (layout.slabSizes[0]! + layout.slabSizes[1]!),
       optimizer: 2 * 4 * layout.parameterSize,
@@ -31,9 +31,9 @@ describe('touchedInSteps', () => {
   });
 
   it('shares the optimizer out, and reads the gradients of others in the share alone', () => {
-    const layout = layoutOf([model.blocks, model.blocks], 2);
+    const layout = layoutOf([model.blocks, model.blocks]);
     const parts = [0, 1].map((participant) =>
-      touchedInSteps(layout, { participant, workers: [participant], whole: false }),
+      touchedInSteps(layout, { participant, participants: 2, workers: [participant], whole: false }),
     );
     const optimizer = parts[0]!.optimizer + parts[1]!.optimizer;
     expect(optimizer).toBeGreaterThanOrEqual(2 * 4 * layout.parameterSize);
@@ -47,11 +47,11 @@ describe('touchedInSteps', () => {
 
   it('leaves out the weights of blocks that are neither held nor in the share', () => {
     const [first, second] = model.blocks as [string, string];
-    const layout = layoutOf([[first], [second]], 2);
+    const layout = layoutOf([[first], [second]]);
     const weights = [0, 1].map(
-      (participant) => touchedInSteps(layout, { participant, workers: [participant], whole: false }).weights,
+      (participant) => touchedInSteps(layout, { participant, participants: 2, workers: [participant], whole: false }).weights,
     );
     expect(Math.min(...weights)).toBeLessThan(0.8 * 4 * layout.valuesSize);
-    expect(touchedInSteps(layout, { participant: 0, workers: [0], whole: true }).weights).toBe(4 * layout.valuesSize);
+    expect(touchedInSteps(layout, { participant: 0, participants: 2, workers: [0], whole: true }).weights).toBe(4 * layout.valuesSize);
   });
 });

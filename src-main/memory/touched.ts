@@ -18,13 +18,15 @@ export interface Touched {
 
 export interface Participant {
   participant: number;
+  /** How many take part. */
+  participants: number;
   workers: readonly number[];
   /** Workers run the whole network forward (backward masking). */
   whole: boolean;
 }
 
 /** Bytes that training steps touch on a participant. */
-export function touchedInSteps(layout: StoreLayout, { participant, workers, whole }: Participant): Touched {
+export function touchedInSteps(layout: StoreLayout, { participant, participants, workers, whole }: Participant): Touched {
   const values = new Windows(layout.valuesSize);
   const slot = new Windows(layout.parameterSize);
   const slabs = layout.slabSizes.map((size) => new Windows(size));
@@ -38,7 +40,7 @@ export function touchedInSteps(layout: StoreLayout, { participant, workers, whol
       });
     }
   }
-  for (const { tensor, span, start, size } of chunksOf(layout, participant)) {
+  for (const { tensor, span, start, size } of chunksOf(layout, participant, participants)) {
     values.add(offsetOf(tensor, span) + start, size);
     if (tensor.kind === 'parameter') slot.add(offsetOf(tensor, span) + start, size);
     span.holders.forEach((holder, i) => slabs[holder]!.add(span.slabOffsets[i]! + start, size));
@@ -61,7 +63,7 @@ interface Chunk {
 }
 
 /** The chunks that a participant averages and updates: contiguous, of equal bytes moved as nearly as chunks allow. */
-function chunksOf(layout: StoreLayout, participant: number): Chunk[] {
+function chunksOf(layout: StoreLayout, participant: number, participants: number): Chunk[] {
   const chunks: Chunk[] = [];
   /** Bytes that the chunks up to and with each one move. */
   const costs: number[] = [];
@@ -77,11 +79,11 @@ function chunksOf(layout: StoreLayout, participant: number): Chunk[] {
     }
   }
   const edge = (part: number) => {
-    const bytes = Math.floor(((costs.at(-1) ?? 0) * part) / layout.numParticipants);
+    const bytes = Math.floor(((costs.at(-1) ?? 0) * part) / participants);
     const index = costs.findIndex((cost) => cost >= bytes);
     return bytes === 0 ? 0 : index < 0 ? chunks.length : index + 1;
   };
-  const last = participant + 1 === layout.numParticipants;
+  const last = participant + 1 === participants;
   return chunks.slice(edge(participant), last ? chunks.length : edge(participant + 1));
 }
 

@@ -143,6 +143,7 @@ function deviceMemory(
   return devices.map((device, participant) =>
     predictDevice(layout, {
       participant,
+      participants: devices.length,
       workers: device.workers,
       whole: masks.masking === 'backward',
       training: device.workers.map((worker) => costs[worker]!.session),

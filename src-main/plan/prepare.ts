@@ -51,6 +51,9 @@ export const storeSpec = (layout: StoreLayout): StoreSpec => ({
   bytes: storeBytes(layout),
 });
 
+/** Devices that can take part at a time, in runs of so many workers. */
+const seats = 16;
+
 /** Units that a plan may have, each counted once for every worker that holds it. */
 const mostHeld = 2 ** 22;
 
@@ -98,7 +101,7 @@ export function prepareRun(
   const batch = Math.min(largestBatch, evaluationSamples);
   const optimizer = optimizerSpec(training);
   const layoutOptions = {
-    numParticipants: devices.length,
+    numParticipants: Math.max(devices.length, Math.min(subnetworks.workers, seats)),
     optimizerSlots: optimizerSlots(optimizer),
     statisticsBatches,
     evaluationBatches: Math.ceil(evaluationSamples / batch),

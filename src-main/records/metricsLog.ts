@@ -2,11 +2,12 @@
 // configuration as text and as hyper-parameters, and the mask matrix as a picture.
 //
 // TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", and the series of contract/series.ts: lists
-// by worker, then values of the step}, {"evaluation": {"step", its series, "samples", "seconds"}} and {"memory": {"step", "elapsedMs", "devices"}}.
+// by worker, then values of the step}, {"evaluation": {"step", its series, "samples", "seconds"}}, {"memory": {"step", "elapsedMs", "devices"}} and
+// {"deviceChange": {"step", "device", "change", "reason"}}.
 // Lines that the disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the
 // steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
-import type { EvaluationRecord, MemoryRecord } from '../contract/run.ts';
+import type { DeviceChange, EvaluationRecord, MemoryRecord } from '../contract/run.ts';
 import { evaluationNames, evaluationSeries, isPerWorker, stepNames, stepSeries } from '../contract/series.ts';
 import { stepValue, type StepColumns } from '../contract/steps.ts';
 import { replaceFile, storageError } from '../files/files.ts';
@@ -74,6 +75,10 @@ export class MetricsLog {
 
   appendMemory(memory: MemoryRecord): void {
     this.append([JSON.stringify({ memory })], () => undefined);
+  }
+
+  appendDeviceChange(deviceChange: DeviceChange): void {
+    this.append([JSON.stringify({ deviceChange })], () => undefined);
   }
 
   /** Tries to write everything. */

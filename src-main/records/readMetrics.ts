@@ -1,6 +1,13 @@
 // What the log of a run has for a page: series of any length thinned out evenly, with every step whose loss is not finite.
 
-import { evaluationRecord, memoryRecord, type EvaluationRecord, type MemoryRecord } from '../contract/run.ts';
+import {
+  deviceChange,
+  evaluationRecord,
+  memoryRecord,
+  type DeviceChange,
+  type EvaluationRecord,
+  type MemoryRecord,
+} from '../contract/run.ts';
 import { columnsIn, emptyColumns, type StepColumns } from '../contract/steps.ts';
 import { isStep, linesOf, stepMsOf, type StepLine } from './metricLines.ts';
 
@@ -8,6 +15,7 @@ export interface Metrics {
   columns: StepColumns;
   evaluations: EvaluationRecord[];
   memory: MemoryRecord[];
+  deviceChanges: DeviceChange[];
 }
 
 const mostMemoryRecords = 500;
@@ -19,6 +27,7 @@ export async function readMetrics(path: string, numWorkers: number, maxRows: num
   const memory = new Thinned<MemoryRecord>(mostMemoryRecords);
   const nonFinite: Row[] = [];
   const evaluations: EvaluationRecord[] = [];
+  const deviceChanges: DeviceChange[] = [];
   let elapsedMs = 0;
   for await (const line of linesOf(path)) {
     if (isStep(line)) {
@@ -27,17 +36,19 @@ export async function readMetrics(path: string, numWorkers: number, maxRows: num
       rows.add(row);
       if (nonFinite.length < mostNonFinite && /"loss":\[[^\]]*null/.test(line)) nonFinite.push(row);
     } else {
-      const { evaluation, memory: sample } = JSON.parse(line) as { evaluation?: unknown; memory?: unknown };
-      const evaluated = evaluationRecord.safeParse(evaluation).data;
+      const record = JSON.parse(line) as Record<string, unknown>;
+      const evaluated = evaluationRecord.safeParse(record.evaluation).data;
       if (evaluated) evaluations.push(evaluated);
-      const sampled = memoryRecord.safeParse(sample).data;
+      const sampled = memoryRecord.safeParse(record.memory).data;
       if (sampled) memory.add(sampled);
+      const changed = deviceChange.safeParse(record.deviceChange).data;
+      if (changed) deviceChanges.push(changed);
     }
   }
   const columns = emptyColumns(numWorkers);
   for (const row of [...new Set([...rows.all, ...nonFinite])].sort((a, b) => a.elapsedMs - b.elapsedMs))
     addRow(columns, row);
-  return { columns, evaluations, memory: memory.all };
+  return { columns, evaluations, memory: memory.all, deviceChanges };
 }
 
 interface Row {

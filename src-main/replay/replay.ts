@@ -9,7 +9,8 @@ import { UserError } from '../contract/errors.ts';
 import { optimizerSpec } from '../contract/optimizers.ts';
 import { optimizerSlots, type BatchSource } from '../contract/records.ts';
 import type { DeviceRecords } from '../contract/steps.ts';
-import { splitEvenly, type RunDevice } from '../device/discover.ts';
+import type { RunDevice } from '../device/discover.ts';
+import { placeWorkers } from '../device/placement.ts';
 import { makeFolder, storageError } from '../files/files.ts';
 import { storeLayout } from '../memory/storeLayout.ts';
 import { createModel } from '../families/models.ts';
@@ -84,12 +85,16 @@ export async function replayCase({
 
 /** One-threaded devices that share the workers out in order. */
 function replayDevices(workers: number, numDevices: number, kind: RunDevice['kind'], shared?: number): RunDevice[] {
-  return Array.from({ length: numDevices }, (_, position) => ({
+  const seats = Array.from({ length: numDevices }, (_, position) => ({
     id: `${kind}:${shared ?? position}`,
+    weight: 1,
+  }));
+  return placeWorkers(workers, seats).map((own, position) => ({
+    id: seats[position]!.id,
     kind,
     index: shared ?? position,
     threads: 1,
-    workers: splitEvenly(workers, position, numDevices),
+    workers: own,
   }));
 }
 

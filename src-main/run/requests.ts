@@ -1,4 +1,6 @@
-// What is asked of a run while it trains: pause, checkpoint now, stop. The run looks here between two segments of steps.
+// What is asked of a run while it trains: pause, checkpoint now, other devices, stop. The run looks here between two segments of steps.
+
+import { UserError } from '../contract/errors.ts';
 
 export class Requests {
   pause = false;
@@ -7,6 +9,7 @@ export class Requests {
   /** Aborted when a stop that was asked for waits no longer for what is being planned. */
   readonly late = this.#late.signal;
   #saves: (() => void)[] = [];
+  #works: (() => Promise<void>)[] = [];
   #wake: () => void = () => undefined;
   #waitsForPause: (() => void)[] = [];
   #stopped: () => void = () => undefined;
@@ -43,6 +46,31 @@ export class Requests {
     for (const resolve of this.#saves.splice(0)) resolve();
   }
 
+  /** Settles as `work` does, which the run does at its next step boundary. */
+  requestWork(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#works.push(() => {
+        const done = work();
+        done.then(resolve, reject);
+        return done;
+      });
+      this.#wake();
+    });
+  }
+
+  get workWanted(): boolean {
+    return this.#works.length > 0;
+  }
+
+  /** Does what is wanted; what is refused concerns only who wants it. */
+  async work(): Promise<void> {
+    for (const work of this.#works.splice(0)) {
+      await work().catch((error: unknown) => {
+        if (!(error instanceof UserError && error.code === 'conflict')) throw error;
+      });
+    }
+  }
+
   /** Settles when the run stands still. */
   get paused(): Promise<void> {
     return new Promise((resolve) => this.#waitsForPause.push(resolve));
@@ -51,7 +79,7 @@ export class Requests {
   /** For the run that stands still: settles at the next request of any kind. */
   standStill(): Promise<void> {
     for (const resolve of this.#waitsForPause.splice(0)) resolve();
-    if (this.stop || !this.pause || this.saveWanted) return Promise.resolve();
+    if (this.stop || !this.pause || this.saveWanted || this.workWanted) return Promise.resolve();
     return new Promise((resolve) => (this.#wake = resolve));
   }
 }

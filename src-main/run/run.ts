@@ -6,9 +6,11 @@
 // disk refuses meanwhile is tried again.
 
 import { setTimeout as delay } from 'node:timers/promises';
+import { formatBytes } from '../contract/bytes.ts';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
+import { misfitOf, type Plan } from '../contract/plan.ts';
+import type { DeviceChange, DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
 import { isActive, stoppedOnRequest } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset } from '../data/catalogue.ts';
@@ -18,6 +20,7 @@ import { reportBug } from '../log/log.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
+import { entriesOf, placementOf, withDevices, type DeviceRequest } from './deviceChanges.ts';
 import { divergence, remedyOf } from './divergence.ts';
 import type { Fleet, Loss } from '../fleet/fleet.ts';
 import { GradientWatch } from '../fleet/gradientWatch.ts';
@@ -68,8 +71,8 @@ export class Run {
   private savedStep: number | undefined;
   /** Whether the parameters are those of the current step: nobody trains. */
   private isAtRest = false;
-  /** Devices that it has gone on without. */
-  private numLost = 0;
+  /** Settles when the changes of devices that were asked for are done. */
+  private changing: Promise<unknown> = Promise.resolve();
   private checkpointDue: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -141,6 +144,46 @@ export class Run {
     await Promise.race([saved, this.ended]);
   }
 
+  /**
+   * Takes a device in or lets one go, at the next step boundary; returns when that is done. Fails with `conflict` or `configuration` where it
+   * cannot be, and nothing has changed then.
+   */
+  async changeDevices(asked: DeviceRequest): Promise<void> {
+    const changed = this.changing.then(() => this.changeNow(asked));
+    this.changing = changed.catch(() => undefined);
+    await changed;
+  }
+
+  private async changeNow(asked: DeviceRequest): Promise<void> {
+    const { fleet, log } = this;
+    if (!fleet || !log)
+      throw new UserError('conflict', `run ${this.folder.id} does not train`, { key: this.folder.id });
+    const config = withDevices(this.config, fleet.devices, asked);
+    const running = placementOf(fleet.devices);
+    const prepared = await prepareFromHome(this.host, config, this.over.signal, running);
+    const misfit = misfitOf(prepared.plan, formatBytes);
+    if (misfit) throw new UserError('configuration', misfit, { key: 'devices' });
+    await fleet.recruit(prepared);
+    const changed = this.requests.requestWork(() => this.adopt(prepared, config, asked));
+    fleet.requestStop();
+    const ended = this.ended.then(() => {
+      throw new UserError('conflict', `run ${this.folder.id} has ended`, { key: this.folder.id });
+    });
+    await Promise.race([changed, ended]);
+  }
+
+  private async adopt(prepared: PreparedRun, config: RunConfig, asked: DeviceRequest): Promise<void> {
+    await this.fleet!.change(prepared);
+    this.reseat(this.summary.step);
+    this.configuration = config;
+    const { devices } = config;
+    await keptUp(this.folder, 'the devices', () => this.record.changeConfig((stored) => ({ ...stored, devices })));
+    const device = 'add' in asked ? asked.add.id : asked.remove;
+    const change = 'add' in asked ? 'joined' : 'left';
+    await this.tellChange({ step: this.summary.step, device, change, reason: '' });
+    await this.tellPlan(prepared.plan);
+  }
+
   private async live(from: Start): Promise<void> {
     try {
       const prepared = await this.prepare(from);
@@ -164,7 +207,7 @@ export class Run {
     const prepared = await prepareFromHome(this.host, this.config, this.requests.late);
     this.fleet = await openFleet(this.host, prepared, from, {
       onRecords: (records) => this.merger?.add(records),
-      onMemory: (device, pid, sample) => this.noticeMemory(prepared, device, pid, sample),
+      onMemory: (device, pid, sample) => this.noticeMemory(device, pid, sample),
       onLoss: (loss) => this.noticeLoss(loss),
       unneeded: this.requests.stopped,
       onCheckpoint: (found) => this.noticeCheckpoint(found),
@@ -206,20 +249,48 @@ export class Run {
 
   /** The run goes on without a device. */
   private noticeLoss({ device, sentence, step, devices }: Loss): void {
-    this.numLost += 1;
-    this.memory.delete(device.id);
     const done = step ?? this.summary.step;
-    const { merger } = this;
-    if (merger) {
-      const from = merger.firstMissing;
-      merger.resume(
-        done,
-        this.fleet!.store.notes(from, Math.max(from, done)),
-        devices.map(({ workers }) => workers),
-      );
-    }
+    if (this.merger) this.reseat(done);
     const others = devices.map(({ id }) => id).join(', ');
     this.warn(`device ${device.id}`, `${sentence}; the run goes on from step ${done} on ${others}`);
+    void this.tellChange({ step: done, device: device.id, change: 'lost', reason: sentence });
+    void this.replan().catch((error: unknown) =>
+      this.folder.log(`no plan of the devices that are left: ${String(error)}`),
+    );
+  }
+
+  /** Who runs what has changed, `done` steps after the start. */
+  private reseat(done: number): void {
+    const { merger, fleet } = this;
+    const from = merger!.firstMissing;
+    merger!.resume(
+      done,
+      fleet!.store.notes(from, Math.max(from, done)),
+      fleet!.devices.map(({ workers }) => workers),
+    );
+    const ids = new Set(fleet!.devices.map(({ id }) => id));
+    for (const id of this.memory.keys()) if (!ids.has(id)) this.memory.delete(id);
+  }
+
+  /** The plan becomes that of the devices that there are. */
+  private async replan(): Promise<void> {
+    const { devices } = this.fleet!;
+    const config = { ...this.config, devices: entriesOf(this.config, devices) };
+    const { plan } = await prepareFromHome(this.host, config, this.over.signal, placementOf(devices));
+    if (isActive(this.summary.state)) await this.tellPlan(plan);
+  }
+
+  private async tellChange(change: DeviceChange): Promise<void> {
+    this.log?.appendDeviceChange(change);
+    this.events.emit('deviceChanged', { runId: this.folder.id, change });
+    if (change.change !== 'lost')
+      await this.folder.log(`device ${change.device} has ${change.change} (step ${change.step})`);
+    if (change.change === 'joined') this.warn(`device ${change.device}`, '');
+  }
+
+  private async tellPlan(plan: Plan): Promise<void> {
+    await keptUp(this.folder, 'the plan', () => this.record.writePlan(plan));
+    this.events.emit('replanned', { runId: this.folder.id, plan });
   }
 
   /** Tells the user in one sentence, once; an empty one takes back what was said of the subject. */
@@ -313,10 +384,12 @@ export class Run {
   private async serveRequests(): Promise<void> {
     const { requests } = this;
     if (!requests.stop) this.fleet!.clearStop();
+    await requests.work();
     if (requests.saveWanted) await this.trySave();
     while (requests.pause && !requests.stop) {
       await this.change('paused');
       await this.fleet!.meanwhile(requests.standStill());
+      await requests.work();
       if (requests.saveWanted) await this.trySave();
     }
     if (!requests.stop) this.fleet!.clearStop();
@@ -456,14 +529,14 @@ export class Run {
     this.events.emit('gradientsMeasured', { runId: this.folder.id, gradients });
   }
 
-  private noticeMemory(prepared: PreparedRun, device: RunDevice, pid: number, sample: MemorySample): void {
+  private noticeMemory(device: RunDevice, pid: number, sample: MemorySample): void {
     if (!isActive(this.summary.state)) return;
     this.memory.set(device.id, measuredMemory(device.id, pid, sample, this.memory.get(device.id)));
     const devices = [...this.memory.values()];
     const memory = { step: this.summary.step, elapsedMs: this.elapsedMs, devices };
     this.events.emit('memorySampled', { runId: this.folder.id, memory });
     if (
-      devices.length < prepared.devices.length - this.numLost ||
+      devices.length < (this.fleet?.devices.length ?? Infinity) ||
       performance.now() - this.memoryLoggedAt < memoryLoggedEveryMs
     )
       return;
@@ -486,6 +559,16 @@ async function patiently(work: () => Promise<void>, pauses: readonly number[]): 
     }
   }
   await work();
+}
+
+/** Stores what a run can go on without where the disk refuses it. */
+async function keptUp(folder: RunFolder, what: string, store: () => Promise<void>): Promise<void> {
+  try {
+    await store();
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await folder.log(`${what} could not be stored: ${error.message}`);
+  }
 }
 
 /** The next multiple of `every` after `step`; never, where it is 0. */

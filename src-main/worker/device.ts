@@ -50,10 +50,11 @@ export function deviceHandlers(hub: EventHub<DeviceEvents>): Handlers<DeviceComm
       prepared = await prepare(setup);
       return { graphs: prepared.device.numGraphs() };
     },
-    takeOver: async ({ sessions }) => {
+    assign: async ({ gives, takes }) => {
       const before = current();
       await closeEvaluation(before);
-      await addTraining(before, unpackMoved(sessions));
+      await removeTraining(before, gives);
+      for (const sessions of takes) await addTraining(before, unpackMoved(sessions));
       return {};
     },
     train: (params) => train(current(), hub, params),
@@ -109,6 +110,12 @@ async function addTraining(prepared: Prepared, { training, ...sessions }: MovedS
     prepared.training.push({ worker: bound.worker!, session: await addSession(prepared, sessions, bound) });
   prepared.training.sort((a, b) => a.worker - b.worker);
   await collectGarbage();
+}
+
+async function removeTraining(prepared: Prepared, workers: readonly number[]): Promise<void> {
+  for (const { worker, session } of prepared.training)
+    if (workers.includes(worker)) await removeSession(prepared, session);
+  prepared.training = prepared.training.filter(({ worker }) => !workers.includes(worker));
 }
 
 async function addSession(

@@ -209,7 +209,7 @@ impl Control {
 
     /// Why the store was aborted; `None` while it is in order.
     pub fn aborted(&self) -> Option<Error> {
-        (self.generation.load(Ordering::Acquire) & ABORTED != 0).then(|| Error::Device(self.reason()))
+        (self.generation.load(Ordering::Acquire) & ABORTED != 0).then(|| Error::Cancelled(self.reason()))
     }
 
     fn reason(&self) -> String {
@@ -433,7 +433,7 @@ mod tests {
             control.abort("later");
             let error = waiting.join().unwrap().unwrap_err();
             assert!(start.elapsed() < Duration::from_millis(100));
-            assert_eq!(error, Error::Device("device process 1 has failed".into()));
+            assert_eq!(error, Error::Cancelled("device process 1 has failed".into()));
         });
         assert!(control.meet(1, false, &never).is_err());
     }
@@ -514,6 +514,6 @@ mod tests {
     fn one_that_left_is_named() {
         let (control, never) = (control(2), AtomicBool::new(false));
         control.leave(1);
-        assert_eq!(control.meet(0, false, &never), Err(Error::Device("device process 1 has left the run".into())));
+        assert_eq!(control.meet(0, false, &never), Err(Error::Cancelled("device process 1 has left the run".into())));
     }
 }
