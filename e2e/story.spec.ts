@@ -28,7 +28,7 @@ test('the sample learns, stops, resumes and is exported as a model that reads di
   const address = lab.page.url();
 
   await expect(region(lab.page, 'Mask matrix').getByRole('rowheader', { name: /^layer/ })).toHaveCount(8);
-  await expect(region(lab.page, 'Memory by device')).toContainText('measured');
+  await expect(region(lab.page, 'Devices and memory')).toContainText('measured');
   await expect(region(lab.page, 'Time of a step').getByRole('listitem')).not.toHaveCount(0);
   await expect.poll(() => figure(lab.page, 'Step'), { timeout: 180_000 }).toBeGreaterThan(5);
   const early = await figure(lab.page, 'Mean loss');

@@ -18,13 +18,19 @@ export function commandLine(program) {
     '# Command line',
     `${program.description()} From a checkout, put ${code('npm run -s sdp --')} in the place of ${code('sdp')}.`,
     'Exit code 0: the command is done. 1: it failed. 2: its usage or the configuration is wrong.',
-    program.commands.flatMap((one) => command(one, program.commands)),
+    program.commands.flatMap((one) => [one, ...one.commands].flatMap((each) => command(each, program.commands))),
   );
 }
 
 /** A command whose options another one also has names that command in place of a second table. */
 function command(of, all) {
-  const parts = [`## ${of.name()}`, sentence(of.description()), `\`\`\`\nsdp ${of.name()} ${of.usage()}\n\`\`\``];
+  const isPart = of.parent.parent !== null;
+  const name = isPart ? `${of.parent.name()} ${of.name()}` : of.name();
+  const parts = [
+    `${isPart ? '###' : '##'} ${name}`,
+    sentence(of.description()),
+    `\`\`\`\nsdp ${name} ${of.usage()}\n\`\`\``,
+  ];
   const flags = of.options.map((one) => one.flags);
   const wider = all.find(
     ({ options }) => options.length > flags.length && flags.every((flag) => options.some((one) => one.flags === flag)),
@@ -145,13 +151,13 @@ function limits({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }) {
 
 /** Records of a run, as its files and `sdp train --json` have them. */
 export function metrics({ stepSeries, evaluationSeries, stepColumns, evaluationRecord, ...rest }) {
-  const { memoryRecord, gradientRecord, appEvents, streamed } = rest;
+  const { memoryRecord, deviceChange, gradientRecord, appEvents, streamed } = rest;
   return page(
     note('the schemas in src-main/contract'),
     '# Metrics of a run',
-    `The folder of a run, ${code('runs/ID')} in the data folder, has three forms of its metrics: ${code('metrics.jsonl')}, ${code('gradients.json')} and the event files of TensorBoard. ${code('sdp train --json')} prints steps, evaluations and memory as they arise.`,
+    `The folder of a run, ${code('runs/ID')} in the data folder, has three forms of its metrics: ${code('metrics.jsonl')}, ${code('gradients.json')} and the event files of TensorBoard. ${code('sdp train --json')} prints steps, evaluations, memory and changes of devices as they arise.`,
     '## metrics.jsonl',
-    'Each line is a JSON object. A line has one of three forms.',
+    'Each line is a JSON object. A line has one of four forms.',
     '### Step',
     'One line per step. A value is null if it is not finite, or if the log is older than the series.',
     fields(stepLine(stepColumns)),
@@ -161,6 +167,9 @@ export function metrics({ stepSeries, evaluationSeries, stepColumns, evaluationR
     '### Memory',
     `One line per sample of memory: an object under the key ${code('memory')}.`,
     fields(memoryRecord),
+    '### DeviceChange',
+    `One line per device that was lost, has joined, or has left: an object under the key ${code('deviceChange')}.`,
+    fields(deviceChange),
     '## gradients.json',
     'The gradients of the last measured step. Each row is a unit of the plan, in its order. The last row is what all workers hold.',
     fields(gradientRecord),

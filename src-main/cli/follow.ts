@@ -14,6 +14,7 @@ export const streamed = new Set([
   'stepsAppended',
   'evaluationAppended',
   'memorySampled',
+  'deviceChanged',
   'checkpointWritten',
 ]);
 

@@ -92,24 +92,22 @@ function addDeviceCommand(program: Command): void {
     .argument('<device>', 'device, such as cuda:1 or cpu:2')
     .option('--threads <count>', 'threads of a CPU device; default: as many as others have', integer(1))
     .option('--memory <size>', 'memory that it may use, such as 2GiB')
-    .addOption(jsonOption())
-    .action(async (id: string, { json, ...limits }: Json & Omit<DeviceEntry, 'id'>) => {
+    .action(async (id: string, limits: Omit<DeviceEntry, 'id'>) => {
       const device = deviceConfig.safeParse({ id, ...limits }, { reportInput: true });
       if (!device.success) throw new UserError('usage', `device: ${faultOf(device.error)}`);
-      await changeDevices(json, (call, runId) => call.addDevice({ runId, device: device.data }));
+      await changeDevices(devices.opts<Json>(), (call, runId) => call.addDevice({ runId, device: device.data }));
     });
   devices
     .command('remove')
     .description('let a device go from the run that is active, at its next step; others take over its workers')
     .argument('<device>', 'device of the run')
-    .addOption(jsonOption())
-    .action(async (id: string, { json }: Json) => {
-      await changeDevices(json, (call, runId) => call.removeDevice({ runId, device: id }));
+    .action(async (id: string) => {
+      await changeDevices(devices.opts<Json>(), (call, runId) => call.removeDevice({ runId, device: id }));
     });
 }
 
 /** Asks the process of the active run, and says who runs what then. */
-async function changeDevices(json: boolean | undefined, change: DeviceChanger): Promise<void> {
+async function changeDevices({ json }: Json, change: DeviceChanger): Promise<void> {
   const home = await sdpHome();
   const client = await connectControl(home);
   try {

@@ -8,6 +8,7 @@ const noPaths = [
   /^\w+\.(runId|sampleId|importId)$/,
   /^(getDataset|datasetPage|renameDataset|deleteDataset|startImport|renameRun)\.name$/,
   /^renameDataset\.to$/,
+  /^(addDevice\.device\.(id|memory)|removeDevice\.device)$/,
   /^(inspectDataset|startImport)\.options\.((image|label|text)Column|range|folder|leaveOut|configuration|trainOn|fold|table|extensions|encoding)$/,
   /^(planRun|startRun)\.config\.(name|data\.dataset|devices\.\*(\.id|\.memory)?)$/,
   /^tryImage\.pixels$/,

@@ -173,14 +173,17 @@ export class Fleet {
     await Promise.all(this.recruits.splice(0).map((member) => this.letGo(member)));
   }
 
-  /** From now on every device runs what the plan says; those that it has not leave. By who trains, between two trainings. */
+  /**
+   * From now on every device runs what the plan says; those that it has not leave. By who trains, between two trainings. Fails with `conflict`
+   * where a device was lost meanwhile: then nobody leaves, and those that are left run all workers.
+   */
   async change(plan: FleetPlan): Promise<void> {
     const planned = new Map(plan.devices.map((device) => [device.id, device]));
     const all = [...this.members, ...this.recruits.splice(0)];
     const has = (id: string) => all.some(({ device, fate }) => device.id === id && !fate);
     if (![...planned.keys()].every(has)) {
       await Promise.all(all.filter((member) => !this.members.includes(member)).map((member) => this.letGo(member)));
-      throw new UserError('conflict', 'a device was lost meanwhile, so the devices stay as they are; try again');
+      throw lostMeanwhile();
     }
     const leaving = all.filter(({ device }) => !planned.has(device.id));
     this.members = all.filter(({ device }) => planned.has(device.id));
@@ -192,10 +195,25 @@ export class Fleet {
       await this.all((_, member) => this.assign(member, { gives: hasTooMany(member) }));
       await this.all((_, member) => this.assign(member, { takes: lacks(member) }));
     } catch (error) {
-      // Those that are left have all workers then.
+      await this.keep(leaving);
       await this.recover(error);
+      throw lostMeanwhile();
     }
     await Promise.all(leaving.map((member) => this.letGo(member)));
+  }
+
+  /** Those that were to leave stay after all, with the workers that nobody else has by now. */
+  private async keep(leaving: readonly Member[]): Promise<void> {
+    await Promise.race([this.settled, this.over.promise]);
+    const left = this.members.filter(({ fate }) => !fate);
+    const held = new Set(left.flatMap(({ device }) => device.workers));
+    this.members.push(...leaving);
+    const gives = ({ device }: Member) => device.workers.filter((worker) => held.has(worker));
+    await Promise.all(
+      leaving.map((member) =>
+        this.assign(member, { gives: gives(member) }).catch((error: Error) => this.kill(member, error.message)),
+      ),
+    );
   }
 
   requestStop(): void {
@@ -505,3 +523,6 @@ export class Fleet {
 
 const difference = (all: readonly number[], without: readonly number[]): number[] =>
   all.filter((one) => !without.includes(one));
+
+const lostMeanwhile = () =>
+  new UserError('conflict', 'a device was lost meanwhile, so the others stay as they are; try again');

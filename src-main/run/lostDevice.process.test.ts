@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -191,5 +192,66 @@ it('a dataset that shrinks while it is read is named', async () => {
   expect(reason).toMatch(
     /^device cpu:[01] \(process \d+\) ended with signal SIGBUS: dataset shrinking is damaged: its arrays have \d+ bytes, expected \d+; /,
   );
+  await expectNothingLeft(lab);
+});
+
+/** Answers of the process to a command say that the device has failed. */
+function failAt(command: string, { transport }: DeviceProcess): void {
+  const asked = new Set<unknown>();
+  const send = transport.send.bind(transport);
+  const onMessage = transport.onMessage.bind(transport);
+  transport.send = (message) => {
+    const call = message as { command?: string; id: number };
+    if (call.command === command) asked.add(call.id);
+    send(message);
+  };
+  const error = { code: 'device', message: 'the driver has gone' };
+  transport.onMessage = (listener) =>
+    onMessage((message) => {
+      const { type, id } = message as { type: string; id: number };
+      listener(type === 'reply' && asked.delete(id) ? { type: 'failure', id, error } : message);
+    });
+}
+
+it.each(['prepare', 'train', 'evaluate'])('a device that lives but fails at %s is done without', async (command) => {
+  let victim = '';
+  const lab = await openLab(home, (started, name) => name === victim && failAt(command, started));
+  const config = smallConfig({ devices: cpuDevices(2) });
+  const whole = await lab.app.start(config);
+  const { accuracy } = await lab.app.whenEnded(whole);
+  victim = 'cpu:0';
+  const runId = await lab.app.start(config);
+  const { state, warning, ...summary } = await lab.app.whenEnded(runId);
+  const told = expect.stringMatching(
+    /^device cpu:0 \(process \d+\) has failed: the driver has gone; the run goes on from step \d on cpu:1$/,
+  ) as string;
+  expect([state, warning, summary.accuracy]).toEqual(['done', told, accuracy]);
+  expect(await checkpointBytes(runId, 6)).toEqual(await checkpointBytes(whole, 6));
+  await expectNothingLeft(lab);
+});
+
+it('where every device fails, the run does, with what the last one has said', async () => {
+  const lab = await openLab(home, (started) => failAt('prepare', started));
+  const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
+  const { state, reason } = await lab.app.whenEnded(runId);
+  expect([state, reason]).toEqual(['failed', expect.stringMatching(/^the driver has gone while preparing; there is no checkpoint yet$/)]);
+  await expectNothingLeft(lab);
+});
+
+it('where the device dies that is to take over from one that leaves, that one stays', async () => {
+  const lab = await openLab(home);
+  const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2), training: { steps: 100_000 } }));
+  await nextEvent(lab, 'stepsAppended');
+  await lab.app.handlers.pauseRun({ runId }, call);
+  // It cannot take over sessions: no memory is left for anything.
+  execFileSync('prlimit', ['--pid', String(lab.processes[0]!.pid), '--data=1']);
+  const leaving = Promise.resolve(lab.app.handlers.removeDevice({ runId, device: 'cpu:1' }, call));
+  await expect(leaving).rejects.toThrow('a device was lost meanwhile, so the others stay as they are; try again');
+  await nextEvent(lab, 'replanned');
+  const { plan } = await lab.app.handlers.getRun({ runId }, call);
+  expect(plan!.devices.map(({ id, workers }) => [id, workers])).toEqual([['cpu:1', [0, 1, 2, 3]]]);
+  await lab.app.handlers.resumeRun({ runId }, call);
+  await nextEvent(lab, 'stepsAppended');
+  expect((await lab.app.stop(runId)).state).toBe('stopped');
   await expectNothingLeft(lab);
 });

@@ -1,4 +1,5 @@
-// Options of a line plot over steps in the look of the page. Marks are steps at which a value was not finite: a red flag at the upper edge.
+// Options of a line plot over steps in the look of the page. Marks: a red flag at the upper edge where a value was not finite, a dashed line where
+// devices changed, red where one was lost.
 //
 // Lines are drawn a pixel wide, broader ones as several beside each other. Where no graphics card draws, a stroke wider than a pixel
 // through some hundred points takes ten to sixty times as long (bench/results.md), which is time that training needs.
@@ -24,6 +25,12 @@ export interface PlotBand {
   colour: string;
 }
 
+/** What has happened at a place of the x-axis. */
+export interface Mark {
+  x: number;
+  kind: 'fault' | 'loss' | 'change';
+}
+
 export interface PlotLook {
   fontPx: number;
   text: string;
@@ -40,7 +47,7 @@ export interface PlotSpec {
   formatY: (value: number) => string;
   /** Range of y for the smallest and largest value shown. */
   rangeY?: (min: number, max: number) => [number, number];
-  marks: () => readonly number[];
+  marks: () => readonly Mark[];
 }
 
 export function plotOptions(spec: PlotSpec): Omit<uPlot.Options, 'width' | 'height'> {
@@ -135,18 +142,20 @@ function drawMarks(plot: uPlot, { look, marks }: PlotSpec): void {
   const { min, max } = plot.scales.x!;
   let lastX = -Infinity;
   ctx.save();
-  ctx.fillStyle = ctx.strokeStyle = look.mark;
   ctx.lineWidth = devicePixelRatio;
-  for (const step of marks()) {
-    if (step < min! || step > max!) continue;
-    const x = Math.round(plot.valToPos(step, 'x', true));
-    if (x - lastX < size) continue;
-    lastX = x;
-    ctx.globalAlpha = 0.35;
+  for (const { x: at, kind } of marks()) {
+    if (at < min! || at > max!) continue;
+    const x = Math.round(plot.valToPos(at, 'x', true));
+    if (kind === 'fault' && x - lastX < size) continue;
+    if (kind === 'fault') lastX = x;
+    ctx.fillStyle = ctx.strokeStyle = kind === 'change' ? look.text : look.mark;
+    ctx.setLineDash(kind === 'fault' ? [] : [3 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.globalAlpha = kind === 'fault' ? 0.35 : 0.9;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
+    if (kind !== 'fault') continue;
     ctx.globalAlpha = 1;
     ctx.beginPath();
     ctx.moveTo(x - size, bbox.top - size);

@@ -162,3 +162,32 @@ test('stopping takes over the state in which the run ended', async () => {
   await run.act('stop');
   expect([run.summary?.state, run.active]).toEqual(['stopped', false]);
 });
+
+test('devices that change are told, with the plan of those that are there', async () => {
+  const { app, run } = await opened(twoSteps);
+  const change = { step: 2, device: 'cpu:1', change: 'lost', reason: 'it died' } as const;
+  app.hub.emit('deviceChanged', { runId: 'r', change });
+  const plan = { ...twoSteps().plan!, spectralGap: 0.25 };
+  app.hub.emit('replanned', { runId: 'r', plan });
+  await vi.waitUntil(() => run.plan?.spectralGap === 0.25);
+  expect(run.deviceChanges).toEqual([change]);
+});
+
+test('a device that is asked to join is said to move until it has, and a refusal is told', async () => {
+  let refuse: (error: Error) => void = () => undefined;
+  const asked: unknown[] = [];
+  const { run } = await opened(twoSteps, {
+    addDevice: (params) => {
+      asked.push(params);
+      return new Promise((_, reject) => (refuse = reject));
+    },
+  });
+  const joining = run.changeDevice('addDevice', 'cpu:3');
+  await vi.waitUntil(() => asked.length === 1);
+  expect(asked).toEqual([{ runId: 'r', device: { id: 'cpu:3' } }]);
+  expect([...run.moving]).toEqual(['cpu:3']);
+  refuse(new UserError('conflict', 'it takes part in this run already'));
+  await joining;
+  expect([...run.moving]).toEqual([]);
+  expect(run.actionError).toContain('it takes part in this run already');
+});

@@ -6,6 +6,7 @@ import { exportFormat, type ExportFormat, type WeightType } from '../../src-main
 import type { Plan } from '../../src-main/contract/plan.ts';
 import {
   isActive,
+  type DeviceChange,
   type EvaluationRecord,
   type ExportResult,
   type GradientRecord,
@@ -53,6 +54,9 @@ export const useRunStore = defineStore('run', () => {
   const seriesVersion = ref(0);
   const evaluations = shallowRef<EvaluationRecord[]>([]);
   const memory = shallowRef<MemoryRecord[]>([]);
+  const deviceChanges = shallowRef<DeviceChange[]>([]);
+  /** Devices that are asked to join or to leave. */
+  const moving = shallowRef<ReadonlySet<string>>(new Set());
   /** As last measured. */
   const gradients = shallowRef<GradientRecord | null>(null);
   const checkpoints = shallowRef<number[]>([]);
@@ -79,6 +83,7 @@ export const useRunStore = defineStore('run', () => {
     seriesVersion.value++;
     evaluations.value = detail.evaluations;
     memory.value = detail.memory;
+    deviceChanges.value = detail.deviceChanges;
     gradients.value = detail.gradients;
     checkpoints.value = detail.checkpoints;
     exports.value = detail.exports;
@@ -102,6 +107,11 @@ export const useRunStore = defineStore('run', () => {
         return void (memory.value = thinned([...memory.value, event.payload.memory]));
       case 'gradientsMeasured':
         return void (gradients.value = event.payload.gradients);
+      case 'deviceChanged':
+        deviceChanges.value = [...deviceChanges.value, event.payload.change];
+        return void loadLog();
+      case 'replanned':
+        return void (plan.value = event.payload.plan);
       case 'checkpointWritten':
         return checkpointed(event.payload.step);
       case 'exportWritten':
@@ -164,6 +174,7 @@ export const useRunStore = defineStore('run', () => {
     for (const one of [summary, config, plan, series, gradients]) one.value = null;
     problem.value = actionError.value = '';
     pending.value = new Set();
+    moving.value = new Set();
   }
 
   async function load(): Promise<void> {
@@ -203,6 +214,21 @@ export const useRunStore = defineStore('run', () => {
       if (id === runId.value) actionError.value = errorText(error);
     } finally {
       if (id === runId.value) mark(action, false);
+    }
+  }
+
+  /** Takes a device in, or lets one go; the run does so at its next step. */
+  async function changeDevice(command: 'addDevice' | 'removeDevice', device: string): Promise<void> {
+    const id = runId.value;
+    moving.value = new Set([...moving.value, device]);
+    actionError.value = '';
+    try {
+      if (command === 'addDevice') await connection.call(command, { runId: id, device: { id: device } });
+      else await connection.call(command, { runId: id, device });
+    } catch (error) {
+      if (id === runId.value) actionError.value = errorText(error);
+    } finally {
+      if (id === runId.value) moving.value = new Set([...moving.value].filter((one) => one !== device));
     }
   }
 
@@ -254,6 +280,8 @@ export const useRunStore = defineStore('run', () => {
     seriesVersion,
     evaluations,
     memory,
+    deviceChanges,
+    moving,
     gradients,
     checkpoints,
     exports,
@@ -268,6 +296,7 @@ export const useRunStore = defineStore('run', () => {
     close,
     load,
     act,
+    changeDevice,
   };
 });
 

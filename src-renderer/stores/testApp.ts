@@ -66,7 +66,7 @@ export const minimalConfig = parseRunConfig({
 });
 
 export function detailOf(id: string, columns: StepColumns, changes: Partial<RunDetail> = {}): RunDetail {
-  const empty = { evaluations: [], memory: [], gradients: null, checkpoints: [], exports: [] };
+  const empty = { evaluations: [], memory: [], deviceChanges: [], gradients: null, checkpoints: [], exports: [] };
   const plan = {
     model: { family: 'resnet', parameters: 1, maskable: 1, sample: [1, 28, 28], classes: 10 },
     granularity: 'block' as const,

@@ -83,7 +83,6 @@ export const runView = {
   byTheClock: (time: Value) => `${time} by the clock; workers of one device take turns`,
   maskMatrix: 'Mask matrix',
   planning: 'The plan is being made.',
-  memoryByDevice: 'Memory by device',
   tryModel: 'Try the model',
   run: 'Run',
   pauseAction: 'Pause the run',

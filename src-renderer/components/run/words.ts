@@ -38,6 +38,20 @@ export const metricChart = {
   labelEmpty: (metric: Value) => `${metric} by step; no evaluation yet`,
 };
 
+export const runDevices = {
+  title: 'Devices and memory',
+  add: 'Add device',
+  full: 'Every worker has a device of its own.',
+  remove: 'Remove',
+  removeDevice: (device: Value) => `Remove ${device} from the run`,
+  leaving: 'Leaving…',
+  joining: (device: Value) => `${device} joins at the next step…`,
+  lost: 'Lost devices',
+  lostAt: (step: Value, reason: Value) => `lost at step ${step}: ${reason}`,
+  bringBack: 'Bring back',
+  bringBackDevice: (device: Value) => `Bring ${device} back into the run`,
+};
+
 export const runFacts = {
   title: 'Configuration',
   label: 'Configuration keys',
@@ -68,6 +82,9 @@ export const runHistory = {
   checkpointWritten: 'Checkpoint written',
   exported: (format: Value) => `Exported as ${format}, and checked`,
   created: (date: Value) => `Created ${date}`,
+  lost: (device: Value, reason: Value) => `Lost ${device}: ${reason}`,
+  joined: (device: Value) => `${device} joined`,
+  left: (device: Value) => `${device} left`,
 };
 
 export const runLog = {
