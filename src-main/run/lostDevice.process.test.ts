@@ -234,7 +234,10 @@ it('where every device fails, the run does, with what the last one has said', as
   const lab = await openLab(home, (started) => failAt('prepare', started));
   const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
   const { state, reason } = await lab.app.whenEnded(runId);
-  expect([state, reason]).toEqual(['failed', expect.stringMatching(/^the driver has gone while preparing; there is no checkpoint yet$/)]);
+  expect([state, reason]).toEqual([
+    'failed',
+    expect.stringMatching(/^the driver has gone while preparing; there is no checkpoint yet$/),
+  ]);
   await expectNothingLeft(lab);
 });
 
