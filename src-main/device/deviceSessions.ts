@@ -25,19 +25,22 @@ export const packSessions = (sessions: DeviceSessions): string => serialize(sess
 export const unpackSessions = (text: string): DeviceSessions =>
   deserialize(Buffer.from(text, 'base64')) as DeviceSessions;
 
-/** What a device is told that is to run no worker yet. */
-export function withoutTraining(packed: string): string {
-  const { graphs, evaluation, statistics } = unpackSessions(packed);
-  const full = [evaluation, ...(statistics ? [statistics] : [])];
-  const used = [...new Set(full.map(({ graph }) => graph))];
-  const renumbered = <T extends BoundGraph>(bound: T): T => ({ ...bound, graph: used.indexOf(bound.graph) });
-  return packSessions({
+/** With the graphs that its sessions use, and no others. */
+export function withUsedGraphs({ graphs, training, evaluation, statistics }: DeviceSessions): DeviceSessions {
+  const all = [...training, evaluation, ...(statistics ? [statistics] : [])];
+  const used = [...new Set(all.map(({ graph }) => graph))].sort((a, b) => a - b);
+  const renumbered = (bound: BoundGraph): BoundGraph => ({ ...bound, graph: used.indexOf(bound.graph) });
+  return {
     graphs: used.map((graph) => graphs[graph]!),
-    training: [],
+    training: training.map(renumbered),
     evaluation: renumbered(evaluation),
     statistics: statistics && renumbered(statistics),
-  });
+  };
 }
+
+/** What a device is told that is to run no worker yet. */
+export const withoutTraining = (packed: string): string =>
+  packSessions(withUsedGraphs({ ...unpackSessions(packed), training: [] }));
 
 /** Training sessions of workers that move to another device of the same kind. */
 export type MovedSessions = Pick<DeviceSessions, 'graphs' | 'training'>;

@@ -10,7 +10,7 @@ import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
 import { native } from '../native.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { findAccelerators, type Accelerators } from './accelerators.ts';
-import { placeWorkers, type Placement } from './placement.ts';
+import { placeWorkers, type Placement, type Seat } from './placement.ts';
 
 export interface RunDevice {
   id: string;
@@ -20,6 +20,12 @@ export interface RunDevice {
   threads: number;
   /** Logical workers that it runs in turn, ascending. */
   workers: number[];
+}
+
+export interface Running {
+  workers: Placement;
+  /** By device: workers that it gets done in a unit of time. */
+  speeds?: Readonly<Record<string, number>>;
 }
 
 export interface PlannedDevice extends RunDevice {
@@ -32,8 +38,8 @@ export interface Machine {
   cores: number;
   memoryBytes: number;
   accelerators: Accelerators;
-  /** Who runs what, where the run is under way; absent before. */
-  running?: Placement;
+  /** Where the run is under way: who runs what, and the measured speed of each device. */
+  running?: Running;
 }
 
 /** The machine as a run of this configuration needs to know it: accelerators are looked for only where it names one. */
@@ -70,9 +76,7 @@ export function runDevices(config: RunConfig, machine: Machine): PlannedDevice[]
   if (entries.length === 0) {
     for (let index = 0; index < Math.min(cores, numWorkers); index += 1) entries.push({ id: `cpu:${index}` });
   }
-  const seats = entries.map(({ id }) => ({ id, weight: 1 }));
-  const workers = placeWorkers(numWorkers, seats, running);
-  return entries.map((entry, position) => {
+  const devices = entries.map((entry) => {
     const [kind, index] = entry.id.split(':') as [RunDevice['kind'], string];
     const own = kind === 'cpu' ? null : accelerator(entry.id, kind, accelerators).memoryBytes;
     return {
@@ -80,9 +84,25 @@ export function runDevices(config: RunConfig, machine: Machine): PlannedDevice[]
       kind,
       index: Number(index),
       threads: entry.threads ?? Math.max(1, Math.floor(cores / entries.length)),
-      workers: workers[position]!,
       capacityBytes: parseBytes(entry.memory ?? '') ?? own ?? Math.floor(memoryBytes / entries.length),
     };
+  });
+  const workers = placeWorkers(numWorkers, seatsOf(devices, running?.speeds), running?.workers);
+  return devices.map((device, position) => ({ ...device, workers: workers[position]! }));
+}
+
+/**
+ * Until they are measured, CPU devices count as fast as they have threads, and others as they have memory; kinds share the workers by numbers of
+ * devices.
+ */
+function seatsOf(devices: readonly Omit<PlannedDevice, 'workers'>[], speeds: Running['speeds'] = {}): Seat[] {
+  if (devices.every(({ id }) => id in speeds)) return devices.map(({ id }) => ({ id, weight: speeds[id]! }));
+  const speed = ({ kind, threads, capacityBytes }: (typeof devices)[number]) =>
+    kind === 'cpu' ? threads : capacityBytes;
+  return devices.map((device) => {
+    const alike = devices.filter(({ kind }) => kind === device.kind);
+    const mean = alike.reduce((sum, one) => sum + speed(one), 0) / alike.length;
+    return { id: device.id, weight: speed(device) / mean };
   });
 }
 

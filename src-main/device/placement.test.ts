@@ -5,20 +5,50 @@ import { placeWorkers } from './placement.ts';
 const seats = (...weights: number[]) => weights.map((weight, index) => ({ id: `cpu:${index}`, weight }));
 
 it.each([
-  [4, [1, 1], [[0, 1], [2, 3]]],
-  [5, [1, 1], [[0, 1], [2, 3, 4]]],
+  [
+    4,
+    [1, 1],
+    [
+      [0, 1],
+      [2, 3],
+    ],
+  ],
+  [
+    5,
+    [1, 1],
+    [
+      [0, 1],
+      [2, 3, 4],
+    ],
+  ],
   [4, [3, 1], [[0, 1, 2], [3]]],
   [3, [100, 1, 1], [[0], [1], [2]]],
-  [8, [2, 1, 1], [[0, 1, 2, 3], [4, 5], [6, 7]]],
+  [
+    8,
+    [2, 1, 1],
+    [
+      [0, 1, 2, 3],
+      [4, 5],
+      [6, 7],
+    ],
+  ],
+  [4, [2, 1], [[0, 1, 2], [3]]],
 ])('places %i workers by weights %j', (workers, weights, expected) => {
   expect(placeWorkers(workers, seats(...weights))).toEqual(expected);
 });
 
 it('leaves workers where they are, but for those that have to move', () => {
   const running = { 'cpu:0': [0, 1, 5], 'cpu:1': [2, 3, 4] };
-  expect(placeWorkers(6, seats(1, 1, 1), running)).toEqual([[0, 1], [2, 3], [4, 5]]);
+  expect(placeWorkers(6, seats(1, 1, 1), running)).toEqual([
+    [0, 1],
+    [2, 3],
+    [4, 5],
+  ]);
   expect(placeWorkers(6, seats(1), running)).toEqual([[0, 1, 2, 3, 4, 5]]);
-  expect(placeWorkers(6, seats(2, 1), running)).toEqual([[0, 1, 4, 5], [2, 3]]);
+  expect(placeWorkers(6, seats(2, 1), running)).toEqual([
+    [0, 1, 4, 5],
+    [2, 3],
+  ]);
 });
 
 it('gives every worker to one device, and every device a worker', () => {

@@ -10,8 +10,8 @@ export interface Seat {
 export type Placement = Readonly<Record<string, readonly number[]>>;
 
 /**
- * Workers of each device, ascending: in order, and as many as its weight is of the sum, but at least one. There are at most as many devices as
- * workers. Where they run already, no more of them move than have to.
+ * Workers of each device, ascending: at least one, and so many that all devices take as nearly the same time as can be. There are at most as many
+ * devices as workers. Workers that run already move only where they have to.
  */
 export function placeWorkers(numWorkers: number, seats: readonly Seat[], running: Placement = {}): number[][] {
   const counts = countWorkers(
@@ -24,14 +24,16 @@ export function placeWorkers(numWorkers: number, seats: readonly Seat[], running
   return kept.map((own, index) => [...own, ...free.splice(0, counts[index]! - own.length)].sort((a, b) => a - b));
 }
 
+/** The next worker goes to the device that would be done with its workers first; to the last of those. */
 function countWorkers(numWorkers: number, weights: readonly number[]): number[] {
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  let before = 0;
-  const edges = weights.map((weight) => Math.floor((numWorkers * (before += weight)) / total + 1e-9));
-  const counts = edges.map((edge, index) => edge - (edges[index - 1] ?? 0));
-  for (let empty = counts.indexOf(0); empty >= 0; empty = counts.indexOf(0)) {
-    counts[counts.indexOf(Math.max(...counts))]! -= 1;
-    counts[empty] = 1;
+  const counts = weights.map(() => 1);
+  const timeWithOneMore = (index: number) => (counts[index]! + 1) / weights[index]!;
+  for (let rest = numWorkers - counts.length; rest > 0; rest -= 1) {
+    const best = weights.reduce(
+      (best, _, index) => (timeWithOneMore(index) <= timeWithOneMore(best) ? index : best),
+      0,
+    );
+    counts[best]! += 1;
   }
   return counts;
 }

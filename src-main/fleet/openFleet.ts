@@ -3,8 +3,7 @@
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset, datasetSource } from '../data/catalogue.ts';
-import { thisMachine } from '../device/discover.ts';
-import type { Placement } from '../device/placement.ts';
+import { thisMachine, type Running } from '../device/discover.ts';
 import { createModel } from '../families/models.ts';
 import type { InitSpec } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
@@ -24,12 +23,12 @@ export interface RunHost {
   patience?: Patience;
 }
 
-/** Prepares the run with the dataset of the catalogue on the devices of this machine; `running`: who runs what, where it is under way. */
+/** Prepares the run with the dataset of the catalogue on the devices of this machine; `running`: where it is under way. */
 export async function prepareFromHome(
   host: RunHost,
   config: RunConfig,
   signal?: AbortSignal,
-  running?: Placement,
+  running?: Running,
 ): Promise<PreparedRun> {
   return await prepareApart(await planSources(host, config, running), signal);
 }
@@ -39,11 +38,7 @@ export async function planFromHome(host: RunHost, config: RunConfig, signal?: Ab
   return (await prepareFromHome(host, config, signal)).plan;
 }
 
-async function planSources(
-  { home, spawnDevice }: RunHost,
-  config: RunConfig,
-  running?: Placement,
-): Promise<PlanSources> {
+async function planSources({ home, spawnDevice }: RunHost, config: RunConfig, running?: Running): Promise<PlanSources> {
   const dataset = await getDataset(home, config.data.dataset);
   const sources = {
     train: await datasetSource(home, dataset.name, 'train'),

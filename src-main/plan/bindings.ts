@@ -23,7 +23,7 @@ interface Written {
   index: number;
 }
 
-/** Sessions of one device; graphs that are equal are written once. */
+/** Sessions on one kind of device; graphs that are equal are written once. */
 export class Bindings {
   /** Packed. */
   readonly graphs: Uint8Array[] = [];

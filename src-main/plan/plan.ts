@@ -3,6 +3,7 @@
 import type { MemoryBytes, Plan, PlanChange } from '../contract/plan.ts';
 import { mostMicroBatches, type RunConfig } from '../contract/runConfig.ts';
 import type { PlannedDevice } from '../device/discover.ts';
+import { evenOut } from './evenOut.ts';
 import { graphFlops } from '../graph/flops.ts';
 import { assignMasks } from '../masks/assign.ts';
 import { isConnected, unitHolders } from '../masks/connectivity.ts';
@@ -37,8 +38,8 @@ export interface PlanInput {
     /** Batches are at most as large as micro-batches. */
     ofMicroBatches: boolean;
   };
-  /** Told of every worker's training graph. */
-  onTraining(built: ModelGraph, worker: number): void;
+  /** Told of every worker's training graph, and the kind of device that it is made for. */
+  onTraining(built: ModelGraph, worker: number, kind: PlannedDevice['kind']): void;
 }
 
 /** Masks as the configuration asks for them, or as a file has them; micro-batches and recomputation do not change them. */
@@ -54,11 +55,14 @@ export function runMasks(
   return assignMasks(model, { ...subnetworks, numWorkers }, costs);
 }
 
-export function buildPlan(input: PlanInput): Plan {
-  const { config, trainSamples, model, explicit, masks, devices, layout, microBatch, trainingGraph } = input;
-  const workers = workerCosts(model, masks, devices, microBatch, trainingGraph, input.onTraining);
+/** The plan, and the devices with the workers that they have in it. */
+export function buildPlan(input: PlanInput): { plan: Plan; devices: PlannedDevice[] } {
+  const { config, trainSamples, model, explicit, masks, layout, microBatch, trainingGraph } = input;
+  const workers = workerCosts(model, masks, input.devices, microBatch, trainingGraph, input.onTraining);
   const evaluation = evaluationMemory(input);
-  const needs = deviceMemory(input, layout, workers, evaluation);
+  const needsOf = (devices: PlannedDevice[]) => deviceMemory({ ...input, devices }, layout, workers, evaluation);
+  const devices = evenOut(input.devices, (tried) => needsOf(tried).map(({ total }) => total));
+  const needs = needsOf(devices);
   const coverage = coverageOf(model, masks);
   const parameters = { ...layout, tensors: layout.tensors.filter((tensor) => tensor.kind === 'parameter') };
   const maskable = model.tensors.filter((spec) => spec.kind === 'parameter' && isMasked(spec, masks.granularity));
@@ -71,7 +75,7 @@ export function buildPlan(input: PlanInput): Plan {
   };
   const units = planUnits(model, masks);
   const fits = devices.every((device, index) => hasRoom(needOf(device, needs[index]!.total)));
-  return {
+  const plan: Plan = {
     model: sized,
     granularity: masks.granularity,
     masking: masks.masking,
@@ -98,7 +102,7 @@ export function buildPlan(input: PlanInput): Plan {
     connected: isConnected(model, masks),
     spectralGap: spectralGap(weightedUnits(model, masks, units, sized), masks.held.length),
     fits,
-    changes: fits ? [] : changesThatFit(input, evaluation),
+    changes: fits ? [] : changesThatFit({ ...input, devices }, evaluation),
     batch: {
       global: config.training.batch,
       perWorker: microBatch * config.training.accumulation,
@@ -106,6 +110,7 @@ export function buildPlan(input: PlanInput): Plan {
       stepsPerEpoch: Math.floor(trainSamples / config.training.batch),
     },
   };
+  return { plan, devices };
 }
 
 interface WorkerCost {
@@ -127,7 +132,7 @@ function workerCosts(
   const shared = { batch: microBatch, granularity, masking, ...options };
   const workers = held.map((of, worker) => ({ ...shared, ...targetOf(deviceOf[worker]!.kind), held: of }));
   return mapTrainingGraphs(model, workers, (built, worker) => {
-    onTraining?.(built, worker);
+    onTraining?.(built, worker, deviceOf[worker]!.kind);
     const session = sessionMemory(built, deviceOf[worker]!.threads);
     const flopsPerSample = graphFlops(built.graph) / microBatch;
     return { flopsPerSample, activationBytes: session.graph.arenaBytes, session };

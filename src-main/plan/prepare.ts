@@ -68,7 +68,7 @@ export function prepareRun(
   const { subnetworks, training, evaluation } = config;
   const matched = matchData(config, dataset);
   const model = withKnownGraphs(createModel(matched.spec));
-  const devices = runDevices(config, machine);
+  const placed = runDevices(config, machine);
   const microBatch = training.batch / (subnetworks.workers * training.accumulation);
   if (training.batch > matched.train) {
     throw new UserError(
@@ -101,7 +101,7 @@ export function prepareRun(
   const batch = Math.min(largestBatch, evaluationSamples);
   const optimizer = optimizerSpec(training);
   const layoutOptions = {
-    numParticipants: Math.max(devices.length, Math.min(subnetworks.workers, seats)),
+    numParticipants: Math.max(placed.length, Math.min(subnetworks.workers, seats)),
     optimizerSlots: optimizerSlots(optimizer),
     statisticsBatches,
     evaluationBatches: Math.ceil(evaluationSamples / batch),
@@ -130,27 +130,31 @@ export function prepareRun(
     evaluation: { source: source(sources.test), statisticsBatches },
   };
   const scales = branchScale === 1 ? {} : Object.fromEntries(model.branchOutputs.map((name) => [name, branchScale]));
-  const sessions = new RunSessions(model, masks, devices, layout);
-  const plan = buildPlan({
+  const sessions = new RunSessions(model, masks, layout);
+  const { plan, devices } = buildPlan({
     config,
     trainSamples: matched.train,
     model,
     explicit,
     masks,
-    devices,
+    devices: placed,
     layout,
     layoutOptions,
     microBatch,
     trainingGraph,
     evaluation: { batch, branchScale, statisticsBatches, ofMicroBatches: matched.kind === 'tokens' },
-    onTraining: (built, worker) => sessions.addTraining(built, worker),
+    onTraining: (built, worker, kind) => sessions.addTraining(built, worker, kind),
   });
   return {
     spec: matched.spec,
     devices,
     store: storeSpec(layout),
     setup,
-    sessions: sessions.pack({ batch, branchScale, statisticsBatch: statisticsBatches > 0 ? microBatch : null }),
+    sessions: sessions.pack(devices, {
+      batch,
+      branchScale,
+      statisticsBatch: statisticsBatches > 0 ? microBatch : null,
+    }),
     scales,
     evaluationSamples,
     evaluationBatch: batch,

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { RunFolder } from '../records/runFolder.ts';
 import { cpuDevices, familyConfig, importText, newHome, nextEvent, openLab, type TestLab } from '../testing/lab.ts';
@@ -60,8 +60,12 @@ describe.each(['resnet', 'llama'] as const)('a run of %s', (family) => {
       '+cpu:1',
       '-cpu:0',
     ];
-    for (const change of changes) {
+    for (const [index, change] of changes.entries()) {
+      // Planning takes many steps' time; every third is done while the run trains.
+      const pauses = index % 3 > 0;
+      if (pauses) await lab.app.handlers.pauseRun({ runId }, call);
       await (change.startsWith('+') ? add : remove)(lab, runId, change.slice(1));
+      if (pauses) await lab.app.handlers.resumeRun({ runId }, call);
       await nextEvent(lab, 'stepsAppended');
     }
     expect(living(lab)).toBe(2);
@@ -142,5 +146,27 @@ it('a run that stops while a device is to join ends, and the device with it', as
   expect(await joined).toSatisfy((told: unknown) => typeof told === 'string' || living(lab) === 0);
   expect(living(lab)).toBe(0);
   expect(await new RunFolder(home, runId).checkpoints()).toHaveLength(1);
+  await lab.close();
+});
+
+it('workers move from a device that turns out slow, and the bits are the same', async () => {
+  const lab = await openLab(home);
+  const config = familyConfig('resnet', { devices: cpuDevices(2), training: long });
+  const runId = await lab.app.start(config);
+  await nextEvent(lab, 'stepsAppended');
+  // It stands still for most of the time.
+  const { pid } = lab.processes[1]!;
+  let isStill = false;
+  const slowing = setInterval(() => process.kill(pid!, (isStill = !isStill) ? 'SIGSTOP' : 'SIGCONT'), 30);
+  onTestFinished(() => clearInterval(slowing));
+  await nextEvent(lab, 'replanned');
+  expect(await whoRunsWhat(lab, runId)).toEqual({ 'cpu:0': [0, 1, 3], 'cpu:1': [2] });
+  clearInterval(slowing);
+  process.kill(pid!, 'SIGCONT');
+  const { step } = await lab.app.stop(runId);
+  expect(await outcomeOf(lab, runId)).toEqual(await undisturbed(lab, config, step));
+  expect((await new RunFolder(home, runId).lastLogLines(10)).join('\n')).toContain(
+    'workers have moved to even out the time of the devices: cpu:0 runs 0, 1, 3; cpu:1 runs 2 (step',
+  );
   await lab.close();
 });

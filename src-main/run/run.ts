@@ -6,11 +6,9 @@
 // disk refuses meanwhile is tried again.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { formatBytes } from '../contract/bytes.ts';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import { misfitOf, type Plan } from '../contract/plan.ts';
-import type { DeviceChange, DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
+import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
 import { isActive, stoppedOnRequest } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset } from '../data/catalogue.ts';
@@ -20,7 +18,7 @@ import { reportBug } from '../log/log.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
 import { writeCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
-import { entriesOf, placementOf, withDevices, type DeviceRequest } from './deviceChanges.ts';
+import type { DeviceRequest } from './deviceChanges.ts';
 import { divergence, remedyOf } from './divergence.ts';
 import type { Fleet, Loss } from '../fleet/fleet.ts';
 import { GradientWatch } from '../fleet/gradientWatch.ts';
@@ -31,6 +29,7 @@ import { MetricsLog } from '../records/metricsLog.ts';
 import { openFleet, prepareFromHome, type RunHost, type Start } from '../fleet/openFleet.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
 import { Requests } from './requests.ts';
+import { RunDevices } from './runDevices.ts';
 import type { RunFolder } from '../records/runFolder.ts';
 import type { RunRecord } from '../records/runRecord.ts';
 import { learningRate } from './schedule.ts';
@@ -71,8 +70,7 @@ export class Run {
   private savedStep: number | undefined;
   /** Whether the parameters are those of the current step: nobody trains. */
   private isAtRest = false;
-  /** Settles when the changes of devices that were asked for are done. */
-  private changing: Promise<unknown> = Promise.resolve();
+  private readonly devices: RunDevices;
   private checkpointDue: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -86,6 +84,7 @@ export class Run {
     const { curve, step, warning } = record.summary;
     this.curve = new LossCurveBuilder(curve, step);
     if (warning !== '') this.warnings.set('before', warning);
+    this.devices = this.ownDevices();
     this.ended = this.live(from);
   }
 
@@ -144,44 +143,9 @@ export class Run {
     await Promise.race([saved, this.ended]);
   }
 
-  /**
-   * Takes a device in or lets one go, at the next step boundary; returns when that is done. Fails with `conflict` or `configuration` where it
-   * cannot be, and nothing has changed then.
-   */
-  async changeDevices(asked: DeviceRequest): Promise<void> {
-    const changed = this.changing.then(() => this.changeNow(asked));
-    this.changing = changed.catch(() => undefined);
-    await changed;
-  }
-
-  private async changeNow(asked: DeviceRequest): Promise<void> {
-    const { fleet, log } = this;
-    if (!fleet || !log)
-      throw new UserError('conflict', `run ${this.folder.id} does not train`, { key: this.folder.id });
-    const config = withDevices(this.config, fleet.devices, asked);
-    const running = placementOf(fleet.devices);
-    const prepared = await prepareFromHome(this.host, config, this.over.signal, running);
-    const misfit = misfitOf(prepared.plan, formatBytes);
-    if (misfit) throw new UserError('configuration', misfit, { key: 'devices' });
-    await fleet.recruit(prepared);
-    const changed = this.requests.requestWork(() => this.adopt(prepared, config, asked));
-    fleet.requestStop();
-    const ended = this.ended.then(() => {
-      throw new UserError('conflict', `run ${this.folder.id} has ended`, { key: this.folder.id });
-    });
-    await Promise.race([changed, ended]);
-  }
-
-  private async adopt(prepared: PreparedRun, config: RunConfig, asked: DeviceRequest): Promise<void> {
-    await this.fleet!.change(prepared);
-    this.reseat(this.summary.step);
-    this.configuration = config;
-    const { devices } = config;
-    await keptUp(this.folder, 'the devices', () => this.record.changeConfig((stored) => ({ ...stored, devices })));
-    const device = 'add' in asked ? asked.add.id : asked.remove;
-    const change = 'add' in asked ? 'joined' : 'left';
-    await this.tellChange({ step: this.summary.step, device, change, reason: '' });
-    await this.tellPlan(prepared.plan);
+  /** Takes a device in or lets one go, at the next step boundary; see RunDevices. */
+  changeDevices(asked: DeviceRequest): Promise<void> {
+    return this.devices.change(asked);
   }
 
   private async live(from: Start): Promise<void> {
@@ -248,15 +212,37 @@ export class Run {
   }
 
   /** The run goes on without a device. */
-  private noticeLoss({ device, sentence, step, devices }: Loss): void {
+  private noticeLoss(loss: Loss): void {
+    const { device, sentence, step, devices } = loss;
     const done = step ?? this.summary.step;
     if (this.merger) this.reseat(done);
     const others = devices.map(({ id }) => id).join(', ');
     this.warn(`device ${device.id}`, `${sentence}; the run goes on from step ${done} on ${others}`);
-    void this.tellChange({ step: done, device: device.id, change: 'lost', reason: sentence });
-    void this.replan().catch((error: unknown) =>
-      this.folder.log(`no plan of the devices that are left: ${String(error)}`),
-    );
+    this.devices.lost(loss, done);
+  }
+
+  /** Its devices as what concerns them alone sees the run. */
+  private ownDevices(): RunDevices {
+    const { host, record, requests } = this;
+    const runId = this.folder.id;
+    return new RunDevices({
+      host,
+      record,
+      requests,
+      over: this.over.signal,
+      ended: () => this.ended,
+      fleet: () => (this.log ? this.fleet : undefined),
+      config: () => this.configuration,
+      setConfig: (config) => (this.configuration = config),
+      reseated: () => this.reseat(this.summary.step),
+      changed: (change) => {
+        this.log?.appendDeviceChange(change);
+        if (change.change === 'joined') this.warn(`device ${change.device}`, '');
+        this.events.emit('deviceChanged', { runId, change });
+      },
+      replanned: (plan) => this.events.emit('replanned', { runId, plan }),
+      keep: (what, store) => keptUp(this.folder, what, store),
+    });
   }
 
   /** Who runs what has changed, `done` steps after the start. */
@@ -270,27 +256,6 @@ export class Run {
     );
     const ids = new Set(fleet!.devices.map(({ id }) => id));
     for (const id of this.memory.keys()) if (!ids.has(id)) this.memory.delete(id);
-  }
-
-  /** The plan becomes that of the devices that there are. */
-  private async replan(): Promise<void> {
-    const { devices } = this.fleet!;
-    const config = { ...this.config, devices: entriesOf(this.config, devices) };
-    const { plan } = await prepareFromHome(this.host, config, this.over.signal, placementOf(devices));
-    if (isActive(this.summary.state)) await this.tellPlan(plan);
-  }
-
-  private async tellChange(change: DeviceChange): Promise<void> {
-    this.log?.appendDeviceChange(change);
-    this.events.emit('deviceChanged', { runId: this.folder.id, change });
-    if (change.change !== 'lost')
-      await this.folder.log(`device ${change.device} has ${change.change} (step ${change.step})`);
-    if (change.change === 'joined') this.warn(`device ${change.device}`, '');
-  }
-
-  private async tellPlan(plan: Plan): Promise<void> {
-    await keptUp(this.folder, 'the plan', () => this.record.writePlan(plan));
-    this.events.emit('replanned', { runId: this.folder.id, plan });
   }
 
   /** Tells the user in one sentence, once; an empty one takes back what was said of the subject. */
@@ -316,6 +281,7 @@ export class Run {
       log.elapsedMs,
     );
     this.watch = new GradientWatch(this.fleet!.store, prepared);
+    const unwatch = this.devices.watch(prepared.plan);
     const timers = [
       setInterval(() => this.tellSteps(log), stepsEveryMs),
       setInterval(() => this.tellGradients(), gradientsEveryMs),
@@ -335,6 +301,7 @@ export class Run {
       await (this.requests.stop ? this.endStopped() : this.changeAtLast('done', ''));
     } finally {
       timers.forEach(clearInterval);
+      unwatch();
       clearTimeout(this.checkpointDue);
       if (this.log) await this.closeLog(log);
     }
@@ -509,6 +476,7 @@ export class Run {
   private tellSteps(log: MetricsLog): void {
     const columns = this.merger?.take();
     if (!columns || columns.step.length === 0) return;
+    this.devices.add(columns);
     columns.step.forEach((step, row) =>
       this.curve.add(
         step,
