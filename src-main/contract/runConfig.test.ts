@@ -153,6 +153,25 @@ const broken: [string, object, string, string][] = [
   ],
   ['a device of no kind', { ...good, devices: ['gpu'] }, 'devices.0', 'devices.0 must look like cpu:0, got "gpu"'],
   ['a list for the sections', [], 'the configuration', 'the configuration must be a section with keys, got []'],
+  [
+    'more workers on devices than there are',
+    { ...good, subnetworks: { workers: 4 }, devices: [{ id: 'cpu:0', workers: 4 }, 'cpu:1'] },
+    'devices',
+    'devices must have 4 workers in all, got 5',
+  ],
+  [
+    'fewer workers on devices than there are',
+    {
+      ...good,
+      subnetworks: { workers: 4 },
+      devices: [
+        { id: 'cpu:0', workers: 1 },
+        { id: 'cpu:1', workers: 2 },
+      ],
+    },
+    'devices',
+    'devices must have 4 workers in all, got 3',
+  ],
   ['a device twice', { ...good, devices: ['cpu:0', { id: 'cpu:0' }] }, 'devices', 'devices names cpu:0 twice'],
   [
     'more devices than workers',

@@ -62,6 +62,10 @@ export const deviceConfig = z.strictObject({
     .refine((size) => parseBytes(size) !== null, 'must be a size such as 2GiB, 512MiB, 1.5GB or a number of bytes')
     .optional()
     .describe('Memory that the device may use; default: an even share of the memory of the machine'),
+  workers: positiveInt
+    .max(256)
+    .optional()
+    .describe('Number of logical workers that the device runs; default: as its speed and memory allow'),
 });
 export type DeviceEntry = z.infer<typeof deviceConfig>;
 
@@ -211,6 +215,11 @@ function checkRunConfig(config: RunConfig): void {
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice) throw refused('devices', `names ${twice} twice`);
   if (ids.length > workers) throw refused('devices', `must be at most one per worker, ${workers}, got ${ids.length}`);
+  const given = deviceEntries(config).map((device) => device.workers);
+  const least = given.reduce<number>((sum, count) => sum + (count ?? 1), 0);
+  const areAll = given.length > 0 && !given.includes(undefined);
+  if (least > workers || (areAll && least < workers))
+    throw refused('devices', `must have ${workers} workers in all, got ${least}`);
 }
 
 /** Devices that the configuration names; empty for `auto`. */

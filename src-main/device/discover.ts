@@ -31,6 +31,8 @@ export interface Running {
 export interface PlannedDevice extends RunDevice {
   /** What it may use: its limit in the configuration, else its own memory where that is known, else an even part of the machine's. */
   capacityBytes: number;
+  /** Whether the configuration says how many workers it has. */
+  isCounted: boolean;
 }
 
 /** What CPU devices share, and what there is beyond them. */
@@ -85,9 +87,11 @@ export function runDevices(config: RunConfig, machine: Machine): PlannedDevice[]
       index: Number(index),
       threads: entry.threads ?? Math.max(1, Math.floor(cores / entries.length)),
       capacityBytes: parseBytes(entry.memory ?? '') ?? own ?? Math.floor(memoryBytes / entries.length),
+      isCounted: entry.workers !== undefined,
     };
   });
-  const workers = placeWorkers(numWorkers, seatsOf(devices, running?.speeds), running?.workers);
+  const seats = seatsOf(devices, running?.speeds).map((seat, index) => ({ ...seat, count: entries[index]!.workers }));
+  const workers = placeWorkers(numWorkers, seats, running?.workers);
   return devices.map((device, position) => ({ ...device, workers: workers[position]! }));
 }
 

@@ -51,6 +51,15 @@ it('leaves workers where they are, but for those that have to move', () => {
   ]);
 });
 
+it('gives a device as many workers as it is to have', () => {
+  const [first, second, third] = seats(5, 1, 1);
+  expect(placeWorkers(8, [{ ...first!, count: 2 }, second!, third!])).toEqual([
+    [0, 1],
+    [2, 3, 4],
+    [5, 6, 7],
+  ]);
+});
+
 it('gives every worker to one device, and every device a worker', () => {
   const random = randomSource(1);
   const upTo = (most: number) => 1 + Math.floor(most * random());

@@ -6,6 +6,7 @@ const device = (index: number, workers: number[], capacityBytes: number, kind: '
   kind,
   workers,
   capacityBytes,
+  isCounted: false,
 });
 type Device = ReturnType<typeof device>;
 /** One for the process, and one for each worker. */
@@ -31,6 +32,18 @@ it('changes nothing where that does not make everything fit', () => {
   ]);
   expect(placed([device(0, [0], 1.5), device(1, [1], 9)])).toEqual([[0], [1]]);
   expect(placed([device(0, [0, 1], 1.5), device(1, [2], 9)])).toEqual([[0, 1], [2]]);
+});
+
+it('moves no worker where the configuration says how many a device has', () => {
+  const counted = { ...device(0, [0, 1], 2.5), isCounted: true };
+  expect(placed([counted, device(1, [2, 3], 9)])).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
+  expect(placed([device(0, [0, 1], 2.5), { ...device(1, [2, 3], 9), isCounted: true }])).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
 });
 
 it('moves no worker to another kind of device', () => {

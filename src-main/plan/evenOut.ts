@@ -5,9 +5,9 @@ import { hasRoom } from '../memory/fit.ts';
 
 /**
  * The devices, each with as many workers as it has room for, where that can be; else as they were. A worker moves to a device of the kind that
- * its graph is made for. `predict`: bytes that every device would need.
+ * its graph is made for, from and to devices whose number of workers the configuration leaves open. `predict`: bytes that every device would need.
  */
-export function evenOut<D extends Pick<PlannedDevice, 'id' | 'kind' | 'workers' | 'capacityBytes'>>(
+export function evenOut<D extends Pick<PlannedDevice, 'id' | 'kind' | 'workers' | 'capacityBytes' | 'isCounted'>>(
   devices: D[],
   predict: (devices: D[]) => number[],
 ): D[] {
@@ -16,12 +16,14 @@ export function evenOut<D extends Pick<PlannedDevice, 'id' | 'kind' | 'workers' 
     const needs = predict(current);
     const fits = (index: number, need: number) =>
       hasRoom({ device: current[index]!.id, neededBytes: need, capacityBytes: current[index]!.capacityBytes });
-    const over = current.findIndex(({ workers }, index) => workers.length > 1 && !fits(index, needs[index]!));
+    const over = current.findIndex(
+      ({ workers, isCounted }, index) => workers.length > 1 && !isCounted && !fits(index, needs[index]!),
+    );
     if (over < 0) return current.every((_, index) => fits(index, needs[index]!)) ? current : devices;
     const room = (index: number) => 1 - needs[index]! / current[index]!.capacityBytes;
     const others = current.map((_, index) => index).filter((index) => current[index]!.kind === current[over]!.kind);
     const taker = others
-      .filter((index) => index !== over)
+      .filter((index) => index !== over && !current[index]!.isCounted)
       .sort((a, b) => room(b) - room(a))
       .find((index) => fits(index, predict(moved(current, over, index))[index]!));
     if (taker === undefined) return devices;

@@ -25,9 +25,9 @@ export function withDevices(config: RunConfig, devices: readonly RunDevice[], as
   return parseRunConfig({ ...config, devices: [...entries, added] });
 }
 
-/** The devices as entries of a configuration: with the threads that they have, and the memory that the configuration gives them. */
+/** The devices as entries of a configuration: with the threads that they have, and the memory that the configuration gives them. Their numbers of workers are open. */
 export function entriesOf(config: RunConfig, devices: readonly RunDevice[]): DeviceEntry[] {
-  const given = new Map(deviceEntries(config).map((entry) => [entry.id, entry]));
+  const given = new Map(deviceEntries(config).map(({ workers: _, ...entry }) => [entry.id, entry]));
   return devices.map(({ id, threads }) => ({ ...given.get(id), id, threads }));
 }
 

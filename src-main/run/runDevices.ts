@@ -5,7 +5,7 @@ import { formatBytes } from '../contract/bytes.ts';
 import { UserError } from '../contract/errors.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
 import { isActive, type DeviceChange } from '../contract/run.ts';
-import type { RunConfig } from '../contract/runConfig.ts';
+import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
 import type { StepColumns } from '../contract/steps.ts';
 import type { Running } from '../device/discover.ts';
 import type { Fleet, Loss } from '../fleet/fleet.ts';
@@ -116,6 +116,7 @@ export class RunDevices {
   private async balance(): Promise<void> {
     const fleet = this.run.fleet();
     if (!fleet || this.run.record.summary.state !== 'training') return;
+    if (deviceEntries(this.run.config()).some(({ workers }) => workers !== undefined)) return;
     const speeds = this.speeds!.worthwhile(fleet.devices);
     if (!speeds) return;
     this.speeds!.reset();
