@@ -52,6 +52,12 @@ impl ArrayName {
         self.key == other.key
     }
 
+    /// The version that a name tells: `v4` of `cifar10.1_v4_data`.
+    pub fn version(&self) -> Option<String> {
+        let number = self.key.windows(2).find(|pair| pair[0] == "v" && pair[1].parse::<u64>().is_ok())?;
+        Some(number.concat())
+    }
+
     /// Of the same dataset, as other numbers do not tell otherwise.
     pub fn is_of_set(&self, other: &Self) -> bool {
         let words = |name: &Self| -> Vec<String> { name.key.iter().filter(|word| word.parse::<u64>().is_err()).cloned().collect() };

@@ -130,8 +130,9 @@ pub fn no_single_images(tree: &Tree, arrays: &[Array]) -> Result<()> {
 
 /// Asks which of several datasets counts, whose arrays for one split lie in several folders.
 pub fn one_dataset(images: &[&Array]) -> Result<()> {
-    let differs =
-        |a: &&&Array, b: &&&Array| a.entry.folder() != b.entry.folder() && a.name.split == b.name.split && !a.name.is_of_set(&b.name);
+    one_version(images)?;
+    let is_of_set = |a: &Array, b: &Array| a.name.is_of_set(&b.name) && a.header.shape[1..] == b.header.shape[1..];
+    let differs = |a: &&&Array, b: &&&Array| a.entry.folder() != b.entry.folder() && a.name.split == b.name.split && !is_of_set(a, b);
     let Some(first) = images.iter().find(|a| images.iter().any(|b| differs(a, &b))) else { return Ok(()) };
     let folders: BTreeSet<&str> = images.iter().map(|array| array.entry.folder()).collect();
     let shown: Vec<&str> = folders.iter().copied().take(4).collect();
@@ -141,8 +142,35 @@ pub fn one_dataset(images: &[&Array]) -> Result<()> {
         problem.with("choose", format!("Take {folder} alone"), Options { folder: Some((*folder).to_owned()), ..Options::default() })
     };
     let problem = folders.iter().take(12).fold(Problem::error("several-datasets", sentence), take);
+    let problem = problem.counted(folders.len() as u64);
+    let are_alike = images.iter().all(|array| array.header.shape[1..] == first.header.shape[1..]);
     let together = Options { image_column: Some(first.name.column.clone()), ..Options::default() };
-    Err(problem.counted(folders.len() as u64).with("choose", "Take them together, as one", together).into())
+    Err(if are_alike { problem.with("choose", "Take them together, as one", together) } else { problem }.into())
+}
+
+/// Asks which of several versions of one split counts, whose files lie in one folder.
+fn one_version(images: &[&Array]) -> Result<()> {
+    let mut versions: BTreeMap<String, &Array> = BTreeMap::new();
+    for array in images {
+        let version = array
+            .name
+            .version()
+            .filter(|_| images.iter().any(|other| other.name.split == array.name.split && other.name.version() != array.name.version()));
+        version.into_iter().for_each(|version| drop(versions.entry(version).or_insert(array)));
+    }
+    if versions.len() < 2 {
+        return Ok(());
+    }
+    let shown = versions.keys().cloned().collect::<Vec<_>>().join(", ");
+    let problem =
+        Problem::error("several-versions", format!("arrays of several versions lie side by side: {shown}; which of them counts?"));
+    let offer = |problem: Problem, (version, array): (&String, &&Array)| {
+        let name = &array.entry.name;
+        let end = name.to_lowercase().rfind(version.as_str()).map_or(name.len(), |at| at + version.len());
+        let chosen = Options { folder: Some(format!("{}*", &name[..end])), ..Options::default() };
+        problem.with("choose", format!("Take {version}"), chosen)
+    };
+    Err(versions.iter().fold(problem.counted(versions.len() as u64), offer).into())
 }
 
 /// Asks of numpy.savez's `arr_0`, `arr_1`, ... which arrays of images count: their names tell no split.

@@ -200,8 +200,8 @@ fn split_word(word: &str) -> Option<Named> {
         .unwrap_or(word);
     match plain {
         "train" | "training" | "trn" | "trainval" => Some(Named::Train),
-        "val" | "valid" | "validation" | "dev" | "development" | "newsdev" | "testa" => Some(Named::Validation),
-        "test" | "testing" | "tst" | "eval" | "evaluation" | "devtest" | "newstest" | "testb" => Some(Named::Test),
+        "val" | "valid" | "validation" | "dev" | "development" | "newsdev" | "testa" | "publictest" => Some(Named::Validation),
+        "test" | "testing" | "tst" | "eval" | "evaluation" | "devtest" | "newstest" | "testb" | "privatetest" => Some(Named::Test),
         _ => None,
     }
 }

@@ -82,7 +82,7 @@ const PLAIN: &str = "images image imgs img jpegimages data dataset set files fol
 const DRAWN: &str =
     "mask masks seg segs segmentations annotation annotations annot annots groundtruth gt manual labels label trimap trimaps";
 
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     let lower = name.to_lowercase();
     PLAIN.split(' ').any(|known| known == lower)
 }

@@ -224,11 +224,12 @@ pub struct Options {
     /// Order of the values of a colour image in a row: pixel by pixel, or plane by plane
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
-    /// Folder to take images and tables from, such as data/color; default: all folders
+    /// Folder to take files from, such as data/color; a star stands for any folder; tables outside a folder of images count too; default: all
+    /// folders
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub folder: Option<String>,
-    /// Folder whose images to leave out, or text of no split; a star stands for any folder, or for a part of a name
+    /// Folder or file to leave out; a star stands for any folder, or for a part of a name
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub leave_out: Option<String>,

@@ -23,7 +23,7 @@ const FEW: usize = 3;
 /// What a form of a text is called.
 const FORMS: &str = "raw clean cleaned char chars character characters words bytes tok token tokens tokenized tokenised bpe spm lower \
     lowercase lowercased cased uncased norm normalized processed preprocessed unprocessed original orig filtered unfiltered \
-    dedup deduplicated plain annotated parsed small sample mini tiny full source target src tgt input output";
+    dedup deduplicated plain annotated parsed small sample mini tiny full source target src tgt input output text counts";
 const LANGUAGES: &str = "ar bg bn ca cs da de el en es et fa fi fr gu he hi hr hu id it ja ko lt lv nl no pl pt ro ru sk sl sr sv ta th tr uk vi \
     zh cn eng deu ger fra fre spa ita rus zho jpn english german french spanish italian russian chinese japanese arabic \
     portuguese dutch turkish";
@@ -33,7 +33,7 @@ const PARTS: [&str; 10] = ["part", "shard", "chunk", "batch", "file", "split", "
 /// Files of a folder that are compared.
 const MOST_COMPARED: usize = 16;
 /// Letters that the names of forms begin with alike.
-const LEAST_SHARED: usize = 5;
+const LEAST_SHARED: usize = 3;
 /// Bytes of a file that are compared, at so many places, so many bytes at each.
 const HEAD: usize = 1 << 16;
 const WINDOWS: usize = 64;
@@ -186,16 +186,22 @@ fn by_content(tree: &Tree, files: &[usize]) -> Forms {
         let pairs: Vec<(usize, usize)> = pairs.filter(|(one, other)| are_called_alike(*one, *other)).collect();
         let named: BTreeSet<usize> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
         let heads: HashMap<usize, Vec<u8>> =
-            named.into_iter().map(|at| (at, tree.head(&tree.entries[group[at]], HEAD).unwrap_or_default())).collect();
-        for (one, other) in pairs {
-            if overlap(&heads[&one], &heads[&other]) {
-                for at in [one, other] {
-                    forms.insert(words[at].clone(), vec![group[at]]);
-                }
-            }
-        }
+            named.into_iter().map(|at| (at, letters(tree.head(&tree.entries[group[at]], HEAD).unwrap_or_default()))).collect();
+        let alike: BTreeSet<usize> =
+            pairs.iter().filter(|(one, other)| overlap(&heads[one], &heads[other])).flat_map(|(one, other)| [*one, *other]).collect();
+        // What is called like two forms is another, such as one with answers of another model.
+        let called = |at: &usize| alike.iter().all(|other| other == at || are_called_alike(*at, *other));
+        let all = (0..group.len()).filter(|at| alike.contains(at) || (!alike.is_empty() && called(at)));
+        forms.extend(all.map(|at| (words[at].clone(), vec![group[at]])));
     }
     forms
+}
+
+/// In lower case and without signs, which forms of a text may lack.
+fn letters(mut text: Vec<u8>) -> Vec<u8> {
+    text.retain(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+    text.make_ascii_lowercase();
+    text
 }
 
 /// Whether most places of the shorter beginning are in the other.

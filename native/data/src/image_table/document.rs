@@ -23,8 +23,21 @@ pub const LABEL: &str = "label";
 const SPLIT: &str = "split";
 
 /// Members that tell of the whole dataset.
-const ABOUT: [&str; 12] =
-    ["info", "meta", "metadata", "licenses", "license", "config", "categories", "classes", "class_names", "version", "description", "name"];
+const ABOUT: [&str; 13] = [
+    "info",
+    "meta",
+    "metadata",
+    "metainfo",
+    "licenses",
+    "license",
+    "config",
+    "categories",
+    "classes",
+    "class_names",
+    "version",
+    "description",
+    "name",
+];
 
 /// Names of the fields that the rows have.
 #[derive(Clone)]

@@ -135,6 +135,8 @@ pub fn role(tree: &Tree, at: usize, index: &Index, options: &Options) -> Result<
         Style::First if rest.iter().all(|text| is_box(text)) => Style::Second,
         // Fields with tabs between them, or in quotes, are columns.
         Style::First | Style::Last if rest.iter().any(|text| text.contains(['\t', '"'])) => return Ok(Role::Other("other text")),
+        // As a table of a number, a label and a path has.
+        Style::Path if first.iter().any(|line| line.contains('\t')) => return Ok(Role::Other("other text")),
         style => style,
     };
     let labels: BTreeSet<Option<String>> = first.iter().map(|line| parts(line, style, 0).1).collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Problem, Severity};
-use crate::layout::is_mask;
+use crate::layout::{is_mask, is_plain};
 use crate::options::Options;
 use crate::pixels;
 use crate::tree::Tree;
@@ -17,7 +17,7 @@ const MOST: usize = 6;
 struct Choice {
     pattern: String,
     /// Its least likely sign first.
-    rank: (bool, u8, usize),
+    rank: (bool, bool, bool, usize),
 }
 
 /// Offers the folders in which the pictures lie, those that rather hold pictures than masks first. `rows`: entries of the pictures that each row
@@ -53,7 +53,9 @@ pub fn ask(tree: &Tree, problem: Problem, rows: &[Vec<usize>], all: usize) -> Pr
             let entry = &tree.entries[*first];
             let header = tree.head(entry, HEAD).ok().and_then(|head| pixels::header(&head).ok());
             let channels = header.map_or(0, |header| header.channels);
-            Some(Choice { rank: (pattern.split('/').any(is_mask), u8::from(entry.extension() == "png"), 4 - channels.min(4)), pattern })
+            let rank =
+                (pattern.split('/').any(is_mask), !pattern.split('/').any(is_plain), entry.extension() == "png", 4 - channels.min(4));
+            Some(Choice { rank, pattern })
         })
         .collect();
     choices.sort_by(|a, b| (a.rank, &a.pattern).cmp(&(b.rank, &b.pattern)));

@@ -61,7 +61,9 @@ pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: 
         let names = tree.names(level);
         2 * names.iter().filter(|name| name.contains(|c: char| c.is_ascii_digit())).count() >= names.len()
     };
-    let mut ordered = levels.to_vec();
+    // A folder of a split is no class among others.
+    let mut ordered: Vec<usize> =
+        levels.iter().copied().filter(|&level| level == upper || !tree.names(level).iter().any(|name| speaks_of_split(name))).collect();
     ordered.sort_by_key(|&level| (is_numbered(level), std::cmp::Reverse(level)));
     let by_level = |problem: Problem| {
         ordered.iter().fold(problem, |problem, &level| {
@@ -82,13 +84,13 @@ pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: 
         })
     };
     let are_forms = tree.names(upper).iter().any(|name| name.split(|c: char| !c.is_alphanumeric()).any(is_form));
-    if are_forms { by_level(alone(problem)) } else { alone(by_level(problem)) }
+    if are_forms || !levels.contains(&upper) { by_level(alone(problem)) } else { alone(by_level(problem)) }
 }
 
 /// What folders of the same pictures in another form are called.
 fn is_form(word: &str) -> bool {
     const FORMS: &str = "color colour gray grey grayscale greyscale rgb bw segmented augmented aug raw original resized cropped crop normalized \
-                         processed preprocessed enhanced denoised 40x 100x 200x 400x";
+                         processed preprocessed enhanced denoised full thumbs thumb thumbnail thumbnails small large 40x 100x 200x 400x";
     let lower = word.to_lowercase();
     let is_version = lower.strip_prefix('v').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
     is_version || FORMS.split_whitespace().any(|known| known == lower)

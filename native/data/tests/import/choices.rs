@@ -111,6 +111,7 @@ fn a_name_in_several_folders_is_asked() {
         ("rgb", "labels/seg", "labels/labels.csv", &table, "rgb"),
         ("images", "annotations/masks", "annotations/labels.json", &jsons, "images"),
         ("original", "meta/augmented", "meta/labels.csv", &table, "meta/augmented"),
+        ("images", "heatmaps", "labels.csv", &table, "images"),
         ("train", "train_masks", "train.csv", &table, "train"),
     ] {
         let folder = folder(&drawn(images, masks), &texts(&[(file, content)]));
@@ -435,4 +436,54 @@ fn shards_that_begin_alike_are_no_other_format() {
     let verdict = verdict_of(set.path(), &none());
     assert!(verdict.problems.iter().all(|problem| problem.code != "same-rows"), "{:?}", verdict.problems);
     assert!(!verdict.importable);
+}
+
+#[test]
+fn a_flat_folder_of_a_split_is_no_class_among_others() {
+    let images: Vec<String> = (0..26)
+        .map(|i| match i {
+            0..20 => format!("animals/{}/{i}.png", ["bear", "lion"][i % 2]),
+            _ => format!("web_testset/web_testset/{i}.png"),
+        })
+        .collect();
+    asked(&images, &[], "which-classes", &[("Take animals alone", "bear 9+1, lion 9+1")]);
+}
+
+#[test]
+fn a_text_and_what_was_made_of_it_are_forms() {
+    let names = |i: usize| ["text", "tokens", "counts"].map(|form| format!("{form}/PG{i}_{form}.txt"));
+    let files: Vec<(String, Vec<u8>)> =
+        (0..4).flat_map(names).map(|name| (name.clone(), format!("{name} is a text of words\n").repeat(60).into_bytes())).collect();
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+    let verdict = verdict_of(folder(&[], &files).path(), &none());
+    let question = verdict.problems.iter().find(|problem| problem.code == "several-forms").unwrap();
+    assert_eq!((verdict.importable, question.remedies.len()), (false, 4));
+}
+
+#[test]
+fn numbers_labels_and_paths_with_tabs_are_a_table() {
+    let list = |range: std::ops::Range<usize>| range.map(|i| format!("{i}\t{}.000000\timg/{i}.png\n", i % 2)).collect::<String>();
+    let files = [("train.lst", &*list(0..12)), ("val.lst", &*list(12..16))];
+    asked(&many("img/#.png", 16), &files, "no-column", &[("Take column 2 as the labels", "0.000000 6+2, 1.000000 6+2")]);
+}
+
+#[test]
+fn two_tests_beside_training_are_splits() {
+    let of =
+        |split: &str, count: usize| (0..count).map(|i| format!("{split}/{}/{split}{i}.png", ["angry", "happy"][i % 2])).collect::<Vec<_>>();
+    let images = [of("Training", 12), of("PublicTest", 6), of("PrivateTest", 4)].concat();
+    check(&images, &[], "angry 6+3, happy 6+3");
+}
+
+#[test]
+fn a_text_without_its_signs_is_a_form_of_it() {
+    let text: String = (0..200).map(|i| format!("Sentence {i}: it says {}, and no more.\n", i * i)).collect();
+    let plain = text.to_lowercase().replace([':', ',', '.'], "");
+    let set = folder(&[], &texts(&[("corpus.txt", &text), ("corpus_lowered_nopunct.txt", &plain)]));
+    let verdict = verdict_of(set.path(), &none());
+    assert!(
+        verdict.problems.iter().any(|problem| problem.code == "several-forms" && problem.remedies.len() == 3),
+        "{:?}",
+        verdict.problems
+    );
 }

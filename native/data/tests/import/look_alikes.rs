@@ -222,6 +222,17 @@ fn datasets_side_by_side_are_asked() {
     let problem = refused(folder.path(), &Options::default());
     assert_eq!(problem.code, "several-datasets");
     assert_eq!(remedied(folder.path(), &problem), ["0 6+3, 1 6+3", "0 4+2, 1 4+2, 2 4+2", "0 10+5, 1 10+5, 2 4+2"]);
+    // Two versions in one folder are too.
+    let array = |name: &str, version: u8, content: Vec<u8>| (format!("set_v{version}_{name}.npy"), content);
+    let of = |version: u8| {
+        let values = 12 * version..12 * version + 12;
+        [array("data", version, rows(values)), array("labels", version, numbers(&[0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]))]
+    };
+    let files: Vec<(String, Vec<u8>)> = [of(4), of(6)].concat();
+    let versions = self::folder(&files.iter().map(|(name, content)| (name.as_str(), content.clone())).collect::<Vec<_>>());
+    let problem = refused(versions.path(), &Options::default());
+    assert_eq!(problem.code, "several-versions");
+    assert_eq!(remedied(versions.path(), &problem), ["0 5+1, 1 5+1", "0 5+1, 1 5+1"]);
     // Shards of one are taken together.
     let shards = folder_of_shards();
     assert_eq!(agreed(shards.path(), &Options::default()), "0 5+1, 1 5+1");
