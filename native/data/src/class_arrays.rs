@@ -152,11 +152,10 @@ pub fn one_dataset(images: &[&Array]) -> Result<()> {
 fn one_version(images: &[&Array]) -> Result<()> {
     let mut versions: BTreeMap<String, &Array> = BTreeMap::new();
     for array in images {
-        let version = array
-            .name
-            .version()
-            .filter(|_| images.iter().any(|other| other.name.split == array.name.split && other.name.version() != array.name.version()));
-        version.into_iter().for_each(|version| drop(versions.entry(version).or_insert(array)));
+        let has_other = |other: &&Array| other.name.split == array.name.split && other.name.version() != array.name.version();
+        if let Some(version) = array.name.version().filter(|_| images.iter().any(has_other)) {
+            versions.entry(version).or_insert(array);
+        }
     }
     if versions.len() < 2 {
         return Ok(());
