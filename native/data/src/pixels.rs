@@ -5,8 +5,6 @@
 
 use std::io::Cursor;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
@@ -316,18 +314,9 @@ impl Pixels {
     }
 
     /// The part (top, left, height, width) of the image, brought to a size.
-    pub fn scaled(&self, (top, left, part_height, part_width): (f64, f64, f64, f64), height: usize, width: usize) -> Self {
-        let kind = if self.channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-        let mut target = Image::new(width as u32, height as u32, kind);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(left, top, part_width, part_height)
-            .use_alpha(false);
-        // The sizes agree with the buffers by construction and the part lies inside.
-        if let Ok(source) = ImageRef::new(self.width as u32, self.height as u32, &self.data, kind) {
-            let _ = Resizer::new().resize(&source, &mut target, &options);
-        }
-        Self { height, width, channels: self.channels, data: target.into_vec() }
+    pub fn scaled(&self, part: (f64, f64, f64, f64), height: usize, width: usize) -> Self {
+        let data = sdp_resize::resized(&self.data, (self.height, self.width, self.channels), part, (height, width));
+        Self { height, width, channels: self.channels, data }
     }
 
     fn padded(self, height: usize, width: usize) -> Self {
