@@ -1,11 +1,12 @@
 // Graphs of every family in ONNX Runtime against the reference cases: losses and averaged gradients of step 0, statistics, evaluation loss.
 
 import { describe, expect, it } from 'vitest';
-import type { ExecutionProvider } from '../graph/graph.ts';
+import type { ExecutionProvider, Graph } from '../graph/graph.ts';
 import { axisFirst, relativeError, takeRows } from '../testing/arrays.ts';
 import { caseNames, readCase, type ReferenceCase } from '../testing/cases.ts';
-import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
+import { openOnnx, runOnnx, type OpenedGraph, type TestTensor } from '../testing/runOnnx.ts';
 import { storeAxis, type Granularity, type ModelDefinition, type ModelGraph } from './model.ts';
+import { mapTrainingGraphs } from './sharedGraphs.ts';
 
 /** Graphs for CUDA consist of standard operators, so the CPU provider can run them. */
 const providers: ExecutionProvider[] = ['cpu', 'cuda'];
@@ -64,12 +65,21 @@ async function firstStep(
   const { model, masks, batch } = reference;
   const average = new Average();
   const losses: number[] = [];
-  for (const [worker, held] of masks.held.entries()) {
-    const built = model.training({ batch, granularity: masks.granularity, masking: masks.masking, held, provider });
+  const workers = masks.held.map((held) => ({
+    batch,
+    held,
+    provider,
+    granularity: masks.granularity,
+    masking: masks.masking,
+  }));
+  const opened = new Map<Graph, OpenedGraph>();
+  for (const [worker, built] of mapTrainingGraphs(model, workers, (built) => built).entries()) {
     const feeds = new Map(portFeeds(model, masks.granularity, built, reference.init));
     feeds.set('input', reference.batches.get(`step0.worker${worker}.input`)!);
     feeds.set('label', reference.batches.get(`step0.worker${worker}.label`)!);
-    const results = await runOnnx(built.graph, feeds);
+    const session = opened.get(built.graph) ?? (await openOnnx(built.graph));
+    opened.set(built.graph, session);
+    const results = await session.run(feeds);
     losses.push(results.get('loss')!.data[0]!);
     for (const { port, tensor, rows, shape } of built.outputs) {
       const spec = model.tensors.find((t) => t.name === tensor)!;
@@ -78,6 +88,7 @@ async function firstStep(
       average.add(port, rows, axis === null ? (rows?.length ?? shape[0]!) : spec.shape[axis]!, results.get(port)!);
     }
   }
+  for (const session of opened.values()) await session.release();
   return { losses, average, model };
 }
 

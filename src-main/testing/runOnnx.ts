@@ -13,6 +13,22 @@ export interface TestTensor {
 
 /** Outputs by name. */
 export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTensor>): Promise<Map<string, TestTensor>> {
+  const opened = await openOnnx(graph);
+  try {
+    return await opened.run(feeds);
+  } finally {
+    await opened.release();
+  }
+}
+
+/** A graph that is run several times. */
+export interface OpenedGraph {
+  /** Outputs by name. */
+  run(feeds: ReadonlyMap<string, TestTensor>): Promise<Map<string, TestTensor>>;
+  release(): Promise<void>;
+}
+
+export async function openOnnx(graph: Graph): Promise<OpenedGraph> {
   const { InferenceSession, Tensor } = await onnxRuntime();
   const session = await InferenceSession.create(toOnnx(graph), {
     intraOpNumThreads: 1,
@@ -20,17 +36,18 @@ export async function runOnnx(graph: Graph, feeds: ReadonlyMap<string, TestTenso
     // As in native/core/src/runtime.rs.
     extra: { optimization: { disable_specified_optimizers: 'ReshapeFusion' } },
   });
-  try {
-    const tensors = graph.inputs.map((input) => {
-      const feed = feeds.get(input.name);
-      if (!feed) throw new Error(`no value for input ${input.name}`);
-      return [input.name, toTensor(Tensor, input.dtype, input.shape, feed.data)] as const;
-    });
-    const results = await session.run(Object.fromEntries(tensors));
-    return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
-  } finally {
-    await session.release();
-  }
+  return {
+    run: async (feeds) => {
+      const tensors = graph.inputs.map((input) => {
+        const feed = feeds.get(input.name);
+        if (!feed) throw new Error(`no value for input ${input.name}`);
+        return [input.name, toTensor(Tensor, input.dtype, input.shape, feed.data)] as const;
+      });
+      const results = await session.run(Object.fromEntries(tensors));
+      return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
+    },
+    release: () => session.release(),
+  };
 }
 
 function toTensor(
@@ -39,16 +56,10 @@ function toTensor(
   shape: readonly number[],
   data: ArrayLike<number>,
 ): RuntimeTensor {
-  const numbers = Array.from(data);
-  if (dtype === 'float32') return new Tensor('float32', Float32Array.from(numbers), shape);
-  if (dtype === 'int64')
-    return new Tensor(
-      'int64',
-      BigInt64Array.from(numbers, (n) => BigInt(n)),
-      shape,
-    );
-  if (dtype === 'int32') return new Tensor('int32', Int32Array.from(numbers), shape);
-  return new Tensor('bool', Uint8Array.from(numbers), shape);
+  if (dtype === 'float32') return new Tensor('float32', Float32Array.from(data), shape);
+  if (dtype === 'int64') return new Tensor('int64', BigInt64Array.from(Array.from(data, BigInt)), shape);
+  if (dtype === 'int32') return new Tensor('int32', Int32Array.from(data), shape);
+  return new Tensor('bool', Uint8Array.from(data), shape);
 }
 
 function fromTensor(tensor: RuntimeTensor): TestTensor {
