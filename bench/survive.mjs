@@ -1,4 +1,5 @@
-// Usage: node bench/survive.mjs [--kills N] [--seed S] - runs whose devices are killed or stand still at random moments (see survive.ts).
+// Usage: node bench/survive.mjs [--kills N | --main N] [--seed S] - runs whose devices are killed or stand still at random moments, or whose app is
+// killed (see survive.ts).
 
 import { join } from 'node:path';
 import { runnerImport } from 'vite';

@@ -87,7 +87,7 @@ const allowed = {
     'yaml',
     'zod',
   ],
-  kit: [...engine, 'runtime', 'processes', 'plan', 'fleet', 'run', 'replay', 'lab', node],
+  kit: [...engine, 'runtime', 'processes', 'plan', 'records', 'fleet', 'run', 'replay', 'lab', node],
   testing: [...engine, 'runtime', 'transport', 'processes', 'records', 'fleet', 'lab', 'replay', node, 'ws', 'vitest'],
   'src-renderer': ['contract', 'family configs', 'transport', 'vue', 'pinia', 'reka-ui', 'uplot', 'yaml', 'zod'],
 };

@@ -5,9 +5,10 @@ import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset, datasetSource } from '../data/catalogue.ts';
 import { thisMachine, type Running } from '../device/discover.ts';
 import { createModel } from '../families/models.ts';
-import type { InitSpec } from '../native.ts';
+import type { InitSpec, NativeStore } from '../native.ts';
 import type { Initializer, ModelDefinition } from '../models/model.ts';
 import { readCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
+import { claimStore } from '../records/leftStores.ts';
 import type { SpawnDevice } from '../processes/deviceProcess.ts';
 import { usualPatience, type Patience } from './silence.ts';
 import { Fleet, type FleetOptions } from './fleet.ts';
@@ -54,6 +55,8 @@ export type Start =
   | { kind: 'checkpoint'; folder: RunFolder; step: number | undefined; optimizer: boolean };
 
 interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory' | 'onLoss' | 'unneeded'> {
+  /** The run that trains: its store survives the app. */
+  run?: RunFolder;
   /** The checkpoint that it starts from. */
   onCheckpoint?(found: FoundCheckpoint): void;
 }
@@ -62,7 +65,7 @@ export function openFleet(
   host: RunHost,
   prepared: PreparedRun,
   start: Start,
-  { onCheckpoint, ...listeners }: Listeners = {},
+  { run, onCheckpoint, ...listeners }: Listeners = {},
 ): Promise<Fleet> {
   return Fleet.open({
     spawnDevice: host.spawnDevice,
@@ -77,13 +80,28 @@ export function openFleet(
         (error: unknown) => (error as Error).message,
       ),
     fill: async (store) => {
-      if (start.kind === 'fresh') return await store.initialise(initSpecs(createModel(prepared.spec)), start.seed);
-      const found = await readCheckpoint(start.folder, store, start.step, start.optimizer);
-      onCheckpoint?.(found);
+      const step = await fill(store, prepared, start, onCheckpoint);
+      if (run) await claimStore(store, run, step);
     },
     patience: host.patience ?? patienceFor(prepared),
     ...listeners,
   });
+}
+
+/** Returns the steps whose parameters it has then. */
+async function fill(
+  store: NativeStore,
+  { spec }: PreparedRun,
+  start: Start,
+  onCheckpoint: Listeners['onCheckpoint'],
+): Promise<number> {
+  if (start.kind === 'fresh') {
+    await store.initialise(initSpecs(createModel(spec)), start.seed);
+    return 0;
+  }
+  const found = await readCheckpoint(start.folder, store, start.step, start.optimizer);
+  onCheckpoint?.(found);
+  return found.step;
 }
 
 /** The first micro-batch may take as long as with a thousand million operations a second: nothing that trains is slower. */

@@ -1,14 +1,15 @@
-// Where the file of a store lies, and which of them nobody holds any more.
+// Where the file of a store lies.
 
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { access, constants, readdir, rm, statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import { whyUnread } from '../files/files.ts';
 import { native, type NativeStore } from '../native.ts';
 import type { StoreSpec } from '../plan/prepare.ts';
+import { memoryFolder } from '../records/leftStores.ts';
 
 /** Where this process ends meanwhile, no file is left. */
 export async function createStore(path: string, layout: string): Promise<NativeStore> {
@@ -20,8 +21,6 @@ export async function createStore(path: string, layout: string): Promise<NativeS
     process.off('exit', removeFile);
   }
 }
-
-const memoryFolder = '/dev/shm';
 
 /** A new file for a store; removeStaleStores() finds it when this process is gone. */
 export async function placeOfStore({ bytes }: Pick<StoreSpec, 'bytes'>): Promise<string> {
@@ -45,25 +44,4 @@ async function roomIn(folder: string): Promise<number> {
   await access(folder, constants.W_OK | constants.X_OK);
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
-}
-
-/** Removes the stores that nobody holds any more: their processes ended without closing them. */
-export async function removeStaleStores(): Promise<void> {
-  for (const folder of [memoryFolder, tmpdir()]) {
-    const stores = await readdir(folder).catch(() => []);
-    for (const name of stores.filter((name) => /^sdp-lab-\d+-[0-9a-f]+\.store$/.test(name)))
-      await removeWhereLeft(join(folder, name));
-  }
-}
-
-async function removeWhereLeft(store: string): Promise<void> {
-  try {
-    const hold = native().holdFile(store);
-    if (!hold) return;
-    await rm(store, { force: true });
-    hold.close();
-  } catch (error) {
-    // Another user's, who removes it himself.
-    if (!(error instanceof UserError && error.code === 'storage')) throw error;
-  }
 }

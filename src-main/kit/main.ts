@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { visible } from '../contract/visible.ts';
 import { UserError } from '../contract/errors.ts';
 import { storageError } from '../files/files.ts';
-import { removeStaleStores } from '../fleet/storePlace.ts';
+import { removeStaleStores } from '../records/leftStores.ts';
 import { findPython } from './python.ts';
 import { ReportFiles, toMarkdown, type KitReport, type SectionReport } from './report.ts';
 import { runSection, serveSection } from './sectionProcess.ts';

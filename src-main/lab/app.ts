@@ -24,8 +24,9 @@ import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { evaluateRun, exportRun } from '../run/evaluateRun.ts';
 import { Datasets } from './datasets.ts';
 import { diagnoseHome } from './doctor.ts';
-import { removeStaleStores } from '../fleet/storePlace.ts';
 import { holdTraining } from '../records/hold.ts';
+import { dropLeftStore, removeStaleStores, withLeftStore } from '../records/leftStores.ts';
+import { saveLeft } from '../run/saveLeft.ts';
 import { changesOfResults } from '../records/configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from '../records/readMetrics.ts';
@@ -231,6 +232,7 @@ class Lab {
     if (run && isActive(run.summary.state)) throw new UserError('conflict', `run ${runId} is active; stop it first`);
     await this.leaving();
     await RunRecord.delete(this.folder(runId), () => this.playground.leave(runId));
+    await removeStaleStores();
     this.runs.delete(runId);
     this.events.emit('runRemoved', { runId });
     return {};
@@ -306,6 +308,7 @@ class Lab {
     if (summary.state === 'done')
       throw new UserError('conflict', `run ${folder.id} is done; there is nothing to resume`);
     const config = await folder.readConfig();
+    if (checkpoint === undefined) await saveLeft(record);
     const hasNone = (await folder.checkpoints()).length === 0;
     const from: Start =
       checkpoint === 0 || (hasNone && checkpoint === undefined)
@@ -333,6 +336,7 @@ class Lab {
       warning,
     });
     await record.store();
+    await dropLeftStore(folder);
     return from;
   }
 
@@ -430,7 +434,7 @@ class Lab {
     const folder = this.folder(runId);
     const run = this.runs.get(runId);
     await run?.logged();
-    const summary = run?.summary ?? (await folder.readState());
+    const summary = run?.summary ?? (await withLeftStore(folder, await folder.readState()));
     const config = run?.config ?? (await folder.readConfig());
     const { columns, evaluations, memory, deviceChanges } = await readMetrics(
       folder.file('metrics.jsonl'),

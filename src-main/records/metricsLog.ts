@@ -7,7 +7,7 @@
 // Lines that the disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the
 // steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
-import type { DeviceChange, EvaluationRecord, MemoryRecord } from '../contract/run.ts';
+import { evaluationRecord, type DeviceChange, type EvaluationRecord, type MemoryRecord } from '../contract/run.ts';
 import { evaluationNames, evaluationSeries, isPerWorker, stepNames, stepSeries } from '../contract/series.ts';
 import { stepValue, type StepColumns } from '../contract/steps.ts';
 import { replaceFile, storageError } from '../files/files.ts';
@@ -17,21 +17,28 @@ import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { EventLog, type HParam } from '../export/tensorboard.ts';
 import { maskImage } from './maskImage.ts';
-import { linesOf, stepMsOf, stepOf, type StepLine } from './metricLines.ts';
+import { isStep, linesOf, stepMsOf, stepOf, type StepLine } from './metricLines.ts';
+
+interface Before {
+  /** Training time of the steps, in milliseconds. */
+  elapsedMs: number;
+  /** Of the parameters that the run goes on with. */
+  evaluation: EvaluationRecord | undefined;
+}
 
 export class MetricsLog {
   private constructor(
     private readonly file: PatientAppend,
     private readonly events: EventLog,
-    /** Training time of the steps that were there when it was opened, in milliseconds. */
-    readonly elapsedMs: number,
+    /** What was there when it was opened. */
+    readonly before: Before,
   ) {}
 
   /** Opens for a run that goes on with step `from`. */
   static async open(folder: string, path: string, from: number): Promise<MetricsLog> {
     try {
-      const elapsedMs = await dropFrom(path, from);
-      return new MetricsLog(await PatientAppend.open(path), await EventLog.open(folder, from + 1), elapsedMs);
+      const before = await dropFrom(path, from);
+      return new MetricsLog(await PatientAppend.open(path), await EventLog.open(folder, from + 1), before);
     } catch (error) {
       throw storageError(error, path);
     }
@@ -124,16 +131,21 @@ function lineOf(columns: StepColumns, row: number): StepLine {
   return line;
 }
 
-/** Leaves out what follows step `from`, and returns the training time of what stays, in milliseconds. */
-async function dropFrom(path: string, from: number): Promise<number> {
-  let elapsedMs = 0;
+/** Leaves out what follows step `from`; what stays. */
+async function dropFrom(path: string, from: number): Promise<Before> {
+  const before: Before = { elapsedMs: 0, evaluation: undefined };
   await replaceFile(path, async (file) => {
     for await (const line of linesOf(path)) {
       const at = stepOf(line);
       if (at === undefined || at > from) continue;
-      elapsedMs += stepMsOf(line);
+      before.elapsedMs += stepMsOf(line);
+      if (at === from && !isStep(line)) before.evaluation = evaluationIn(line) ?? before.evaluation;
       await file.write(`${line}\n`);
     }
   });
-  return elapsedMs;
+  return before;
+}
+
+function evaluationIn(line: string): EvaluationRecord | undefined {
+  return evaluationRecord.safeParse((JSON.parse(line) as { evaluation?: unknown }).evaluation).data;
 }

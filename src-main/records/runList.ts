@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';
 import { namesIn } from '../files/files.ts';
+import { withLeftStore } from './leftStores.ts';
 import { RunFolder, runId } from './runFolder.ts';
 
 export interface RunList {
@@ -32,7 +33,8 @@ async function folderNames(home: string): Promise<string[]> {
 /** Undefined where it is no run, or is being deleted meanwhile. */
 async function readRun(home: string, id: string): Promise<RunSummary | UserError | undefined> {
   try {
-    return await new RunFolder(home, id).readState();
+    const folder = new RunFolder(home, id);
+    return await withLeftStore(folder, await folder.readState());
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     if (error.code === 'checkpoint') return error;

@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
-import type { DeviceMemory, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
+import type { DeviceMemory, EvaluationRecord, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
 import { isActive, stoppedOnRequest } from '../contract/run.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { getDataset } from '../data/catalogue.ts';
@@ -68,6 +68,8 @@ export class Run {
   private readonly warnings = new Map<string, string>();
   /** Steps of the newest checkpoint of this run's parameters. */
   private savedStep: number | undefined;
+  /** Steps whose parameters were evaluated last. */
+  private evaluatedStep: number | undefined;
   /** Whether the parameters are those of the current step: nobody trains. */
   private isAtRest = false;
   private readonly devices: RunDevices;
@@ -174,6 +176,7 @@ export class Run {
       onMemory: (device, pid, sample) => this.noticeMemory(device, pid, sample),
       onLoss: (loss) => this.noticeLoss(loss),
       unneeded: this.requests.stopped,
+      run: this.folder,
       onCheckpoint: (found) => this.noticeCheckpoint(found),
     });
     // Now it is known how many steps the checkpoint has that it goes on from.
@@ -273,12 +276,13 @@ export class Run {
     const log = await MetricsLog.open(this.folder.path, this.folder.file('metrics.jsonl'), this.summary.step);
     log.describe(this.config, prepared.plan, this.summary.step);
     this.log = log;
-    this.elapsedMs = log.elapsedMs;
+    this.elapsedMs = log.before.elapsedMs;
+    this.noticeEvaluation(log.before.evaluation);
     this.merger = new StepMerger(
       this.fleet!.devices.map((device) => device.workers),
       (step) => learningRate(training, step),
       this.summary.step,
-      log.elapsedMs,
+      this.elapsedMs,
     );
     this.watch = new GradientWatch(this.fleet!.store, prepared);
     const unwatch = this.devices.watch(prepared.plan);
@@ -290,6 +294,8 @@ export class Run {
     this.isAtRest = true;
     this.dueIn(this.config.checkpoint.minutes * 60_000);
     try {
+      // It was ended before it had come to that.
+      if (isDue(this.summary.step, this.config.evaluation.every)) await this.evaluate(prepared, log);
       while (this.summary.step < training.steps && !this.requests.stop) {
         await this.segment(prepared, log);
         await this.serveRequests();
@@ -343,8 +349,8 @@ export class Run {
       throw divergence(fault, step, learningRate(training, step), remedy);
     }
     if (this.requests.stop || step === training.steps || step === from) return;
-    if (checkpoint.every > 0 && step % checkpoint.every === 0) await this.trySave();
-    if (evaluation.every > 0 && step % evaluation.every === 0) await this.evaluate(prepared, log);
+    if (isDue(step, checkpoint.every)) await this.trySave();
+    if (isDue(step, evaluation.every)) await this.evaluate(prepared, log);
   }
 
   /** What was asked for meanwhile: a checkpoint now, a pause until it is ended. */
@@ -362,8 +368,15 @@ export class Run {
     if (!requests.stop) this.fleet!.clearStop();
   }
 
-  /** Evaluates the full network; given up without a result where a stop is asked for meanwhile. */
+  private noticeEvaluation(evaluation: EvaluationRecord | undefined): void {
+    if (!evaluation) return;
+    this.evaluatedStep = evaluation.step;
+    this.record.set({ accuracy: evaluation.accuracy, perplexity: evaluation.perplexity });
+  }
+
+  /** Evaluates the full network, unless these parameters were; given up without a result where a stop is asked for meanwhile. */
   private async evaluate(prepared: PreparedRun, log: MetricsLog): Promise<void> {
+    if (this.evaluatedStep === this.summary.step) return;
     await this.change('evaluating');
     const startedAt = performance.now();
     const result = await Promise.race([this.fleet!.evaluate(prepared.evaluationSamples), this.requests.stopped]);
@@ -373,7 +386,7 @@ export class Run {
     log.appendEvaluation(measured);
     const isFinite = measured.loss !== null;
     this.warn('evaluation', isFinite ? '' : `the loss of the full network at step ${measured.step} is not finite`);
-    this.record.set({ accuracy: measured.accuracy, perplexity: measured.perplexity });
+    this.noticeEvaluation(measured);
     this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: measured });
   }
 
@@ -538,6 +551,8 @@ async function keptUp(folder: RunFolder, what: string, store: () => Promise<void
     await folder.log(`${what} could not be stored: ${error.message}`);
   }
 }
+
+const isDue = (step: number, every: number): boolean => step > 0 && every > 0 && step % every === 0;
 
 /** The next multiple of `every` after `step`; never, where it is 0. */
 function nextDue(step: number, every: number): number {

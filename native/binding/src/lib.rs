@@ -24,7 +24,7 @@ use device::NativeDevice;
 use record::{Js, raise};
 
 /// Must equal `nativeVersion` of src-main/native.ts, and changes with what functions and records mean.
-const INTERFACE_VERSION: u32 = 16;
+const INTERFACE_VERSION: u32 = 17;
 
 /// Version of this interface.
 #[napi]

@@ -11,7 +11,7 @@ use napi_derive::napi;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use sdp_core::error::Error;
 use sdp_core::nvidia::{cards, library};
-use sdp_core::store::control;
+use sdp_core::store::{self, control};
 use sdp_core::{device, layout, norms, process, records, spec, state, timing};
 use sdp_data::inspect;
 use serde::Serialize;
@@ -79,6 +79,7 @@ pub fn record_schemas() -> String {
     given.subschema_for::<records::StepRecords>();
     given.subschema_for::<spec::EvaluateResult>();
     given.subschema_for::<spec::TrainResult>();
+    given.subschema_for::<store::StoreState>();
     given.subschema_for::<inspect::Verdict>();
     let definitions = |generator: &mut SchemaGenerator| generator.take_definitions(true);
     let all: Map<String, Value> = definitions(&mut taken).into_iter().chain(definitions(&mut given)).collect();

@@ -16,44 +16,71 @@ use sdp_core::norms::GradientNorms;
 use sdp_core::optimizer::OptimizerSpec;
 use sdp_core::spec::InitSpec;
 use sdp_core::state::WriteOptions;
-use sdp_core::store::Store;
 use sdp_core::store::control::Progress;
+use sdp_core::store::{Store, StoreState};
 use sdp_core::{init, norms, reduce, state};
 
 use crate::record::{Js, raise};
 
-/// Owned by the main process: creates and removes the mapping, reads and writes whole states.
+/// Of the main process: reads and writes whole states.
 #[napi]
 pub struct NativeStore {
     store: Mutex<Option<Arc<Store>>>,
-    path: PathBuf,
+    /// The file, where it goes with this handle.
+    file: Option<PathBuf>,
     closed: Arc<AtomicBool>,
 }
 
-/// Making a store off the JavaScript thread.
-pub struct CreateStore {
-    path: PathBuf,
-    layout: String,
+/// Makes a store; `None` where there is none to be had.
+type Make = Box<dyn FnOnce() -> Result<Option<Store>> + Send>;
+
+/// Making, taking or copying a store off the JavaScript thread.
+pub struct Making {
+    make: Option<Make>,
+    /// Whether its file goes with the handle.
+    removes: bool,
 }
 
-impl Task for CreateStore {
-    type Output = Store;
-    type JsValue = NativeStore;
-
-    fn compute(&mut self) -> napi::Result<Store> {
-        guarded(|| Store::create(&self.path, &self.layout)).map_err(raise)
-    }
-
-    fn resolve(&mut self, _env: Env, store: Store) -> napi::Result<NativeStore> {
-        Ok(NativeStore { path: store.path().into(), store: Mutex::new(Some(Arc::new(store))), closed: Arc::default() })
+impl Making {
+    fn task(removes: bool, make: impl FnOnce() -> Result<Option<Store>> + Send + 'static) -> AsyncTask<Self> {
+        AsyncTask::new(Self { make: Some(Box::new(make)), removes })
     }
 }
 
-/// `layout` is the JSON of a StoreLayout. The file is created (in a memory file system where there is one) and sized; fails with `storage` where
-/// space is lacking.
+impl Task for Making {
+    type Output = Option<Store>;
+    type JsValue = Option<NativeStore>;
+
+    fn compute(&mut self) -> napi::Result<Option<Store>> {
+        self.make.take().map_or(Ok(None), |make| guarded(make).map_err(raise))
+    }
+
+    fn resolve(&mut self, _env: Env, store: Option<Store>) -> napi::Result<Option<NativeStore>> {
+        Ok(store.map(|store| NativeStore {
+            file: self.removes.then(|| store.path().into()),
+            store: Mutex::new(Some(Arc::new(store))),
+            closed: Arc::default(),
+        }))
+    }
+}
+
+/// `layout` is the JSON of a StoreLayout. The file is created (in a memory file system where there is one) and sized, and goes with the handle;
+/// fails with `storage` where space is lacking.
 #[napi(ts_return_type = "Promise<NativeStore>")]
-pub fn create_store(path: String, layout: String) -> AsyncTask<CreateStore> {
-    AsyncTask::new(CreateStore { path: path.into(), layout })
+pub fn create_store(path: String, layout: String) -> AsyncTask<Making> {
+    Making::task(true, move || Store::create(path.as_ref(), &layout).map(Some))
+}
+
+/// Opens a store that an app has left which died, and keeps others from it; null while somebody has it. The file stays.
+#[napi(ts_return_type = "Promise<NativeStore | null>")]
+pub fn take_store(path: String) -> AsyncTask<Making> {
+    Making::task(false, move || Store::take(path.as_ref()))
+}
+
+/// What a store says of itself.
+#[napi]
+pub fn look_at_store(path: String) -> napi::Result<Js<StoreState>> {
+    guarded(|| Store::open(path.as_ref()).map(|store| StoreState::of(&store))).map(Js).map_err(raise)
 }
 
 /// Work on the store that runs off the JavaScript thread.
@@ -87,11 +114,13 @@ impl NativeStore {
         AsyncTask::new(Job(Some(Box::new(move || work(&*store?)))))
     }
 
-    /// Removes the file, and gives what still maps it; `None` where that was done before.
+    /// Removes a file that goes with the handle, and gives what still maps it; `None` where that was done before.
     fn remove(&self) -> Option<Arc<Store>> {
         self.closed.store(true, Ordering::Relaxed);
         let open = self.store.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(file) = &self.file {
+            let _ = std::fs::remove_file(file);
+        }
         Some(open)
     }
 }
@@ -139,6 +168,26 @@ impl NativeStore {
     #[napi(ts_return_type = "Promise<void>")]
     pub fn read_optimizer(&self, path: String, digest: Option<String>) -> AsyncTask<Job> {
         self.job(move |store| state::read_optimizer(store, path.as_ref(), digest.as_deref()).map(|()| None))
+    }
+
+    /// A copy of values and optimizer state in memory of this process, from which their files can be written while the store changes. Call while
+    /// no step runs.
+    #[napi(ts_return_type = "Promise<NativeStore>")]
+    pub fn copy(&self) -> AsyncTask<Making> {
+        let store = self.open();
+        Making::task(false, move || store?.copy(thread::available_parallelism().map_or(1, usize::from)).map(Some))
+    }
+
+    /// Bytes that a copy takes, and its files, but for their headers.
+    #[napi]
+    pub fn copy_bytes(&self) -> napi::Result<f64> {
+        self.open().map(|store| store.copy_bytes() as f64).map_err(raise)
+    }
+
+    /// Says whose it is, once it is filled: a text that `lookAtStore` gives back. One that is too long is left out.
+    #[napi]
+    pub fn set_owner(&self, owner: String) -> napi::Result<()> {
+        self.open().map(|store| store.set_owner(&owner)).map_err(raise)
     }
 
     /// The running train() of every participant ends after the current step. Cleared by `clearStop`.
@@ -217,7 +266,7 @@ impl NativeStore {
         self.open().map(|store| store.control().abort(&reason)).map_err(raise)
     }
 
-    /// Removes the file at once; resolves when it is unmapped, once no call is in progress any more.
+    /// Removes a file that goes with the handle at once; resolves when it is unmapped, once no call is in progress any more.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Job> {
         let store = self.remove();

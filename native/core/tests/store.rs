@@ -14,8 +14,9 @@ use sdp_core::norms::gradient_norms;
 use sdp_core::optimizer::{OptimizerSpec, UpdateRule};
 use sdp_core::process;
 use sdp_core::reduce::{self, Participant};
+use sdp_core::state::{WriteOptions, write_optimizer, write_values};
 use sdp_core::store::mapping::Mapping;
-use sdp_core::store::{Area, PIECE_SIZE, Store};
+use sdp_core::store::{Area, PIECE_SIZE, Store, StoreState};
 
 const WORKERS: usize = 4;
 
@@ -312,4 +313,52 @@ fn half_done(store: &Store, index: usize, pieces: usize, clip: f64) {
         store.write(area, rest.clone()).copy_from_slice(before);
     }
     store.set_updated(index, 1);
+}
+
+#[test]
+fn a_store_is_taken_by_one_when_nobody_has_it_and_says_whose_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create(&path, &layout_json(&tensors(), WORKERS, 2, &MOMENTS)).unwrap();
+    let device = Store::open(&path).unwrap();
+    assert_eq!(StoreState::of(&device), StoreState { owner: None, updates: 0, processes: vec![] });
+    store.set_owner("another, with a longer name");
+    store.set_owner(&"too long ".repeat(1000));
+    assert_eq!(device.owner().as_deref(), Some("another, with a longer name"));
+    store.set_owner("run é");
+    store.control().register(1);
+    store.control().begin_update();
+    let found = StoreState { owner: Some("run é".into()), updates: 1, processes: vec![std::process::id()] };
+    assert_eq!(StoreState::of(&device), found);
+    drop(store);
+    // A device that outlives the main process may still write.
+    assert!(Store::take(&path).unwrap().is_none());
+    drop(device);
+    let taken = Store::take(&path).unwrap().unwrap();
+    assert_eq!(StoreState::of(&taken), found);
+    assert!(Store::take(&path).unwrap().is_none());
+    assert!(matches!(Store::open(&path), Err(Error::Storage(reason)) if reason.contains("is taken by another process")));
+}
+
+#[test]
+fn a_copy_is_what_the_store_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let tensor = |name, rows| TestTensor { name, kind: "parameter", shape: vec![rows, 1000], axis: None, holders: vec![vec![0]] };
+    let path = folder.path().join("store");
+    let store = Store::create(&path, &layout_json(&[tensor("a", 1), tensor("b", 2600)], 1, 1, &MOMENTS)).unwrap();
+    for (key, area) in [Area::Values, Area::Slot(0), Area::Slot(1)].into_iter().enumerate() {
+        fill(store.write(area, 0..store.size(area)), key);
+    }
+    let before = bits(&store).0;
+    for threads in [1, 3] {
+        let copy = store.copy(threads).unwrap();
+        let (values, state) = (folder.path().join("values"), folder.path().join("state"));
+        let digests =
+            |store: &Store| (write_values(store, &values, &WriteOptions::default()).unwrap(), write_optimizer(store, &state).unwrap());
+        assert_eq!(digests(&copy), digests(&store));
+        fill(store.write(Area::Slot(1), 0..100), 7);
+        assert!(bits(&copy).0 == before);
+        fill(store.write(Area::Slot(1), 0..store.size(Area::Slot(1))), 2);
+        assert_eq!(copy.copy_bytes(), 4 * before.len() as u64);
+    }
 }

@@ -113,6 +113,15 @@ impl Control {
         self.seats[participant].pid.store(LEFT, Ordering::Release);
     }
 
+    /// Numbers of the processes of participants that still live.
+    pub fn processes(&self) -> Vec<u32> {
+        let number = |seat: &Seat| match seat.pid.load(Ordering::Acquire) {
+            0 | LEFT => None,
+            pid => process::lives(pid as u32, seat.started.load(Ordering::Relaxed)).then_some(pid as u32),
+        };
+        self.seats.iter().filter_map(number).collect()
+    }
+
     /// By a participant, whenever it has got something done.
     pub fn beat(&self, participant: usize) {
         self.seats[participant].beats.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -25,7 +25,7 @@ pub const PAGE: usize = 4096;
 /// A writable mapping that several processes share.
 pub struct Mapping {
     raw: MmapRaw,
-    /// The file, held by the process that created it: a store that nobody holds is left over and may be removed.
+    /// The file, held by every process that maps it: a store that nobody holds is left over. Absent where there is no file.
     _held: Option<File>,
 }
 
@@ -40,7 +40,7 @@ impl Mapping {
         let file = loop {
             let file = options.open(path).map_err(failed)?;
             // Where the file system has no locks, nobody else can hold the file either, and it stays.
-            let _ = file.lock();
+            let _ = file.lock_shared();
             // Who removes stores that are left over may have come first.
             if !hold::is_removed(&file) {
                 break file;
@@ -56,11 +56,37 @@ impl Mapping {
         }
     }
 
-    /// Maps an existing file.
+    /// Maps an existing file beside others who have it. Fails where somebody has it alone.
     pub fn open(path: &Path) -> Result<Self> {
-        let file =
-            OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::storage(format!("opening {}", path.display()), &e))?;
-        Self::map(&file, path)
+        let file = existing(path)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+            return Err(Error::Storage(format!("{} is taken by another process", path.display())));
+        }
+        let mapping = Self::map(&file, path)?;
+        Ok(Self { _held: Some(file), ..mapping })
+    }
+
+    /// Maps an existing file alone; `None` where somebody else has it. Others cannot open it until this mapping goes.
+    pub fn take(path: &Path) -> Result<Option<Self>> {
+        let file = existing(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(Error::storage(format!("taking {}", path.display()), &e)),
+            Ok(()) => {
+                let mapping = Self::map(&file, path)?;
+                Ok(Some(Self { _held: Some(file), ..mapping }))
+            }
+        }
+    }
+
+    /// Maps as much memory of this process alone, filled with zeros; it takes none of it before that is used.
+    pub fn private(len: usize) -> Result<Self> {
+        let lacking = |e| Error::storage(format!("mapping {} MiB", len >> 20), &e);
+        let raw = MmapRaw::from(MmapOptions::new().len(len).no_reserve_swap().map_anon().map_err(lacking)?);
+        // A page at a time, it would take several times as long to fill.
+        #[cfg(target_os = "linux")]
+        let _ = raw.advise(memmap2::Advice::HugePage);
+        Ok(Self { raw, _held: None })
     }
 
     fn map(file: &File, path: &Path) -> Result<Self> {
@@ -128,6 +154,10 @@ impl Mapping {
     pub fn address(&self, offset: usize, count: usize) -> *mut f32 {
         self.pointer(offset, count)
     }
+}
+
+fn existing(path: &Path) -> Result<File> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(|e| Error::storage(format!("opening {}", path.display()), &e))
 }
 
 /// Maps a file for reading. `what` names it in the error, whose code is `data` or `checkpoint` as `wrap` has it.

@@ -12,16 +12,25 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::chunks::{CHUNK_SIZE, Chunk, Chunks};
 use crate::error::{Error, Result, ensure};
 use crate::layout::Layout;
 use crate::optimizer::State;
 use crate::process;
+use crate::spec::number;
 use control::Control;
 use mapping::{Mapping, PAGE};
 
 const MAGIC: &[u8; 8] = b"SDPSTORE";
 const VERSION: u64 = 3;
+/// In the header page, behind the header: length in bytes of whose it is, and that.
+const OWNER_OFFSET: usize = 40;
+const OWNER_WORDS: usize = (PAGE - OWNER_OFFSET) / 8 - 1;
+/// Scalars that are worth a thread which copies them.
+const COPIED: usize = 1 << 20;
 const LAYOUT_OFFSET: usize = PAGE + size_of::<Control>().next_multiple_of(PAGE);
 
 /// A float area of the store.
@@ -47,6 +56,26 @@ pub struct Store {
     mapping: Mapping,
 }
 
+/// What a store says of itself, to whoever finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StoreState {
+    /// Whose it is; null where it is not filled.
+    pub owner: Option<String>,
+    /// Updates of the parameters that are done since it was filled, with the one that is in progress.
+    #[serde(serialize_with = "number")]
+    pub updates: u64,
+    /// Numbers of the processes of participants that still live.
+    pub processes: Vec<u32>,
+}
+
+impl StoreState {
+    pub fn of(store: &Store) -> Self {
+        let control = store.control();
+        let updates = control.updates().unwrap_or_else(|| control.next_update());
+        Self { owner: store.owner(), updates, processes: control.processes() }
+    }
+}
+
 impl Store {
     /// Creates the file for a layout (JSON of a StoreLayout), filled with zeros.
     pub fn create(path: &Path, json: &str) -> Result<Self> {
@@ -63,7 +92,39 @@ impl Store {
 
     /// Opens a store that another process (or this one) has created.
     pub fn open(path: &Path) -> Result<Self> {
-        let mapping = Mapping::open(path)?;
+        Self::of(Mapping::open(path)?, path)
+    }
+
+    /// Opens a store that others have left, and keeps others from it; `None` while somebody has it.
+    pub fn take(path: &Path) -> Result<Option<Self>> {
+        Mapping::take(path)?.map(|mapping| Self::of(mapping, path)).transpose()
+    }
+
+    /// A copy of values and optimizer state, which is all that a checkpoint is written from, in memory of this process alone. Call while nobody
+    /// writes these. Fails where the system refuses the addresses.
+    pub fn copy(&self, threads: usize) -> Result<Self> {
+        let layout = self.layout.clone();
+        let (chunks, json_len) = (Chunks::of(&layout), u64_at(self.mapping.bytes(0..40), 16) as usize);
+        let (places, mapping) = (Places::of(&layout, &chunks, json_len), Mapping::private(self.places.end)?);
+        let copy = Self { layout, chunks, path: self.path.clone(), places, mapping };
+        for area in std::iter::once(Area::Values).chain(self.slots()) {
+            let (from, to) = (self.read(area, 0..self.size(area)), copy.write(area, 0..self.size(area)));
+            let part = self.size(area).div_ceil(threads.max(1)).next_multiple_of(COPIED).max(COPIED);
+            std::thread::scope(|scope| {
+                for (from, to) in from.chunks(part).zip(to.chunks_mut(part)) {
+                    scope.spawn(|| to.copy_from_slice(from));
+                }
+            });
+        }
+        Ok(copy)
+    }
+
+    /// Bytes that a copy takes, and its files, but for their headers.
+    pub fn copy_bytes(&self) -> u64 {
+        size_of::<f32>() as u64 * (self.layout.values_size + self.layout.optimizer_slots.len() * self.layout.parameter_size) as u64
+    }
+
+    fn of(mapping: Mapping, path: &Path) -> Result<Self> {
         let damaged = || Error::Storage(format!("{} is not a parameter store of this version", path.display()));
         let head = (mapping.size() >= LAYOUT_OFFSET).then(|| mapping.bytes(0..40)).ok_or_else(damaged)?;
         let json_len = u64_at(head, 16) as usize;
@@ -98,6 +159,28 @@ impl Store {
 
     pub fn control(&self) -> &Control {
         self.mapping.control(PAGE)
+    }
+
+    /// Says whose it is, once it is filled: a text that means nothing here. One that is too long is left out.
+    pub fn set_owner(&self, owner: &str) {
+        let words = self.mapping.words(OWNER_OFFSET, 1 + OWNER_WORDS);
+        if owner.len() > 8 * OWNER_WORDS {
+            return;
+        }
+        for (word, bytes) in words[1..].iter().zip(owner.as_bytes().chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_le_bytes(whole), Ordering::Relaxed);
+        }
+        words[0].store(owner.len() as u64, Ordering::Release);
+    }
+
+    /// What was said last; `None` before.
+    pub fn owner(&self) -> Option<String> {
+        let words = self.mapping.words(OWNER_OFFSET, 1 + OWNER_WORDS);
+        let len = words[0].load(Ordering::Acquire) as usize;
+        let bytes: Vec<u8> = words[1..].iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
+        String::from_utf8(bytes.get(..len)?.to_vec()).ok().filter(|owner| !owner.is_empty())
     }
 
     /// Part of an area that nobody writes in this phase.
