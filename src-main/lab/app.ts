@@ -8,7 +8,9 @@ import type { Sample } from '../contract/commands.ts';
 import type { AppEvents } from '../contract/events.ts';
 import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
 import { UserError } from '../contract/errors.ts';
+import { optimizerSpec } from '../contract/optimizers.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
+import { optimizerSlots } from '../contract/records.ts';
 import { isActive, noLoss, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
 import { parseRunConfig, type RunConfig } from '../contract/runConfig.ts';
 import { listDatasets } from '../data/catalogue.ts';
@@ -19,7 +21,7 @@ import { sampleDevices } from '../device/load.ts';
 import type { AppHandlers, AppHost } from '../host/appHost.ts';
 import { serveControl } from '../host/control.ts';
 import { EventHub } from '../transport/events.ts';
-import { findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
+import { checkRoom, findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
 import { evaluateRun, exportRun } from '../run/evaluateRun.ts';
 import { Datasets } from './datasets.ts';
@@ -387,7 +389,7 @@ class Lab {
     return new UserError('conflict', `run ${active.id} is active${where}; stop it before starting another`);
   }
 
-  /** Fails where the run cannot be prepared, or a device has no room for it. */
+  /** Fails where the run cannot be prepared, or a device has no room for it, or the disk none for a checkpoint. */
   private async planWithRoom(config: RunConfig, force: boolean, signal?: AbortSignal): Promise<Plan> {
     const either = AbortSignal.any([this.closing.signal, ...(signal ? [signal] : [])]);
     await this.importSample(config.data.dataset, either);
@@ -395,6 +397,8 @@ class Lab {
     if (either.aborted) throw new UserError('cancelled', 'planning was cancelled');
     const misfit = misfitOf(plan, formatBytes);
     if (misfit && !force) throw new UserError('configuration', misfit, { key: 'devices' });
+    const slots = optimizerSlots(optimizerSpec(config.training)).length;
+    if (!force) await checkRoom(this.host.home, 4 * (1 + slots) * plan.model.parameters);
     return plan;
   }
 

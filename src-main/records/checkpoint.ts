@@ -2,10 +2,11 @@
 // and, written last, manifest.json: the step and the digest of each file. Written into a hidden folder, synced and renamed, so that a folder
 // with a checkpoint's name was whole once; whether it still is, the digests tell when it is read.
 
-import { readFile, readdir, rename, rm } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { formatBytes } from '../contract/bytes.ts';
 import { UserError } from '../contract/errors.ts';
 import { isMissing, makeFolder, readError, replaceFile, storageError, syncFolder, systemCode } from '../files/files.ts';
 import { native, type NativeStore } from '../native.ts';
@@ -41,6 +42,7 @@ export async function writeCheckpoint(
   try {
     await removeHidden(folder);
     await makeFolder(partial);
+    await checkRoom(partial, store.copyBytes());
     const plain = { scales: {}, statistics: false, int64: [], metadata: { step: String(step) } };
     const files = {
       [valuesFile]: await store.writeValues(join(partial, valuesFile), plain),
@@ -60,6 +62,16 @@ export async function writeCheckpoint(
   const earlier = others.filter((other) => other < step).slice(0, -(keep - 1) || undefined);
   const gone = [...earlier, ...others.filter((other) => other > step)].map((other) => folder.checkpointPath(other));
   await Promise.all([replaced, ...gone].map((path) => rm(path, { recursive: true, force: true })));
+}
+
+/** Fails with `storage` where a checkpoint of so many bytes has no room in a folder. */
+export async function checkRoom(folder: string, bytes: number): Promise<void> {
+  const { bavail, bsize, blocks } = await statfs(folder);
+  const free = bavail * bsize;
+  // Some file systems do not tell.
+  if (blocks === 0 || free >= bytes) return;
+  const sizes = `a checkpoint takes ${formatBytes(bytes)}, and ${formatBytes(free)} are free`;
+  throw new UserError('storage', `the disk is full: in ${folder} ${sizes}; free some space`, { key: folder });
 }
 
 export interface FoundCheckpoint {

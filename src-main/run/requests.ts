@@ -42,8 +42,10 @@ export class Requests {
     return this.#saves.length > 0;
   }
 
-  saved(): void {
-    for (const resolve of this.#saves.splice(0)) resolve();
+  /** The checkpoint that is being made is for what was asked for until now; the function says that it is written. */
+  takeSaves(): () => void {
+    const taken = this.#saves.splice(0);
+    return () => taken.forEach((resolve) => resolve());
   }
 
   /** Settles as `work` does, which the run does at its next step boundary. */

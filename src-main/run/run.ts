@@ -5,7 +5,6 @@
 // first: they are saved before anything else is done, and when anything else has failed, wherever they are those of a whole step. What a full
 // disk refuses meanwhile is tried again.
 
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AppEvents } from '../contract/events.ts';
 import { UserError } from '../contract/errors.ts';
 import type { DeviceMemory, EvaluationRecord, GradientRecord, RunState, RunSummary } from '../contract/run.ts';
@@ -17,7 +16,7 @@ import type { RunDevice } from '../device/discover.ts';
 import { reportBug } from '../log/log.ts';
 import type { MemorySample } from '../native.ts';
 import type { EventHub } from '../transport/events.ts';
-import { writeCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
+import type { FoundCheckpoint } from '../records/checkpoint.ts';
 import type { DeviceRequest } from './deviceChanges.ts';
 import { divergence, remedyOf } from './divergence.ts';
 import type { Fleet, Loss } from '../fleet/fleet.ts';
@@ -32,6 +31,7 @@ import { Requests } from './requests.ts';
 import { RunDevices } from './runDevices.ts';
 import type { RunFolder } from '../records/runFolder.ts';
 import type { RunRecord } from '../records/runRecord.ts';
+import { isRefusal, patiently, Saver } from './saver.ts';
 import { learningRate } from './schedule.ts';
 import { StepMerger } from '../records/stepMerger.ts';
 
@@ -66,12 +66,13 @@ export class Run {
   private readonly over = new AbortController();
   /** What the user should know, by its subject. */
   private readonly warnings = new Map<string, string>();
-  /** Steps of the newest checkpoint of this run's parameters. */
-  private savedStep: number | undefined;
+  private readonly saver: Saver;
   /** Steps whose parameters were evaluated last. */
   private evaluatedStep: number | undefined;
   /** Whether the parameters are those of the current step: nobody trains. */
   private isAtRest = false;
+  /** Since when nobody trains. */
+  private restedAt = 0;
   private readonly devices: RunDevices;
   private checkpointDue: ReturnType<typeof setTimeout> | undefined;
 
@@ -87,6 +88,10 @@ export class Run {
     this.curve = new LossCurveBuilder(curve, step);
     if (warning !== '') this.warnings.set('before', warning);
     this.devices = this.ownDevices();
+    this.saver = new Saver(record, {
+      onBegin: () => this.change('saving'),
+      onSaved: (step) => this.events.emit('checkpointWritten', { runId: this.folder.id, step }),
+    });
     this.ended = this.live(from);
   }
 
@@ -164,6 +169,8 @@ export class Run {
       this.over.abort();
       await this.fleet?.close();
       this.fleet = undefined;
+      await this.saver.settled();
+      clearTimeout(this.checkpointDue);
       await this.record.close();
     }
   }
@@ -207,7 +214,7 @@ export class Run {
   /** Says where the run goes on, where that is not its newest checkpoint. */
   private noticeCheckpoint({ step, isNewest, problems }: FoundCheckpoint): void {
     // Those of later steps go when the next is written, also where that is of this step.
-    if (isNewest) this.savedStep = step;
+    if (isNewest) this.saver.savedStep = step;
     if (problems.length === 0) return;
     this.record.set({ step });
     this.curve = new LossCurveBuilder(this.summary.curve, step);
@@ -308,7 +315,6 @@ export class Run {
     } finally {
       timers.forEach(clearInterval);
       unwatch();
-      clearTimeout(this.checkpointDue);
       if (this.log) await this.closeLog(log);
     }
   }
@@ -330,13 +336,13 @@ export class Run {
   /** Trains up to the next evaluation or checkpoint, and does what is due there; the end of training has its own. */
   private async segment(prepared: PreparedRun, log: MetricsLog): Promise<void> {
     const { training, evaluation, checkpoint } = this.config;
-    await this.change('training');
     const from = this.summary.step;
     const to = Math.min(nextDue(from, evaluation.every), nextDue(from, checkpoint.every), training.steps);
     const rates = Array.from({ length: to - from }, (_, offset) => learningRate(training, from + offset));
     this.isAtRest = false;
-    const { step, fault } = await this.fleet!.train(from, rates);
+    const [{ step, fault }] = await Promise.all([this.fleet!.train(from, rates), this.change('training')]);
     this.isAtRest = true;
+    this.restedAt = performance.now();
     this.record.set({ step });
     this.tellSteps(log);
     this.tellGradients();
@@ -349,7 +355,7 @@ export class Run {
       throw divergence(fault, step, learningRate(training, step), remedy);
     }
     if (this.requests.stop || step === training.steps || step === from) return;
-    if (isDue(step, checkpoint.every)) await this.trySave();
+    if (isDue(step, checkpoint.every)) await this.beginSave();
     if (isDue(step, evaluation.every)) await this.evaluate(prepared, log);
   }
 
@@ -358,12 +364,12 @@ export class Run {
     const { requests } = this;
     if (!requests.stop) this.fleet!.clearStop();
     await requests.work();
-    if (requests.saveWanted) await this.trySave();
+    if (requests.saveWanted) await this.beginSave();
     while (requests.pause && !requests.stop) {
       await this.change('paused');
       await this.fleet!.meanwhile(requests.standStill());
       await requests.work();
-      if (requests.saveWanted) await this.trySave();
+      if (requests.saveWanted) await this.beginSave();
     }
     if (!requests.stop) this.fleet!.clearStop();
   }
@@ -390,36 +396,50 @@ export class Run {
     this.events.emit('evaluationAppended', { runId: this.folder.id, evaluation: measured });
   }
 
-  /** Writes a checkpoint, unless there is one of this step; tries again after each of the pauses. */
+  /** Writes a checkpoint while nobody trains; tries again after each of the pauses. */
   private async save(pauses: readonly number[] = [], keep = this.config.checkpoint.keep): Promise<void> {
-    const { step } = this.summary;
-    if (this.savedStep !== step) {
-      await this.change('saving');
-      const write = () => writeCheckpoint(this.record, this.fleet!.store, step, keep);
-      await patiently(write, pauses);
-      this.savedStep = step;
-      this.events.emit('checkpointWritten', { runId: this.folder.id, step });
-    }
-    this.warn('checkpoint', '');
-    this.requests.saved();
-    this.dueIn(this.config.checkpoint.minutes * 60_000);
+    await this.saver.save(this.fleet!.store, this.summary.step, keep, pauses);
+    this.noticeSaved(this.requests.takeSaves());
   }
 
-  /** Writes a checkpoint while the run goes on; where that fails, it goes on without, and tries again later. */
+  /** The same while the run goes on; where that fails, it goes on without, and tries again later. */
   private async trySave(...how: Parameters<Run['save']>): Promise<void> {
     try {
       await this.save(...how);
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      this.warn('checkpoint', `the checkpoint of step ${this.summary.step} could not be written: ${error.message}`);
-      this.requests.saved();
-      this.dueIn(checkpointAgainMs);
+      this.noticeUnsaved(error, this.summary.step, this.requests.takeSaves());
     }
+  }
+
+  /** Begins to write a checkpoint beside the next steps, which wait for a copy in memory only. */
+  private async beginSave(): Promise<void> {
+    const { step } = this.summary;
+    const begun = await this.saver.begin(this.fleet!.store, step, this.config.checkpoint.keep, this.restedAt);
+    if (!begun) return await this.trySave();
+    const answer = this.requests.takeSaves();
+    void begun.written.then(
+      () => this.noticeSaved(answer),
+      (error: unknown) => isRefusal(error) && this.noticeUnsaved(error, step, answer),
+    );
+  }
+
+  private noticeSaved(answer: () => void): void {
+    this.warn('checkpoint', '');
+    answer();
+    this.dueIn(this.config.checkpoint.minutes * 60_000);
+  }
+
+  private noticeUnsaved(error: unknown, step: number, answer: () => void): void {
+    if (!isRefusal(error)) throw error;
+    this.warn('checkpoint', `the checkpoint of step ${step} could not be written: ${error.message}`);
+    answer();
+    this.dueIn(checkpointAgainMs);
   }
 
   /** Saves the parameters of a run that something has ended, where they are those of a step. Returns whether they are saved. */
   private async rescue(): Promise<boolean> {
     await this.fleet?.endDevices();
+    await this.saver.settled();
     const step = this.isAtRest ? this.summary.step : (this.fleet?.wholeStep ?? null);
     if (step === null || (step === 0 && !this.requests.stop)) return false;
     const { state, step: told } = this.summary;
@@ -427,7 +447,7 @@ export class Run {
     if (step > told) this.warn('steps', lackOfSteps(step - told, step));
     await this.save().catch((error: unknown) => this.folder.log(`the parameters could not be saved: ${String(error)}`));
     this.record.set({ state });
-    return this.savedStep === step;
+    return this.saver.savedStep === step;
   }
 
   private async fail(error: unknown): Promise<void> {
@@ -524,22 +544,6 @@ export class Run {
     this.memoryLoggedAt = performance.now();
     this.log?.appendMemory(memory);
   }
-}
-
-/** A disk that refuses to write. */
-const isRefusal = (error: unknown): error is UserError => error instanceof UserError && error.code === 'storage';
-
-/** Does what a disk may refuse, again after each of the pauses. */
-async function patiently(work: () => Promise<void>, pauses: readonly number[]): Promise<void> {
-  for (const pause of pauses) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      await delay(pause);
-    }
-  }
-  await work();
 }
 
 /** Stores what a run can go on without where the disk refuses it. */

@@ -98,6 +98,8 @@ interface Kill {
   /** After the first step that it tells; else after its start. */
   trains: boolean;
   afterMs: number;
+  /** And after what it waits for then. */
+  when?: (runId: string) => Promise<void>;
   /** A device stands still then. */
   hangs?: boolean;
 }
@@ -108,8 +110,9 @@ export async function trainUntil(home: string, args: string[], kill?: Kill): Pro
   const child = spawn(process.execPath, [cliPath, ...args, '--json'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const seen: Stretch = { runId: '', state: 'preparing', steps: null, children: [] };
-  const killIt = async ({ afterMs, hangs }: Kill) => {
+  const killIt = async ({ afterMs, when, hangs }: Kill) => {
     await delay(afterMs);
+    await when?.(seen.runId);
     seen.children = childrenOf(child.pid!);
     if (hangs) process.kill(seen.children[0]!, 'SIGSTOP');
     child.kill('SIGKILL');
