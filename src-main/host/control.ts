@@ -2,7 +2,7 @@
 // pipe. Its address stands in HOME/control. The socket lies in a folder of its own that nobody else can open.
 
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,11 +20,13 @@ import { webSocketTransport } from '../transport/webSocket.ts';
 import { webSocketClient } from '../transport/webSocketClient.ts';
 import { servePage, type AppHost } from './appHost.ts';
 
+const folderPrefix = 'sdp-lab-control-';
 const addressFile = (home: string) => join(home, 'control');
 
 /** By the process that trains in the data folder; returns what ends it. Fails with `storage` where no socket can be made. */
 export async function serveControl(home: string, app: AppHost): Promise<() => Promise<void>> {
-  const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), 'sdp-lab-control-'));
+  await removeStaleSockets();
+  const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), folderPrefix));
   const address = folder ? join(folder, 'socket') : `\\\\.\\pipe\\sdp-lab-${randomBytes(16).toString('hex')}`;
   const server = createServer((_, response) => response.writeHead(404).end());
   const sockets = new WebSocketServer({ server, maxPayload: 2 ** 20, perMessageDeflate: false });
@@ -57,4 +59,26 @@ export async function connectControl(home: string): Promise<Client<AppCommands, 
   return await connect(webSocketClient(socket), appContract).catch((error: unknown) => {
     throw error instanceof UserError && error.code === 'disconnected' ? none() : error;
   });
+}
+
+/** Removes the sockets of processes that were killed: nobody listens there any more. */
+async function removeStaleSockets(): Promise<void> {
+  const folders = await readdir(tmpdir()).catch(() => []);
+  for (const name of folders.filter((one) => one.startsWith(folderPrefix))) {
+    const folder = join(tmpdir(), name);
+    // Another user's refuses to be looked at, and to be removed.
+    if (await isDead(join(folder, 'socket'))) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+async function isDead(address: string): Promise<boolean> {
+  const socket = connectSocket(address);
+  try {
+    await once(socket, 'connect');
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+  } finally {
+    socket.destroy();
+  }
 }
