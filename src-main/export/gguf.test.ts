@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { GgufType } from '../contract/exportFormat.ts';
-import { fromFloat16, toFloat16 } from '../graph/float16.ts';
+import { fromFloat16, fromFloat16s, toFloat16, toFloat16s } from '../graph/float16.ts';
 import { readGguf, readGgufValues, writeGguf, type GgufTensor, type GgufValue } from './gguf.ts';
 
 let folder: string;
@@ -87,6 +87,14 @@ it.each([
 it('every float16 number is itself', () => {
   const numbers = Array.from({ length: 0x10000 }, (_, half) => half).filter((half) => (half & 0x7fff) <= 0x7c00);
   expect(numbers.filter((half) => toFloat16(fromFloat16(half)) !== half)).toEqual([]);
+  const list = Uint16Array.from(numbers);
+  expect(toFloat16s(fromFloat16s(list))).toEqual(list);
+});
+
+it('numbers become the same float16 numbers in a list as by themselves', () => {
+  const bits = Uint32Array.from({ length: 100_000 }, (_, at) => Math.imul(at, 2654435761));
+  const values = new Float32Array(bits.buffer).filter((value) => !Number.isNaN(value));
+  expect(toFloat16s(values)).toEqual(Uint16Array.from(values, toFloat16));
 });
 
 it('a file that is cut off is refused, and one that cannot be written leaves nothing', async () => {
