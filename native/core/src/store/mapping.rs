@@ -83,9 +83,6 @@ impl Mapping {
     pub fn private(len: usize) -> Result<Self> {
         let lacking = |e| Error::storage(format!("mapping {} MiB", len >> 20), &e);
         let raw = MmapRaw::from(MmapOptions::new().len(len).no_reserve_swap().map_anon().map_err(lacking)?);
-        // A page at a time, it would take several times as long to fill.
-        #[cfg(target_os = "linux")]
-        let _ = raw.advise(memmap2::Advice::HugePage);
         Ok(Self { raw, _held: None })
     }
 
