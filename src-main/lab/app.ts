@@ -98,6 +98,8 @@ export async function createApp(host: RunHost): Promise<App> {
 class Lab {
   readonly events = new EventHub<AppEvents>();
   private readonly runs = new Map<string, Run>();
+  /** By run: settles when it has ended and another can train. */
+  private readonly released = new Map<string, Promise<void>>();
   private readonly datasets: Datasets;
   private readonly playground: Playground;
   private readonly imports: Imports;
@@ -242,7 +244,7 @@ class Lab {
 
   async whenEnded(runId: string): Promise<RunSummary> {
     const run = this.runs.get(runId);
-    await run?.ended;
+    await this.released.get(runId);
     return run?.summary ?? (await this.folder(runId).readState());
   }
 
@@ -357,7 +359,8 @@ class Lab {
     try {
       await removeUnfinishedRuns(this.host.home);
       const run = await begin();
-      void run.ended.then(end).then(() => training.close());
+      const released = run.ended.then(end).then(() => training.close());
+      this.released.set(run.folder.id, released);
       return run;
     } catch (error) {
       await end();
@@ -379,7 +382,7 @@ class Lab {
   /** Waits for the runs that have said that they ended and still close their devices. */
   private async leaving(): Promise<void> {
     const ending = [...this.runs.values()].filter((run) => !isActive(run.summary.state));
-    await Promise.all(ending.map((run) => run.ended));
+    await Promise.all(ending.map((run) => this.released.get(run.folder.id)));
   }
 
   private async otherActive(): Promise<UserError> {
