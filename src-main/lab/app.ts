@@ -382,7 +382,7 @@ class Lab {
   /** Waits for the runs that have said that they ended and still close their devices. */
   private async leaving(): Promise<void> {
     const ending = [...this.runs.values()].filter((run) => !isActive(run.summary.state));
-    await Promise.all(ending.map((run) => this.released.get(run.folder.id)));
+    for (const run of ending) await this.released.get(run.folder.id);
   }
 
   private async otherActive(): Promise<UserError> {
