@@ -496,10 +496,11 @@ export class Fleet {
       this.lossSeen.promise.catch(() => undefined),
       1000,
     );
-    const failed = failures.find((failure) => isOf(failure.error, 'device'));
-    if (!this.lost && failed && this.members.length > 1 && !this.closing)
-      this.kill(failed.member, `${named(failed.member)} has failed: ${(failed.error as Error).message}`);
-    return this.lost ?? error;
+    // Others give up what one has failed at.
+    const first = failures.find((failure) => !isOf(failure.error, 'cancelled') && !isOf(failure.error, 'disconnected'));
+    if (!this.lost && isOf(first?.error, 'device') && this.members.length > 1 && !this.closing)
+      this.kill(first!.member, `${named(first!.member)} has failed: ${(first!.error as Error).message}`);
+    return this.lost ?? first?.error ?? error;
   }
 
   private async noticeExit(member: Member, exit: ProcessExit): Promise<void> {

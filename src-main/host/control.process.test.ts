@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openLab } from '../testing/lab.ts';
-import { connectControl, serveControl } from './control.ts';
+import { connectControl, removeStaleSockets, serveControl } from './control.ts';
 
 let home: string;
 beforeAll(async () => (home = await mkdtemp(join(tmpdir(), 'sdp-control-'))));
@@ -32,14 +32,14 @@ it('removes the socket of a process that was killed, and not one that is served'
   const listen = `require('node:net').createServer().listen(${JSON.stringify(join(left, 'socket'))}, () => console.log('listening'))`;
   const killed = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(killed.stdout, 'data');
-  const endFirst = await serveControl(home, app);
+  const end = await serveControl(home, app);
+  const folder = dirname(await readFile(join(home, 'control'), 'utf8'));
+  await removeStaleSockets();
   expect(existsSync(left)).toBe(true);
   killed.kill('SIGKILL');
   await once(killed, 'exit');
-  const folder = dirname(await readFile(join(home, 'control'), 'utf8'));
-  const endSecond = await serveControl(home, app);
+  await removeStaleSockets();
   expect([existsSync(left), existsSync(folder)]).toEqual([false, true]);
-  await endSecond();
-  await endFirst();
+  await end();
   await close();
 });

@@ -25,7 +25,6 @@ const addressFile = (home: string) => join(home, 'control');
 
 /** By the process that trains in the data folder; returns what ends it. Fails with `storage` where no socket can be made. */
 export async function serveControl(home: string, app: AppHost): Promise<() => Promise<void>> {
-  await removeStaleSockets();
   const folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), folderPrefix));
   const address = folder ? join(folder, 'socket') : `\\\\.\\pipe\\sdp-lab-${randomBytes(16).toString('hex')}`;
   const server = createServer((_, response) => response.writeHead(404).end());
@@ -62,7 +61,7 @@ export async function connectControl(home: string): Promise<Client<AppCommands, 
 }
 
 /** Removes the sockets of processes that were killed: nobody listens there any more. */
-async function removeStaleSockets(): Promise<void> {
+export async function removeStaleSockets(): Promise<void> {
   const folders = await readdir(tmpdir()).catch(() => []);
   for (const name of folders.filter((one) => one.startsWith(folderPrefix))) {
     const folder = join(tmpdir(), name);

@@ -19,7 +19,7 @@ import { ensureSample, sampleDatasets } from '../data/samples.ts';
 import { listDevices } from '../device/discover.ts';
 import { sampleDevices } from '../device/load.ts';
 import type { AppHandlers, AppHost } from '../host/appHost.ts';
-import { serveControl } from '../host/control.ts';
+import { removeStaleSockets, serveControl } from '../host/control.ts';
 import { EventHub } from '../transport/events.ts';
 import { checkRoom, findCheckpoint, wholeCheckpoint } from '../records/checkpoint.ts';
 import { chooseDataFolder, dataFolderOf } from './dataFolder.ts';
@@ -79,7 +79,7 @@ export interface App extends AppHost {
 
 export async function createApp(host: RunHost): Promise<App> {
   openLog(logFile(host.home));
-  await removeStaleStores();
+  await Promise.all([removeStaleStores(), removeStaleSockets()]);
   const lab = new Lab(host);
   return {
     handlers: lab.handlers(),

@@ -26,7 +26,15 @@ const session = sessionMemory(model.training({ batch: 4, granularity: 'block', m
 
 function predict(workers: number[], ownMemory: boolean) {
   const training = workers.map(() => session);
-  return predictDevice(layout, { participant: 0, participants: 1, workers, whole: false, training, evaluation: [], ownMemory });
+  return predictDevice(layout, {
+    participant: 0,
+    participants: 1,
+    workers,
+    whole: false,
+    training,
+    evaluation: [],
+    ownMemory,
+  });
 }
 
 test('the sessions of a CPU device share the store and an arena', () => {
@@ -51,7 +59,15 @@ test('on a device with memory of its own every session has its weights and gradi
 test('a graph of its own has constants and an arena of its own', () => {
   const other = sessionMemory(model.training({ batch: 4, granularity: 'block', masking: 'forward', held }), 1);
   const of = (training: SessionMemory[], ownMemory: boolean) =>
-    predictDevice(layout, { participant: 0, participants: 1, workers: [0, 1], whole: false, training, evaluation: [], ownMemory });
+    predictDevice(layout, {
+      participant: 0,
+      participants: 1,
+      workers: [0, 1],
+      whole: false,
+      training,
+      evaluation: [],
+      ownMemory,
+    });
   const { arenaBytes, constants } = session.graph;
   expect(of([session, other], false).activations).toBe(arenaBytes + 2 * constants.arenaBytes);
   expect(of([session, other], true).activations).toBe(2 * (arenaBytes + constants.arenaBytes));

@@ -12,7 +12,12 @@ const model = createModel({
   image: [8, 8],
   classes: 5,
 });
-const options = { numParticipants: 2, optimizerSlots: ['exp_avg', 'exp_avg_sq'], statisticsBatches: 0, evaluationBatches: 1 };
+const options = {
+  numParticipants: 2,
+  optimizerSlots: ['exp_avg', 'exp_avg_sq'],
+  statisticsBatches: 0,
+  evaluationBatches: 1,
+};
 const layoutOf = (held: string[][]) =>
   storeLayout(
     model.tensors,
@@ -49,9 +54,12 @@ describe('touchedInSteps', () => {
     const [first, second] = model.blocks as [string, string];
     const layout = layoutOf([[first], [second]]);
     const weights = [0, 1].map(
-      (participant) => touchedInSteps(layout, { participant, participants: 2, workers: [participant], whole: false }).weights,
+      (participant) =>
+        touchedInSteps(layout, { participant, participants: 2, workers: [participant], whole: false }).weights,
     );
     expect(Math.min(...weights)).toBeLessThan(0.8 * 4 * layout.valuesSize);
-    expect(touchedInSteps(layout, { participant: 0, participants: 2, workers: [0], whole: true }).weights).toBe(4 * layout.valuesSize);
+    expect(touchedInSteps(layout, { participant: 0, participants: 2, workers: [0], whole: true }).weights).toBe(
+      4 * layout.valuesSize,
+    );
   });
 });

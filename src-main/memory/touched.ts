@@ -26,7 +26,10 @@ export interface Participant {
 }
 
 /** Bytes that training steps touch on a participant. */
-export function touchedInSteps(layout: StoreLayout, { participant, participants, workers, whole }: Participant): Touched {
+export function touchedInSteps(
+  layout: StoreLayout,
+  { participant, participants, workers, whole }: Participant,
+): Touched {
   const values = new Windows(layout.valuesSize);
   const slot = new Windows(layout.parameterSize);
   const slabs = layout.slabSizes.map((size) => new Windows(size));

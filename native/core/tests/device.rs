@@ -754,7 +754,7 @@ fn a_failure_of_one_device_ends_the_step_for_all() {
     let asked: Vec<_> = lab.devices.iter().zip(specs).map(ask_one).collect();
     let missing = format!("there is no file {}", other.join("images.npy").display());
     assert_eq!(wait(&asked[1]), Err(Error::Data(missing.clone())));
-    assert_eq!(wait(&asked[0]), Err(Error::Device(format!("device process 1 has failed: {missing}"))));
+    assert_eq!(wait(&asked[0]), Err(Error::Cancelled(format!("device process 1 has failed: {missing}"))));
 }
 
 #[test]

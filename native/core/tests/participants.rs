@@ -78,7 +78,7 @@ fn a_killed_process_is_noticed_and_named() {
     children[1].kill().unwrap();
     let error = (0..).find_map(|_| meet().err()).unwrap();
     let id = children[1].id();
-    assert_eq!(error, Error::Device(format!("device process 2 (process id {id}) was lost")));
+    assert_eq!(error, Error::Cancelled(format!("device process 2 (process id {id}) was lost")));
     assert!(children[0].wait().unwrap().success(), "the other one ended by itself");
     children[1].wait().unwrap();
 }
