@@ -230,7 +230,7 @@ describe.skipIf(!can('prlimit', '--version'))('a limit of the system (needs prli
   });
 
   it('too few open files are named', async () => {
-    const { code, said } = await sdp(freshHome(), train(), ['prlimit', '--nofile=40']);
+    const { code, said } = await sdp(freshHome(), train(), ['prlimit', '--nofile=30']);
     expect([code, said]).toEqual([1, [expect.stringContaining('(ulimit -n)')]]);
   });
 });

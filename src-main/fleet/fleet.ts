@@ -266,15 +266,16 @@ export class Fleet {
   }
 
   private async prepare(): Promise<void> {
-    this.members = this.plan.devices.map((device) => this.start(device));
+    this.members = this.plan.devices.map((device, index) => this.start(device, this.plan.sessions[index]!));
     this.store.setMembers(this.members.map(({ participant }) => participant));
     await this.steadily(() => this.all((_, member) => this.makeReady(member)));
   }
 
-  private start(device: RunDevice): Member {
+  private start(device: RunDevice, sessions: string): Member {
     const { promise: gone, resolve: leave } = deferred<void>();
     const participant = this.freeSeat();
-    const member: Member = { participant, device, process: this.options.spawnDevice(device.id), gone, leave };
+    const process = this.options.spawnDevice(device.id);
+    const member: Member = { participant, device, process, sessions, gone, leave };
     void member.process.exited.then((exit) => {
       this.taken.delete(participant);
       return this.noticeExit(member, exit);
@@ -293,10 +294,10 @@ export class Fleet {
 
   private async startRecruit(device: RunDevice, plan: FleetPlan): Promise<void> {
     const sessions = withoutTraining(plan.sessions[plan.devices.indexOf(device)]!);
-    const member = this.start({ ...device, workers: [] });
+    const member = this.start({ ...device, workers: [] }, sessions);
     this.recruits.push(member);
     const { firstMs } = this.options.patience ?? usualPatience;
-    const isReady = this.makeReady(member, sessions).then(
+    const isReady = this.makeReady(member).then(
       () => true,
       async (error: unknown) => {
         // Its end says more.
@@ -315,9 +316,9 @@ export class Fleet {
   }
 
   /** Waits for its process to answer, and gives it its sessions. */
-  private async makeReady(member: Member, sessions = this.sessionsOf(member)): Promise<void> {
+  private async makeReady(member: Member): Promise<void> {
     if (member.ready) return;
-    const { participant, device } = member;
+    const { participant, device, sessions } = member;
     const { id, kind, index, threads } = device;
     member.client ??= await greet(member, this.options).catch(async (error: unknown) => {
       if (!(await within(member.process.exited, 1000))) this.kill(member, (error as Error).message);
@@ -331,10 +332,6 @@ export class Fleet {
       device: { id, kind, index, threads },
     });
     member.ready = true;
-  }
-
-  private sessionsOf({ device }: Member): string {
-    return this.plan.sessions[this.plan.devices.findIndex(({ id }) => id === device.id)]!;
   }
 
   /** Asks devices and waits for all answers; the loss of a device fails it at once, and one that hangs is lost. */

@@ -17,6 +17,8 @@ export interface Member {
   participant: number;
   device: RunDevice;
   process: DeviceProcess;
+  /** What it is prepared with. */
+  sessions: string;
   /** What has happened to it: it is lost, or has left; its process has ended, or is about to. */
   fate?: string;
   /** Settles once it is gone, or the system cannot end it. */

@@ -42,7 +42,7 @@ export async function writeCheckpoint(
   try {
     await removeHidden(folder);
     await makeFolder(partial);
-    await checkRoom(partial, store.copyBytes());
+    await checkRoom(folder.file('checkpoints'), store.copyBytes());
     const plain = { scales: {}, statistics: false, int64: [], metadata: { step: String(step) } };
     const files = {
       [valuesFile]: await store.writeValues(join(partial, valuesFile), plain),
@@ -70,8 +70,8 @@ export async function checkRoom(folder: string, bytes: number): Promise<void> {
   const free = bavail * bsize;
   // Some file systems do not tell.
   if (blocks === 0 || free >= bytes) return;
-  const sizes = `a checkpoint takes ${formatBytes(bytes)}, and ${formatBytes(free)} are free`;
-  throw new UserError('storage', `the disk is full: in ${folder} ${sizes}; free some space`, { key: folder });
+  const sentence = `the disk is full: a checkpoint takes ${formatBytes(bytes)}, and ${formatBytes(free)} are free in ${folder}`;
+  throw new UserError('storage', sentence, { key: folder });
 }
 
 export interface FoundCheckpoint {

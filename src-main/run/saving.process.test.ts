@@ -72,7 +72,7 @@ it('where the disk has no room for one, the run is refused before it begins, unl
     await cp(join(home, 'datasets'), join(disk, 'datasets'), { recursive: true });
     const lab = await openLab(disk);
     const config = wideConfig(2, {}, 128);
-    const refused = /^the disk is full: in .*sdp-disk-.* a checkpoint takes .* are free; free some space$/;
+    const refused = /^the disk is full: a checkpoint takes .* are free in .*sdp-disk-/;
     await expect(lab.app.start(config)).rejects.toMatchObject({
       code: 'storage',
       message: expect.stringMatching(refused) as string,
@@ -80,7 +80,7 @@ it('where the disk has no room for one, the run is refused before it begins, unl
     expect(await readdir(join(disk, 'runs')).catch(() => [])).toEqual([]);
     const runId = await lab.app.start(config, { force: true });
     const { state, reason } = await lab.app.whenEnded(runId);
-    expect([state, reason]).toEqual(['failed', expect.stringContaining('the disk is full: in ')]);
+    expect([state, reason]).toEqual(['failed', expect.stringContaining('the disk is full: a checkpoint takes ')]);
     expect(await new RunFolder(disk, runId).checkpoints()).toEqual([]);
     await lab.close();
   });
