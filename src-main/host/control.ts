@@ -2,6 +2,7 @@
 // pipe. Its address stands in HOME/control. The socket lies in a folder of its own that nobody else can open.
 
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect as connectSocket } from 'node:net';
@@ -30,11 +31,14 @@ export async function serveControl(home: string, app: AppHost): Promise<() => Pr
   const server = createServer((_, response) => response.writeHead(404).end());
   const sockets = new WebSocketServer({ server, maxPayload: 2 ** 20, perMessageDeflate: false });
   sockets.on('connection', (socket) => servePage(webSocketTransport(socket), app, reportBug));
+  const removeFolder = (): void => rmSync(folder ?? '', { recursive: true, force: true });
+  if (folder) process.once('exit', removeFolder);
   const end = async (): Promise<void> => {
     await rm(addressFile(home), { force: true });
     for (const socket of sockets.clients) socket.terminate();
     server.close();
     if (folder) await rm(folder, { recursive: true, force: true });
+    process.off('exit', removeFolder);
   };
   try {
     server.listen(address);

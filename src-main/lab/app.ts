@@ -261,6 +261,7 @@ class Lab {
     await Promise.allSettled(this.beginnings);
     const active = [...this.runs.values()].filter((run) => isActive(run.summary.state));
     await Promise.all([this.imports.close(), this.playground.close(), ...active.map((run) => run.stop())]);
+    await Promise.all(this.released.values());
   }
 
   async plan(config: RunConfig, signal = this.closing.signal): Promise<Plan> {
