@@ -211,7 +211,7 @@ export class Fleet {
     const gives = ({ device }: Member) => device.workers.filter((worker) => held.has(worker));
     await Promise.all(
       leaving.map((member) =>
-        this.assign(member, { gives: gives(member) }).catch((error: Error) => this.kill(member, error.message)),
+        this.assign(member, { gives: gives(member) }).catch((error: unknown) => this.fail(member, error)),
       ),
     );
   }
@@ -442,6 +442,11 @@ export class Fleet {
     await store.completeUpdate(this.options.setup.optimizer, begun.from + index, begun.learningRates[index]!);
   }
 
+  /** Ends one that lives and cannot do what it is asked. */
+  private fail(member: Member, error: unknown): void {
+    this.kill(member, `${named(member)} has failed: ${(error as Error).message}`);
+  }
+
   /** Ends one that is of no use. */
   private kill(member: Member, fate: string): void {
     this.lose(member, fate);
@@ -496,7 +501,7 @@ export class Fleet {
     // Others give up what one has failed at.
     const first = failures.find((failure) => !isOf(failure.error, 'cancelled') && !isOf(failure.error, 'disconnected'));
     if (!this.lost && isOf(first?.error, 'device') && this.members.length > 1 && !this.closing)
-      this.kill(first!.member, `${named(first!.member)} has failed: ${(first!.error as Error).message}`);
+      this.fail(first!.member, first!.error);
     return this.lost ?? first?.error ?? error;
   }
 
