@@ -7,12 +7,13 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { stringify } from 'yaml';
+import { usualPatience } from '../src-main/fleet/silence.ts';
 import { cpuDevices, familyConfig, importText, newHome, openLab, type TestLab } from '../src-main/testing/lab.ts';
 import { randomSource } from '../src-main/testing/random.ts';
 import { disturbedRun, drawDisturbances, outcomeOf, runWithKilledApps } from '../src-main/testing/survival.ts';
 
 const numDevices = 4;
-const patience = { firstMs: 20_000, leastMs: 5_000 };
+const patience = { ...usualPatience, firstMs: 20_000 };
 
 /** Returns the exit code. */
 export async function main(args: string[]): Promise<number> {

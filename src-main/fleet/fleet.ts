@@ -3,7 +3,7 @@
 // A process that ends when nobody asked it to is a lost device, and so is one that hangs (silence.ts), whose process is ended. The store is
 // aborted then, so that the others leave their barriers and come back from what they were asked. An update in which a device was lost is
 // completed here, the others take over its workers (takeOver.ts), and what was asked is asked anew, from the first step on that is not done:
-// no result depends on who runs what. Where nobody can take over, the call fails with the device, its process and the cause.
+// no result depends on who runs what. Where none of its kind is left, the run is planned anew. Where nobody can take over, the call fails with the device, its process and the cause.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../contract/errors.ts';
@@ -14,6 +14,7 @@ import type { EvaluateResult, NativeStore, TrainResult } from '../native.ts';
 import type { PreparedRun, RunSetup, StoreSpec } from '../plan/prepare.ts';
 import { howItEnded, within, type ProcessExit, type SpawnDevice } from '../processes/deviceProcess.ts';
 import { readMemoryKills } from '../processes/memoryKills.ts';
+import { readActivity } from '../processes/standstill.ts';
 import { deferred } from './deferred.ts';
 import { endProcess, greet, named, type DeviceClient, type Member, type MemberListeners } from './member.ts';
 import { lookEveryMs, Silence, usualPatience } from './silence.ts';
@@ -38,6 +39,8 @@ export interface FleetOptions extends MemberListeners, FleetPlan {
   unneeded?: Promise<void>;
   /** Others have taken over the workers of a device. */
   onLoss?(loss: Loss): void;
+  /** A plan in which these run all workers, where none is left of the kind that some were planned for. Fails where they cannot. */
+  replan?(devices: readonly RunDevice[]): Promise<FleetPlan>;
 }
 
 export interface Loss {
@@ -364,7 +367,11 @@ export class Fleet {
     // One that has not answered at all has a limit of its own.
     const isBusy = ({ participant, client, fate }: Member) => client && !fate && !answered.has(participant);
     const busy = new Map(asked.filter(isBusy).map((member) => [member.participant, member]));
-    const found = this.silence.look(this.store.progress(), (seat) => !busy.has(seat), performance.now(), haveTrained);
+    // The last that is left has the longer time: a slow disk looks the same.
+    const hasOthers = this.members.filter(({ fate }) => !fate).length > 1;
+    const activity = (seat: number) => (hasOthers ? readActivity(busy.get(seat)?.process.pid ?? 0) : null);
+    const isDone = (seat: number) => !busy.has(seat);
+    const found = this.silence.look(this.store.progress(), performance.now(), { isDone, haveTrained, activity });
     const member = found && busy.get(found.index);
     if (member) this.kill(member, `${named(member)} got nothing done for ${found.seconds} s and was ended`);
   }
@@ -396,9 +403,13 @@ export class Fleet {
       await this.completeUpdate();
       gone.push(...this.members.filter(({ fate }) => fate));
       this.members = this.members.filter(({ fate }) => !fate);
-      const shares = newShares(this.plan.devices, this.devices);
-      if (!shares) return false;
+      const { message, key } = this.lost!;
       this.expectLosses();
+      const shares = await this.newShares().catch((error: unknown) => (error as Error).message);
+      if (!(shares instanceof Map)) {
+        this.tellLoss(shares === '' ? message : `${message}; ${shares}`, key);
+        return false;
+      }
       this.store.setMembers(this.members.map(({ participant }) => participant));
       const members = this.members.filter(({ device }) => shares.has(device.id));
       try {
@@ -411,6 +422,21 @@ export class Fleet {
     for (const { device, fate } of gone)
       this.options.onLoss?.({ device, sentence: fate!, step: this.wholeStep, devices: this.devices });
     return true;
+  }
+
+  /** Who takes over which workers; fails where nobody can, and says why where that is not known by then. */
+  private async newShares(): Promise<Map<string, number[]>> {
+    const shares = newShares(this.plan.devices, this.devices);
+    if (shares) return shares;
+    const { replan } = this.options;
+    if (this.members.length === 0 || !replan) throw new Error();
+    const plan = await Promise.race([replan(this.devices), this.over.promise]).catch((error: unknown) => {
+      const left = this.members.map(({ device }) => device.id).join(', ');
+      throw new Error(`${left} cannot take over: ${(error as Error).message}`);
+    });
+    if (!plan) throw new Error();
+    this.plan = plan;
+    return newShares(plan.devices, this.devices)!;
   }
 
   private async handOver(member: Member, workers: number[]): Promise<void> {

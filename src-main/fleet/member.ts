@@ -8,7 +8,7 @@ import type { MemorySample } from '../native.ts';
 import { within, type DeviceProcess } from '../processes/deviceProcess.ts';
 import { lacksThreads, noMoreTasks, readLimits } from '../processes/processLimits.ts';
 import { connect, type Client } from '../transport/client.ts';
-import { lookEveryMs, usualPatience, type Patience } from './silence.ts';
+import { usualPatience, type Patience } from './silence.ts';
 
 export type DeviceClient = Client<DeviceCommands, DeviceEvents>;
 
@@ -44,7 +44,7 @@ export interface MemberListeners {
 export const named = ({ device, process }: Member): string =>
   `device ${device.id} (process ${process.pid ?? 'not started'})`;
 
-/** After as many in a row, a process that waits for threads of its own is not waited for. */
+/** One look a second; after as many in a row, a process that waits for threads of its own is not waited for. */
 const mostStarvedLooks = 10;
 
 /** Waits for a process to answer, and listens to it from then on. */
@@ -59,7 +59,7 @@ export async function greet(
   const looking = setInterval(() => {
     starvedLooks = isStarved() ? starvedLooks + 1 : 0;
     if (starvedLooks === mostStarvedLooks) process.transport.close();
-  }, lookEveryMs);
+  }, 1000);
   const client = await connect(process.transport, deviceContract, { timeoutMs })
     .catch((error: unknown) => {
       if (!(error instanceof UserError)) throw error;

@@ -54,7 +54,7 @@ export type Start =
   /** Without a step: the newest whole one. */
   | { kind: 'checkpoint'; folder: RunFolder; step: number | undefined; optimizer: boolean };
 
-interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory' | 'onLoss' | 'unneeded'> {
+interface Listeners extends Pick<FleetOptions, 'onRecords' | 'onMemory' | 'onLoss' | 'replan' | 'unneeded'> {
   /** The run that trains: its store survives the app. */
   run?: RunFolder;
   /** The checkpoint that it starts from. */

@@ -6,7 +6,7 @@ type Seat = Pick<RunDevice, 'id' | 'kind' | 'workers'>;
 
 /**
  * Workers that each device takes over, by its id; those that nobody of `left` has. A worker stays on devices of the kind that it was planned
- * for, which its graph is made for, and the device with the fewest workers takes the next. Null where nobody can.
+ * for, which its graph is made for, and the device with the fewest workers takes the next. Null where nobody of that kind is left.
  */
 export function newShares(planned: readonly Seat[], left: readonly Seat[]): Map<string, number[]> | null {
   if (left.length === 0) return null;

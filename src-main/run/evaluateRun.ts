@@ -13,6 +13,7 @@ import { openFleet, prepareFromHome, type RunHost } from '../fleet/openFleet.ts'
 import type { PreparedRun } from '../plan/prepare.ts';
 import { familyOf } from '../families/configs.ts';
 import type { RunFolder } from '../records/runFolder.ts';
+import { prepareOn } from './runDevices.ts';
 import { runDataset } from './runTokenizer.ts';
 
 /** Metrics of the full network at a checkpoint (default: the newest whole one) on the evaluation samples of the run. */
@@ -61,10 +62,14 @@ async function withCheckpoint<T extends object>(
   work: (fleet: Fleet, prepared: PreparedRun, step: number) => Promise<T>,
 ): Promise<T & Warned> {
   let found: FoundCheckpoint = { step: await findCheckpoint(folder, step), isNewest: true, problems: [] };
-  const prepared = await prepareFromHome(host, await folder.readConfig());
+  const config = await folder.readConfig();
+  const prepared = await prepareFromHome(host, config);
   await check?.(prepared);
   const from = { kind: 'checkpoint', folder, step, optimizer: false } as const;
-  const fleet = await openFleet(host, prepared, from, { onCheckpoint: (read) => (found = read) });
+  const fleet = await openFleet(host, prepared, from, {
+    onCheckpoint: (read) => (found = read),
+    replan: (devices) => prepareOn(host, config, devices),
+  });
   try {
     const [result, otherSamples] = await Promise.all([
       work(fleet, prepared, found.step),

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { RunSummary } from '../contract/run.ts';
+import { usualPatience } from '../fleet/silence.ts';
 import type { DeviceProcess } from '../processes/deviceProcess.ts';
 import { RunFolder } from '../records/runFolder.ts';
 import { cpuDevices, importDigits, newHome, nextEvent, openLab, smallConfig, type TestLab } from '../testing/lab.ts';
@@ -87,7 +88,7 @@ const uneven = (checkpoint = {}) =>
   });
 
 it('a device that hangs while it trains is ended and named, and not who waits for it; the run goes on', async () => {
-  const lab = await openLab(home, undefined, { firstMs: 60_000, leastMs: 5_000 });
+  const lab = await openLab(home, undefined, { ...usualPatience, firstMs: 60_000 });
   const runId = await lab.app.start(uneven());
   await nextEvent(lab, 'stepsAppended');
   const { pid } = lab.processes[1]!;
@@ -106,7 +107,7 @@ it('a device that hangs while it trains is ended and named, and not who waits fo
 });
 
 it('a device that hangs when a run is to end does not keep it, and no step before is lost', async () => {
-  const hung = await openLab(home);
+  const hung = await openLab(home, undefined, { ...usualPatience, stillMs: 60_000 });
   const runId = await hung.app.start(uneven());
   await nextEvent(hung, 'stepsAppended');
   const { pid } = hung.processes[1]!;
@@ -125,7 +126,7 @@ it('a device that hangs when a run is to end does not keep it, and no step befor
 }, 90_000);
 
 it('a device that hangs at its start is ended, and the others go on without it', async () => {
-  const patience = { firstMs: 10_000, leastMs: 10_000 };
+  const patience = { ...usualPatience, firstMs: 10_000, leastMs: 10_000 };
   const hang = ({ pid }: DeviceProcess, name: string) => name === 'cpu:1' && process.kill(pid!, 'SIGSTOP');
   const lab = await openLab(home, hang, patience);
   const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
@@ -140,7 +141,7 @@ it('a device that hangs at its start is ended, and the others go on without it',
 });
 
 it('a device that hangs while a checkpoint is evaluated is ended, and the others evaluate', async () => {
-  const lab = await openLab(home, undefined, { firstMs: 10_000, leastMs: 10_000 });
+  const lab = await openLab(home, undefined, { ...usualPatience, firstMs: 10_000, leastMs: 10_000 });
   const runId = await lab.app.start(smallConfig({ devices: cpuDevices(2) }));
   expect((await lab.app.whenEnded(runId)).state).toBe('done');
   const whole = await lab.app.evaluate(runId);

@@ -28,7 +28,7 @@ import { MetricsLog } from '../records/metricsLog.ts';
 import { openFleet, prepareFromHome, type RunHost, type Start } from '../fleet/openFleet.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
 import { Requests } from './requests.ts';
-import { RunDevices } from './runDevices.ts';
+import { prepareOn, RunDevices } from './runDevices.ts';
 import type { RunFolder } from '../records/runFolder.ts';
 import type { RunRecord } from '../records/runRecord.ts';
 import { isRefusal, patiently, Saver } from './saver.ts';
@@ -182,6 +182,7 @@ export class Run {
       onRecords: (records) => this.merger?.add(records),
       onMemory: (device, pid, sample) => this.noticeMemory(device, pid, sample),
       onLoss: (loss) => this.noticeLoss(loss),
+      replan: (devices) => prepareOn(this.host, this.configuration, devices, this.over.signal),
       unneeded: this.requests.stopped,
       run: this.folder,
       onCheckpoint: (found) => this.noticeCheckpoint(found),

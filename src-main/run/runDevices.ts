@@ -7,7 +7,7 @@ import { misfitOf, type Plan } from '../contract/plan.ts';
 import { isActive, type DeviceChange } from '../contract/run.ts';
 import { deviceEntries, type RunConfig } from '../contract/runConfig.ts';
 import type { StepColumns } from '../contract/steps.ts';
-import type { Running } from '../device/discover.ts';
+import type { RunDevice, Running } from '../device/discover.ts';
 import type { Fleet, Loss } from '../fleet/fleet.ts';
 import { prepareFromHome, type RunHost } from '../fleet/openFleet.ts';
 import type { PreparedRun } from '../plan/prepare.ts';
@@ -37,6 +37,26 @@ export interface ChangingRun {
   replanned(plan: Plan): void;
   /** Does what a disk may refuse, and goes on where it does. */
   keep(what: string, store: () => Promise<void>): Promise<void>;
+}
+
+/** The run on these devices alone, with the workers that they have and those of nobody. Fails with `configuration` where it does not fit. */
+export async function prepareOn(
+  host: RunHost,
+  config: RunConfig,
+  devices: readonly RunDevice[],
+  signal?: AbortSignal,
+): Promise<PreparedRun> {
+  const entries = entriesOf(config, devices);
+  const prepared = await prepareFromHome(host, { ...config, devices: entries }, signal, {
+    workers: placementOf(devices),
+  });
+  checkFits(prepared.plan);
+  return prepared;
+}
+
+function checkFits(plan: Plan): void {
+  const misfit = misfitOf(plan, formatBytes);
+  if (misfit) throw new UserError('configuration', misfit, { key: 'devices' });
 }
 
 export class RunDevices {
@@ -75,8 +95,7 @@ export class RunDevices {
       if (!fleet) throw new UserError('conflict', `run ${id} does not train`, { key: id });
       const config = withDevices(this.run.config(), fleet.devices, asked);
       const prepared = await this.prepare(config, { workers: placementOf(fleet.devices) });
-      const misfit = misfitOf(prepared.plan, formatBytes);
-      if (misfit) throw new UserError('configuration', misfit, { key: 'devices' });
+      checkFits(prepared.plan);
       await fleet.recruit(prepared);
       await this.adopt(prepared, fleet, async (step) => {
         this.run.setConfig(config);
