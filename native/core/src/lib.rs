@@ -39,6 +39,11 @@ pub mod store;
 pub mod timing;
 pub mod train;
 
+/// What the control block of a store is made of; native/model has others in their place.
+mod atomic {
+    pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+}
+
 /// What unit tests share with those of tests/.
 #[cfg(test)]
 #[allow(dead_code, clippy::unwrap_used)]

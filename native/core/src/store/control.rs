@@ -4,22 +4,22 @@
 //! Barrier: the last of the members to arrive raises the generation, and the others wait for that. On Linux they sleep on a futex
 //! over the shared word, elsewhere they poll with short sleeps. A set ABORTED bit in the generation makes every present and future
 //! wait fail with the recorded reason. Waiters look regularly whether the processes of the others still live. The main process says who
-//! the members are, while nobody waits: `set_members` takes back an abort.
+//! the members are, while nobody waits: `set_members` takes back an abort. native/model tries every order in which all this can happen.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
-use std::time::Duration;
+use std::array::from_fn;
+use std::sync::atomic::AtomicU8;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::error::{Error, Result};
 use crate::layout::MAX_PARTICIPANTS;
 use crate::process;
 use crate::spec::number;
 use crate::store::reports::Reports;
+use crate::store::waiting::{wait, wake_all};
 
-/// How often a waiting participant looks after the others.
-const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 const ABORTED: u32 = 1 << 31;
 const REASON_SIZE: usize = 1024;
 
@@ -68,6 +68,30 @@ pub struct Control {
     /// A bit for each participant that takes part.
     members: [AtomicU64; MAX_PARTICIPANTS.div_ceil(64)],
     seats: [Seat; MAX_PARTICIPANTS],
+}
+
+/// As a new store has it: all zero.
+impl Default for Control {
+    fn default() -> Self {
+        let zero = || AtomicU32::new(0);
+        let long = || AtomicU64::new(0);
+        Self {
+            generation: zero(),
+            arrived: zero(),
+            stop_requested: zero(),
+            stop_latched: zero(),
+            norms_requested: zero(),
+            norms_latched: zero(),
+            norms_step: long(),
+            updates: long(),
+            reports: Reports::default(),
+            reason_state: zero(),
+            reason_len: zero(),
+            reason: [const { AtomicU8::new(0) }; REASON_SIZE],
+            members: from_fn(|_| long()),
+            seats: from_fn(|_| Seat { pid: long(), started: long(), beats: long(), waits_at: long() }),
+        }
+    }
 }
 
 impl Control {
@@ -254,7 +278,7 @@ impl Control {
             if cancelled.load(Ordering::Acquire) {
                 return Err(Error::Cancelled("the device was closed".into()));
             }
-            wait(&self.generation, generation, CHECK_INTERVAL);
+            wait(&self.generation, generation);
             if self.generation.load(Ordering::Acquire) == generation {
                 self.look_after_others(me);
             }
@@ -286,54 +310,13 @@ impl Control {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
-    use rustix::thread::futex;
-    let timeout = futex::Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
-    // Every outcome (woken, changed already, timed out, interrupted) is handled by the caller's loop.
-    let _ = futex::wait(word, futex::Flags::empty(), expected, Some(&timeout));
-}
-
-#[cfg(target_os = "linux")]
-fn wake_all(word: &AtomicU32) {
-    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), i32::MAX as u32);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
-    let end = std::time::Instant::now() + timeout;
-    while word.load(Ordering::Acquire) == expected && std::time::Instant::now() < end {
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn wake_all(_word: &AtomicU32) {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     fn control(members: usize) -> Control {
-        let zero = || AtomicU32::new(0);
-        let control = Control {
-            generation: zero(),
-            arrived: zero(),
-            stop_requested: zero(),
-            stop_latched: zero(),
-            norms_requested: zero(),
-            norms_latched: zero(),
-            norms_step: AtomicU64::new(0),
-            updates: AtomicU64::new(0),
-            reports: Reports::default(),
-            reason_state: zero(),
-            reason_len: zero(),
-            reason: [const { AtomicU8::new(0) }; REASON_SIZE],
-            members: Default::default(),
-            seats: [const { Seat { pid: AtomicU64::new(0), started: AtomicU64::new(0), beats: AtomicU64::new(0), waits_at: AtomicU64::new(0) } };
-                MAX_PARTICIPANTS],
-        };
+        let control = Control::default();
         control.set_members(&(0..members).collect::<Vec<_>>());
         control
     }

@@ -7,6 +7,7 @@
 pub mod control;
 pub mod mapping;
 pub mod reports;
+mod waiting;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! What is told before a barrier is fixed when that is full, as the stop request is, and told anew from then on. So all participants see
 //! the same after it, however far ahead one of them is.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[repr(C)]
 #[derive(Default)]
