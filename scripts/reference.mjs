@@ -22,6 +22,7 @@ const pages = {
     ...(await source('src-main/contract/series.ts')),
     ...(await source('src-main/contract/steps.ts')),
     ...(await source('src-main/contract/run.ts')),
+    ...(await source('src-main/contract/ledger.ts')),
     ...(await source('src-main/contract/events.ts')),
     ...(await source('src-main/cli/follow.ts')),
   }),

@@ -16,7 +16,7 @@ export type * from '../native/binding/index.d.ts';
 type NativeAddon = typeof addonTypes;
 
 /** Version of the interface that this app is made for. */
-const nativeVersion = 17;
+const nativeVersion = 18;
 
 let addon: NativeAddon | undefined;
 

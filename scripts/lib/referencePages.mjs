@@ -151,13 +151,13 @@ function limits({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }) {
 
 /** Records of a run, as its files and `sdp train --json` have them. */
 export function metrics({ stepSeries, evaluationSeries, stepColumns, evaluationRecord, ...rest }) {
-  const { memoryRecord, deviceChange, gradientRecord, appEvents, streamed } = rest;
+  const { memoryRecord, deviceChange, sampling, gradientRecord, appEvents, streamed } = rest;
   return page(
     note('the schemas in src-main/contract'),
     '# Metrics of a run',
     `The folder of a run, ${code('runs/ID')} in the data folder, has three forms of its metrics: ${code('metrics.jsonl')}, ${code('gradients.json')} and the event files of TensorBoard. ${code('sdp train --json')} prints steps, evaluations, memory and changes of devices as they arise.`,
     '## metrics.jsonl',
-    'Each line is a JSON object. A line has one of four forms.',
+    'Each line is a JSON object. A line has one of five forms.',
     '### Step',
     'One line per step. A value is null if it is not finite, or if the log is older than the series.',
     fields(stepLine(stepColumns)),
@@ -170,6 +170,9 @@ export function metrics({ stepSeries, evaluationSeries, stepColumns, evaluationR
     '### DeviceChange',
     `One line per device that was lost, has joined, or has left: an object under the key ${code('deviceChange')}.`,
     fields(deviceChange),
+    '### Sampling',
+    `One line per start and resumption: an object under the key ${code('sampling')}, which the checksums of samples are checked by.`,
+    fields(sampling),
     '## gradients.json',
     'The gradients of the last measured step. Each row is a unit of the plan, in its order. The last row is what all workers hold.',
     fields(gradientRecord),

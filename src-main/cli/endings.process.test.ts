@@ -22,6 +22,7 @@ afterAll(() => rm(home, { recursive: true, force: true }));
 interface Line {
   event: string;
   summary?: { id: string; state: string; reason: string; step: number };
+  columns?: { step: number[] };
 }
 
 /** A command in a process group of its own, as a terminal or a service manager starts it. */
@@ -55,11 +56,15 @@ function workersOf(pid: number): number[] {
 }
 
 /** Nothing of a command is left: no process in its group, and no store. */
-function expectNothingLeft(pid: number): void {
+function processesOf(group: number) {
   const stats = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(statOf);
-  expect(stats.filter(({ group, state }) => group === pid && state !== 'Z')).toEqual([]);
+  return stats.filter((one) => one.group === group && one.state !== 'Z');
+}
+
+function expectNothingLeft(pid: number): void {
+  expect(processesOf(pid)).toEqual([]);
   expect(readdirSync('/dev/shm').filter((name) => name.startsWith(`sdp-lab-${pid}-`))).toEqual([]);
 }
 
@@ -165,7 +170,7 @@ it('a signal to the process group while it evaluates a checkpoint leaves nothing
   await expect.poll(() => childrenOf(child.pid!).length, { timeout: 20_000 }).toBe(2);
   process.kill(-child.pid!, 'SIGTERM');
   expect(await ended).toBe(143);
-  expectNothingLeft(child.pid!);
+  await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
 });
 
 describe('with a device that stands still', () => {
@@ -196,16 +201,30 @@ describe('with a device that stands still', () => {
     expectNothingLeft(child.pid!);
   });
 
-  it('a second Ctrl-C ends at once', async () => {
+  it('a second Ctrl-C ends at once, and the run goes on from its last step', async () => {
     const { child, ended } = start(['train', config, '--json', '--set', 'training.steps=100000']);
-    const lines = createInterface(child.stdout!);
-    await new Promise<void>((resolve) => lines.on('line', (text) => text.includes('stepsAppended') && resolve()));
+    const lines: string[] = [];
+    createInterface(child.stdout!).on('line', (text) => lines.push(text));
+    const steps = (of: string[]) => of.filter((text) => text.includes('"stepsAppended"')).length;
+    await expect.poll(() => steps(lines), { timeout: 20_000 }).toBeGreaterThan(0);
     process.kill(childrenOf(child.pid!)[0]!, 'SIGSTOP');
     child.kill('SIGINT');
     await sleep(1500);
     child.kill('SIGINT');
     expect(await ended).toBe(1);
-    await expect.poll(() => expectNothingLeft(child.pid!)).toBeUndefined();
+    await expect.poll(() => processesOf(child.pid!)).toEqual([]);
+
+    const summaries = lines.map((text) => (JSON.parse(text) as Line).summary).filter((one) => one !== undefined);
+    const { id } = summaries.at(-1)!;
+    const resumed = start(['resume', id, '--json']);
+    const more: string[] = [];
+    createInterface(resumed.child.stdout!).on('line', (text) => more.push(text));
+    await expect.poll(() => steps(more), { timeout: 20_000 }).toBeGreaterThan(0);
+    resumed.child.kill('SIGINT');
+    expect(await resumed.ended).toBe(0);
+    const first = (JSON.parse(more.find((text) => text.includes('"stepsAppended"'))!) as Line).columns!.step[0]!;
+    expect(first).toBeGreaterThanOrEqual(Math.max(...summaries.map(({ step }) => step)));
+    for (const { pid } of [child, resumed.child]) expectNothingLeft(pid!);
   });
 
   it('Ctrl-C ends an evaluation', async () => {

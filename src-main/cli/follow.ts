@@ -1,5 +1,5 @@
 // Follows a run in the terminal to its end: a progress line, or JSON lines. Ctrl-C ends the run at a step boundary with a checkpoint; a
-// second Ctrl-C ends at once.
+// second Ctrl-C ends at once, and leaves the state in memory for `sdp resume`.
 
 import { UserError } from '../contract/errors.ts';
 import type { RunSummary } from '../contract/run.ts';

@@ -1,5 +1,5 @@
 // Ctrl-C, SIGTERM (service managers, schedulers) and SIGHUP (the terminal has gone): the first asks to end in order, a later one ends at
-// once. Where no command listens, each ends the process at once, which takes device processes and stores with it.
+// once. Where no command listens, each ends the process at once, which takes device processes with it, and stores but that of a run.
 //
 // Under npm a terminal's Ctrl-C arrives twice within moments, from the terminal and from npm: what follows closely counts as the same. A
 // terminal that goes may tell it several times.

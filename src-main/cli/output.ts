@@ -2,6 +2,7 @@
 // no name acts on it.
 
 import type { Diagnosis } from '../contract/doctor.ts';
+import { ledgerSentence, type SampleLedger } from '../contract/ledger.ts';
 import { stoppedOnRequest, type RunSummary } from '../contract/run.ts';
 import { visible, visibleJson } from '../contract/visible.ts';
 
@@ -29,6 +30,18 @@ export function printTable(rows: readonly (readonly string[])[]): void {
         .join('  ')
         .trimEnd(),
     );
+}
+
+/** Which samples the steps of a run were trained on. */
+export function printLedger(ledger: SampleLedger): void {
+  if (ledger.epochs.length > 0)
+    printTable([
+      ['EPOCH', 'FROM STEP', 'STEPS', 'CHECKED', 'SAMPLES', 'OF'],
+      ...ledger.epochs.map((row) =>
+        [row.epoch, row.from, row.steps, row.checked, row.samples, row.of].map((count) => String(count)),
+      ),
+    ]);
+  printLine(ledgerSentence(ledger, String));
 }
 
 /** A line for each finding. */

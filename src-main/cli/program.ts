@@ -24,7 +24,16 @@ import { followRun } from './follow.ts';
 import { runDemo } from './demo.ts';
 import { sdpHome } from '../lab/home.ts';
 import { openApp, spawnChildDevice } from './home.ts';
-import { metricOf, printDiagnosis, printEnd, printJson, printLine, printNote, printTable } from './output.ts';
+import {
+  metricOf,
+  printDiagnosis,
+  printEnd,
+  printJson,
+  printLedger,
+  printLine,
+  printNote,
+  printTable,
+} from './output.ts';
 import { printPlan } from './printPlan.ts';
 import { replayCases, type ReplayFlags } from './replay.ts';
 import { serveApp } from './serve.ts';
@@ -217,6 +226,17 @@ function addRunCommands(program: Command): void {
       printLine(
         `step ${record.step}: ${metricOf(record)}, loss ${record.loss?.toFixed(4) ?? 'not finite'} on ${record.samples} samples`,
       );
+    });
+  program
+    .command('ledger')
+    .description('tell which samples the steps of a run were trained on, and check that none was skipped or read twice')
+    .argument('<run>', 'ID of the run')
+    .addOption(jsonOption())
+    .action(async (runId: string, { json }: Json) => {
+      const ledger = await (await openApp()).ledger(runId);
+      if (json) printJson(ledger);
+      else printLedger(ledger);
+      if (ledger.wrong.length > 0) process.exitCode = 1;
     });
   program
     .command('export')

@@ -6,6 +6,7 @@ import { datasetCommands } from './datasets.ts';
 import { doctorCommands } from './doctor.ts';
 import { plan } from './plan.ts';
 import { exportFormat, weightType } from './exportFormat.ts';
+import { sampleLedger } from './ledger.ts';
 import { exportResult, runDetail, runSummary } from './run.ts';
 import { deviceConfig, runConfig } from './runConfig.ts';
 import { settings } from './settings.ts';
@@ -128,6 +129,7 @@ export const appCommands = {
   /** The last lines of the run's log. */
   runLog: { params: runId, result: z.object({ lines: z.array(z.string()) }) },
   getRun: { params: runId, result: runDetail },
+  sampleLedger: { params: runId, result: sampleLedger },
   exportRun: {
     params: runId.extend({
       format: exportFormat,

@@ -19,6 +19,7 @@ export type {
   Problem,
   Reading,
   Remedy,
+  Sampling,
   StoreLayout,
   StoreSpan,
   StoreTensor,

@@ -41,10 +41,13 @@ interface SeriesOfEvaluations extends Series {
 }
 
 /** Not finite where one value is not: nothing is averaged away. */
-export const mean: Merge = (values) => {
-  let sum = 0;
-  for (let index = 0; index < values.length; index++) sum += values[index]!;
-  return sum / values.length;
+export const mean: Merge = (values) => sum(values) / values.length;
+
+/** Exact for whole numbers below 2^53. */
+const sum: Merge = (values) => {
+  let all = 0;
+  for (let index = 0; index < values.length; index++) all += values[index]!;
+  return all;
 };
 
 /** All workers report the same value. */
@@ -77,6 +80,15 @@ export const stepSeries = {
     meaning: 'learning rate of the step',
     tag: 'train/learning_rate',
     lists: ['run', 'compare'],
+  },
+  samples: {
+    per: 'step',
+    merge: sum,
+    unit: '',
+    title: 'Checksum of samples',
+    meaning: 'sum of the checksums of the samples that the workers have read, 32 bits each',
+    tag: null,
+    lists: [],
   },
   computeMs: {
     per: 'worker',

@@ -35,6 +35,8 @@ export interface FleetOptions extends MemberListeners, FleetPlan {
   checkFiles?(): Promise<string | null>;
   /** Fills the store before the processes start. */
   fill(store: NativeStore): Promise<void> | void;
+  /** Whether its store, once it is filled, stays where this process ends at once: another goes on from it. */
+  survives?: boolean;
   /** Once it settles, open() waits for no device: a fleet whose devices are not ready gives its store, and can be closed. */
   unneeded?: Promise<void>;
   /** Others have taken over the workers of a device. */
@@ -83,6 +85,7 @@ export class Fleet {
   private readonly removeStore = (): void => void this.store.close();
   private readonly silence: Silence;
   private isTraining = false;
+  private isToStop = false;
   /** Seats of those that are done with what was last asked. */
   private answered: ReadonlySet<number> = new Set();
   /** Settles when all have answered what was last asked, or are gone. */
@@ -108,6 +111,7 @@ export class Fleet {
     const fleet = new Fleet(store, storePath, options);
     try {
       await options.fill(store);
+      if (options.survives) process.off('exit', fleet.removeStore);
       const ready = fleet.prepare();
       await Promise.race([ready, ...(options.unneeded ? [options.unneeded] : [])]);
       return fleet;
@@ -220,11 +224,13 @@ export class Fleet {
   }
 
   requestStop(): void {
+    this.isToStop = true;
     this.store.requestStop();
   }
 
   /** Takes back a stop, so that the next train() goes on. */
   clearStop(): void {
+    this.isToStop = false;
     this.store.clearStop();
   }
 
@@ -367,9 +373,10 @@ export class Fleet {
     // One that has not answered at all has a limit of its own.
     const isBusy = ({ participant, client, fate }: Member) => client && !fate && !answered.has(participant);
     const busy = new Map(asked.filter(isBusy).map((member) => [member.participant, member]));
-    // The last that is left has the longer time: a slow disk looks the same.
-    const hasOthers = this.members.filter(({ fate }) => !fate).length > 1;
-    const activity = (seat: number) => (hasOthers ? readActivity(busy.get(seat)?.process.pid ?? 0) : null);
+    // The last that is left has the longer time: a slow disk looks the same. A training that is to stop is given up at its own time.
+    const isLast = this.members.filter(({ fate }) => !fate).length === 1;
+    const isPatient = isLast || this.isToStop;
+    const activity = (seat: number) => (isPatient ? null : readActivity(busy.get(seat)?.process.pid ?? 0));
     const isDone = (seat: number) => !busy.has(seat);
     const found = this.silence.look(this.store.progress(), performance.now(), { isDone, haveTrained, activity });
     const member = found && busy.get(found.index);

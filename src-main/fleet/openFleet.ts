@@ -83,6 +83,7 @@ export function openFleet(
       const step = await fill(store, prepared, start, onCheckpoint);
       if (run) await claimStore(store, run, step);
     },
+    survives: run !== undefined,
     patience: host.patience ?? patienceFor(prepared),
     ...listeners,
   });

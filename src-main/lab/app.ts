@@ -9,6 +9,7 @@ import type { AppEvents } from '../contract/events.ts';
 import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
 import { UserError } from '../contract/errors.ts';
 import { optimizerSpec } from '../contract/optimizers.ts';
+import type { SampleLedger } from '../contract/ledger.ts';
 import { misfitOf, type Plan } from '../contract/plan.ts';
 import { optimizerSlots } from '../contract/records.ts';
 import { isActive, noLoss, type ExportResult, type RunDetail, type RunSummary } from '../contract/run.ts';
@@ -32,6 +33,7 @@ import { saveLeft } from '../run/saveLeft.ts';
 import { changesOfResults } from '../records/configChanges.ts';
 import { Imports } from './imports.ts';
 import { readMetrics } from '../records/readMetrics.ts';
+import { readLedger } from '../records/sampleLedger.ts';
 import { planFromHome, type RunHost, type Start } from '../fleet/openFleet.ts';
 import type { DeviceRequest } from '../run/deviceChanges.ts';
 import { Run } from '../run/run.ts';
@@ -71,6 +73,7 @@ export interface App extends AppHost {
   stop(runId: string): Promise<RunSummary>;
   evaluate(runId: string, step?: number): ReturnType<typeof evaluateRun>;
   export(runId: string, format: ExportFormat, options: ExportChoices): Promise<ExportResult>;
+  ledger(runId: string): Promise<SampleLedger>;
   /** Waits for the end of an active run; its last summary. */
   whenEnded(runId: string): Promise<RunSummary>;
   /** Ends the active run with a checkpoint. */
@@ -90,6 +93,7 @@ export async function createApp(host: RunHost): Promise<App> {
     stop: (runId) => lab.stop(runId),
     evaluate: (runId, step) => evaluateRun(host, lab.folder(runId), step),
     export: (runId, format, options) => lab.export(runId, format, options),
+    ledger: (runId) => lab.ledger(runId),
     whenEnded: (runId) => lab.whenEnded(runId),
     close: () => lab.close(),
   };
@@ -178,6 +182,7 @@ class Lab {
       deleteRun: ({ runId }) => this.delete(runId),
       runLog: async ({ runId }) => ({ lines: await this.folder(runId).lastLogLines(mostLogLines) }),
       getRun: ({ runId }) => this.detail(runId),
+      sampleLedger: ({ runId }) => this.ledger(runId),
       exportRun: ({ runId, format, ...options }) => this.export(runId, format, options),
       ...this.datasets.handlers(),
       ...this.playground.handlers(),
@@ -436,6 +441,13 @@ class Lab {
       runs: [...begun.map((run) => run.summary), ...known],
       damaged: damaged.filter(({ key }) => !this.runs.has(key!)),
     };
+  }
+
+  async ledger(runId: string): Promise<SampleLedger> {
+    const folder = this.folder(runId);
+    await folder.readState();
+    await this.runs.get(runId)?.logged();
+    return await readLedger(folder.file('metrics.jsonl'));
   }
 
   private async detail(runId: string): Promise<RunDetail> {

@@ -6,7 +6,7 @@ import type { Dataset } from '../contract/commands.ts';
 import type { DeviceSetup } from '../contract/deviceMessages.ts';
 import { UserError } from '../contract/errors.ts';
 import { optimizerSpec } from '../contract/optimizers.ts';
-import { optimizerSlots, type Augmentation, type BatchSource } from '../contract/records.ts';
+import { optimizerSlots, type Augmentation, type BatchSource, type Sampling } from '../contract/records.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import type { SplitSource } from '../data/catalogue.ts';
@@ -31,6 +31,7 @@ export interface PreparedRun {
   scales: Record<string, number>;
   evaluationSamples: number;
   evaluationBatch: number;
+  sampling: Sampling;
   /** Name of the dataset, and its fingerprint. */
   dataset: string;
   fingerprint: string;
@@ -158,6 +159,12 @@ export function prepareRun(
     scales,
     evaluationSamples,
     evaluationBatch: batch,
+    sampling: {
+      seed: training.seed,
+      samples: matched.train,
+      numWorkers: subnetworks.workers,
+      share: microBatch * training.accumulation,
+    },
     dataset: dataset.name,
     fingerprint: dataset.fingerprint,
     plan,

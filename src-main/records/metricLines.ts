@@ -27,7 +27,7 @@ export const isStep = (line: string): boolean => line.startsWith(stepPrefix);
 /** Steps done when the line was written; undefined for a line that is none of the log's. */
 export function stepOf(line: string): number | undefined {
   if (isStep(line)) return Number.parseInt(line.slice(stepPrefix.length), 10) + 1;
-  const step = /^\{"(?:evaluation|memory|deviceChange)":\{"step":(\d+)/.exec(line)?.[1];
+  const step = /^\{"(?:evaluation|memory|deviceChange|sampling)":\{"step":(\d+)/.exec(line)?.[1];
   return step === undefined ? undefined : Number(step);
 }
 

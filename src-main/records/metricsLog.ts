@@ -2,8 +2,8 @@
 // configuration as text and as hyper-parameters, and the mask matrix as a picture.
 //
 // TensorBoard's step is the number of steps done, so that training and evaluation agree. Lines: {"step", and the series of contract/series.ts: lists
-// by worker, then values of the step}, {"evaluation": {"step", its series, "samples", "seconds"}}, {"memory": {"step", "elapsedMs", "devices"}} and
-// {"deviceChange": {"step", "device", "change", "reason"}}.
+// by worker, then values of the step}, {"evaluation": {"step", its series, "samples", "seconds"}}, {"memory": {"step", "elapsedMs", "devices"}},
+// {"deviceChange": {"step", "device", "change", "reason"}} and {"sampling": {"step", "seed", "samples", "numWorkers", "share"}}.
 // Lines that the disk refuses are tried again, and in the end dropped and counted: no log ends a run. A resumed run first drops the lines of the
 // steps that it will do again, and a last line that was cut short. Reading: readMetrics.ts.
 
@@ -13,6 +13,7 @@ import { stepValue, type StepColumns } from '../contract/steps.ts';
 import { replaceFile, storageError } from '../files/files.ts';
 import { PatientAppend } from '../files/patientAppend.ts';
 import { stringify } from 'yaml';
+import type { SamplingRecord } from '../contract/ledger.ts';
 import type { Plan } from '../contract/plan.ts';
 import type { RunConfig } from '../contract/runConfig.ts';
 import { EventLog, type HParam } from '../export/tensorboard.ts';
@@ -86,6 +87,10 @@ export class MetricsLog {
 
   appendDeviceChange(deviceChange: DeviceChange): void {
     this.append([JSON.stringify({ deviceChange })], () => undefined);
+  }
+
+  appendSampling(sampling: SamplingRecord): void {
+    this.append([JSON.stringify({ sampling })], () => undefined);
   }
 
   /** Tries to write everything. */

@@ -58,17 +58,18 @@ export class StepMerger {
 
   /**
    * Steps up to `to` are done, though a device that was lost has not reported them; their times are not known. `notes`: row-major
-   * [steps from firstMissing on, 1 + workers], norm of the gradient and losses. From now on the devices have these workers.
+   * [steps from firstMissing on, 1 + 2 * workers], norm of the gradient, losses and checksums of samples. From now on the devices have these workers.
    */
   resume(to: number, notes: ArrayLike<number>, workersOfDevices: readonly (readonly number[])[]): void {
     const from = this.firstMissing;
     for (let step = from; step < to; step++) {
       const row = this.emptyRow(step);
-      const of = (at: number) => notes[(step - from) * (1 + this.numWorkers) + at]!;
+      const of = (at: number) => notes[(step - from) * (1 + 2 * this.numWorkers) + at]!;
       row.reported = this.numWorkers;
       for (const name of measuredNames) row.measured[name].fill(NaN);
       row.measured.gradNorm.fill(of(0));
       row.measured.loss = row.measured.loss.map((_, worker) => of(1 + worker));
+      row.measured.samples = row.measured.samples.map((_, worker) => of(1 + this.numWorkers + worker));
     }
     for (const step of this.rows.keys()) if (step >= to) this.rows.delete(step);
     this.workersOfDevices = workersOfDevices;

@@ -107,7 +107,7 @@ it('a device that hangs while it trains is ended and named, and not who waits fo
 });
 
 it('a device that hangs when a run is to end does not keep it, and no step before is lost', async () => {
-  const hung = await openLab(home, undefined, { ...usualPatience, stillMs: 60_000 });
+  const hung = await openLab(home);
   const runId = await hung.app.start(uneven());
   await nextEvent(hung, 'stepsAppended');
   const { pid } = hung.processes[1]!;

@@ -283,6 +283,7 @@ export class Run {
     const { training } = this.config;
     const log = await MetricsLog.open(this.folder.path, this.folder.file('metrics.jsonl'), this.summary.step);
     log.describe(this.config, prepared.plan, this.summary.step);
+    log.appendSampling({ step: this.summary.step, ...prepared.sampling });
     this.log = log;
     this.elapsedMs = log.before.elapsedMs;
     this.noticeEvaluation(log.before.evaluation);

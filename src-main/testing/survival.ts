@@ -13,12 +13,13 @@ import type { RunConfig } from '../contract/runConfig.ts';
 import type { StepColumns } from '../contract/steps.ts';
 import { findLeftStore } from '../records/leftStores.ts';
 import { RunFolder } from '../records/runFolder.ts';
+import { readLedger } from '../records/sampleLedger.ts';
 import { cliPath, nextEvent, type TestLab } from './lab.ts';
 
 /** What `outcomeOf` needs of a lab. */
 type Home = Pick<TestLab, 'home'>;
 
-/** Parameters and optimizer state as bytes; losses and norms (float32) of every step. */
+/** Parameters and optimizer state as bytes; losses and norms (float32) of every step; its samples. */
 export async function outcomeOf(lab: Home, runId: string) {
   const folder = new RunFolder(lab.home, runId);
   const checkpoint = folder.checkpointPath((await folder.checkpoints()).at(-1)!);
@@ -29,7 +30,7 @@ export async function outcomeOf(lab: Home, runId: string) {
     const { step, loss, gradNorm } = JSON.parse(line) as { step: number; loss: number[]; gradNorm: number };
     return [{ step, loss, gradNorm: Math.fround(gradNorm) }];
   });
-  return { files: await Promise.all(files), told };
+  return { files: await Promise.all(files), told, ledger: await readLedger(folder.file('metrics.jsonl')) };
 }
 
 export interface Disturbance {

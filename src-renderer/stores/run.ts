@@ -3,6 +3,7 @@
 import { defineStore } from 'pinia';
 import { computed, markRaw, ref, shallowRef, watch } from 'vue';
 import { exportFormat, type ExportFormat, type WeightType } from '../../src-main/contract/exportFormat.ts';
+import type { SampleLedger } from '../../src-main/contract/ledger.ts';
 import type { Plan } from '../../src-main/contract/plan.ts';
 import {
   isActive,
@@ -69,6 +70,8 @@ export const useRunStore = defineStore('run', () => {
   const lastBeatAt = ref(0);
   const lastStepAt = ref(0);
   const log = shallowRef<string[]>([]);
+  /** As it was when the run was loaded, a device changed, or it ended. */
+  const ledger = shallowRef<SampleLedger | null>(null);
 
   const active = computed(() => summary.value !== null && isActive(summary.value.state));
 
@@ -89,7 +92,7 @@ export const useRunStore = defineStore('run', () => {
     exports.value = detail.exports;
     lastBeatAt.value = lastStepAt.value = Date.now();
     fresh.value = true;
-    void loadLog();
+    void loadRecords();
   }
 
   function apply(event: AppEvent): void {
@@ -109,7 +112,7 @@ export const useRunStore = defineStore('run', () => {
         return void (gradients.value = event.payload.gradients);
       case 'deviceChanged':
         deviceChanges.value = [...deviceChanges.value, event.payload.change];
-        return void loadLog();
+        return void loadRecords();
       case 'replanned':
         return void (plan.value = event.payload.plan);
       case 'checkpointWritten':
@@ -130,7 +133,7 @@ export const useRunStore = defineStore('run', () => {
   function changed(next: RunSummary): void {
     if (next.state !== summary.value?.state) {
       lastBeatAt.value = lastStepAt.value = Date.now();
-      void loadLog();
+      void loadRecords();
     }
     summary.value = next;
     if (plan.value === null) void load();
@@ -189,13 +192,17 @@ export const useRunStore = defineStore('run', () => {
     }
   }
 
-  async function loadLog(): Promise<void> {
+  /** What the app has written of it. */
+  async function loadRecords(): Promise<void> {
     const id = runId.value;
     try {
-      const { lines } = await connection.call('runLog', { runId: id });
-      if (id === runId.value) log.value = lines;
+      const [{ lines }, read] = await Promise.all([
+        connection.call('runLog', { runId: id }),
+        connection.call('sampleLedger', { runId: id }),
+      ]);
+      if (id === runId.value) [log.value, ledger.value] = [lines, read];
     } catch {
-      // The log stays as it was; what failed is told by the state itself.
+      // They stay as they were; what failed is told by the state itself.
     }
   }
 
@@ -291,6 +298,7 @@ export const useRunStore = defineStore('run', () => {
     lastBeatAt,
     lastStepAt,
     log,
+    ledger,
     active,
     open,
     close,

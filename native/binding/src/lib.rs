@@ -6,6 +6,7 @@ pub mod hold;
 pub mod log;
 pub mod nvidia;
 pub mod record;
+pub mod sampling;
 pub mod store;
 pub mod timing;
 pub mod tokenizer;
@@ -24,7 +25,7 @@ use device::NativeDevice;
 use record::{Js, raise};
 
 /// Must equal `nativeVersion` of src-main/native.ts, and changes with what functions and records mean.
-const INTERFACE_VERSION: u32 = 17;
+const INTERFACE_VERSION: u32 = 18;
 
 /// Version of this interface.
 #[napi]

@@ -61,6 +61,7 @@ pub fn record_schemas() -> String {
     let mut taken = SchemaSettings::draft2020_12().for_deserialize().into_generator();
     taken.subschema_for::<spec::DeviceOptions>();
     taken.subschema_for::<spec::EvaluateSpec>();
+    taken.subschema_for::<spec::Sampling>();
     taken.subschema_for::<spec::InitSpec>();
     taken.subschema_for::<spec::SessionSpec>();
     taken.subschema_for::<spec::TrainSpec>();

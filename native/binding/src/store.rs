@@ -234,8 +234,8 @@ impl NativeStore {
         self.open().map(|store| (store.control().next_update() - 1) as f64).map_err(raise)
     }
 
-    /// What the devices have noted of steps [from, to), of the last 1024 before `to`; row-major [steps, 1 + workers]: the norm of the gradient,
-    /// then the loss of each worker. Not a number where nothing was noted.
+    /// What the devices have noted of steps [from, to), of the last 1024 before `to`; row-major [steps, 1 + 2 * workers]: the norm of the
+    /// gradient, then the loss of each worker, then the checksum of each one's samples. Not a number where nothing was noted.
     #[napi]
     pub fn notes(&self, from: i64, to: i64) -> napi::Result<Float64Array> {
         let store = self.open().map_err(raise)?;

@@ -130,7 +130,7 @@ impl Images {
             }
             Ok(())
         })?;
-        Ok(Batch { samples: Samples::F32(pixels), labels, shares: Vec::new() })
+        Ok(Batch { samples: Samples::F32(pixels), labels, shares: Vec::new(), checksum: 0 })
     }
 
     /// The given samples as they are evaluated; an error where there is no such sample.
@@ -165,7 +165,7 @@ impl Images {
             Ok(())
         })?;
         let shares = if mixing.is_soft() { self.shares(*mixing, &pairs) } else { Vec::new() };
-        Ok(Batch { samples: Samples::F32(pixels), labels, shares })
+        Ok(Batch { samples: Samples::F32(pixels), labels, shares, checksum: 0 })
     }
 
     /// [B,K]: the share of each class in the label of each sample.

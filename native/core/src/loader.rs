@@ -12,7 +12,7 @@ use safetensors::{Dtype, SafeTensors};
 use crate::error::{Error, Result, ensure};
 use crate::images::Images;
 use crate::npy::Npy;
-use crate::sampling::{Draw, Order};
+use crate::sampling::{Draw, Order, checksum};
 use crate::spec::{BatchSource, Reading};
 use crate::store::mapping::map_file;
 
@@ -29,6 +29,8 @@ pub struct Batch {
     pub labels: Vec<i64>,
     /// Soft labels: the share of each class, a row per sample. Empty where labels are not.
     pub shares: Vec<f32>,
+    /// Of a training batch of a dataset: which samples it has (sampling.rs); else 0.
+    pub checksum: u32,
 }
 
 /// An opened source.
@@ -99,7 +101,9 @@ impl Dataset {
         self.require(self.global_batch, "one batch of all workers")?;
         let size = self.micro_batch;
         let (epoch, draws) = self.order.share(step, worker);
-        self.content.training(epoch, &draws[part * size..][..size])
+        let draws = &draws[part * size..][..size];
+        let batch = self.content.training(epoch, draws)?;
+        Ok(Batch { checksum: checksum(epoch, draws), ..batch })
     }
 
     fn statistics_batch(&mut self, index: usize, size: usize) -> Result<Batch> {
@@ -192,7 +196,7 @@ impl Tokens {
             label.copy_from_slice(&tokens[1..]);
         }
         self.tokens.release();
-        Batch { samples: Samples::I64(samples), labels, shares: Vec::new() }
+        Batch { samples: Samples::I64(samples), labels, shares: Vec::new(), checksum: 0 }
     }
 }
 
@@ -234,7 +238,9 @@ impl Case {
             other => return Err(wrong("inputs", other)),
         };
         match label.dtype() {
-            Dtype::I64 => Ok(Batch { samples, labels: words(label.data()).map(i64::from_le_bytes).collect(), shares: Vec::new() }),
+            Dtype::I64 => {
+                Ok(Batch { samples, labels: words(label.data()).map(i64::from_le_bytes).collect(), shares: Vec::new(), checksum: 0 })
+            }
             other => Err(wrong("labels", other)),
         }
     }

@@ -13,6 +13,8 @@ pub struct StepRecords {
     pub loss: Vec<f64>,
     /// Global norm of the averaged gradient before clipping; the same in every row of a step.
     pub grad_norm: Vec<f64>,
+    /// Checksum of the samples that the worker has read (sampling.rs).
+    pub samples: Vec<f64>,
     /// Running the session.
     pub compute_ms: Vec<f64>,
     /// Waiting for others, averaging and updating; shared by the workers of a device.
@@ -29,6 +31,7 @@ pub struct StepRecords {
 pub struct WorkerStep {
     pub worker: usize,
     pub loss: f64,
+    pub samples: u32,
     pub compute_ms: f64,
     pub data_ms: f64,
     /// In copies between host and device, or waiting for them; part of `compute_ms`, but for what was begun at the end of the step before.
@@ -42,6 +45,7 @@ impl StepRecords {
             self.worker.push(row.worker as f64);
             self.loss.push(row.loss);
             self.grad_norm.push(grad_norm);
+            self.samples.push(row.samples.into());
             self.compute_ms.push(row.compute_ms);
             self.sync_ms.push(sync_ms);
             self.data_ms.push(row.data_ms);

@@ -7,6 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::RngCore;
 use sdp_data::sampling::generator;
 
+use crate::error::{Result, ensure};
+use crate::spec::Sampling;
+
 /// Uniform in [0, bound) without bias (Lemire 2019, "Fast Random Integer Generation in an Interval").
 fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {
     let threshold = bound.wrapping_neg() % bound;
@@ -23,6 +26,19 @@ fn below(generator: &mut ChaCha8Rng, bound: u64) -> u64 {
 pub struct Draw {
     pub sample: u32,
     pub partner: u32,
+}
+
+/// Tells by which samples of an epoch these are, in any order: one that is left out, doubled or of another epoch makes another sum.
+pub fn checksum(epoch: u64, draws: &[Draw]) -> u32 {
+    draws.iter().fold(0, |sum: u32, draw| sum.wrapping_add((mixed((epoch << 32) | u64::from(draw.sample)) >> 32) as u32))
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast Splittable Pseudorandom Number Generators").
+fn mixed(word: u64) -> u64 {
+    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
 }
 
 /// The order of the samples of one epoch.
@@ -46,6 +62,13 @@ pub struct Order {
 }
 
 impl Order {
+    /// Fails where the samples are too few for a step.
+    pub fn of(sampling: &Sampling) -> Result<Self> {
+        let &Sampling { seed, samples, num_workers, share } = sampling;
+        ensure((1..=samples).contains(&(num_workers * share)), || format!("{num_workers} workers with {share} of {samples} samples"))?;
+        Ok(Self::new(seed, samples, num_workers, share))
+    }
+
     pub fn new(seed: u64, samples: usize, num_workers: usize, share: usize) -> Self {
         Self { seed, samples, num_workers, share, epoch: None }
     }
@@ -58,6 +81,11 @@ impl Order {
         let (size, samples, epoch) = (self.share, self.samples, step / steps);
         let order = self.epoch(epoch);
         (epoch, (start..start + size).map(|at| Draw { sample: order[at], partner: order[(at + 1) % samples] }).collect())
+    }
+
+    /// Sum of the checksums of all workers at a step: what they report where each has read its own samples, and those once.
+    pub fn checksum(&mut self, step: u64) -> f64 {
+        (0..self.num_workers).map(|worker| self.share(step, worker)).map(|(epoch, draws)| f64::from(checksum(epoch, &draws))).sum()
     }
 
     /// Samples of a statistics batch: the first micro-batches of epoch 0, counted on over the workers.
@@ -109,6 +137,27 @@ mod tests {
         }
         assert_ne!(samples(&mut Order::new(4, 50, 2, 4), 0, 1), batches[0]);
         assert_ne!(batches[0], batches[6], "another epoch, another order");
+    }
+
+    #[test]
+    fn the_checksum_of_a_step_is_that_of_its_samples_each_once() {
+        let mut order = Order::of(&Sampling { seed: 3, samples: 50, num_workers: 2, share: 4 }).unwrap();
+        let of =
+            |epoch: u64, samples: &[u32]| checksum(epoch, &samples.iter().map(|&sample| Draw { sample, partner: 0 }).collect::<Vec<_>>());
+        for step in [0, 7] {
+            let epoch = step / 6;
+            let [first, second] = [0, 1].map(|worker| samples(&mut order, step, worker));
+            let sum = |second: &[u32]| f64::from(of(epoch, &first)) + f64::from(of(epoch, second));
+            assert_eq!(order.checksum(step), sum(&second));
+            let mut others = second.clone();
+            others.reverse();
+            assert_eq!(order.checksum(step), sum(&others));
+            others[0] = first[0];
+            assert_ne!(order.checksum(step), sum(&others), "one is doubled");
+            assert_ne!(order.checksum(step), sum(&second[1..]), "one is left out");
+            assert_ne!(of(epoch, &first), of(epoch + 1, &first));
+        }
+        assert!(Order::of(&Sampling { seed: 3, samples: 7, num_workers: 2, share: 4 }).is_err());
     }
 
     #[test]

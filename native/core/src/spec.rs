@@ -37,6 +37,18 @@ pub struct BatchSource {
     pub reads: Reading,
 }
 
+/// What the sampling order goes by.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sampling {
+    pub seed: u64,
+    /// Of the split; at least those of a step.
+    pub samples: usize,
+    pub num_workers: usize,
+    /// Samples of a worker and step.
+    pub share: usize,
+}
+
 /// What is read, and how.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]

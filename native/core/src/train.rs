@@ -66,7 +66,7 @@ fn one_step(engine: &mut Engine, spec: &TrainSpec, at: At, batches: &Receiver<Re
     let mut workers = spec.sessions.iter().map(|&id| compute(engine, id, &spec.source, step, batches)).collect::<Result<Vec<_>>>()?;
     for (done, &id) in workers.iter_mut().zip(&spec.sessions) {
         finish(engine.session(id)?, spec.source.accumulation, done)?;
-        engine.store.note_loss(step, done.worker, done.loss as f32);
+        engine.store.note_worker(step, done.worker, done.loss as f32, done.samples);
         engine.beat();
     }
     let start = Instant::now();
@@ -99,11 +99,12 @@ fn compute(engine: &mut Engine, id: usize, source: &BatchSource, step: u64, batc
     let (store, me) = (engine.store.clone(), engine.participant);
     let session = engine.session(id)?;
     let worker = session.worker.unwrap_or(0);
-    let mut done = WorkerStep { worker, loss: 0.0, compute_ms: 0.0, data_ms: 0.0, copy_ms: 0.0 };
+    let mut done = WorkerStep { worker, loss: 0.0, samples: 0, compute_ms: 0.0, data_ms: 0.0, copy_ms: 0.0 };
     for part in 0..source.accumulation {
         let start = Instant::now();
         let batch = batches.recv().map_err(|_| Error::Internal("the loader ended early".into()))??;
         done.data_ms += milliseconds(start);
+        done.samples = done.samples.wrapping_add(batch.checksum);
         let start = Instant::now();
         if part == 0 {
             session.begin_step();

@@ -199,7 +199,7 @@ fn samples_are_normalised_per_channel_and_absent_ones_are_marked() {
     let scaled = |pixel: u8, mean: f32, std: f32| (f32::from(pixel) / 255.0 - mean) / std;
     let image = [scaled(60, 0.5, 0.5), scaled(65, 0.5, 0.5), scaled(70, 0.25, 0.125), scaled(75, 0.25, 0.125)];
     let samples = Samples::F32([&image[..], &[0.0; 8]].concat());
-    assert_eq!(batch, Batch { samples, labels: vec![1, -1, -1], shares: vec![] });
+    assert_eq!(batch, Batch { samples, labels: vec![1, -1, -1], shares: vec![], checksum: 0 });
     let seen: Vec<i64> = (0..2).flat_map(|worker| loader.micro_batch(0, worker, 0).unwrap().labels).collect();
     assert_eq!(seen.len(), 4);
 }
@@ -355,7 +355,7 @@ fn recorded_batches_are_found_by_step_and_worker() {
         tensors.iter().map(|(name, kind, shape, data)| (name, safetensors::tensor::TensorView::new(*kind, shape.clone(), data).unwrap()));
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     let mut loader = Loader::open(&source(Reading::Case {}, &path)).unwrap();
-    let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0], shares: vec![] };
+    let expected = Batch { samples: Samples::F32(vec![2.0, 2.5]), labels: vec![1, 0], shares: vec![], checksum: 0 };
     assert_eq!(loader.micro_batch(1, 0, 0).unwrap(), expected);
     assert_eq!(loader.statistics_batch(2, 2).unwrap(), expected);
     assert_eq!(loader.ordered_batch(2, 2, 5).unwrap(), Batch { labels: vec![1, -1], ..expected });
@@ -373,10 +373,13 @@ fn tokens_are_cut_into_sequences_with_the_next_token_as_label() {
     };
     let mut wide = Loader::open(&of_type("<u4", 4)).unwrap();
     let samples = Samples::I64(vec![42000, 49000, 56000, 0, 0, 0]);
-    assert_eq!(wide.ordered_batch(1, 2, 3).unwrap(), Batch { samples, labels: vec![49000, 56000, 63000, -1, -1, -1], shares: vec![] });
+    assert_eq!(
+        wide.ordered_batch(1, 2, 3).unwrap(),
+        Batch { samples, labels: vec![49000, 56000, 63000, -1, -1, -1], shares: vec![], checksum: 0 }
+    );
     let mut narrow = Loader::open(&of_type("<u2", 2)).unwrap();
     let samples = Samples::I64(vec![0, 7000, 14000]);
-    assert_eq!(narrow.ordered_batch(0, 1, 1).unwrap(), Batch { samples, labels: vec![7000, 14000, 21000], shares: vec![] });
+    assert_eq!(narrow.ordered_batch(0, 1, 1).unwrap(), Batch { samples, labels: vec![7000, 14000, 21000], shares: vec![], checksum: 0 });
     let text = narrow.micro_batch(0, 0, 0).unwrap_err().to_string();
     assert_eq!(text, format!("data: one batch of all workers takes 4 samples, but {} has 3", folder.path().display()));
     std::fs::write(folder.path().join("tokens.npy"), npy("<i8", "1,", &[0; 8])).unwrap();

@@ -303,9 +303,10 @@ impl Store {
         })
     }
 
-    /// Notes what a worker has lost in a step. The notes of the last `NOTED` steps stay.
-    pub fn note_loss(&self, step: u64, worker: usize, loss: f32) {
+    /// Notes the loss of a worker in a step, and the checksum of its samples. The notes of the last `NOTED` steps stay.
+    pub fn note_worker(&self, step: u64, worker: usize, loss: f32, samples: u32) {
         self.note(step, 1 + worker).store(noted(step) | u64::from(loss.to_bits()), Ordering::Relaxed);
+        self.note(step, 1 + self.layout.num_workers + worker).store(noted(step) | u64::from(samples), Ordering::Relaxed);
     }
 
     /// Notes the norm of the averaged gradient of a step, rounded to float32.
@@ -313,16 +314,22 @@ impl Store {
         self.note(step, 0).store(noted(step) | u64::from((norm as f32).to_bits()), Ordering::Relaxed);
     }
 
-    /// What was noted of a step: the norm of its gradient, then the loss of each worker; not a number where nothing was.
+    /// What was noted of a step: the norm of its gradient, then the loss of each worker, then the checksum of each one's samples; not a number
+    /// where nothing was.
     pub fn notes(&self, step: u64) -> impl Iterator<Item = f64> {
-        (0..=self.layout.num_workers).map(move |at| {
+        let num_workers = self.layout.num_workers;
+        (0..notes_of_step(num_workers)).map(move |at| {
             let word = self.note(step, at).load(Ordering::Relaxed);
-            if word >> 32 == noted(step) >> 32 { f32::from_bits(word as u32).into() } else { f64::NAN }
+            match word as u32 {
+                _ if word >> 32 != noted(step) >> 32 => f64::NAN,
+                samples if at > num_workers => samples.into(),
+                bits => f32::from_bits(bits).into(),
+            }
         })
     }
 
     fn note(&self, step: u64, at: usize) -> &AtomicU64 {
-        &self.words(&self.places.notes)[(step as usize % NOTED) * (1 + self.layout.num_workers) + at]
+        &self.words(&self.places.notes)[(step as usize % NOTED) * notes_of_step(self.layout.num_workers) + at]
     }
 
     /// Sum of losses and number of right answers of an evaluation batch.
@@ -372,6 +379,10 @@ const PIECES: usize = CHUNK_SIZE / PIECE_SIZE;
 
 /// Steps of which the store has notes.
 const NOTED: usize = 1024;
+
+fn notes_of_step(num_workers: usize) -> usize {
+    1 + 2 * num_workers
+}
 
 /// What tells the notes of one step from those of another; never 0.
 fn noted(step: u64) -> u64 {
@@ -428,7 +439,7 @@ impl Places {
             updated: place(chunks.all.len(), 8),
             marks: place(hands, 8),
             drafts: place(2 * hands * PIECE_SIZE * (1 + layout.optimizer_slots.len()), 4),
-            notes: place(NOTED * (1 + layout.num_workers), 8),
+            notes: place(NOTED * notes_of_step(layout.num_workers), 8),
             rows: place(layout.statistics_batches * layout.buffer_size(), 4),
             results: place(2 * layout.evaluation_batches, 8),
             end,
