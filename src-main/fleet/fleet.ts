@@ -195,7 +195,7 @@ export class Fleet {
     const leaving = all.filter(({ device }) => !planned.has(device.id));
     this.members = all.filter(({ device }) => planned.has(device.id));
     this.plan = plan;
-    this.store.setMembers(this.members.map(({ participant }) => participant));
+    this.setMembers();
     const lacks = ({ device }: Member) => difference(planned.get(device.id)!.workers, device.workers);
     const hasTooMany = ({ device }: Member) => difference(device.workers, planned.get(device.id)!.workers);
     try {
@@ -276,8 +276,15 @@ export class Fleet {
 
   private async prepare(): Promise<void> {
     this.members = this.plan.devices.map((device, index) => this.start(device, this.plan.sessions[index]!));
-    this.store.setMembers(this.members.map(({ participant }) => participant));
+    this.setMembers();
     await this.steadily(() => this.all((_, member) => this.makeReady(member)));
+  }
+
+  private setMembers(): void {
+    this.store.setMembers(
+      this.members.map(({ participant }) => participant),
+      this.members.map(({ device }) => device.threads),
+    );
   }
 
   private start(device: RunDevice, sessions: string): Member {
@@ -417,7 +424,7 @@ export class Fleet {
         this.tellLoss(shares === '' ? message : `${message}; ${shares}`, key);
         return false;
       }
-      this.store.setMembers(this.members.map(({ participant }) => participant));
+      this.setMembers();
       const members = this.members.filter(({ device }) => shares.has(device.id));
       try {
         await this.all((_, member) => this.handOver(member, shares.get(member.device.id)!), { members });

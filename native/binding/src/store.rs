@@ -242,10 +242,10 @@ impl NativeStore {
         Ok((from as u64..to as u64).flat_map(|step| store.notes(step).collect::<Vec<_>>()).collect::<Vec<_>>().into())
     }
 
-    /// From now on these participants take part in what is asked, and no others; what an abort has left is gone. Call while no device is asked.
+    /// From now on these participants take part in what is asked, with so many threads each, and no others; what an abort has left is gone. Call while no device is asked.
     #[napi]
-    pub fn set_members(&self, members: Vec<u32>) -> napi::Result<()> {
-        let members: Vec<usize> = members.into_iter().map(|member| member as usize).collect();
+    pub fn set_members(&self, members: Vec<u32>, threads: Vec<u32>) -> napi::Result<()> {
+        let members: Vec<(usize, u32)> = members.into_iter().map(|member| member as usize).zip(threads).collect();
         self.open().map(|store| store.control().set_members(&members)).map_err(raise)
     }
 

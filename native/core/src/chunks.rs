@@ -79,15 +79,14 @@ impl Chunks {
         self.threads(&(0..self.all.len())).min(MOST_HANDS)
     }
 
-    /// Part `index` of `parts` of a range of chunks: contiguous, of equal bytes as nearly as chunks allow.
-    pub fn share(&self, range: &Range<usize>, index: usize, parts: usize) -> Range<usize> {
+    /// Parts [from, to) of `of` equal ones of a range of chunks: contiguous, of equal bytes as nearly as chunks allow.
+    pub fn share(&self, range: &Range<usize>, parts: Range<usize>, of: usize) -> Range<usize> {
         let (from, total) = (self.costs[range.start], self.cost(range));
         let edge = |part: usize| {
-            let bytes = from + (total as u128 * part as u128 / parts as u128) as usize;
+            let bytes = from + (total as u128 * part as u128 / of as u128) as usize;
             self.costs.partition_point(|&cost| cost < bytes).clamp(range.start, range.end)
         };
-        let last = index + 1 == parts;
-        edge(index)..if last { range.end } else { edge(index + 1) }
+        edge(parts.start)..if parts.end == of { range.end } else { edge(parts.end) }
     }
 }
 
@@ -116,11 +115,13 @@ mod tests {
         let chunks = Chunks::of(&layout(&[5, 100_000, 17, 40_000, 1, 16_384, 16_385]));
         let all = 0..chunks.all.len();
         for parts in 1..=20 {
-            let shares: Vec<_> = (0..parts).map(|index| chunks.share(&all, index, parts)).collect();
+            let shares: Vec<_> = (0..parts).map(|index| chunks.share(&all, index..index + 1, parts)).collect();
             assert_eq!(shares.iter().flat_map(Clone::clone).collect::<Vec<_>>(), all.clone().collect::<Vec<_>>());
             let even = chunks.cost(&all) / parts;
             let chunk = CHUNK_SIZE * 4 * 5;
             assert!(shares.iter().all(|share| chunks.cost(share) <= even + chunk), "{shares:?}");
+            let half = parts.div_ceil(2);
+            assert_eq!(chunks.share(&all, 0..half, parts).end, chunks.share(&all, half..parts, parts).start);
         }
     }
 }

@@ -165,7 +165,7 @@ fn each_chunk(store: &Store, share: Range<usize>, threads: usize, work: impl Fn(
     let threads = threads.clamp(1, chunks.threads(&share));
     let run = |part: usize| {
         let mut scratch = vec![0.0; CHUNK_SIZE];
-        for index in chunks.share(&share, part, threads) {
+        for index in chunks.share(&share, part..part + 1, threads) {
             let chunk = &chunks.all[index];
             work(part, index, chunk, &mut scratch[..chunk.len]);
         }

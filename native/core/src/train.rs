@@ -141,7 +141,8 @@ fn loss(session: &mut Session) -> Result<f64> {
 fn update(engine: &Engine, optimizer: &OptimizerSpec, (step, learning_rate): At, norms: bool, largest: f64) -> Result<Option<Fault>> {
     let store = &engine.store;
     let chunks = store.chunks();
-    let share = chunks.share(&(0..chunks.all.len()), engine.rank(), store.control().num_members());
+    let (part, of) = store.control().part(engine.participant);
+    let share = chunks.share(&(0..chunks.all.len()), part, of);
     let me = Participant { index: engine.participant, threads: engine.threads };
     let update = optimizer.update(step, learning_rate);
     // Averaging sums up the gradients of all workers.

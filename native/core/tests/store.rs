@@ -80,7 +80,7 @@ fn steps(path: &Path, me: usize, participants: usize, threads: usize, spec: &Opt
     let store = Store::open(path).unwrap();
     let never = AtomicBool::new(false);
     let meet = || store.control().meet(me, true, &never).unwrap();
-    let share = store.chunks().share(&(0..store.chunks().all.len()), me, participants);
+    let share = store.chunks().share(&(0..store.chunks().all.len()), me..me + 1, participants);
     for step in 0..3 {
         for worker in (me..WORKERS).step_by(participants) {
             fill(store.write(Area::Slab(worker), 0..store.layout().slab_sizes[worker]), 10 * step + worker);

@@ -22,7 +22,7 @@ fn meets(control: &Control, me: usize, latch: bool) -> bool {
 
 fn of_two() -> Arc<Control> {
     let control = Control::default();
-    control.set_members(&[0, 1]);
+    control.set_members(&[(0, 1), (1, 1)]);
     Arc::new(control)
 }
 
@@ -94,7 +94,7 @@ fn an_update_is_done_for_all_or_for_nobody_wherever_an_abort_comes_and_the_same_
         }
         // As the main process does: what was begun becomes whole, and all go on.
         control.end_update();
-        control.set_members(&[0, 1]);
+        control.set_members(&[(0, 1), (1, 1)]);
         let second = thread::spawn(device(1));
         assert!(device(0)());
         assert!(second.join().unwrap());
@@ -122,7 +122,7 @@ fn one_goes_on_alone_where_the_other_was_lost_in_an_update_before_its_barrier() 
         lost.join().unwrap();
         assert_eq!(control.updates(), None);
         control.end_update();
-        control.set_members(&[0]);
+        control.set_members(&[(0, 1)]);
         assert!(meets(&control, 0, false) && meets(&control, 0, true));
         assert_eq!((control.updates(), control.rank(0), control.num_members()), (Some(1), 0, 1));
     });
@@ -138,7 +138,7 @@ fn another_takes_the_place_of_one_that_was_lost() {
         });
         control.abort("a device was lost");
         assert!(!waiting.join().unwrap());
-        control.set_members(&[0, 2]);
+        control.set_members(&[(0, 1), (2, 1)]);
         let other = thread::spawn({
             let control = control.clone();
             move || meets(&control, 2, false) && meets(&control, 2, true)

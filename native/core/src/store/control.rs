@@ -7,6 +7,7 @@
 //! the members are, while nobody waits: `set_members` takes back an abort. native/model tries every order in which all this can happen.
 
 use std::array::from_fn;
+use std::ops::Range;
 use std::sync::atomic::AtomicU8;
 
 use schemars::JsonSchema;
@@ -65,8 +66,8 @@ pub struct Control {
     reason_state: AtomicU32,
     reason_len: AtomicU32,
     reason: [AtomicU8; REASON_SIZE],
-    /// A bit for each participant that takes part.
-    members: [AtomicU64; MAX_PARTICIPANTS.div_ceil(64)],
+    /// Threads with which each participant takes part in updates; 0: it does not take part.
+    threads: [AtomicU32; MAX_PARTICIPANTS],
     seats: [Seat; MAX_PARTICIPANTS],
 }
 
@@ -88,20 +89,18 @@ impl Default for Control {
             reason_state: zero(),
             reason_len: zero(),
             reason: [const { AtomicU8::new(0) }; REASON_SIZE],
-            members: from_fn(|_| long()),
+            threads: from_fn(|_| zero()),
             seats: from_fn(|_| Seat { pid: long(), started: long(), beats: long(), waits_at: long() }),
         }
     }
 }
 
 impl Control {
-    /// From now on these take part, and nobody else. By the main process, while no participant is in a call that others take part in; what
+    /// From now on these take part, each with so many threads, and nobody else. By the main process, while no participant is in a call that others take part in; what
     /// an abort has left is gone then.
-    pub fn set_members(&self, members: &[usize]) {
-        for (index, word) in self.members.iter().enumerate() {
-            let bits = members.iter().filter(|&&member| member / 64 == index).fold(0, |bits, member| bits | (1 << (member % 64)));
-            word.store(bits, Ordering::Relaxed);
-        }
+    pub fn set_members(&self, members: &[(usize, u32)]) {
+        self.threads.iter().for_each(|threads| threads.store(0, Ordering::Relaxed));
+        members.iter().for_each(|&(member, threads)| self.threads[member].store(threads.max(1), Ordering::Relaxed));
         self.seats.iter().for_each(|seat| seat.waits_at.store(0, Ordering::Relaxed));
         self.reports.latch();
         self.reports.latch();
@@ -113,17 +112,23 @@ impl Control {
 
     /// Whether a participant takes part.
     fn is_member(&self, participant: usize) -> bool {
-        self.members[participant / 64].load(Ordering::Acquire) & (1 << (participant % 64)) != 0
+        self.threads[participant].load(Ordering::Acquire) != 0
     }
 
     /// How many take part.
     pub fn num_members(&self) -> usize {
-        self.members.iter().map(|word| word.load(Ordering::Acquire).count_ones() as usize).sum()
+        (0..MAX_PARTICIPANTS).filter(|&participant| self.is_member(participant)).count()
     }
 
     /// Members before this one: its place among them.
     pub fn rank(&self, participant: usize) -> usize {
         (0..participant).filter(|&other| self.is_member(other)).count()
+    }
+
+    /// Threads of the members before this one, those up to it, and those of all: the part of an update that is its own.
+    pub fn part(&self, participant: usize) -> (Range<usize>, usize) {
+        let sum = |of: &[AtomicU32]| of.iter().map(|threads| threads.load(Ordering::Acquire) as usize).sum();
+        (sum(&self.threads[..participant])..sum(&self.threads[..=participant]), sum(&self.threads))
     }
 
     /// Enters a process as participant; the index is that of `DeviceOptions`.
@@ -317,7 +322,7 @@ mod tests {
 
     fn control(members: usize) -> Control {
         let control = Control::default();
-        control.set_members(&(0..members).collect::<Vec<_>>());
+        control.set_members(&(0..members).map(|member| (member, 1)).collect::<Vec<_>>());
         control
     }
 
@@ -371,7 +376,7 @@ mod tests {
         let (control, never) = (control(1), AtomicBool::new(false));
         let rounds = 3000;
         for n in [1, 2, 4] {
-            control.set_members(&(0..n).collect::<Vec<_>>());
+            control.set_members(&(0..n).map(|member| (member, 1)).collect::<Vec<_>>());
             // In every third round two report, in turn.
             let reports = |round: usize, who: usize| round.is_multiple_of(3) && [round % n, (round + 1) % n].contains(&who);
             let see = |me: usize, round: usize| {
@@ -463,7 +468,7 @@ mod tests {
         let (control, never) = (control(1), AtomicBool::new(false));
         control.meet(0, true, &never).unwrap();
         assert_eq!(control.updates(), Some(0));
-        control.set_members(&[0, 1]);
+        control.set_members(&[(0, 1), (1, 1)]);
         std::thread::scope(|scope| {
             let step = |me| {
                 control.begin_update();
@@ -490,8 +495,9 @@ mod tests {
         for me in [0, 2] {
             assert!(control.meet(me, true, &never).is_err());
         }
-        control.set_members(&[0, 2, 70]);
+        control.set_members(&[(0, 2), (2, 1), (70, 5)]);
         assert_eq!((control.num_members(), control.rank(0), control.rank(2), control.rank(70)), (3, 0, 1, 2));
+        assert_eq!([0, 2, 70].map(|member| control.part(member)), [(0..2, 8), (2..3, 8), (3..8, 8)]);
         std::thread::scope(|scope| {
             let (control, never) = (&control, &never);
             let meetings: Vec<_> =

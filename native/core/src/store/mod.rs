@@ -87,7 +87,7 @@ impl Store {
         mapping.write_bytes(0, &header(json, places.end));
         mapping.write_bytes(LAYOUT_OFFSET, json.as_bytes());
         let store = Self { layout, chunks, path: path.into(), places, mapping };
-        store.control().set_members(&(0..store.layout.num_participants).collect::<Vec<_>>());
+        store.control().set_members(&(0..store.layout.num_participants).map(|member| (member, 1)).collect::<Vec<_>>());
         Ok(store)
     }
 
