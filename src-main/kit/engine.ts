@@ -111,8 +111,7 @@ export class Engine {
       const bindings = new Bindings(layout, device.kind, custom);
       const session = await opened.addSession(...sessionArguments(bindings, bindings.training(built, 0)));
       const predicted = predictDevice(layout, {
-        participant: 0,
-        participants: 1,
+        share: { from: 0, to: 1, of: 1 },
         workers: [0],
         whole: false,
         training: [sessionMemory(built, threads)],

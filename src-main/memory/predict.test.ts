@@ -27,8 +27,7 @@ const session = sessionMemory(model.training({ batch: 4, granularity: 'block', m
 function predict(workers: number[], ownMemory: boolean) {
   const training = workers.map(() => session);
   return predictDevice(layout, {
-    participant: 0,
-    participants: 1,
+    share: { from: 0, to: 1, of: 1 },
     workers,
     whole: false,
     training,
@@ -60,8 +59,7 @@ test('a graph of its own has constants and an arena of its own', () => {
   const other = sessionMemory(model.training({ batch: 4, granularity: 'block', masking: 'forward', held }), 1);
   const of = (training: SessionMemory[], ownMemory: boolean) =>
     predictDevice(layout, {
-      participant: 0,
-      participants: 1,
+      share: { from: 0, to: 1, of: 1 },
       workers: [0, 1],
       whole: false,
       training,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createModel } from '../families/models.ts';
 import { storeLayout } from './storeLayout.ts';
-import { touchedInSteps } from './touched.ts';
+import { sharesOf, touchedInSteps, type Share } from './touched.ts';
 
 const model = createModel({
   family: 'resnet',
@@ -25,10 +25,25 @@ const layoutOf = (held: string[][]) =>
     options,
   );
 
+const [whole] = sharesOf([{ threads: 1 }]) as [Share];
+const halves = sharesOf([{ threads: 2 }, { threads: 2 }]);
+
+it('devices share an update by their threads', () => {
+  expect(sharesOf([{ threads: 3 }, { threads: 1 }])).toEqual([
+    { from: 0, to: 3, of: 4 },
+    { from: 3, to: 4, of: 4 },
+  ]);
+  const layout = layoutOf([model.blocks, model.blocks]);
+  const [large, small] = sharesOf([{ threads: 3 }, { threads: 1 }]).map(
+    (share, worker) => touchedInSteps(layout, { share, workers: [worker], whole: false }).optimizer,
+  );
+  expect(large! / small!).toBeGreaterThan(2.5);
+});
+
 describe('touchedInSteps', () => {
   it('is the whole store where one device runs all workers', () => {
     const layout = layoutOf([model.blocks, model.blocks]);
-    expect(touchedInSteps(layout, { participant: 0, participants: 1, workers: [0, 1], whole: false })).toEqual({
+    expect(touchedInSteps(layout, { share: whole, workers: [0, 1], whole: false })).toEqual({
       weights: 4 * layout.valuesSize,
       gradients: 4 * (layout.slabSizes[0]! + layout.slabSizes[1]!),
       optimizer: 2 * 4 * layout.parameterSize,
@@ -37,8 +52,8 @@ describe('touchedInSteps', () => {
 
   it('shares the optimizer out, and reads the gradients of others in the share alone', () => {
     const layout = layoutOf([model.blocks, model.blocks]);
-    const parts = [0, 1].map((participant) =>
-      touchedInSteps(layout, { participant, participants: 2, workers: [participant], whole: false }),
+    const parts = [0, 1].map((worker) =>
+      touchedInSteps(layout, { share: halves[worker]!, workers: [worker], whole: false }),
     );
     const optimizer = parts[0]!.optimizer + parts[1]!.optimizer;
     expect(optimizer).toBeGreaterThanOrEqual(2 * 4 * layout.parameterSize);
@@ -54,11 +69,10 @@ describe('touchedInSteps', () => {
     const [first, second] = model.blocks as [string, string];
     const layout = layoutOf([[first], [second]]);
     const weights = [0, 1].map(
-      (participant) =>
-        touchedInSteps(layout, { participant, participants: 2, workers: [participant], whole: false }).weights,
+      (worker) => touchedInSteps(layout, { share: halves[worker]!, workers: [worker], whole: false }).weights,
     );
     expect(Math.min(...weights)).toBeLessThan(0.8 * 4 * layout.valuesSize);
-    expect(touchedInSteps(layout, { participant: 0, participants: 2, workers: [0], whole: true }).weights).toBe(
+    expect(touchedInSteps(layout, { share: halves[0]!, workers: [0], whole: true }).weights).toBe(
       4 * layout.valuesSize,
     );
   });

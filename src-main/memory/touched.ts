@@ -16,20 +16,29 @@ export interface Touched {
   optimizer: number;
 }
 
+/** Of each update: the parts [from, to) of `of` equal ones. */
+export interface Share {
+  from: number;
+  to: number;
+  of: number;
+}
+
+/** By the threads of the devices, in their order. */
+export function sharesOf(devices: readonly { threads: number }[]): Share[] {
+  const of = devices.reduce((sum, { threads }) => sum + threads, 0);
+  let from = 0;
+  return devices.map(({ threads }) => ({ from, to: (from += threads), of }));
+}
+
 export interface Participant {
-  participant: number;
-  /** How many take part. */
-  participants: number;
+  share: Share;
   workers: readonly number[];
   /** Workers run the whole network forward (backward masking). */
   whole: boolean;
 }
 
 /** Bytes that training steps touch on a participant. */
-export function touchedInSteps(
-  layout: StoreLayout,
-  { participant, participants, workers, whole }: Participant,
-): Touched {
+export function touchedInSteps(layout: StoreLayout, { share, workers, whole }: Participant): Touched {
   const values = new Windows(layout.valuesSize);
   const slot = new Windows(layout.parameterSize);
   const slabs = layout.slabSizes.map((size) => new Windows(size));
@@ -43,7 +52,7 @@ export function touchedInSteps(
       });
     }
   }
-  for (const { tensor, span, start, size } of chunksOf(layout, participant, participants)) {
+  for (const { tensor, span, start, size } of chunksOf(layout, share)) {
     values.add(offsetOf(tensor, span) + start, size);
     if (tensor.kind === 'parameter') slot.add(offsetOf(tensor, span) + start, size);
     span.holders.forEach((holder, i) => slabs[holder]!.add(span.slabOffsets[i]! + start, size));
@@ -66,7 +75,7 @@ interface Chunk {
 }
 
 /** The chunks that a participant averages and updates: contiguous, of equal bytes moved as nearly as chunks allow. */
-function chunksOf(layout: StoreLayout, participant: number, participants: number): Chunk[] {
+function chunksOf(layout: StoreLayout, { from, to, of }: Share): Chunk[] {
   const chunks: Chunk[] = [];
   /** Bytes that the chunks up to and with each one move. */
   const costs: number[] = [];
@@ -82,12 +91,11 @@ function chunksOf(layout: StoreLayout, participant: number, participants: number
     }
   }
   const edge = (part: number) => {
-    const bytes = Math.floor(((costs.at(-1) ?? 0) * part) / participants);
+    const bytes = Math.floor(((costs.at(-1) ?? 0) * part) / of);
     const index = costs.findIndex((cost) => cost >= bytes);
     return bytes === 0 ? 0 : index < 0 ? chunks.length : index + 1;
   };
-  const last = participant + 1 === participants;
-  return chunks.slice(edge(participant), last ? chunks.length : edge(participant + 1));
+  return chunks.slice(edge(from), to === of ? chunks.length : edge(to));
 }
 
 /** Windows of an area in which something was touched. */

@@ -13,6 +13,7 @@ import { spectralGap, type WeightedUnit } from '../masks/spectralGap.ts';
 import { hasRoom, tryChanges, type Need, type Setting } from '../memory/fit.ts';
 import { heldScalars, predictDevice, sessionMemory, type SessionMemory } from '../memory/predict.ts';
 import { storeLayout, type LayoutOptions, type StoreLayout } from '../memory/storeLayout.ts';
+import { sharesOf } from '../memory/touched.ts';
 import type { Masks, ModelDefinition, ModelGraph } from '../models/model.ts';
 import { mapTrainingGraphs } from '../models/sharedGraphs.ts';
 import type { TrainingGraph } from '../models/training.ts';
@@ -145,10 +146,10 @@ function deviceMemory(
   costs: readonly WorkerCost[],
   evaluation: EvaluationMemory,
 ): MemoryBytes[] {
-  return devices.map((device, participant) =>
+  const shares = sharesOf(devices);
+  return devices.map((device, index) =>
     predictDevice(layout, {
-      participant,
-      participants: devices.length,
+      share: shares[index]!,
       workers: device.workers,
       whole: masks.masking === 'backward',
       training: device.workers.map((worker) => costs[worker]!.session),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ExportChoices, ExportFormat } from '../contract/exportFormat.ts';
 import type { EvaluationRecord, ExportResult } from '../contract/run.ts';
 import { findCheckpoint, olderCheckpoint, type FoundCheckpoint } from '../records/checkpoint.ts';
+import { findLeftStore } from '../records/leftStores.ts';
 import { datasetWarning } from './datasetChange.ts';
 import { notesOf, onnxFormOf } from './exportNotes.ts';
 import { checkFormat, exportStore } from './exportRun.ts';
@@ -48,6 +49,14 @@ export async function exportRun(
   });
 }
 
+/** Says what an app that died has left of the run, where that is newer. */
+async function newerState(folder: RunFolder, step: number): Promise<string | undefined> {
+  const { state } = await folder.readState();
+  const left = state === 'interrupted' ? await findLeftStore(folder) : undefined;
+  if (!left || left.step <= step) return undefined;
+  return `this is step ${step}; the state of step ${left.step} is in memory until the run is resumed or deleted`;
+}
+
 interface Warned {
   /** What the user should know: a checkpoint that is not the newest, other samples. */
   warning?: string;
@@ -71,11 +80,12 @@ async function withCheckpoint<T extends object>(
     replan: (devices) => prepareOn(host, config, devices),
   });
   try {
-    const [result, otherSamples] = await Promise.all([
+    const [result, otherSamples, newer] = await Promise.all([
       work(fleet, prepared, found.step),
       datasetWarning(host.home, folder),
+      step === undefined ? newerState(folder, found.step) : undefined,
     ]);
-    const warnings = [olderCheckpoint(found), otherSamples].filter((sentence) => sentence !== undefined);
+    const warnings = [olderCheckpoint(found), otherSamples, newer].filter((sentence) => sentence !== undefined);
     return warnings.length === 0 ? result : { ...result, warning: warnings.join('; ') };
   } finally {
     await fleet.close();

@@ -59,7 +59,9 @@ it.each([
 /** A run whose app was killed between two checkpoints, or before the first. */
 async function killedRun(hangs = false, checkpoint = {}) {
   const config = await written(smallConfig({ devices: cpuDevices(2), training: { steps: 100_000 }, checkpoint }));
-  const { runId, steps, children } = await trainUntil(home, ['train', config], { trains: true, afterMs: 250, hangs });
+  // A checkpoint takes its time.
+  const afterMs = 'every' in checkpoint ? 1000 : 250;
+  const { runId, steps, children } = await trainUntil(home, ['train', config], { trains: true, afterMs, hangs });
   const folder = new RunFolder(home, runId);
   if (!hangs) await expect.poll(() => children.some(hasNotEnded), { timeout: 10_000 }).toBe(false);
   const left = (await findLeftStore(folder))!;
@@ -84,6 +86,18 @@ it('what is left in memory is told, stays until the run goes on from another ste
   expect(existsSync(left.path)).toBe(false);
   await lab.app.stop(runId);
   expect(await findLeftStore(folder)).toBeUndefined();
+  await lab.close();
+});
+
+it('an evaluation is of the newest checkpoint, and says what is in memory', async () => {
+  const { runId, folder, left } = await killedRun(false, { every: 10 });
+  const lab = await openLab(home);
+  const newest = (await folder.checkpoints()).at(-1)!;
+  expect(await lab.app.evaluate(runId)).toMatchObject({
+    step: newest,
+    warning: `this is step ${newest}; the state of step ${left.step} is in memory until the run is resumed or deleted`,
+  });
+  await lab.app.handlers.deleteRun({ runId }, call);
   await lab.close();
 });
 

@@ -215,7 +215,11 @@ fn a_store_is_only_opened_whole_and_undamaged() {
     let mut changed = bytes.clone();
     let at = bytes.windows(4).position(|window| window == b"stem").unwrap();
     changed[at] = b'S';
-    for damaged in [&bytes[..bytes.len() - 4096], &bytes[..100], &changed, b"something else"] {
+    // Whose areas have other sizes than this version makes of its layout.
+    let mut longer = [bytes.as_slice(), &[0; 4096]].concat();
+    let size = longer.len() as u64;
+    longer[32..40].copy_from_slice(&size.to_le_bytes());
+    for damaged in [&bytes[..bytes.len() - 4096], &bytes[..100], &changed, &longer, b"something else"] {
         let other = folder.path().join("damaged");
         std::fs::write(&other, damaged).unwrap();
         assert_eq!(Store::open(&other).err(), Some(refused(&other)));

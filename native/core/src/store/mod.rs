@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::chunks::{CHUNK_SIZE, Chunk, Chunks};
-use crate::error::{Error, Result, ensure};
+use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::optimizer::State;
 use crate::process;
@@ -26,7 +26,7 @@ use control::Control;
 use mapping::{Mapping, PAGE};
 
 const MAGIC: &[u8; 8] = b"SDPSTORE";
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// In the header page, behind the header: length in bytes of whose it is, and that.
 const OWNER_OFFSET: usize = 40;
 const OWNER_WORDS: usize = (PAGE - OWNER_OFFSET) / 8 - 1;
@@ -137,7 +137,9 @@ impl Store {
         let layout = Layout::parse(json)?;
         let chunks = Chunks::of(&layout);
         let places = Places::of(&layout, &chunks, json_len);
-        ensure(places.end == mapping.size(), || "size of the store".into())?;
+        if places.end != mapping.size() {
+            return Err(damaged());
+        }
         Ok(Self { layout, chunks, path: path.into(), places, mapping })
     }
 
