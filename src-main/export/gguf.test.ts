@@ -66,6 +66,16 @@ it('reads back its entries, and values as exactly as their type has them', async
     );
 });
 
+it('q8_0 has the largest of 32 values as 127, rounds halves away from zero, and keeps a row of zeros', async () => {
+  const path = join(folder, 'model.gguf');
+  const some = [127, 0.5, -0.5, 1.5, -1.5, 2.4, -2.6, 0.4999999];
+  const own = Float32Array.from({ length: 64 }, (_, at) => some[at] ?? 0);
+  await writeGguf(path, new Map(), [{ name: 'odd', shape: [1, 64], type: 'q8_0' }], () => Promise.resolve(own));
+  const blocks = (await readFile(path)).subarray(-96, -96 + 68);
+  const one = [0x00, 0x3c, ...[127, 1, -1, 2, -2, 2, -3, 0].map((value) => value & 255)];
+  expect([...blocks]).toEqual([...one, ...Array<number>(68 - one.length).fill(0)]);
+});
+
 it.each([
   [1, 0x3c00],
   [-2, 0xc000],

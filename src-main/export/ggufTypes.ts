@@ -35,17 +35,22 @@ export const storages: Record<GgufType, Storage> = {
   q8_0: { id: 8, fileType: 7, block: 32, bytes: 34, encode: quantise, decode: dequantise },
 };
 
+/** Rounds halves away from zero. */
 function quantise(values: Float32Array): Uint8Array {
   const { block, bytes } = storages.q8_0;
-  const out = new DataView(new ArrayBuffer((values.length / block) * bytes));
+  const out = new Int8Array((values.length / block) * bytes);
   for (let from = 0, at = 0; from < values.length; from += block, at += bytes) {
     let largest = 0;
     for (let i = 0; i < block; i += 1) largest = Math.max(largest, Math.abs(values[from + i]!));
     const scale = largest / 127;
-    out.setUint16(at, toFloat16(scale), true);
+    const half = toFloat16(scale);
+    out[at] = half;
+    out[at + 1] = half >>> 8;
+    if (scale === 0) continue;
     for (let i = 0; i < block; i += 1) {
-      const scaled = scale === 0 ? 0 : values[from + i]! / scale;
-      out.setInt8(at + 2 + i, Math.sign(scaled) * Math.round(Math.abs(scaled)));
+      // A branch on the sign, which Math.round of the magnitude takes, costs three times as much.
+      const scaled = values[from + i]! / scale;
+      out[at + 2 + i] = Math.trunc(2 * scaled) - Math.trunc(scaled);
     }
   }
   return new Uint8Array(out.buffer);
