@@ -1,10 +1,11 @@
 // A model that stores and computes in float16, for runtimes and devices that do so faster; its inputs and outputs stay as they are.
 //
 // Means, and what is computed of them and constants alone (an epsilon, a root), stay float32: squares of what float16 holds are more than it
-// holds.
+// holds. So do counts of tokens: float16 has not all integers above 2,048.
 
 import { GraphBuilder, type Graph, type Node, type Value } from '../graph/graph.ts';
 import { toFloat16s } from '../graph/float16.ts';
+import { CumSum } from '../graph/ops/cumSum.ts';
 import { Add, Cast, cast, Div, Mul, Sqrt } from '../graph/ops/elementwise.ts';
 import { ReduceMean } from '../graph/ops/reduction.ts';
 import { floatsOf, type Form, type Weights } from './exportedForm.ts';
@@ -68,11 +69,12 @@ function inFloat32(graph: Graph): Set<Node> {
       [Add.type, Mul.type, Div.type, Sqrt.type].includes(op.type) &&
       inputs.some((input) => wideValues.has(input)) &&
       inputs.every((input) => wideValues.has(input) || constants.has(input));
-    if (op.type !== ReduceMean.type && !follows) continue;
+    const from = { [ReduceMean.type]: Mul.type, [CumSum.type]: Cast.type }[op.type];
+    if (!from && !follows) continue;
     wide.add(node);
     node.outputs.forEach((output) => wideValues.add(output));
-    const square = producers.get(inputs[0]!);
-    if (op.type === ReduceMean.type && square?.op.type === Mul.type) wide.add(square);
+    const source = producers.get(inputs[0]!);
+    if (source && source.op.type === from) wide.add(source);
   }
   return wide;
 }

@@ -4,13 +4,17 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../graph/graph.ts';
 import { decodeOnnx } from '../graph/onnx.ts';
+import { cumSum } from '../graph/ops/cumSum.ts';
+import { cast, equal } from '../graph/ops/elementwise.ts';
 import type { ModelDefinition } from '../models/model.ts';
 import { readCase } from '../testing/cases.ts';
 import { withSmallDisk } from '../testing/smallDisk.ts';
-import type { TestTensor } from '../testing/runOnnx.ts';
+import { runOnnx, type TestTensor } from '../testing/runOnnx.ts';
 import { logitsOfDecoding } from './decoding.ts';
 import type { Feed } from './feed.ts';
+import { inFloat16 } from './float16.ts';
 import { exportOnnx } from './onnxExport.ts';
 import { pixelsOf } from './pixels.ts';
 import { readSafetensors, writeSafetensors, type SafeTensor } from './safetensors.ts';
@@ -189,6 +193,18 @@ describe('export of a language model', () => {
     // What comes later changes nothing before it.
     const start = await logitsOfOnnx(plain, tokensOf(1, 3));
     expect(compareLogits(whole.subarray(0, start.length), start)).toBeLessThan(1e-5);
+  });
+
+  it('counts more tokens than float16 has integers', async () => {
+    const g = new GraphBuilder('counts');
+    const input = g.input('input', 'int64', [1, 3000]);
+    g.output('logits', cumSum(g, cast(g, equal(g, input, input), 'float32'), 1));
+    const { graph } = inFloat16({ graph: g.build(), weights: new Map() });
+    const counts = await runOnnx(
+      graph,
+      new Map([['input', { shape: [1, 3000], data: new Array<number>(3000).fill(7) }]]),
+    );
+    expect(Array.from(counts.get('logits')!.data).slice(-2)).toEqual([2999, 3000]);
   });
 });
 

@@ -39,7 +39,7 @@ interface Positions {
 export function llamaInference(spec: LlamaSpec, tensors: TensorSpec[]): ModelGraph {
   const g = new GraphBuilder('llama');
   const input = g.input('input', 'int64', [1, spec.seq]);
-  const one = cast(g, equal(g, input, input), 'int64');
+  const one = cast(g, equal(g, input, input), 'float32');
   const positions = countFrom0(g, one);
   const built = network(
     spec,
@@ -59,8 +59,9 @@ export function llamaDecoding(spec: LlamaSpec, tensors: TensorSpec[]): ModelGrap
   const input = g.input('input_ids', 'int64', [1, tokens]);
   const mask = g.input('attention_mask', 'int64', [1, cached + tokens]);
   const ids = g.input('position_ids', 'int64', [1, tokens]);
-  const positions = positionsOf(spec, g, ids, countFrom0(g, mask));
-  const padding = mul(g, sub(g, g.scalar(1), cast(g, mask, 'float32')), g.scalar(apart));
+  const attended = cast(g, mask, 'float32');
+  const positions = positionsOf(spec, g, ids, countFrom0(g, attended));
+  const padding = mul(g, sub(g, g.scalar(1), attended), g.scalar(apart));
   positions.bias = add(g, positions.bias, reshape(g, padding, [0, 1, 1, -1]));
   const sequence = { 0: 'batch', 1: 'sequence_length' };
   const total = 'past_sequence_length + sequence_length';
@@ -181,5 +182,9 @@ function positionsOf(spec: LlamaSpec, g: GraphBuilder, positions: Value, keyPosi
   };
 }
 
-/** Of tokens that are attended to (1) or not (0), [B,S], how many of the former come before each. */
-const countFrom0 = (g: GraphBuilder, attended: Value): Value => sub(g, cumSum(g, attended, 1), g.scalar(1, 'int64'));
+/**
+ * Of tokens that are attended to (1) or not (0), float32 [B,S], how many of the former come before each, int64. Sums are float32, as candle
+ * and tract have no others.
+ */
+const countFrom0 = (g: GraphBuilder, attended: Value): Value =>
+  sub(g, cast(g, cumSum(g, attended, 1), 'int64'), g.scalar(1, 'int64'));
