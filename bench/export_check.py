@@ -6,9 +6,10 @@ FOLDER holds a folder for each model, with model.onnx and, where it was exported
 bench/export_requirements.txt. Prints a table in Markdown: of each program and model the largest difference over the largest logit, over
 batches of 1, 3 and 17 and, for language models, three lengths.
 
-onnxruntime-web is installed with npm, and rten built from bench/exportConsumers with cargo, in a folder for temporary files, where they
-stay. Optimum, and transformers of version 4, want an environment of their own, with the packages of bench/export_requirements_optimum.txt,
-and are named as consumers there; for Optimum FOLDER holds exports with --with-past.
+onnxruntime-web is installed with npm, and candle-onnx, rten and tract are built from bench/exportConsumers with cargo, in a folder for
+temporary files, where they stay. Optimum, and transformers of version 4, want an environment of their own, with the packages of
+bench/export_requirements_optimum.txt, and are named as consumers there; for Optimum FOLDER holds exports with --with-past, which
+onnxruntime-web, candle-onnx, rten and tract take too.
 """
 
 import json
@@ -47,19 +48,19 @@ def feeds_of(path):
     return [random.integers(0, vocabulary, (batch, length)) for batch in BATCHES for length in lengths]
 
 
-def expected_of(folder, feeds):
-    """Logits of a model with a cache are those with an empty one."""
-    own = session(folder / "model.onnx")
+def given_of(own, feed):
+    """What a model is given, by name; one with a cache an empty one."""
     past = [port for port in own.get_inputs() if port.name.startswith("past_key_values.")]
     if not past:
-        return [own.run(None, {"input": feed})[0] for feed in feeds]
-    outputs = []
-    for feed in feeds:
-        given = {port.name: np.zeros((len(feed), port.shape[1], 0, port.shape[3]), np.float32) for port in past}
-        given |= {"input_ids": feed, "attention_mask": np.ones_like(feed)}
-        given["position_ids"] = np.broadcast_to(np.arange(feed.shape[1]), feed.shape).copy()
-        outputs.append(own.run(["logits"], given)[0])
-    return outputs
+        return {"input": feed}
+    given = {"input_ids": feed, "attention_mask": np.ones_like(feed)}
+    given["position_ids"] = np.broadcast_to(np.arange(feed.shape[1]), feed.shape).copy()
+    return given | {port.name: np.zeros((len(feed), port.shape[1], 0, port.shape[3]), np.float32) for port in past}
+
+
+def expected_of(folder, feeds):
+    own = session(folder / "model.onnx")
+    return [own.run(["logits"], given_of(own, feed))[0] for feed in feeds]
 
 
 def properties(path):
@@ -211,10 +212,13 @@ PLACE = Path(tempfile.gettempdir()) / "sdp-export-consumers"
 HERE = Path(__file__).resolve().parent
 
 
-def rten():
-    manifest = HERE / "exportConsumers" / "Cargo.toml"
-    subprocess.run(["cargo", "build", "--release", "--locked", "--manifest-path", manifest, "--target-dir", PLACE], check=True)
-    return [PLACE / "release" / "export-consumers"]
+def rust(library):
+    def command():
+        manifest = HERE / "exportConsumers" / "Cargo.toml"
+        subprocess.run(["cargo", "build", "--release", "--locked", "--manifest-path", manifest, "--target-dir", PLACE], check=True)
+        return [PLACE / "release" / "export-consumers", library]
+
+    return command
 
 
 def web():
@@ -227,17 +231,19 @@ def web():
 
 
 def with_program(command):
-    """Of a program with the arguments model, input, f32 or i64, shape (with commas), output."""
+    """Of a program with the arguments model, output, and of each input its name, f32 or i64, shape (with commas) and file."""
 
     def run(folder, feeds):
         program = command()
+        own = session(folder / "model.onnx")
         outputs = []
         with tempfile.TemporaryDirectory() as place:
             for feed in feeds:
-                feed.tofile(f"{place}/input")
-                kind = "i64" if feed.dtype == np.int64 else "f32"
-                shape = ",".join(map(str, feed.shape))
-                arguments = [folder / "model.onnx", f"{place}/input", kind, shape, f"{place}/output"]
+                arguments = [folder / "model.onnx", f"{place}/output"]
+                for at, (name, given) in enumerate(given_of(own, feed).items()):
+                    given.tofile(f"{place}/{at}")
+                    kind = "i64" if given.dtype == np.int64 else "f32"
+                    arguments += [name, kind, ",".join(map(str, given.shape)), f"{place}/{at}"]
                 made = subprocess.run([*program, *arguments], capture_output=True, text=True)
                 if made.returncode != 0:
                     raise RuntimeError(made.stderr.strip()[:300])
@@ -328,7 +334,9 @@ CONSUMERS = {
     "MNN": with_mnn,
     "IREE": with_iree,
     "onnxruntime-web": with_program(web),
-    "rten": with_program(rten),
+    "candle-onnx": with_program(rust("candle")),
+    "rten": with_program(rust("rten")),
+    "tract": with_program(rust("tract")),
     "float16 (onnxconverter-common)": with_float16,
     "int8, dynamic (onnxruntime)": with_int8,
     "torchvision or transformers": with_library,
