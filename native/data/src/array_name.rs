@@ -5,8 +5,8 @@ use crate::images::{Named, named_split};
 use crate::tree::Entry;
 
 /// The likeliest first.
-pub const IMAGES: [&str; 9] = ["images", "image", "imgs", "img", "x", "pixels", "data", "inputs", "input"];
-pub const LABELS: [&str; 7] = ["labels", "label", "y", "targets", "target", "class", "classes"];
+pub const IMAGES: [&str; 11] = ["images", "image", "imgs", "img", "x", "pixels", "data", "inputs", "input", "fea", "samples"];
+pub const LABELS: [&str; 10] = ["labels", "label", "y", "targets", "target", "class", "classes", "gnd", "digit", "digits"];
 
 pub struct ArrayName {
     pub split: Option<Named>,

@@ -16,6 +16,7 @@ use crate::class_arrays;
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::image_table;
 use crate::images::{Content, Hand, ImageSet, Named, Raw, classes_of, place_among, splits_of};
+use crate::merged;
 use crate::npy::Header;
 use crate::options::{Options, Order};
 use crate::pixel_range::{self, PixelRange};
@@ -174,6 +175,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     ranges(tree, &mut parts, options, &mut problems)?;
     report_rows(tree, &parts, &mut problems);
     report_unused(tree, &arrays, &used, &mut problems);
+    problems.extend(merged::of_entries(images.iter().map(|array| array.entry)));
     let splits = splits_of(&named, &mut problems);
     let columns = columns(&arrays);
     let content: Box<dyn Content> = Box::new(Arrays { parts, named_in });

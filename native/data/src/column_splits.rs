@@ -1,7 +1,7 @@
 //! Columns that tell the split of a row: words (`train`, `PublicTest`), flags (`is_valid`), a flag for each split, folds, or numbers, of which
 //! one is asked for. Tables of text and files of columns share this.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::error::{Problem, Result};
 use crate::images::{Named, named_split};
@@ -83,26 +83,6 @@ pub fn value(text: &str) -> Option<Named> {
     }
 }
 
-/// Tells that several words of a column mean one split, as `val` and `id_val` do.
-pub fn merged<'a>(values: impl Iterator<Item = &'a str>) -> Option<Problem> {
-    let mut words: BTreeMap<Named, BTreeSet<String>> = BTreeMap::new();
-    for text in values {
-        if let Some(named) = value(text) {
-            words.entry(named).or_default().insert(text.trim().to_lowercase());
-        }
-    }
-    let told = words.into_iter().filter(|(_, words)| words.len() > 1).map(|(named, words)| {
-        let split = match named {
-            Named::Train => "training",
-            Named::Validation => "validation",
-            Named::Test => "test",
-        };
-        format!("the {split} split is made of {}", words.into_iter().collect::<Vec<_>>().join(" and "))
-    });
-    let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| Problem::note("several-splits", told.join("; ")))
-}
-
 /// A value that says a split and nothing else: `training set`; not a sentence that begins with such a word.
 fn is_only_split(text: &str) -> bool {
     let is_about = |word: &str| ["set", "split", "data", "public", "private"].contains(&word) || value(word).is_some();
@@ -139,9 +119,14 @@ impl Candidate {
 
 type Rows<'a> = &'a [crate::table::Row];
 
+/// `split` of `metadata.split`.
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
 /// Columns that may tell the split by their names.
 pub fn is_usual(name: &str) -> bool {
-    let name = plain_name(name);
+    let name = plain_name(last_part(name));
     WORDS.contains(&name.as_str()) || FOLDS.contains(&name.as_str()) || FLAGS.iter().any(|(usual, ..)| *usual == name)
 }
 
@@ -159,7 +144,10 @@ pub fn candidate(columns: &[String], has_header: bool, rows: Rows, taken: &[usiz
         let says_split = |column: &usize| all(*column, &is_only_split);
         return free().find(says_split).map(|column| Candidate::Rule(SplitRule::Words(column)));
     }
-    let named = |usual: &str| free().find(|&column| plain_name(&columns[column]) == usual);
+    let is_called = |column: usize, usual: &str| plain_name(&columns[column]) == usual;
+    // Of a structure its last part.
+    let ends_so = |column: usize, usual: &str| plain_name(last_part(&columns[column])) == usual;
+    let named = |usual: &str| free().find(|column| is_called(*column, usual)).or_else(|| free().find(|column| ends_so(*column, usual)));
     let speaks = |column: &usize| {
         let number = values(*column).filter(|text| value(text).is_some()).count();
         // A few of many datasets may be called like a split.

@@ -1,10 +1,16 @@
 //! Folders of images, one per class, with or without a level of splits above them (`train/cat/1.png`): torchvision's ImageFolder and
 //! ImageNet's layout. Classes are numbered in the order of their names.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod class_lists;
+mod sizes;
+mod views;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::views::{drawn_over, no_views};
 use crate::account::Account;
-use crate::error::{Place, Problem, Result};
+use crate::error::{Error, Place, Problem, Result, Severity};
+use crate::folder_splits::{self, Question};
 use crate::image_table;
 use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, Split, named_split, splits_of, train_on_validation};
 use crate::layout::{self, Fate, Folders, Layout, class_name};
@@ -19,8 +25,14 @@ pub struct Files {
     pub entries: Vec<usize>,
     /// What is to be said of them, and of other files.
     pub account: Account,
-    /// Of folders: the levels of splits, where there is one, and of classes.
-    pub levels: Option<(Option<usize>, usize)>,
+    /// The levels of folders that name splits (0: none) and classes, from 1, where these tell them.
+    pub levels: Levels,
+}
+
+#[derive(Default)]
+pub struct Levels {
+    pub split: Option<u32>,
+    pub class: Option<u32>,
 }
 
 impl Content for Files {
@@ -37,9 +49,8 @@ impl Content for Files {
     }
 
     fn inferred(&self, options: Options) -> Options {
-        let Some((split, class)) = self.levels else { return options };
-        let number = |level: usize| level as u32 + 1;
-        Options { split_level: Some(split.map_or(0, number)), class_level: Some(number(class)), ..options }
+        let Levels { split, class } = self.levels;
+        Options { split_level: split.or(options.split_level), class_level: class.or(options.class_level), ..options }
     }
 
     fn entry(&self, sample: usize) -> Option<usize> {
@@ -57,86 +68,6 @@ pub fn has_classes(tree: &Tree, what: &[What]) -> bool {
     let names: BTreeSet<&str> =
         images.filter_map(|(_, entry)| entry.folder().rsplit('/').find(|name| named_split(name).is_none())).collect();
     names.iter().filter(|name| !name.is_empty()).count() > 1
-}
-
-/// What is drawn over an image, or a small copy of it: `NAME_mask.png` beside `NAME.png`.
-const OVER: [&str; 11] =
-    ["mask", "masks", "seg", "segmentation", "superpixels", "depth", "overlay", "groundtruth", "gt", "thumb", "thumbnail"];
-
-/// Fewer sets of images of one name are met by chance, other than sets of so many.
-const FEWEST_SETS: usize = 8;
-const LARGE_SET: usize = 4;
-
-/// The masks and thumbnails among images, by the names of those they are of.
-fn drawn_over(tree: &Tree, images: &[usize]) -> BTreeSet<usize> {
-    let stem = |at: usize| {
-        let name = tree.entries[at].name.as_str();
-        name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-    };
-    // `_mask_1` of a second one.
-    let base = |at: usize| {
-        let name = stem(at);
-        let numbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        let name = if numbered.len() < name.len() { numbered.strip_suffix('_').unwrap_or(name) } else { name };
-        let (base, word) = name.rsplit_once(['_', '-', '.'])?;
-        let word = word.to_lowercase();
-        // `NAME_maskcrop` is of `NAME_crop`.
-        let rest = ["mask", "depth"].iter().find_map(|over| word.strip_prefix(over)).filter(|rest| !rest.is_empty() && *rest != "s");
-        let of = match rest {
-            Some(rest) => format!("{base}_{rest}"),
-            None => OVER.contains(&word.as_str()).then(|| base.to_owned())?,
-        };
-        (!base.ends_with('/')).then_some(of)
-    };
-    let found: Vec<(usize, String)> = images.iter().filter_map(|&at| Some((at, base(at)?))).collect();
-    if found.is_empty() {
-        return BTreeSet::new();
-    }
-    let names: std::collections::HashSet<&str> = images.iter().map(|&at| stem(at)).collect();
-    found.into_iter().filter(|(_, base)| names.contains(base.as_str())).map(|(at, _)| at).collect()
-}
-
-/// Refuses sets of files of the same name but for the last word, such as bands, masks or views of one picture: `x_B02.tif`, `x_B03.tif`.
-fn no_views(tree: &Tree, images: &[usize], folders: &[Folders], options: &Options) -> Result<()> {
-    let mut sets: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    for &at in images {
-        let name = tree.entries[at].name.as_str();
-        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-        if let Some((base, word)) = stem
-            .rsplit_once(['_', '-'])
-            .filter(|(base, word)| !base.ends_with('/') && !word.contains('/') && is_view(word) && named_split(word).is_none())
-        {
-            sets.entry(base).or_default().insert(word);
-        }
-    }
-    let mut kinds: HashMap<&BTreeSet<&str>, usize> = HashMap::new();
-    sets.values().filter(|words| words.len() > 1).for_each(|words| *kinds.entry(words).or_default() += 1);
-    let Some((words, count)) = kinds.into_iter().max_by_key(|(words, count)| count * words.len()) else { return Ok(()) };
-    let inside = count * words.len();
-    let fewest = if words.len() < LARGE_SET { FEWEST_SETS } else { 2 };
-    if count < fewest || 3 * inside < 2 * images.len() {
-        return Ok(());
-    }
-    let shown = words.iter().copied().take(4).collect::<Vec<_>>().join(", ");
-    let more = if words.len() > 4 { ", ..." } else { "" };
-    let sentence = format!(
-        "{inside} images are sets of {} of the same name ({shown}{more}), as bands, masks or views of one picture are; keep one of each, or \
-         join bands into one file",
-        words.len()
-    );
-    let problem = Problem::error("views", sentence).counted(inside as u64);
-    // Each may be a sample where the folders name classes.
-    let Ok(layout) = layout::read(folders, options, &|image| tree.place(&tree.entries[images[image]])) else { return Err(problem.into()) };
-    let number = |level: usize| level as u32 + 1;
-    let each = Options { class_level: Some(number(layout.class_level)), split_level: layout.split_level.map(number), ..Options::default() };
-    Err(problem.with("choose", "Take each image as a sample", each).into())
-}
-
-/// What a view, a band or a mask is called; numbers and frames are told apart by digits alone, or behind a letter.
-fn is_view(word: &str) -> bool {
-    let is_frame = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-    let is_band = word.len() <= 3 && word.starts_with(['B', 'b']);
-    word.chars().any(char::is_alphabetic) && (is_band || !word.chars().next().is_some_and(|first| is_frame(&word[first.len_utf8()..])))
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
@@ -171,6 +102,22 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
             }
             Fate::Out(why) | Fate::Stray(why) => account.leave_out(tree, at, why),
         }
+    }
+    let levels = Levels { split: Some(split_level.map_or(0, |level| level as u32 + 1)), class: Some(class_level as u32 + 1) };
+    let as_read = Options { split_level: levels.split, class_level: levels.class, ..Options::default() };
+    if options.class_level.is_none() {
+        sizes::one_size(tree, &entries, as_read.clone())?;
+    }
+    if let Some(wanted) = class_lists::chosen(tree, what, &classes, as_read, options, &mut account)? {
+        let stays: Vec<bool> = classes.iter().map(|class| class.as_ref().is_some_and(|class| wanted.contains(class))).collect();
+        let out = entries.iter().zip(&stays).filter(|(_, stays)| !**stays);
+        out.for_each(|(&at, _)| account.leave_out(tree, at, "images of classes that the list does not name"));
+        keep(&mut entries, &stays);
+        keep(&mut classes, &stays);
+        keep(&mut named, &stays);
+    }
+    if let Some(level) = split_level.filter(|_| options.split_level.is_none()) {
+        settle_lists(tree, what, (&entries, &classes, &mut named), (level, class_level), options, &mut account, &mut problems)?;
     }
     if named.iter().all(Option::is_none)
         && let Some(known) = image_table::splits_beside(tree, what, options, (&mut account, &mut problems))?
@@ -210,8 +157,50 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     if options.format.is_none() && options.class_level.is_none() {
         problems.extend(image_table::unplaced::asked(tree, what, entries.len(), &class_names, options)?);
     }
-    let content: Box<dyn Content> = Box::new(Files { entries, account, levels: Some((split_level, class_level)) });
+    let content: Box<dyn Content> = Box::new(Files { entries, account, levels });
     Ok(ImageSet { class_names, labels, splits, content, columns: Vec::new(), problems })
+}
+
+type Samples<'a> = (&'a [usize], &'a [Option<String>], &'a mut Vec<Option<Named>>);
+
+/// Lists and tables of splits beside folders of splits: one that divides the training folder counts, one that contradicts the folders is asked
+/// about.
+fn settle_lists(
+    tree: &Tree,
+    what: &[What],
+    (entries, classes, named): Samples,
+    (split_level, class_level): (usize, usize),
+    options: &Options,
+    account: &mut Account,
+    problems: &mut Vec<Problem>,
+) -> Result<()> {
+    let (mut of_lists, mut said) = (account.clone(), Vec::new());
+    let known = match image_table::splits_beside(tree, what, options, (&mut of_lists, &mut said)) {
+        Ok(Some(known)) => known,
+        // The folders tell the splits without them.
+        Ok(None) | Err(Error::Data(_)) => return Ok(()),
+        Err(other) => return Err(other),
+    };
+    let told = known.told(entries.iter().copied());
+    let images: Vec<(usize, Option<&String>)> = entries.iter().copied().zip(classes.iter().map(Option::as_ref)).collect();
+    let Some(folders) = folder_splits::of(tree, &images, Some(split_level)) else { return Ok(()) };
+    let count = folders.contradicted(&told);
+    if count == 0 {
+        *account = of_lists;
+        named.iter_mut().zip(told).for_each(|(named, told)| *named = told.or(*named));
+        return Ok(());
+    }
+    let Question { problem, folders, file } = folders.asked(&known.shown(tree), count, Some(class_level as u32 + 1));
+    let leads = |choice: &Options| {
+        let choice = Options { split_level: choice.split_level, class_level: choice.class_level, ..options.clone() };
+        open(tree, what, &choice).is_ok_and(|set| set.problems.iter().all(|problem| problem.severity != Severity::Error))
+    };
+    let offer = |problem: Problem, (title, choice): (String, Options)| match leads(&choice) {
+        true => problem.with("choose", title, choice),
+        false => problem,
+    };
+    problems.push([folders, file].into_iter().fold(problem, offer));
+    Ok(())
 }
 
 fn keep<T>(all: &mut Vec<T>, which: &[bool]) {

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use crate::account::Account;
 use crate::array_labels::{self, Labels};
-use crate::column_splits::{self, Candidate, Folds, Told};
+use crate::column_splits::{self, Candidate, Folds, SplitRule, Told};
 use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::features::Features;
-use crate::folder::Files;
+use crate::folder::{Files, Levels};
 use crate::image_columns::{Beside, Image, choose_image, choose_label, images};
 use crate::images::{Content, Hand, ImageSet, NO_LABEL, Named, Raw, Split, check_classes, named_split, place_among, splits_of};
+use crate::merged;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::table::Row;
@@ -86,6 +87,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         shards.push(Shard { entry: at, rows: file.rows(), labels, split: split_of(entry) });
     }
     leave_unlabelled(tree, &mut shards, &mut account, &mut problems);
+    problems.extend(merged::of_entries(shards.iter().map(|shard| &tree.entries[shard.entry])));
     let mut named: Vec<Option<Named>> = shards.iter().flat_map(|shard| std::iter::repeat_n(shard.split, shard.rows)).collect();
     let mut used = vec![(label.as_str(), "labels")];
     let columns = head.names();
@@ -96,6 +98,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let strange = by_columns.as_ref().map_or_else(Vec::new, |told| told.strange.clone());
     if let Some(told) = &by_columns {
         named.clone_from(&told.named);
+        problems.extend(told.merged.clone());
         used.extend(told.columns.iter().map(|column| (column.as_str(), told.kind)));
     }
     used.extend(image.columns().into_iter().map(|column| (column, "images")));
@@ -126,7 +129,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
         class_names,
         labels,
         splits,
-        content: Box::new(Files { entries: Vec::new(), account: Account::default(), levels: None }),
+        content: Box::new(Files { entries: Vec::new(), account: Account::default(), levels: Levels::default() }),
         columns,
         problems,
     };
@@ -140,6 +143,8 @@ struct ByColumns {
     kind: &'static str,
     /// Rows of a split that is not known.
     strange: Vec<usize>,
+    /// That several words mean one split.
+    merged: Option<Problem>,
 }
 
 /// The split of each row as columns tell it, where they do.
@@ -162,7 +167,11 @@ fn splits_by_columns(tree: &Tree, shards: &[Shard], columns: &[String], label: &
         }
     };
     let Some(rule) = rule else { return Ok(None) };
-    let mut told = ByColumns { named: Vec::with_capacity(rows.len()), columns: Vec::new(), kind: rule.kind(), strange: Vec::new() };
+    let mut told =
+        ByColumns { named: Vec::with_capacity(rows.len()), columns: Vec::new(), kind: rule.kind(), strange: Vec::new(), merged: None };
+    if let SplitRule::Words(column) = &rule {
+        told.merged = merged::of_values(rows.iter().filter_map(|row| row[*column].as_deref()));
+    }
     told.columns.extend(rule.columns().into_iter().map(|column| usual[column].clone()));
     for (number, row) in rows.iter().enumerate() {
         told.named.push(match rule.told(row) {
@@ -231,7 +240,7 @@ fn with_content(
             if !set.splits.is_empty() {
                 set.splits = kept.iter().map(|row| set.splits[*row]).collect();
             }
-            set.content = Box::new(Files { entries: found.into_values().collect(), account, levels: None });
+            set.content = Box::new(Files { entries: found.into_values().collect(), account, levels: Levels::default() });
         }
         Image::Encoded { bytes, .. } => set.content = Box::new(Shards { shards, column: bytes.clone(), beside: found, account }),
     }

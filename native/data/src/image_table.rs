@@ -19,7 +19,9 @@ mod known;
 mod labelling;
 mod lists;
 mod names;
+mod nested;
 mod partition;
+mod pointer;
 mod project;
 #[cfg(test)]
 mod property;
@@ -39,7 +41,8 @@ use self::reading::{Reading, Sample};
 use crate::account::Account;
 use crate::column_splits::{Told, WHICH_FOLD};
 use crate::error::{Error, Place, Problem, Result};
-use crate::folder::Files;
+use crate::folder::{Files, Levels};
+use crate::folder_splits::{self, FolderSplits, Question};
 use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, numbered, splits_of};
 use crate::name_splits;
 use crate::options::Options;
@@ -196,6 +199,11 @@ fn own_role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Opti
     }
 }
 
+/// Texts that may be lists, where a folder has few.
+pub fn texts(tree: &Tree, what: &[What]) -> impl Iterator<Item = usize> {
+    candidates(tree, what).into_iter().filter(|at| what[*at] == What::Text)
+}
+
 /// The splits of images in folders of classes, where tables or lists beside them tell these alone.
 pub fn splits_beside(
     tree: &Tree,
@@ -255,7 +263,7 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
         return pixel_table::open(tree, what, options);
     }
     let mut account = Account::default();
-    let mut reading = Reading::default();
+    let mut reading = Reading { takes_all: options.folder.as_deref() == Some("*"), ..Reading::default() };
     let (files, splits) = choice::choose(tree, what, &index, options, (&mut account, &mut reading.problems))?;
     for file in &files {
         reading.read(tree, file, &index)?;
@@ -265,10 +273,19 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     let first = &files[0];
     let used: Vec<(&str, &'static str)> = first.used.iter().map(|(name, used)| (name.as_str(), *used)).collect();
     account.columns(&first.columns, &used);
-    let Reading { mut samples, mut problems, conflicting } = reading.settled(tree, &files)?;
+    let Reading { mut samples, mut problems, conflicting, .. } = reading.settled(tree, &files)?;
     // Tables of one kind say the same of their columns.
     problems.extend(files[0].notes.iter().cloned());
+    let chosen_level = options.split_level.and_then(|level| (level as usize).checked_sub(1));
+    let of_folders = {
+        let images: Vec<(usize, Option<&String>)> = samples.iter().map(|sample| (sample.entry, sample.label.as_ref())).collect();
+        folder_splits::of(tree, &images, chosen_level)
+    };
+    if let Some(folders) = of_folders.as_ref().filter(|_| chosen_level.is_some()) {
+        samples.iter_mut().zip(&folders.named).for_each(|(sample, told)| sample.named = *told);
+    }
     partition::apply(tree, &index, &splits, &mut samples, (&mut account, &mut problems))?;
+    let levels = settle_folders(tree, &files[0], &mut samples, of_folders.as_ref(), options, &mut problems);
     if samples.iter().all(|sample| sample.named.is_none())
         && let Some((told, note)) = name_splits::of(tree, samples.iter().map(|sample| (sample.entry, sample.label.as_ref())))
     {
@@ -292,8 +309,38 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     }
     let splits = splits_of(&named, &mut problems);
     let columns = first.columns.clone();
-    let content: Box<dyn Content> = Box::new(Files { entries, account, levels: None });
+    let content: Box<dyn Content> = Box::new(Files { entries, account, levels });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
+}
+
+/// Splits that folders tell count where nothing else tells any; where they contradict it is asked, unless a level was chosen.
+fn settle_folders(
+    tree: &Tree,
+    file: &LabelFile,
+    samples: &mut [Sample],
+    folders: Option<&FolderSplits>,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Levels {
+    let Some(folders) = folders else { return Levels::default() };
+    let levels = Levels { split: Some(folders.level as u32 + 1), class: None };
+    if let Some(chosen) = options.split_level {
+        let tells = folders.named.iter().any(Option::is_some);
+        return Levels { split: tells.then_some(chosen), class: None };
+    }
+    if samples.iter().all(|sample| sample.named.is_none()) {
+        samples.iter_mut().zip(&folders.named).for_each(|(sample, told)| sample.named = *told);
+        problems.push(folders.note());
+        return levels;
+    }
+    let named: Vec<Option<Named>> = samples.iter().map(|sample| sample.named).collect();
+    let count = folders.contradicted(&named);
+    if count > 0 {
+        let Question { problem, folders, file } = folders.asked(&tree.display(&tree.entries[file.entry]), count, None);
+        let offer = |problem: Problem, (title, options): (String, Options)| problem.with("choose", title, options);
+        problems.push([file, folders].into_iter().fold(problem, offer));
+    }
+    Levels::default()
 }
 
 struct Samples {

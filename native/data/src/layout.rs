@@ -11,12 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_normalization::UnicodeNormalization;
 
+pub use self::questions::is_form;
 use self::questions::{
     are_splits_alone, classes_below, classes_like_splits, flat_splits, no_classes, no_masks, no_masks_in_classes, no_splits, one_dataset,
     one_folder_per_split, one_level_of_classes, splits_or_classes, which_classes,
 };
 use crate::error::{Place, Problem, Result};
 use crate::images::{Named, named_split};
+use crate::merged;
 use crate::options::Options;
 
 /// Names of folders around a sample, from the outermost, without the name of its file.
@@ -72,7 +74,7 @@ fn other_words(name: &str) -> Vec<String> {
 }
 
 /// Named like a split and nothing else: `train`, `1_test`, `val2017`; not `bullet_train`.
-fn is_split_name(name: &str) -> bool {
+pub fn is_split_name(name: &str) -> bool {
     speaks_of_split(name) && other_words(name).is_empty()
 }
 
@@ -142,6 +144,17 @@ impl<'a> Tree<'a> {
             }
         }
         folders
+    }
+
+    /// The folders of a level, each with those of a lower one.
+    fn groups(&self, level: usize, lower: usize) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+        let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for image in self.folders() {
+            if let (Some(upper), Some(name)) = (self.folder(image, level), self.folder(image, lower)) {
+                groups.entry(upper).or_default().insert(name);
+            }
+        }
+        groups
     }
 
     fn depth(&self) -> usize {
@@ -254,12 +267,14 @@ impl Layout {
         for image in tree.kept.iter().copied().filter(|&image| tree.folder(image, level).is_none_or(|name| !speaks(name))) {
             self.fates[image] = Fate::Stray(BESIDE_SPLITS);
         }
+        let mut merging = Vec::new();
         for name in names.into_iter().filter(|name| speaks(name)) {
             let part = tree.of(level, name);
             let own =
                 if chosen.is_some() || class_level < level { class_level } else { matching_level(&part, level, class_level, &classes) };
             let has_classes = part.kept.iter().any(|&image| part.folder(image, own).is_some()) && split_of(name).is_some();
             let trains = split_of(name) == Some(Named::Train);
+            merging.extend(has_classes.then_some(name));
             for &image in &part.kept {
                 self.fates[image] = match part.folder(image, own) {
                     Some(class) if has_classes => Fate::Sample { split: split_of(name), class: class_name(class) },
@@ -273,6 +288,7 @@ impl Layout {
                 self.problems.push(Problem::warning("unlabelled-split", sentence).counted(part.kept.len() as u64));
             }
         }
+        self.problems.extend(merged::of_names(merging.into_iter()));
         Ok(())
     }
 

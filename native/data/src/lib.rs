@@ -1,6 +1,7 @@
 //! Recognition, inspection, import and decoding of datasets. See src-main/contract/verdict.ts for what a verdict says.
 
 pub mod account;
+mod answers;
 mod archive;
 mod array_choice;
 mod array_labels;
@@ -25,6 +26,7 @@ pub mod error;
 mod features;
 pub mod fingerprint;
 mod folder;
+mod folder_splits;
 mod hub;
 mod idx;
 mod image_columns;
@@ -38,6 +40,7 @@ pub mod json_rows;
 mod layout;
 mod look;
 pub mod member_names;
+mod merged;
 mod moments;
 mod name_splits;
 mod not_text;

@@ -224,8 +224,8 @@ pub struct Options {
     /// Order of the values of a colour image in a row: pixel by pixel, or plane by plane
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
-    /// Folder to take files from, such as data/color; a star stands for any folder; tables outside a folder of images count too; default: all
-    /// folders
+    /// Folder to take files from, such as data/color; a star stands for any folder, and alone for all of a name in several; tables outside a
+    /// folder of images count too; default: all folders
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub folder: Option<String>,

@@ -24,17 +24,22 @@ fn is_within(entry: &Entry, chosen: &str) -> bool {
 /// Leaves out what lies outside the chosen folder, and what was to be left out. Tables and lists outside a folder of images alone stay, as
 /// does what tells of a dataset. Fails where a choice names nothing.
 pub fn settle(tree: &mut Tree, what: &mut Vec<What>, options: &Options) -> Result<()> {
-    if let Some(chosen) = &options.folder {
+    // A star alone: all folders, and those of one name together.
+    if let Some(chosen) = options.folder.as_ref().filter(|chosen| *chosen != "*") {
         let inside: Vec<bool> = tree.entries.iter().map(|entry| is_within(entry, chosen)).collect();
         if !inside.contains(&true) {
             return Err(no_folder(tree, "--folder", chosen).into());
         }
         let is_image = |what: &What| matches!(what, What::Image | What::OtherImage);
+        let is_data =
+            |what: &What| matches!(what, What::Idx(..) | What::Npy(_) | What::Pickle | What::Parquet | What::Arrow | What::Shard(_));
         let is_about = |what: &What| is_image(what) || matches!(what, What::Text | What::Empty | What::Unknown | What::Other(_));
         let images_alone = what.iter().zip(&inside).all(|(what, inside)| !inside || is_about(what))
             && what.iter().zip(&inside).any(|(what, inside)| *inside && is_image(what));
         let stays: Vec<bool> = (0..what.len())
-            .map(|at| inside[at] || (images_alone && !is_image(&what[at])) || tree.entries[at].file_name() == "README.md")
+            .map(|at| {
+                inside[at] || (images_alone && !is_image(&what[at]) && !is_data(&what[at])) || tree.entries[at].file_name() == "README.md"
+            })
             .collect();
         keep(tree, what, &stays, "outside the chosen folder");
     }
@@ -79,7 +84,10 @@ pub fn unused(tree: &Tree, format: Format, content: &Content, options: &Options)
             Content::Tokens(set) => set.account(tree).lines().to_vec(),
         }
     };
-    let has_levels = || matches!(content, Content::Images(set) if set.content.inferred(Options::default()).class_level.is_some());
+    let levels = match content {
+        Content::Images(set) => set.content.inferred(Options::default()),
+        Content::Text(_) | Content::Tokens(_) => Options::default(),
+    };
     let is = |formats: &[Format]| formats.contains(&format);
     let tables = [Format::ImageTable, Format::ImageParquet, Format::ImageArrays, Format::ImageShards];
     // Other formats ask where a column is not there.
@@ -103,7 +111,7 @@ pub fn unused(tree: &Tree, format: Format, content: &Content, options: &Options)
         0 => "columns name nothing here".to_owned(),
         _ => format!("there are {}", columns.iter().take(12).cloned().collect::<Vec<_>>().join(", ")),
     };
-    let levels = "the folders do not name the classes as the files are read";
+    let of_classes = "the folders do not name the classes as the files are read";
     let mut found: Vec<(&str, String, String)> = Vec::new();
     let mut refuse = |is_used: bool, flag: &'static str, value: String, why: String| {
         if !is_used {
@@ -124,10 +132,10 @@ pub fn unused(tree: &Tree, format: Format, content: &Content, options: &Options)
         refuse(uses_table(chosen), "--table", chosen.clone(), "no table or list called so is read".into());
     }
     if let Some(level) = options.class_level {
-        refuse(has_levels(), "--class-level", level.to_string(), levels.into());
+        refuse(levels.class_level.is_some(), "--class-level", level.to_string(), of_classes.into());
     }
     if let Some(level) = options.split_level {
-        refuse(has_levels(), "--split-level", level.to_string(), levels.into());
+        refuse(levels.split_level.is_some(), "--split-level", level.to_string(), "the folders do not name the splits of the images".into());
     }
     if let Some(fold) = &options.fold {
         refuse(fold == "none" || uses_fold(), "--fold", fold.clone(), "there are no folds or divisions of that number".into());

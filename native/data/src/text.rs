@@ -9,9 +9,10 @@ use std::sync::Mutex;
 use crate::account::Account;
 use crate::columnar::is_columnar;
 use crate::encoding::{self, Decoded};
-use crate::error::{Error, Place, Problem, Result};
+use crate::error::{Error, Place, Problem, Result, Severity};
 use crate::image_parquet::split_of;
 use crate::images::{Named, no_training_split};
+use crate::merged;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::text_copies::{self, Table};
@@ -67,6 +68,38 @@ pub struct TextSet {
 }
 
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
+    match open_chosen(tree, what, options) {
+        Err(Error::Data(problem)) if problem.code == text_files::SEVERAL_KINDS => of_kind(tree, what, *problem, options),
+        opened => opened,
+    }
+}
+
+/// Of several kinds of files those that can be opened are asked about; where one alone can be, it is the text.
+fn of_kind(tree: &Tree, what: &[What], problem: Problem, options: &Options) -> Result<TextSet> {
+    let mut opened = Vec::new();
+    for remedy in &problem.remedies {
+        let chosen = Options { extensions: remedy.options.extensions.clone(), ..options.clone() };
+        match open_chosen(tree, what, &chosen) {
+            Ok(set) if set.problems.iter().all(|problem| problem.severity != Severity::Error) => opened.push((remedy, Some(set))),
+            // It has a question of its own.
+            Err(Error::Data(asked)) if !asked.remedies.is_empty() => opened.push((remedy, None)),
+            Ok(_) | Err(Error::Data(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    match &mut opened[..] {
+        [(remedy, Some(set))] => {
+            let taken = remedy.options.extensions.as_deref().unwrap_or_default();
+            let sentence =
+                format!("files of other endings hold no text that can be read and are left out; those that end in {taken} are taken");
+            set.problems.push(Problem::warning("no-text", sentence));
+            opened.pop().and_then(|(_, set)| set).ok_or_else(|| problem.clone().into())
+        }
+        _ => Err(Problem { remedies: opened.into_iter().map(|(remedy, _)| remedy.clone()).collect(), ..problem.clone() }.into()),
+    }
+}
+
+fn open_chosen(tree: &Tree, what: &[What], options: &Options) -> Result<TextSet> {
     let text_files::Files { texts, tokenizer, problems, left_out } = text_files::choose(tree, what, options)?;
     let mut set = TextSet {
         parts: Vec::with_capacity(texts.len()),
@@ -170,8 +203,10 @@ impl TextSet {
             self.columns.clone_from(&rows.columns);
             self.left_out.columns(&rows.columns, &rows.used());
         }
-        if let Some(note) = rows.note().filter(|note| !self.problems.contains(note)) {
-            self.problems.push(note);
+        for note in rows.notes() {
+            if !self.problems.contains(&note) {
+                self.problems.push(note);
+            }
         }
     }
 
@@ -297,6 +332,8 @@ impl TextSet {
             let problem = Problem::warning("no-split", sentence).counted(strays.len() as u64).at(Place::file(first));
             self.problems.push(problem.with("split", "Take all files together and keep 10 %", together));
         }
+        self.problems
+            .extend(merged::of_entries(self.parts.iter().filter(|part| part.split.is_some()).map(|part| &tree.entries[part.entry])));
         self.parts.iter_mut().filter(|part| part.splits() == [None]).for_each(|part| part.split = Some(Named::Train));
     }
 
@@ -375,6 +412,10 @@ impl TextSet {
                 Content::Bytes(bytes) => text_of(bytes.data().to_vec(), options, &place, 0)?,
                 Content::Nothing => {
                     self.tell(|told| told.rows_without_text += 1);
+                    return Ok(());
+                }
+                Content::Rejected => {
+                    self.tell(|told| told.rejected += 1);
                     return Ok(());
                 }
             };

@@ -45,7 +45,8 @@ pub fn find(tree: &Tree, tables: &[Table], options: &Options) -> Result<Vec<usiz
         }
         let is_part = |other: &usize| part_of(entry, of(*other)) || part_of(of(*other), entry);
         if let Some(other) = others.into_iter().find(|other| options.table.is_none() && (same(other) || is_part(other))) {
-            return Err(which(tree, of(other), entry, same(&other)).into());
+            let more = (at + 1..tables.len()).filter(|next| is_beside(next) && same(next)).map(of);
+            return Err(which(tree, of(other), entry, same(&other), more.collect()).into());
         }
     }
     Ok(repeated)
@@ -71,7 +72,7 @@ fn first(tree: &Tree, table: &Table) -> Result<Vec<String>> {
         first.push(match document.map(|document| document.text) {
             Ok(Content::Text(text)) => text,
             Ok(Content::Bytes(bytes)) => String::from_utf8_lossy(bytes.data()).into_owned(),
-            Ok(Content::Nothing) | Err(_) => String::new(),
+            Ok(Content::Nothing | Content::Rejected) | Err(_) => String::new(),
         });
         if first.len() < COMPARED { Ok(()) } else { Err(Error::Cancelled) }
     });
@@ -89,7 +90,8 @@ fn part_of(part: &Entry, whole: &Entry) -> bool {
     rest.is_some_and(|rest| PARTS.contains(&rest)) && part.extension() == whole.extension()
 }
 
-fn which(tree: &Tree, one: &Entry, other: &Entry, same: bool) -> Problem {
+/// `more`: others that begin with the same rows.
+fn which(tree: &Tree, one: &Entry, other: &Entry, same: bool, more: Vec<&Entry>) -> Problem {
     let mut both = [one, other];
     both.sort_by_key(|entry| std::cmp::Reverse(tree.size(entry)));
     let [large, small] = both.map(|entry| tree.display(entry));
@@ -100,6 +102,10 @@ fn which(tree: &Tree, one: &Entry, other: &Entry, same: bool) -> Problem {
     let offer = |problem: Problem, entry: &&Entry| {
         problem.with("choose", format!("Take {}", entry.name), Options { table: Some(entry.name.clone()), ..Options::default() })
     };
-    let problem = both.iter().fold(Problem::error("which-table", sentence).at(Place::file(large)), offer);
-    problem.with("choose", "Take both", Options { table: Some("*".into()), ..Options::default() })
+    let problem = both.iter().chain(&more).take(12).fold(Problem::error("which-table", sentence).at(Place::file(large)), offer);
+    problem.with(
+        "choose",
+        if more.is_empty() { "Take both" } else { "Take all" },
+        Options { table: Some("*".into()), ..Options::default() },
+    )
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::account::Account;
-use crate::error::{Place, Problem, Result};
+use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::image_table::{is_list_of_classes, is_named};
 use crate::images::Named;
@@ -13,6 +13,8 @@ use crate::not_text::{COMPARED, FEW, is_list, no_splits_inside, number_table};
 use crate::options::{Format, Options};
 use crate::packed::plain_name;
 use crate::sniff::What;
+use crate::table;
+use crate::text::until_enough;
 use crate::tree::{Entry, Tree};
 
 const CODE: [&str; 44] = [
@@ -40,6 +42,12 @@ impl Kind {
         }
     }
 }
+
+/// The question which kind of files is the text.
+pub const SEVERAL_KINDS: &str = "several-kinds";
+
+/// Rows by which a table is known to name files.
+const JUDGED: usize = 50;
 
 /// A tokenizer among the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +161,10 @@ pub fn choose(tree: &Tree, what: &[What], options: &Options) -> Result<Files> {
     about.iter().for_each(|(at, _)| files.left_out.leave_out(tree, *at, "text about the dataset"));
     match &options.extensions {
         Some(chosen) => files.take_chosen(tree, &found, chosen)?,
-        None => files.take_likely(tree, &found)?,
+        None => {
+            files.leave_indexes(tree, what, &mut found)?;
+            files.take_likely(tree, &found)?;
+        }
     }
     files.tell_kinds(tree, &found);
     if options.validation.is_none() {
@@ -256,6 +267,31 @@ impl Files {
         for (at, _) in found.extract_if(.., is_other) {
             self.left_out.leave_out(tree, at, "tables that were not chosen");
         }
+        Ok(())
+    }
+
+    /// Tables whose rows name the files of text: they tell of these.
+    fn leave_indexes(&mut self, tree: &Tree, what: &[What], found: &mut Vec<(usize, Kind)>) -> Result<()> {
+        let documents = found.iter().filter(|(_, kind)| *kind == Kind::Document).map(|(at, _)| &tree.entries[*at]);
+        let names: HashSet<&str> = documents.flat_map(|entry| [entry.stem(), entry.file_name()]).collect();
+        let tables = found.iter().filter(|(at, kind)| *kind == Kind::Table && matches!(what[*at], What::Csv | What::JsonLines));
+        let tables: Vec<usize> = tables.map(|(at, _)| *at).filter(|_| names.len() > 2).take(FEW).collect();
+        let mut indexes = HashSet::new();
+        for at in tables {
+            match name_files(tree, &tree.entries[at], &what[at], &names) {
+                Ok(true) => indexes.insert(at),
+                // Whoever reads it says so.
+                Ok(false) | Err(Error::Data(_)) => false,
+                Err(other) => return Err(other),
+            };
+        }
+        let Some(first) = indexes.iter().min().map(|at| tree.place(&tree.entries[*at])) else { return Ok(()) };
+        let all = taking(&endings(tree, found, |_| true));
+        indexes.iter().for_each(|at| self.left_out.leave_out(tree, *at, "tables about the text"));
+        found.retain(|(at, _)| !indexes.contains(at));
+        let sentence = format!("{} names the files of text in its rows, and is left out as a table about these", first.file);
+        let note = Problem::note("about-text", sentence).counted(indexes.len() as u64).at(first);
+        self.problems.push(note.with("choose", "Take such tables too", all));
         Ok(())
     }
 
@@ -367,6 +403,19 @@ impl Files {
     }
 }
 
+/// Whether most of the first rows of a table name one of some files, in one of its columns.
+fn name_files(tree: &Tree, entry: &Entry, what: &What, names: &HashSet<&str>) -> Result<bool> {
+    let shape = table::shape(tree, entry, *what == What::JsonLines)?;
+    let (mut counts, mut rows) = (vec![0; shape.columns.len()], 0);
+    until_enough(shape.rows(tree, entry, &mut |_, row| {
+        let named = |field: &Option<String>| field.as_deref().is_some_and(|text| names.contains(text.rsplit('/').next().unwrap_or(text)));
+        counts.iter_mut().zip(&row).for_each(|(count, field)| *count += usize::from(named(field)));
+        rows += 1;
+        if rows < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
+    }))?;
+    Ok(counts.iter().any(|count| 2 * count > rows))
+}
+
 /// BERT's vocabulary.
 fn is_word_pieces(tree: &Tree, entry: &Entry) -> bool {
     let has_unknown = || tree.head(entry, 8192).is_ok_and(|head| head.windows(6).any(|six| six == b"[UNK]\n" || six == b"[PAD]\n"));
@@ -396,7 +445,7 @@ fn which_kind(tree: &Tree, found: &[(usize, Kind)], kinds: &[Kind]) -> Problem {
     let shown: Vec<String> = of_kind.iter().map(|(kind, endings)| format!("{} ({})", kind.named(), listed(endings))).collect();
     let sentence = format!("there are files of {}; say which are the text", shown.join(" and of "));
     let first = found.first().map(|(at, _)| Place::file(tree.display(&tree.entries[*at])));
-    let problem = first.into_iter().fold(Problem::error("several-kinds", sentence), Problem::at);
+    let problem = first.into_iter().fold(Problem::error(SEVERAL_KINDS, sentence), Problem::at);
     let offer = |problem: Problem, (kind, endings): &(Kind, Vec<(String, usize)>)| {
         problem.with("choose", format!("Take the {}", kind.named()), taking(endings))
     };

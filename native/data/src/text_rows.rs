@@ -9,12 +9,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::answers;
 use crate::chat;
 use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
 use crate::columnar::{Bytes, Columnar};
 use crate::error::{Error, Place, Problem, Result};
 use crate::images::Named;
 use crate::json_rows;
+use crate::merged;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::table::{self, Shape};
@@ -30,6 +32,8 @@ const ANSWERS: [&str; 4] = ["output", "response", "completion", "answer"];
 const SHOWN: usize = 50;
 /// Rows that show which splits a column tells.
 const SPLIT: usize = 1 << 18;
+/// More words are no names of splits.
+const MOST_WORDS: usize = 20;
 
 /// Columns by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,10 @@ pub struct Rows {
     rule: Option<SplitRule>,
     /// Splits that rows tell.
     pub splits: BTreeSet<Named>,
+    /// That several words mean one of them.
+    merged: Option<Problem>,
+    /// The column in which rows are accepted or rejected.
+    answers: Option<usize>,
 }
 
 /// A row as a document.
@@ -77,6 +85,8 @@ pub enum Content {
     Text(String),
     Bytes(Bytes),
     Nothing,
+    /// Of a row that who labelled it did not accept.
+    Rejected,
 }
 
 /// The values of a row.
@@ -93,7 +103,7 @@ impl Fields {
         }
     }
 
-    /// What the split is told by.
+    /// The values of some columns as text.
     fn words(&self, columns: &[String], wanted: &[usize]) -> table::Row {
         let mut words = vec![None; columns.len()];
         for &at in wanted {
@@ -141,12 +151,14 @@ impl Rows {
             _ => Source::Json { are_lines: *what == What::JsonLines && !(entry.extension() == "json" && json_rows::has_rows(tree, entry)) },
         };
         let columns = look.names();
-        let mut rows = Self { source, columns, stored, template: Template::Column(0), rule: None, splits: BTreeSet::new() };
+        let (template, splits) = (Template::Column(0), BTreeSet::new());
+        let mut rows = Self { source, columns, stored, template, rule: None, splits, merged: None, answers: None };
         rows.look(tree, entry, options, &mut look)?;
         // Bytes that are no UTF-8 may be text of another encoding.
         look.columns.iter_mut().filter(|column| rows.stored.contains(&column.name)).for_each(Column::may_hold_text);
         rows.columns = look.names();
         rows.template = rows.choose(tree, entry, &look.columns, options)?;
+        rows.answers = answers::column(&rows.columns, &look.rows).filter(|column| rows.parts().iter().all(|(part, _)| part != column));
         rows.find_splits(tree, entry, &look, options)?;
         Ok(rows)
     }
@@ -233,7 +245,7 @@ impl Rows {
         let has_header = !matches!(&self.source, Source::Csv(shape) if !shape.has_header);
         let Some(candidate) = column_splits::candidate(&self.columns, has_header, &look.rows, &taken) else { return Ok(()) };
         let wanted = candidate.columns();
-        let (mut seen, mut folds, mut strange) = (BTreeSet::new(), Folds::default(), false);
+        let (mut seen, mut folds, mut strange, mut said) = (BTreeSet::new(), Folds::default(), false, BTreeSet::new());
         until_enough(self.fields(tree, entry, (&wanted[..], SPLIT), &mut |row, fields| {
             if let Ok(fields) = fields {
                 let words = fields.words(&self.columns, &wanted);
@@ -242,6 +254,9 @@ impl Rows {
                     Candidate::Rule(rule) => match rule.told(&words) {
                         Told::Split(Some(named)) => {
                             seen.insert(named);
+                            if said.len() < MOST_WORDS {
+                                said.extend(wanted.iter().filter_map(|column| words[*column].clone()));
+                            }
                         }
                         _ => strange = true,
                     },
@@ -261,8 +276,10 @@ impl Rows {
                 self.rule = Some(rule).filter(|_| is_sure && !seen.is_empty());
             }
         }
-        if self.rule.is_some() {
+        if let Some(rule) = &self.rule {
             self.splits = seen;
+            let words = said.iter().map(String::as_str).filter(|_| matches!(rule, SplitRule::Words(_)));
+            self.merged = merged::of_values(words);
         }
         Ok(())
     }
@@ -288,11 +305,16 @@ impl Rows {
     pub fn used(&self) -> Vec<(&str, &str)> {
         let kind = self.rule.as_ref().map_or("splits", SplitRule::kind);
         let splits = self.split_columns().into_iter().map(|at| (at, kind));
-        self.parts().into_iter().chain(splits).map(|(at, what)| (self.columns[at].as_str(), what)).collect()
+        let answers = self.answers.map(|at| (at, "answers"));
+        self.parts().into_iter().chain(splits).chain(answers).map(|(at, what)| (self.columns[at].as_str(), what)).collect()
     }
 
-    /// How rows are written, where that is more than a column.
-    pub fn note(&self) -> Option<Problem> {
+    /// How rows are written, where that is more than a column, and which words mean one split.
+    pub fn notes(&self) -> impl Iterator<Item = Problem> {
+        self.written_so().into_iter().chain(self.merged.clone())
+    }
+
+    fn written_so(&self) -> Option<Problem> {
         let sentence = match self.template {
             Template::Column(_) => return None,
             Template::Chat(at) => {
@@ -335,7 +357,7 @@ impl Rows {
 
     /// Hands over every row as a document; an error is that of one row.
     pub fn documents(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(Result<Document>) -> Result<()>) -> Result<()> {
-        if let (Source::Columns, Template::Column(at), None) = (&self.source, self.template, &self.rule)
+        if let (Source::Columns, Template::Column(at), None, None) = (&self.source, self.template, &self.rule, self.answers)
             && self.stored.contains(&self.columns[at])
         {
             let mut row = 0;
@@ -345,9 +367,13 @@ impl Rows {
             });
         }
         let told = self.split_columns();
-        let wanted: Vec<usize> = self.parts().into_iter().map(|(at, _)| at).chain(told.iter().copied()).collect();
+        let wanted: Vec<usize> = self.parts().into_iter().map(|(at, _)| at).chain(told.iter().copied()).chain(self.answers).collect();
         self.fields(tree, entry, (&wanted[..], usize::MAX), &mut |row, fields| {
             let document = fields.and_then(|mut fields| {
+                let answer = |column: usize| fields.words(&self.columns, &[column])[column].take();
+                if self.answers.is_some_and(|column| !answers::is_accepted(answer(column).as_deref())) {
+                    return Ok(Document { row, text: Content::Rejected, split: None, calls: 0 });
+                }
                 let split = match self.rule.as_ref().map(|rule| rule.told(&fields.words(&self.columns, &told))) {
                     None | Some(Told::Unsaid) => None,
                     Some(Told::Split(named)) => named,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::answers;
 use crate::error::Problem;
 
 /// Between documents of one file, as GPT-2's data has it.
@@ -12,6 +13,8 @@ pub const END_MARK: &str = "<|endoftext|>";
 pub struct Told {
     pub end_marks: u64,
     pub rows_without_text: u64,
+    /// Rows that who labelled them did not accept.
+    pub rejected: usize,
     pub bad_rows: u64,
     pub test_rows: u64,
     pub calls: u64,
@@ -30,6 +33,9 @@ impl Told {
         if self.rows_without_text > 0 {
             let sentence = format!("{} rows without text are left out", self.rows_without_text);
             problems.push(Problem::warning("empty-row", sentence).counted(self.rows_without_text));
+        }
+        if self.rejected > 0 {
+            problems.push(answers::rejected(self.rejected, ""));
         }
         if self.bad_rows > 0 {
             let sentence = format!("{} rows that cannot be read are left out", self.bad_rows);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::index::plain;
-use super::{LabelFile, columns, detection};
+use super::{LabelFile, columns, detection, pointer};
 use crate::error::{Place, Problem, Severity};
 use crate::layout::{self, Fate, Folders};
 use crate::options::{Format, Options};
@@ -66,7 +66,7 @@ pub fn compared(
     options: &Options,
 ) -> Option<Problem> {
     let is_chosen = [&options.table, &options.label_column, &options.image_column].into_iter().any(Option::is_some);
-    let tells_folders = files[0].used.iter().any(|(_, what)| *what == "folders of images");
+    let tells_folders = files[0].used.iter().any(|(_, what)| *what == pointer::FOLDERS);
     if is_chosen
         || tells_folders
         || options.format.is_some()

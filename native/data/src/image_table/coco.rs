@@ -16,7 +16,7 @@ pub fn is_coco(tree: &Tree, entry: &Entry) -> bool {
     let Ok(head) = tree.head(entry, 1 << 16) else { return false };
     let has = |key: &str| head.windows(key.len()).any(|part| part == key.as_bytes());
     has("\"images\"") && (has("\"annotations\"") || has("\"categories\"") || has("\"licenses\""))
-        || (has("\"annotations\"") && has("\"bbox\""))
+        || (has("\"annotations\"") && has("\"bbox\"") && has("\"image_id\""))
 }
 
 #[derive(Deserialize)]

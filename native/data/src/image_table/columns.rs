@@ -6,86 +6,25 @@ use super::beside_folders::Classes;
 use super::document::LABEL;
 use super::index::{Found, Index, is_image_name};
 use super::labelling::{Judged, Label, Labelling, ask_labels, is_caption, is_unlabelled};
+use super::pointer::{Pointer, Table};
 use super::project::REGIONS;
 use super::sidecars::Sidecars;
 use super::source::{JUDGED, Source, source};
-use super::{Image, LabelFile, Role, Row, cell, detection, folder_rows, partition};
-use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
+use super::{Image, LabelFile, Role, Row, detection, folder_rows, partition};
+use crate::answers;
+use crate::column_splits::{self, Candidate, Folds, SplitRule, Told};
 use crate::error::{Place, Problem, Result};
 use crate::image_parquet::split_of;
+use crate::images::named_split;
+use crate::merged;
 use crate::options::Options;
 use crate::sniff::What;
 use crate::table;
 use crate::tree::{Entry, Tree};
 
-const IMAGE_COLUMNS: [&str; 17] = [
-    "image",
-    "image_path",
-    "file_name",
-    "filename",
-    "file",
-    "path",
-    "img",
-    "image_id",
-    "imageid",
-    "id",
-    "image_file",
-    "filepath",
-    "filepaths",
-    "name",
-    "image_name",
-    "id_code",
-    "key",
-];
 /// As the account calls files beside images.
 pub const OF_SIDECARS: &str = "labels beside images";
-
-/// What Prodigy writes of a row that counts.
-const ACCEPT: &str = "accept";
 pub const NAMES_NO_IMAGES: &str = "tables that name no images";
-
-/// How a row names images.
-#[derive(Clone, Copy)]
-enum Pointer {
-    File(usize),
-    /// The folder and the file in it.
-    Joined(usize, usize),
-    /// A folder, whose images all have the label.
-    Below(usize),
-}
-
-impl Pointer {
-    fn column(self) -> usize {
-        match self {
-            Self::File(column) | Self::Joined(_, column) | Self::Below(column) => column,
-        }
-    }
-
-    fn uses(self) -> Vec<(usize, &'static str)> {
-        match self {
-            Self::File(column) => vec![(column, "images")],
-            Self::Joined(folder, column) => vec![(folder, "folders of images"), (column, "images")],
-            Self::Below(column) => vec![(column, "folders of images")],
-        }
-    }
-
-    fn image(self, fields: &mut [Option<String>]) -> Image {
-        let mut take = |column: usize| fields[column].take().filter(|name| !name.trim().is_empty());
-        match self {
-            Self::File(column) => take(column).map_or(Image::Missing, Image::Named),
-            Self::Below(column) => take(column).map_or(Image::Missing, Image::Below),
-            Self::Joined(folder, column) => match (take(folder), take(column)) {
-                (Some(folder), Some(file)) => Image::Named(joined(&folder, &file)),
-                (None, Some(file)) => Image::Named(file),
-                (_, None) => Image::Missing,
-            },
-        }
-    }
-}
-
-fn joined(folder: &str, file: &str) -> String {
-    format!("{}/{}", folder.trim().trim_end_matches(['/', '\\']), cell::file(file))
-}
 
 pub fn role(tree: &Tree, what: &[What], at: usize, index: &Index, options: &Options) -> Result<Role> {
     let entry = &tree.entries[at];
@@ -133,10 +72,10 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     let table = Table { tree, at, source: &source, rows: &rows, index };
     let (pointer, is_asked) = match table.pointer(options) {
         Some(pointer) => (pointer, None),
-        None => match folder_rows::column(&columns, &rows, index).map(|column| (Pointer::Below(column), None)) {
+        None => match folder_rows::column(&columns, &rows, index).map(|column| (Pointer::below(column), None)) {
             Some(found) => found,
             None => match table.row_numbers() {
-                Some(column) => (Pointer::File(column), Some(column)),
+                Some(column) => (Pointer::file(column), Some(column)),
                 None => return Ok(Role::Other(NAMES_NO_IMAGES)),
             },
         },
@@ -155,7 +94,7 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     if rows.len() < 2 && what[at] == What::JsonLines {
         return Ok(Role::Other("notes about an image"));
     }
-    let image = pointer.column();
+    let image = pointer.column;
     // Of regions alone it tells of objects.
     if columns.iter().any(|column| column == REGIONS) && !columns.iter().any(|column| column == LABEL) {
         return Ok(Role::Other(detection::KIND));
@@ -164,13 +103,13 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     let taken: Vec<usize> = [Some(image), chosen].into_iter().flatten().collect();
     let split = column_splits::candidate(&columns, source.has_header(), &rows, &taken);
     let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
-    let answers = answers(&columns, &rows);
+    let answers = answers::column(&columns, &rows);
     let is_free = |column: &usize| *column != image && Some(*column) != answers && !of_split.contains(column);
     let free: Vec<usize> = (0..columns.len()).filter(is_free).collect();
     let judged = Judged { columns: &columns, has_header: source.has_header(), rows: &rows, free: &free };
     let labelling = judged.labelling(options);
-    if let Pointer::Below(column) = pointer
-        && let Some(role) = folder_rows::settle(tree, what, at, &judged, column, &labelling, options)?
+    if pointer.is_of_folders
+        && let Some(role) = folder_rows::settle(tree, what, at, &judged, image, &labelling, options)?
     {
         return Ok(role);
     }
@@ -182,7 +121,7 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
         Ok(None) if is_asked.is_some() => return Ok(Role::Asked(at, ask_images(tree, at, &columns[image]))),
         Ok(None) => {
             return Ok(match &free[..] {
-                [] => return split_table(tree, at, source, pointer, split, options),
+                [] => return split_table(tree, at, (source, &rows), pointer, split, options),
                 [only] if is_caption(&columns[*only], &rows, *only) => Role::Other("tables of captions"),
                 _ => ask("has no column of labels that is known by its name", &judged.likely()),
             });
@@ -194,6 +133,7 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
         return Ok(Role::Other("tables without labels"));
     }
     if let [label] = of_label[..]
+        && named_split(entry.stem()).is_none()
         && are_names(&rows, image, label)
     {
         // Of most images it is a table all the same.
@@ -210,18 +150,8 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     let pointer = table.with_folder(pointer, &free, &of_label);
     let rule = split_rule(tree, entry, &source, split, options)?;
     let mut notes: Vec<Problem> = judged.others(&of_label).filter(|_| options.label_column.is_none()).into_iter().collect();
-    if let Some(SplitRule::Words(column)) = &rule {
-        notes.extend(column_splits::merged(rows.iter().filter_map(|row| row[*column].as_deref())));
-    }
+    notes.extend(rule.as_ref().and_then(|rule| merged_words(rule, &rows)));
     Ok(Role::Labels(LabelFile { notes, ..label_file(at, entry, source, pointer, labelling, (rule, answers)) }))
-}
-
-/// The column in which who labelled the images accepts, rejects or ignores each, as Prodigy writes it.
-fn answers(columns: &[String], rows: &[table::Row]) -> Option<usize> {
-    let column = columns.iter().position(|name| plain_name(name) == "answer")?;
-    let mut values = rows.iter().filter_map(|row| row[column].as_deref());
-    let is_answer = |text: &str| [ACCEPT, "reject", "ignore"].contains(&text);
-    (values.clone().any(|text| text == ACCEPT) && values.all(is_answer)).then_some(column)
 }
 
 /// Numbers of rows fit the names of files by chance.
@@ -233,18 +163,34 @@ fn ask_images(tree: &Tree, at: usize, column: &str) -> Problem {
 }
 
 /// A table of images that tells their splits alone.
-fn split_table(tree: &Tree, at: usize, source: Source, image: Pointer, split: Option<Candidate>, options: &Options) -> Result<Role> {
+fn split_table(
+    tree: &Tree,
+    at: usize,
+    (source, rows): (Source, &[table::Row]),
+    image: Pointer,
+    split: Option<Candidate>,
+    options: &Options,
+) -> Result<Role> {
     let entry = &tree.entries[at];
     let rule = match split {
         Some(Candidate::Numbers(column)) if partition::is_numbered(entry) => Some(SplitRule::Numbered(column)),
         split => split_rule(tree, entry, &source, split, options)?,
     };
     Ok(match rule {
-        Some(rule) => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, (Some(rule), None))),
+        Some(rule) => {
+            let notes = merged_words(&rule, rows).into_iter().collect();
+            Role::Splits(LabelFile { notes, ..label_file(at, entry, source, image, Labelling::Elsewhere, (Some(rule), None)) })
+        }
         // `val.csv` with a column of files.
         None if split_of(entry).is_some() => Role::Splits(label_file(at, entry, source, image, Labelling::Elsewhere, (None, None))),
         None => Role::Other("tables without labels"),
     })
+}
+
+/// That several words of a column mean one split.
+fn merged_words(rule: &SplitRule, rows: &[table::Row]) -> Option<Problem> {
+    let SplitRule::Words(column) = rule else { return None };
+    merged::of_values(rows.iter().filter_map(|row| row[*column].as_deref()))
 }
 
 /// Numbers with a name each, which only look like the names of some images: `0,cat`.
@@ -286,7 +232,7 @@ fn label_file(
                 if fields.len() > number && fields[number..].iter().any(Option::is_some) {
                     return hand(Row { image: Image::Ragged, label: None, split: Told::Unsaid, number: number_of_row });
                 }
-                if answers.is_some_and(|column| fields[column].as_deref() != Some(ACCEPT)) {
+                if answers.is_some_and(|column| !answers::is_accepted(fields[column].as_deref())) {
                     return hand(Row { image: Image::Rejected, label: None, split: Told::Unsaid, number: number_of_row });
                 }
                 let split = rule.as_ref().map_or(Told::Unsaid, |rule| rule.told(&fields));
@@ -327,116 +273,4 @@ fn split_rule(tree: &Tree, entry: &Entry, source: &Source, split: Option<Candida
         Ok(())
     })?;
     folds.rule(&tree.display(entry), &source.columns()[column], column, options)
-}
-
-/// A table with its first rows.
-struct Table<'a> {
-    tree: &'a Tree,
-    at: usize,
-    source: &'a Source,
-    rows: &'a [table::Row],
-    index: &'a Index,
-}
-
-impl Table<'_> {
-    fn values(&self, column: usize) -> impl Iterator<Item = &str> {
-        self.rows.iter().filter_map(move |row| row[column].as_deref())
-    }
-
-    fn there(&self, column: usize) -> usize {
-        self.values(column).filter(|text| self.index.has(text)).count()
-    }
-
-    /// Of the names in a column, those of images that lie where it says.
-    fn found(&self, column: usize) -> usize {
-        let is_found = |name: &&str| !matches!(self.index.find(self.tree, self.at, name, None, None), Found::None);
-        self.values(column).filter(is_found).count()
-    }
-
-    /// Names of files of which none is here.
-    fn names_others(&self, pointer: Pointer) -> bool {
-        let Pointer::File(column) = pointer else { return false };
-        let Some(first) = self.values(column).next().filter(|_| self.index.images() > 0 && self.there(column) == 0) else {
-            return false;
-        };
-        matches!(self.tree.resolve(&self.tree.entries[self.at], &cell::file(first).replace('\\', "/")), Ok(None))
-    }
-
-    /// The column with most of something, where most rows have it.
-    fn most<K: Ord>(&self, count: &dyn Fn(usize) -> usize, key: &dyn Fn(usize) -> K) -> Option<usize> {
-        let columns = (0..self.source.columns().len()).filter(|column| 2 * count(*column) > self.rows.len());
-        columns.max_by_key(|column| (key(*column), count(*column), std::cmp::Reverse(*column)))
-    }
-
-    /// A column without a name, as pandas writes its index, whose values are whole numbers; without a header one that counts the rows beside
-    /// two others.
-    fn numbers_rows(&self, column: usize) -> bool {
-        let numbers: Option<Vec<u64>> = self.values(column).map(|text| text.trim().parse().ok()).collect();
-        let Some(numbers) = numbers else { return false };
-        if !self.source.has_header() {
-            return self.source.columns().len() > 2 && numbers.len() > 1 && numbers.windows(2).all(|two| two[1] == two[0] + 1);
-        }
-        let name = plain_name(&self.source.columns()[column]);
-        name == format!("column_{}", column + 1) || name.starts_with("unnamed:") || name == "index"
-    }
-
-    fn different(&self, column: usize) -> usize {
-        self.values(column).collect::<BTreeSet<_>>().len()
-    }
-
-    /// Names of files are all there, and most differ: some may have a row for each of their objects. Numbers differ, for those of classes
-    /// repeat, and are not few.
-    fn differing(&self, column: usize) -> bool {
-        let (count, different) = (self.rows.len(), self.different(column));
-        let images = self.index.images().min(JUDGED);
-        let numbers = self.values(column).all(|text| text.trim().parse::<f64>().is_ok());
-        let enough = match numbers {
-            true => different == count && 2 * count >= images,
-            false => different == count || (2 * different >= count && 2 * different >= images),
-        };
-        count > 1 && self.there(column) == count && enough
-    }
-
-    /// The chosen column, or the one whose first values are mostly names of image files, of files that are there before others, or of files
-    /// without their extension.
-    fn pointer(&self, options: &Options) -> Option<Pointer> {
-        let columns = self.source.columns();
-        if let Some(chosen) = &options.image_column {
-            let column = columns.iter().position(|name| name == chosen)?;
-            let names_folders = self.there(column) == 0 && self.values(column).any(|text| self.index.is_folder(text));
-            return Some(if names_folders { Pointer::Below(column) } else { Pointer::File(column) });
-        }
-        let usual = || {
-            let named = |usual: &str| columns.iter().position(|name| plain_name(name) == usual);
-            let usual = IMAGE_COLUMNS.iter().find_map(|usual| named(usual));
-            usual.filter(|usual| 2 * self.there(*usual) > self.rows.len() && self.source.has_header())
-        };
-        let plain = |column: usize| !self.numbers_rows(column) && (self.differing(column) || !self.source.has_header());
-        let named = self.most(&|column| self.values(column).filter(|text| is_image_name(text)).count(), &|column| {
-            // One that differs in each row rather than one that repeats: the two eyes of a patient beside the file of the row.
-            (self.found(column), self.there(column), self.different(column))
-        });
-        let there = || self.most(&|column| if plain(column) { self.there(column) } else { 0 }, &|_| ());
-        named.or_else(usual).or_else(there).map(Pointer::File)
-    }
-
-    /// The column that numbers the rows, where these are names of files too.
-    fn row_numbers(&self) -> Option<usize> {
-        (0..self.source.columns().len()).find(|column| self.numbers_rows(*column) && self.differing(*column))
-    }
-
-    /// With the column of folders that a name needs, which several folders have.
-    fn with_folder(&self, pointer: Pointer, free: &[usize], of_label: &[usize]) -> Pointer {
-        let Pointer::File(image) = pointer else { return pointer };
-        let place = |name: &str| self.index.find(self.tree, self.at, name, None, None);
-        if !self.values(image).any(|name| matches!(place(name), Found::Several(_))) {
-            return pointer;
-        }
-        let tells = |column: &usize| {
-            let pairs = self.rows.iter().filter_map(|row| row[*column].as_deref().zip(row[image].as_deref()));
-            2 * pairs.filter(|(folder, file)| matches!(place(&joined(folder, file)), Found::One(_))).count() > self.rows.len()
-        };
-        let folder = free.iter().copied().filter(|column| !of_label.contains(column)).find(tells);
-        folder.map_or(pointer, |folder| Pointer::Joined(folder, image))
-    }
 }

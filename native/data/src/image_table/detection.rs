@@ -71,13 +71,14 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     let all = |fits: &dyn Fn(usize, &Entry) -> bool| -> Vec<usize> {
         tree.entries.iter().enumerate().filter(|(at, entry)| *at < what.len() && fits(*at, entry)).map(|(at, _)| at).collect()
     };
-    let is_json = |at: &usize| matches!(what[*at], What::Json | What::JsonLines) && tree.entries[*at].extension() == "json";
+    let is_json = |at: &usize| matches!(what[*at], What::Json | What::JsonLines);
     let documents: Vec<usize> = candidates(tree, what).into_iter().filter(is_json).collect();
-    let coco: Vec<usize> = documents.iter().copied().filter(|at| coco::is_coco(tree, &tree.entries[*at])).collect();
+    let is_coco = |at: &usize| tree.entries[*at].extension() == "json" && coco::is_coco(tree, &tree.entries[*at]);
+    let coco: Vec<usize> = documents.iter().copied().filter(is_coco).collect();
     if !coco.is_empty() {
         return Some(Kind::Coco(coco));
     }
-    let has_regions = |at: &usize| matches!(Document::open(tree, &tree.entries[*at]), Ok(Some(document)) if of_regions(&document.columns));
+    let has_regions = |at: &usize| matches!(document(tree, *at), Ok(Some(document)) if of_regions(&document.columns));
     let projects: Vec<usize> = documents.into_iter().filter(|at| what.contains(&What::Image) && has_regions(at)).collect();
     if !projects.is_empty() {
         return Some(Kind::Projects(projects));
@@ -104,6 +105,11 @@ fn kind(tree: &Tree, what: &[What]) -> Option<Kind> {
     }
     let sidecars = Sidecars::find(tree, what).ok().flatten();
     sidecars.filter(|sidecars| of_regions(&sidecars.columns)).map(Kind::Sidecars)
+}
+
+fn document(tree: &Tree, at: usize) -> Result<Option<Document>> {
+    let entry = &tree.entries[at];
+    if entry.extension() == "json" { Document::open(tree, entry) } else { Document::of_records(tree, entry) }
 }
 
 /// Rows tell of regions, and not of whole images.
@@ -236,7 +242,7 @@ fn label_file(tree: &Tree, at: usize, objects: Objects) -> LabelFile {
 fn projects(tree: &Tree, files: &[usize]) -> Result<Vec<(usize, Objects)>> {
     let mut found = Vec::new();
     for &at in files {
-        let Some(document) = Document::open(tree, &tree.entries[at])? else { continue };
+        let Some(document) = document(tree, at)? else { continue };
         let Some(labels) = document.columns.iter().position(|column| column == REGIONS) else { continue };
         let mut objects = Objects::new();
         document.rows(tree, &tree.entries[at], &mut |_, row| {

@@ -7,9 +7,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use super::index::is_image_name;
+use super::nested;
 use super::project::{self, Fields};
 use crate::column_splits;
 use crate::error::{Error, Place, Problem, Result};
+use crate::json_rows;
 use crate::table::{Row, text_of};
 use crate::tree::{Entry, Tree};
 
@@ -43,6 +45,8 @@ const ABOUT: [&str; 13] = [
 #[derive(Clone)]
 pub struct Document {
     pub columns: Vec<String>,
+    /// Objects line by line.
+    are_lines: bool,
 }
 
 impl Document {
@@ -52,8 +56,23 @@ impl Document {
         if first != Some(b'[') && (first != Some(b'{') || tree.size(entry) > LARGEST_OBJECT) {
             return Ok(None);
         }
-        let (mut columns, mut rows) = (Vec::<String>::new(), 0);
-        let read = read(tree, entry, &mut |fields| {
+        Self::judged(tree, entry, false)
+    }
+
+    /// Of records line by line that hold what is said of an image in lists within; other lines are a table.
+    pub fn of_records(tree: &Tree, entry: &Entry) -> Result<Option<Self>> {
+        let document = match Self::judged(tree, entry, true) {
+            Err(Error::Data(_)) => return Ok(None),
+            document => document?,
+        };
+        Ok(document.filter(|document| document.columns.iter().any(|column| column == nested::IMAGE)))
+    }
+
+    fn judged(tree: &Tree, entry: &Entry, are_lines: bool) -> Result<Option<Self>> {
+        let (mut columns, mut of_records, mut rows) = (Vec::<String>::new(), Vec::new(), 0);
+        let read = read(tree, entry, are_lines, &mut |fields| {
+            let is_record = fields.first().is_some_and(|(name, _)| name == nested::IMAGE);
+            let columns = if is_record { &mut of_records } else { &mut columns };
             for (name, _) in fields {
                 if !columns.contains(&name) && columns.len() < 1000 {
                     columns.push(name);
@@ -63,14 +82,21 @@ impl Document {
             if rows < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
         });
         match read {
-            Err(Error::Data(_)) if rows == 0 => Ok(None),
-            read => crate::text::until_enough(read).map(|()| (rows > 0).then_some(Self { columns })),
+            Err(Error::Data(_)) if rows == 0 => return Ok(None),
+            read => crate::text::until_enough(read)?,
         }
+        // Beside records, what else a document has is about these.
+        let columns = if of_records.is_empty() { columns } else { of_records };
+        Ok((rows > 0).then_some(Self { columns, are_lines }))
     }
 
     pub fn rows(&self, tree: &Tree, entry: &Entry, hand: &mut dyn FnMut(usize, Row) -> Result<()>) -> Result<()> {
         let mut row = 0;
-        read(tree, entry, &mut |fields| {
+        let of_records = self.columns.iter().any(|column| column == nested::IMAGE);
+        read(tree, entry, self.are_lines, &mut |fields| {
+            if of_records && fields.first().is_none_or(|(name, _)| name != nested::IMAGE) {
+                return Ok(());
+            }
             let mut found: Row = vec![None; self.columns.len()];
             for (name, value) in fields {
                 if let Some(at) = self.columns.iter().position(|column| *column == name) {
@@ -86,7 +112,10 @@ impl Document {
 
 type Hand<'a> = &'a mut dyn FnMut(Fields) -> Result<()>;
 
-fn read(tree: &Tree, entry: &Entry, hand: Hand) -> Result<()> {
+fn read(tree: &Tree, entry: &Entry, are_lines: bool, hand: Hand) -> Result<()> {
+    if are_lines {
+        return json_rows::rows(tree, entry, true, &mut |_, row| hand_element(None, None, Value::Object(row?), hand));
+    }
     tree.read_text(entry, |stream| {
         let mut parser = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, stream));
         let mut failed = None;
@@ -134,8 +163,20 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        let mut names = Vec::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
-            if let Err(error) = hand_member(None, key, value, self.hand) {
+            if key == "categories" {
+                names = nested::names(&value).unwrap_or_default();
+            }
+            let handed = match value {
+                // Items of numbered classes.
+                Value::Array(items) if !names.is_empty() => {
+                    let mut records = items.iter().filter_map(Value::as_object).filter_map(|item| nested::fields(item, &names));
+                    records.try_for_each(|fields| (self.hand)(fields))
+                }
+                value => hand_member(None, key, value, self.hand),
+            };
+            if let Err(error) = handed {
                 *self.failed = Some(error);
                 return Err(A::Error::custom("it was enough"));
             }
@@ -147,7 +188,7 @@ impl<'de> Visitor<'de> for Whole<'_, '_> {
 /// One of a list: an object, a pair of a file and a label, or a file.
 fn hand_element(split: Option<&str>, key: Option<&str>, element: Value, hand: Hand) -> Result<()> {
     let mut fields: Fields = match element {
-        Value::Object(object) => match project::fields(&object) {
+        Value::Object(object) => match project::fields(&object).or_else(|| nested::fields(&object, &[]).filter(nested::tells)) {
             Some(fields) => fields,
             None => with_labels(object),
         },
@@ -176,6 +217,12 @@ fn with_labels(object: Map<String, Value>) -> Fields {
     let labels: Vec<String> = object.values().filter_map(label).collect();
     let own = labels.into_iter().next().filter(|_| object.values().filter_map(label).count() == 1 && !object.contains_key(LABEL));
     let told = own.into_iter().map(|label| (LABEL.to_owned(), Some(label)));
+    // And what a member within says of the split.
+    let of_split = |(name, value): (&String, &Value)| {
+        let members = value.as_object().into_iter().flatten().filter(|(inner, _)| column_splits::is_usual(inner));
+        members.map(|(inner, value)| (format!("{name}.{inner}"), text_of(value.clone(), false))).collect::<Fields>()
+    };
+    let told = told.chain(object.iter().flat_map(of_split)).collect::<Fields>();
     object.iter().map(|(name, value)| (name.clone(), text_of(value.clone(), true))).chain(told).collect()
 }
 
@@ -189,6 +236,7 @@ fn hand_member(split: Option<&str>, key: String, value: Value, hand: Hand) -> Re
         Value::Object(files) if key == project::VIA_FILES => hand_members(split, files, hand),
         _ if project::is_of_via(&key) => Ok(()),
         Value::Object(object) if is_split => hand_members(Some(&key), object, hand),
+        Value::Object(object) if nested::are_records(&object) => hand_members(split, object, hand),
         // A file of VIA has its name in it.
         Value::Object(object) if project::fields(&object).is_some() => hand_element(split, None, Value::Object(object), hand),
         Value::Object(mut object) => {

@@ -38,7 +38,10 @@ const WORDS: [&str; 17] = [
 pub fn column(columns: &[String], rows: &[Row], index: &Index) -> Option<usize> {
     let folders = |column: usize| rows.iter().filter_map(move |row| row[column].as_deref()).filter(|text| index.is_folder(text));
     let names = |column: &usize| 2 * folders(*column).count() > rows.len() && folders(*column).collect::<BTreeSet<_>>().len() > 1;
-    (0..columns.len()).filter(names).max_by_key(|column| (folders(*column).count(), std::cmp::Reverse(*column)))
+    (0..columns.len()).filter(names).max_by_key(|column| {
+        // Patients rather than the sites that they are of.
+        (folders(*column).count(), folders(*column).collect::<BTreeSet<_>>().len(), std::cmp::Reverse(*column))
+    })
 }
 
 /// Whether the rows of folders tell labels. `None`: as those of images would; where the folders may be the classes, it is asked.

@@ -80,6 +80,7 @@ pub fn read(
         }
         known.splits.extend(here);
         account.use_as(tree, file.entry, "lists of splits");
+        problems.extend(file.notes.iter().cloned());
         file.used.iter().for_each(|(column, what)| account.add(Unit::Columns, true, what, column));
     }
     if let Some(known) = known.as_ref().filter(|known| !known.has_training()) {
@@ -93,6 +94,16 @@ pub fn read(
 impl Known {
     fn has_training(&self) -> bool {
         self.splits.values().any(|named| *named == Named::Train)
+    }
+
+    /// As the files tell them.
+    pub fn told(&self, entries: impl Iterator<Item = usize>) -> Vec<Option<Named>> {
+        entries.map(|entry| self.splits.get(&entry).copied()).collect()
+    }
+
+    /// The file that is named in messages.
+    pub fn shown(&self, tree: &Tree) -> String {
+        tree.display(&tree.entries[self.list])
     }
 
     /// Of all images that are given. Lists of evaluation alone leave the others for training.

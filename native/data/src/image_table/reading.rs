@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::choice::which_table;
 use super::index::{Found, Index, plain};
 use super::{Image, LabelFile, Row, cell, several_folders};
+use crate::answers;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
 use crate::image_parquet::split_of;
@@ -28,6 +29,8 @@ pub struct Reading {
     pub problems: Vec<Problem>,
     /// Rows tell different labels of an image.
     pub conflicting: bool,
+    /// A row means all that it may mean in several folders.
+    pub takes_all: bool,
 }
 
 /// Rows that cannot be used, with what they say.
@@ -133,7 +136,7 @@ impl Reading {
     fn add(&mut self, tree: &Tree, rows: Vec<(Row, Found)>, file: &LabelFile, shown: &str) {
         let mut rejected = Bad::default();
         let [mut nameless, mut missing, mut several, mut strange, mut ragged, mut uncertain]: [Bad; 6] = Default::default();
-        let (mut folders, mut alike, all) = (0, Vec::new(), rows.len());
+        let (mut folders, mut alike, mut are_folders, all) = (0, Vec::new(), false, rows.len());
         for (row, found) in rows {
             let named = split_of_row(&row, file);
             let Row { image, label, split, number } = row;
@@ -166,8 +169,13 @@ impl Reading {
                     folders += 1;
                     images
                 }
+                Found::Several(images) if self.takes_all => {
+                    folders += 1;
+                    images
+                }
                 Found::Several(images) => {
                     several.add(number, name);
+                    are_folders |= matches!(image, Image::Below(_));
                     alike.push(images);
                     continue;
                 }
@@ -180,12 +188,12 @@ impl Reading {
             self.samples.extend(images.into_iter().map(sample));
         }
         if folders > 0 {
-            let sentence = format!("{folders} rows of {shown} name folders; each labels the images below its folder");
+            let sentence = format!("{folders} rows of {shown} name folders; each labels the images below them");
             self.problems.push(Problem::note("folder-rows", sentence).counted(folders).at(Place::file(shown)));
         }
         if !rejected.rows.is_empty() {
-            let sentence = format!("{} rows of {shown} were not accepted by who labelled them, and are left out", rejected.rows.len());
-            self.problems.push(of_rows(Problem::note("rejected-rows", sentence), shown, &rejected.rows));
+            let problem = answers::rejected(rejected.rows.len(), &format!(" of {shown}"));
+            self.problems.push(of_rows(problem, shown, &rejected.rows));
         }
         ragged.report(&mut self.problems, "ragged-row", shown, "has # rows with more fields than columns");
         nameless.report(&mut self.problems, "missing-file", shown, "has # rows without an image");
@@ -194,7 +202,7 @@ impl Reading {
         missing.report(&mut self.problems, "missing-file", shown, "names # files that do not exist");
         several.report(&mut self.problems, "ambiguous-file", shown, "names # files that lie in several folders");
         if let Some(problem) = self.problems.pop_if(|problem| problem.code == "ambiguous-file") {
-            self.problems.push(several_folders::ask(tree, problem, &alike, all));
+            self.problems.push(several_folders::ask(tree, problem, (&alike, are_folders), all));
         }
     }
 

@@ -21,8 +21,8 @@ struct Choice {
 }
 
 /// Offers the folders in which the pictures lie, those that rather hold pictures than masks first. `rows`: entries of the pictures that each row
-/// may mean; `all`: how many rows there are. Of most rows it is a question that leaves nothing out.
-pub fn ask(tree: &Tree, problem: Problem, rows: &[Vec<usize>], all: usize) -> Problem {
+/// may mean; `are_folders`: they name folders, such as those of patients in several sites; `all`: how many rows there are. Of most rows it is a question that leaves nothing out.
+pub fn ask(tree: &Tree, problem: Problem, (rows, are_folders): (&[Vec<usize>], bool), all: usize) -> Problem {
     let problem = match 2 * rows.len() > all {
         true => Problem { severity: Severity::Error, remedies: Vec::new(), ..problem },
         false => problem,
@@ -59,6 +59,10 @@ pub fn ask(tree: &Tree, problem: Problem, rows: &[Vec<usize>], all: usize) -> Pr
         })
         .collect();
     choices.sort_by(|a, b| (a.rank, &a.pattern).cmp(&(b.rank, &b.pattern)));
+    let problem = match are_folders {
+        true => problem.with("choose", "Take those in all folders", Options { folder: Some("*".into()), ..Options::default() }),
+        false => problem,
+    };
     choices.into_iter().take(MOST).fold(problem, |problem, Choice { pattern, .. }| {
         problem.with("choose", format!("Take the pictures in {pattern}"), Options { folder: Some(pattern), ..Options::default() })
     })

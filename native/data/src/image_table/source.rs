@@ -89,5 +89,10 @@ pub fn source(tree: &Tree, entry: &Entry, what: &What, index: &Index) -> Result<
             other => other?.map(Source::Document),
         });
     }
+    if *what == What::JsonLines
+        && let Some(document) = Document::of_records(tree, entry)?
+    {
+        return Ok(Some(Source::Document(document)));
+    }
     Ok(Some(Source::Shape(table::shape(tree, entry, *what == What::JsonLines)?.with_lists())))
 }

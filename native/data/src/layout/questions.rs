@@ -64,7 +64,10 @@ pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: 
     // A folder of a split is no class among others.
     let mut ordered: Vec<usize> =
         levels.iter().copied().filter(|&level| level == upper || !tree.names(level).iter().any(|name| speaks_of_split(name))).collect();
-    ordered.sort_by_key(|&level| (is_numbered(level), std::cmp::Reverse(level)));
+    // Of the pictures of each class.
+    let speaks_of_form = |name: &&str| name.split(|c: char| !c.is_alphanumeric()).any(is_form);
+    let of_forms = levels.iter().copied().find(|inner| *inner > upper && tree.names(*inner).iter().all(speaks_of_form));
+    ordered.sort_by_key(|&level| (Some(level) == of_forms, is_numbered(level), std::cmp::Reverse(level)));
     let by_level = |problem: Problem| {
         ordered.iter().fold(problem, |problem, &level| {
             let options =
@@ -78,17 +81,28 @@ pub(super) fn which_classes(tree: &Tree, upper: usize, levels: &[usize], split: 
         let are_classes = ordered.first() == Some(&upper);
         let holds_classes = |name: &&str| !are_classes && below.get(name).is_some_and(|inner| inner.len() > 1);
         let with_classes = tree.names(upper).into_iter().filter(holds_classes).take(6);
+        // Classes below others folders are not seen in a part alone.
+        let class_level = ordered.first().filter(|level| **level > upper + 1).map(|level| *level as u32 + 1);
         with_classes.fold(problem, |problem, name| match path_of(tree, upper, name) {
-            Some(path) => problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), ..Options::default() }),
+            Some(path) => {
+                problem.with("choose", format!("Take {name} alone"), Options { folder: Some(path), class_level, ..Options::default() })
+            }
             None => problem,
         })
     };
-    let are_forms = tree.names(upper).iter().any(|name| name.split(|c: char| !c.is_alphanumeric()).any(is_form));
+    let are_forms = tree.names(upper).iter().any(speaks_of_form);
+    if let Some(inner) = of_forms {
+        let of_form = |problem: Problem, name: &str| {
+            let folder = format!("{}{name}", "*/".repeat(inner));
+            problem.with("choose", format!("Take {name} of each alone"), Options { folder: Some(folder), ..Options::default() })
+        };
+        return by_level(tree.names(inner).into_iter().take(6).fold(problem, of_form));
+    }
     if are_forms || !levels.contains(&upper) { by_level(alone(problem)) } else { alone(by_level(problem)) }
 }
 
 /// What folders of the same pictures in another form are called.
-fn is_form(word: &str) -> bool {
+pub fn is_form(word: &str) -> bool {
     const FORMS: &str = "color colour gray grey grayscale greyscale rgb bw segmented augmented aug raw original resized cropped crop normalized \
                          processed preprocessed enhanced denoised full thumbs thumb thumbnail thumbnails small large 40x 100x 200x 400x";
     let lower = word.to_lowercase();
@@ -124,12 +138,7 @@ pub(super) fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> P
 pub(super) fn one_level_of_classes(tree: &Tree, level: usize, split: Option<usize>) -> Result<()> {
     let has = |lower: &usize| tree.kept.iter().all(|&image| tree.folder(image, *lower).is_some());
     let Some(lower) = (level + 1..tree.depth()).find(|lower| tree.names(*lower).len() > 1).filter(has) else { return Ok(()) };
-    let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for image in tree.folders() {
-        if let (Some(upper), Some(name)) = (tree.folder(image, level), tree.folder(image, lower)) {
-            groups.entry(upper).or_default().insert(name);
-        }
-    }
+    let groups = tree.groups(level, lower);
     let names: Vec<&&str> = groups.values().flatten().collect();
     let is_word = |name: &str| name.chars().any(char::is_alphabetic) && !name.chars().any(|c| c.is_ascii_digit()) && !is_plain(name);
     let differ = names.iter().copied().collect::<BTreeSet<_>>().len() == names.len();
@@ -252,14 +261,26 @@ pub(super) fn one_dataset(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> 
         let level = Options { class_level: Some(level as u32 + 1), ..Options::default() };
         return Err(problem.with("choose", format!("No, {alone} is a class"), level).into());
     }
+    let lies_in_all = |inner: &usize| tree.kept.iter().all(|&image| tree.folder(image, *inner).is_some());
     let Some(first) = below.values().next().filter(|first| first.len() > 1 && names.len() > 1) else { return Ok(()) };
-    let alike = |inner: &BTreeSet<&str>| 2 * inner.intersection(first).count() >= inner.union(first).count();
-    if !below.values().all(alike) {
-        return Ok(());
+    let alike = |inner: &BTreeSet<&str>, first: &BTreeSet<&str>| 2 * inner.intersection(first).count() >= inner.union(first).count();
+    if !below.values().all(|inner| alike(inner, first)) {
+        // Each of several sites may hold the same classes below folders of its own patients.
+        let is_word = |name: &&str| name.chars().any(char::is_alphabetic) && !name.chars().any(|c| c.is_ascii_digit()) && !is_plain(name);
+        let is_of_classes = |inner: &usize| {
+            let all = tree.names(*inner);
+            let groups = tree.groups(level, *inner);
+            let mut own = groups.values();
+            let are_alike = own.next().is_some_and(|first| own.all(|other| alike(other, first)));
+            all.len() > 1 && all.iter().all(is_word) && lies_in_all(inner) && are_alike
+        };
+        return match (level + 2..tree.depth()).find(is_of_classes) {
+            Some(inner) => Err(which_classes(tree, level, &[level, inner], None).into()),
+            None => Ok(()),
+        };
     }
     // The classes may be those below, where they lie at one level.
     let inner = (level + 1..tree.depth()).find(|&inner| tree.names(inner).len() > 1);
-    let lies_in_all = |inner: &usize| tree.kept.iter().all(|&image| tree.folder(image, *inner).is_some());
     Err(which_classes(tree, level, &std::iter::once(level).chain(inner.filter(lies_in_all)).collect::<Vec<_>>(), None).into())
 }
 

@@ -202,57 +202,6 @@ fn rows_that_were_rejected_are_left_out() {
     assert_eq!(columns.examples, ["answer"]);
 }
 
-/// Lines that differ.
-fn lines(from: usize, count: usize) -> String {
-    (from..from + count).map(|i| format!("{{\"text\":\"the sentence of number {i} says {}\"}}\n", i * i)).collect()
-}
-
-#[test]
-fn forms_of_a_text_are_known_by_what_they_share() {
-    for [one, other] in [
-        ["sharegpt_v3_split.json", "sharegpt_v3_split_no_imsorry.json"],
-        ["sg_90k_part1.jsonl", "sg_90k_part1_html_cleaned.jsonl"],
-        ["oasst_all.messages.jsonl", "oasst_ready.messages.jsonl"],
-    ] {
-        let content = |from: usize| match one.ends_with("json") {
-            true => format!("[{}]", lines(from, 100).trim_end().replace('\n', ",")),
-            false => lines(from, 100),
-        };
-        let set = folder(&[], &texts(&[(one, &content(0)), (other, &content(5))]));
-        let verdict = verdict_of(set.path(), &none());
-        let question = verdict.problems.iter().find(|problem| problem.code == "several-forms");
-        let question = question.unwrap_or_else(|| panic!("{one}: {:?}", verdict.problems));
-        assert_eq!((verdict.importable, question.remedies.len()), (false, 3));
-        for (remedy, file) in question.remedies.iter().zip(question.places.iter().map(|place| place.file.rsplit('/').next().unwrap())) {
-            let account = verdict_of(set.path(), &remedy.options).account;
-            let used = account.iter().filter(|line| line.used).flat_map(|line| &line.examples).filter(|name| name.contains('.'));
-            assert_eq!(used.collect::<Vec<_>>(), [file]);
-        }
-    }
-    // Parts of one text have nothing in common.
-    let parts = folder(&[], &texts(&[("stories_winter.jsonl", &lines(0, 100)), ("stories_summer.jsonl", &lines(500, 100))]));
-    assert!(verdict_of(parts.path(), &none()).importable);
-}
-
-#[test]
-fn endings_of_translations_name_no_training() {
-    let text = |name: &str| format!("the sentence of {name} says something\n").repeat(200);
-    let of = |files: &[&str]| {
-        let set = folder(&[], &files.iter().map(|name| (*name, text(name).into_bytes())).collect::<Vec<_>>());
-        let account = verdict_of(set.path(), &none()).account;
-        let used = account.iter().filter(|line| line.used).map(|line| format!("{}: {}", line.what, line.examples.join(" ")));
-        used.collect::<Vec<_>>().join("; ")
-    };
-    assert_eq!(
-        of(&["train.de", "newstest2013.de", "newstest2014.de"]),
-        "validation text: newstest2013.de newstest2014.de; training text: train.de"
-    );
-    assert_eq!(
-        of(&["dev/eng_Latn.dev", "devtest/eng_Latn.devtest"]),
-        "training text: dev/eng_Latn.dev; validation text: devtest/eng_Latn.devtest"
-    );
-}
-
 #[test]
 fn lists_of_paths_with_several_levels_are_asked() {
     let of = |i: usize| format!("{}/{}/{}/p{i}.png", i % 2, 10 + i % 4, 2010 + i % 3);
@@ -359,28 +308,6 @@ fn bands_of_a_few_pictures_are_told() {
 }
 
 #[test]
-fn lists_of_addresses_and_words_about_the_files_are_no_text() {
-    let text = |name: &str| format!("a line of {name} says something\n").repeat(100);
-    let addresses: String = (0..100).map(|i| format!("m{i} +++$+++ the film {i} +++$+++ http://www.host.org/{i}.html\n")).collect();
-    let set = folder(
-        &[],
-        &texts(&[
-            ("movie_lines.txt", &text("lines")),
-            ("raw_script_urls.txt", &addresses),
-            ("_about.txt", "what is here and how it was made\n"),
-        ]),
-    );
-    let account = verdict_of(set.path(), &none()).account;
-    let used: Vec<&String> = account.iter().filter(|line| line.used).flat_map(|line| &line.examples).collect();
-    assert_eq!(used, ["movie_lines.txt"]);
-    // Named for the two parts of a test.
-    let parts = folder(&[], &texts(&[("eng.train", &text("a")), ("eng.testa", &text("b")), ("eng.testb", &text("c"))]));
-    let account = verdict_of(parts.path(), &none()).account;
-    let trained: Vec<&String> = account.iter().filter(|line| line.what == "training text").flat_map(|line| &line.examples).collect();
-    assert_eq!(trained, ["eng.train"]);
-}
-
-#[test]
 fn what_is_merged_or_passed_over_is_told() {
     let note = |verdict: &Verdict, code: &str| {
         let found = verdict.problems.iter().find(|problem| problem.code == code);
@@ -414,31 +341,6 @@ fn tables_with_spaces_between_their_fields_are_read() {
 }
 
 #[test]
-fn words_beside_text_are_no_text() {
-    let used = |files: &[(&str, &str)]| {
-        let set = folder(&[], &texts(files));
-        let account = verdict_of(set.path(), &none()).account;
-        account.iter().filter(|line| line.used).flat_map(|line| line.examples.clone()).filter(|name| name.contains('.')).collect::<Vec<_>>()
-    };
-    let text = |name: &str| format!("a line of {name} says something\n").repeat(100);
-    let links: String = (0..100).map(|i| format!("de/2000/{i}/2.xml.gz\ten/2000/{i}/3.xml.gz\t1\t{i}\n")).collect();
-    assert_eq!(used(&[("subtitles.de", &text("de")), ("subtitles.ids", &links)]), ["subtitles.de"]);
-    let table = lines(0, 100);
-    assert_eq!(
-        used(&[("classes.txt", "World\nSports\nBusiness\n"), ("train.jsonl", &table), ("test.jsonl", &lines(200, 50))]),
-        ["test.jsonl", "train.jsonl"]
-    );
-}
-
-#[test]
-fn shards_that_begin_alike_are_no_other_format() {
-    let set = folder(&[], &texts(&[("c4-train.00000-of-00002.json", &lines(0, 50)), ("c4-train.00001-of-00002.json", &lines(0, 50))]));
-    let verdict = verdict_of(set.path(), &none());
-    assert!(verdict.problems.iter().all(|problem| problem.code != "same-rows"), "{:?}", verdict.problems);
-    assert!(!verdict.importable);
-}
-
-#[test]
 fn a_flat_folder_of_a_split_is_no_class_among_others() {
     let images: Vec<String> = (0..26)
         .map(|i| match i {
@@ -447,17 +349,6 @@ fn a_flat_folder_of_a_split_is_no_class_among_others() {
         })
         .collect();
     asked(&images, &[], "which-classes", &[("Take animals alone", "bear 9+1, lion 9+1")]);
-}
-
-#[test]
-fn a_text_and_what_was_made_of_it_are_forms() {
-    let names = |i: usize| ["text", "tokens", "counts"].map(|form| format!("{form}/PG{i}_{form}.txt"));
-    let files: Vec<(String, Vec<u8>)> =
-        (0..4).flat_map(names).map(|name| (name.clone(), format!("{name} is a text of words\n").repeat(60).into_bytes())).collect();
-    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
-    let verdict = verdict_of(folder(&[], &files).path(), &none());
-    let question = verdict.problems.iter().find(|problem| problem.code == "several-forms").unwrap();
-    assert_eq!((verdict.importable, question.remedies.len()), (false, 4));
 }
 
 #[test]
@@ -473,17 +364,4 @@ fn two_tests_beside_training_are_splits() {
         |split: &str, count: usize| (0..count).map(|i| format!("{split}/{}/{split}{i}.png", ["angry", "happy"][i % 2])).collect::<Vec<_>>();
     let images = [of("Training", 12), of("PublicTest", 6), of("PrivateTest", 4)].concat();
     check(&images, &[], "angry 6+3, happy 6+3");
-}
-
-#[test]
-fn a_text_without_its_signs_is_a_form_of_it() {
-    let text: String = (0..200).map(|i| format!("Sentence {i}: it says {}, and no more.\n", i * i)).collect();
-    let plain = text.to_lowercase().replace([':', ',', '.'], "");
-    let set = folder(&[], &texts(&[("corpus.txt", &text), ("corpus_lowered_nopunct.txt", &plain)]));
-    let verdict = verdict_of(set.path(), &none());
-    assert!(
-        verdict.problems.iter().any(|problem| problem.code == "several-forms" && problem.remedies.len() == 3),
-        "{:?}",
-        verdict.problems
-    );
 }
