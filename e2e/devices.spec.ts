@@ -42,4 +42,6 @@ test('a device that is lost comes back, another joins, and one leaves', async ({
   await page.getByRole('button', { name: 'Stop run' }).click();
   await expect(page.getByRole('button', { name: 'Resume run' })).toBeVisible({ timeout: 120_000 });
   await expect(devices.getByRole('button', { name: 'Add device' })).toHaveCount(0);
+  const samples = /^[\d,]+ samples in [\d,]+ steps: none was skipped, none was read twice in an epoch\.$/;
+  await expect(devices.getByText(samples)).toBeVisible();
 });
