@@ -285,17 +285,25 @@ def load(folder):
 
 
 def build_vit(spec):
+    from torch import nn
     from torchvision.models import VisionTransformer
 
-    sizes = (spec["image"][0], spec["patch"], spec["layers"], spec["heads"], spec["hidden"], spec["mlp"])
-    return VisionTransformer(*sizes, num_classes=spec["classes"])
+    patch, hidden = spec["patch"], spec["hidden"]
+    sizes = (spec["image"][0], patch, spec["layers"], spec["heads"], hidden, spec["mlp"])
+    model = VisionTransformer(*sizes, num_classes=spec["classes"])
+    model.conv_proj = nn.Conv2d(spec["channels"], hidden, patch, stride=patch)
+    return model
 
 
 def build_swin(spec):
+    from torch import nn
     from torchvision.models.swin_transformer import SwinTransformer
 
-    sizes = (spec["patch"], spec["embed"], spec["depths"], spec["heads"], spec["window"])
-    return SwinTransformer(*sizes, mlp_ratio=spec["mlpRatio"], num_classes=spec["classes"])
+    embed, patch = spec["embed"], spec["patch"]
+    sizes = (patch, embed, spec["depths"], spec["heads"], spec["window"])
+    model = SwinTransformer(*sizes, mlp_ratio=spec["mlpRatio"], num_classes=spec["classes"])
+    model.features[0][0] = nn.Conv2d(spec["channels"], embed, patch, stride=patch)
+    return model
 
 
 def build_resnet(spec):

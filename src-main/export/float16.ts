@@ -69,12 +69,11 @@ function inFloat32(graph: Graph): Set<Node> {
       [Add.type, Mul.type, Div.type, Sqrt.type].includes(op.type) &&
       inputs.some((input) => wideValues.has(input)) &&
       inputs.every((input) => wideValues.has(input) || constants.has(input));
-    const from = { [ReduceMean.type]: Mul.type, [CumSum.type]: Cast.type }[op.type];
-    if (!from && !follows) continue;
+    if (op.type !== ReduceMean.type && op.type !== CumSum.type && !follows) continue;
     wide.add(node);
     node.outputs.forEach((output) => wideValues.add(output));
-    const source = producers.get(inputs[0]!);
-    if (source && source.op.type === from) wide.add(source);
+    const square = producers.get(inputs[0]!);
+    if (op.type === ReduceMean.type && square?.op.type === Mul.type) wide.add(square);
   }
   return wide;
 }

@@ -21,7 +21,7 @@ import { readSafetensors, writeSafetensors, type SafeTensor } from './safetensor
 import { compareLogits, logitsOfOnnx, logitsOfSafetensors, verifyLogits } from './verify.ts';
 
 interface OnnxGraph {
-  node: { op_type: string; input: string[] }[];
+  node: { op_type: string; input: string[]; output: string[] }[];
   initializer: { name: string; raw_data: Uint8Array }[];
 }
 
@@ -193,6 +193,17 @@ describe('export of a language model', () => {
     // What comes later changes nothing before it.
     const start = await logitsOfOnnx(plain, tokensOf(1, 3));
     expect(compareLogits(whole.subarray(0, start.length), start)).toBeLessThan(1e-5);
+  });
+
+  it('has no cast behind a comparison, which onnxconverter-common makes invalid', async () => {
+    const out = join(folder, 'plain.onnx');
+    await exportOnnx({ model, weights, out });
+    const { node } = (decodeOnnx(await readFile(out)) as unknown as { graph: OnnxGraph }).graph;
+    const compared = new Set(
+      node.filter(({ op_type }) => ['Equal', 'Greater'].includes(op_type)).flatMap(({ output }) => output),
+    );
+    expect(compared.size).toBeGreaterThan(0);
+    expect(node.filter(({ op_type, input }) => op_type === 'Cast' && compared.has(input[0]!))).toEqual([]);
   });
 
   it('counts more tokens than float16 has integers', async () => {

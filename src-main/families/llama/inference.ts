@@ -39,7 +39,8 @@ interface Positions {
 export function llamaInference(spec: LlamaSpec, tensors: TensorSpec[]): ModelGraph {
   const g = new GraphBuilder('llama');
   const input = g.input('input', 'int64', [1, spec.seq]);
-  const one = cast(g, equal(g, input, input), 'float32');
+  // Not a cast, which onnxconverter-common makes invalid behind a comparison.
+  const one = where(g, equal(g, input, input), g.scalar(1), g.scalar(0));
   const positions = countFrom0(g, one);
   const built = network(
     spec,
