@@ -225,6 +225,14 @@ it('of a dataset it is told what became of the files that it was imported from',
   });
 });
 
+it('an option of an import that is given twice is refused by its name', async () => {
+  const files = join(import.meta.dirname, '../../testdata/datasets/folder.zip');
+  expect(await sdp(['inspect', files, '--leave-out', 'cat', '--leave-out', 'dog'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/--leave-out.*It is given twice/) as string,
+  });
+});
+
 it('train, runs, evaluate, resume and export tell what they did, as JSON too', async () => {
   const trained = await sdp(['train', config, '--set', 'training.steps=4', '--json']);
   expect(trained).toMatchObject({ code: 0, stderr: '' });

@@ -3,7 +3,7 @@
 //! Binary: records of one label byte (CIFAR-100: coarse and fine) and 3072 pixels [3,32,32]. Python: pickles of a dictionary with `data`
 //! [n,3072] and `labels` or `fine_labels`. Both: https://www.cs.toronto.edu/~kriz/cifar.html
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use crate::account::Account;
@@ -63,6 +63,7 @@ pub fn open(tree: &Tree, what: &[What], _: &Options) -> Result<ImageSet> {
         return Err(Problem::error("unknown-pickle", sentence).into());
     }
     one_form(tree, &found.parts)?;
+    one_dataset(tree, &found)?;
     let mut problems = Vec::new();
     let splits = splits_of(&found.named, &mut problems);
     let (content, numbers) = (Cifar { parts: found.parts, named_in: found.named_in }, found.labels.iter().map(|label| f64::from(*label)));
@@ -97,6 +98,23 @@ fn one_form(tree: &Tree, parts: &[Part]) -> Result<()> {
         false => problem.with("choose", "Leave the .bin files out", leave),
     }
     .into())
+}
+
+/// Batches of one split in several folders are of several datasets, as CIFAR-10 and CIFAR-100.
+fn one_dataset(tree: &Tree, found: &Found) -> Result<()> {
+    let mut of_split: BTreeMap<Option<Named>, BTreeSet<&str>> = BTreeMap::new();
+    let mut sample = 0;
+    for part in found.parts.iter().filter(|part| part.count > 0) {
+        of_split.entry(found.named[sample]).or_default().insert(tree.entries[part.entry].folder());
+        sample += part.count;
+    }
+    let Some(folders) = of_split.into_values().find(|folders| folders.len() > 1) else { return Ok(()) };
+    let shown = folders.iter().copied().collect::<Vec<_>>().join(", ");
+    let sentence = format!("batches of several datasets lie side by side: {shown}; which of them count?");
+    let take = |problem: Problem, folder: &&str| {
+        problem.with("choose", format!("Take {folder}"), Options { folder: Some((*folder).to_owned()), ..Options::default() })
+    };
+    Err(folders.iter().take(12).fold(Problem::error("several-datasets", sentence), take).into())
 }
 
 #[derive(Default)]

@@ -22,6 +22,9 @@ const KNOWN: [(&Encoding, &str); 6] = [
     (WINDOWS_1251, "Windows-1251 (Cyrillic)"),
 ];
 
+/// Bytes that are checked together.
+const CHECKED: u64 = 1 << 16;
+
 /// What text is written in, by its first bytes or as it was chosen by its name; `None`: UTF-8.
 pub fn encoding_of(head: &[u8], chosen: Option<&str>) -> Result<Option<&'static Encoding>> {
     if let Some((by_mark, _)) = Encoding::for_bom(head) {
@@ -35,6 +38,26 @@ pub fn encoding_of(head: &[u8], chosen: Option<&str>) -> Result<Option<&'static 
                 format!("the encoding {name:?} is not known; there are gbk, shift_jis, euc-kr, big5, latin1, utf-16le and so on");
             Err(Problem::error("bad-encoding", sentence).into())
         }
+    }
+}
+
+/// Whether a stream is UTF-8 with characters beyond ASCII: text that needs no other encoding.
+pub fn is_utf8(stream: &mut dyn Read) -> io::Result<bool> {
+    let (mut bytes, mut beyond) = (Vec::new(), false);
+    loop {
+        let before = bytes.len();
+        (&mut *stream).take(CHECKED).read_to_end(&mut bytes)?;
+        if bytes.len() == before {
+            return Ok(before == 0 && beyond);
+        }
+        let valid = match std::str::from_utf8(&bytes) {
+            Ok(_) => bytes.len(),
+            // The end may be the beginning of a character.
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return Ok(false),
+        };
+        beyond |= !bytes[..valid].is_ascii();
+        bytes.drain(..valid);
     }
 }
 

@@ -6,11 +6,13 @@
 mod beside_folders;
 mod cell;
 mod choice;
+mod classes;
 mod coco;
 mod columns;
 mod counted;
 mod cvat;
 mod detection;
+mod divisions;
 mod document;
 mod folder_rows;
 mod ground_truth;
@@ -26,6 +28,7 @@ mod project;
 #[cfg(test)]
 mod property;
 mod reading;
+mod samples;
 mod several;
 mod several_folders;
 mod sidecars;
@@ -34,16 +37,19 @@ pub mod unplaced;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+pub use self::classes::classes_of;
+use self::classes::same_numbers;
+pub use self::divisions::OTHERS as LISTS_OF_OTHERS;
 use self::index::Index;
-pub use self::lists::OTHERS as LISTS_OF_OTHERS;
 pub use self::names::{is_names as is_list_of_classes, rename as rename_classes};
-use self::reading::{Reading, Sample};
+use self::reading::Reading;
+use self::samples::{Samples, add_folders, settle_folders, settle_labels};
 use crate::account::Account;
 use crate::column_splits::{Told, WHICH_FOLD};
 use crate::error::{Error, Place, Problem, Result};
-use crate::folder::{Files, Levels};
-use crate::folder_splits::{self, FolderSplits, Question};
-use crate::images::{Content, ImageSet, NO_LABEL, Named, check_classes, numbered, splits_of};
+use crate::folder::Files;
+use crate::folder_splits;
+use crate::images::{Content, ImageSet, Named, check_classes, splits_of};
 use crate::name_splits;
 use crate::options::Options;
 use crate::pixel_table;
@@ -237,8 +243,8 @@ pub fn splits_beside(
         problems.push(Problem::warning("unknown-split", sentence).counted(unknown.len() as u64).at(Place::file(first)));
         unknown.iter().for_each(|at| account.leave_out(tree, *at, lists::UNKNOWN));
     }
-    for at in lists::settle(tree, &mut files, options)? {
-        account.leave_out(tree, at, lists::OTHERS);
+    for at in divisions::settle(tree, &mut files, options)? {
+        account.leave_out(tree, at, divisions::OTHERS);
     }
     partition::read(tree, &index, &files, (account, problems))
 }
@@ -292,10 +298,10 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
         samples.iter_mut().zip(told).for_each(|(sample, told)| sample.named = told);
         problems.push(note);
     }
-    let Samples { entries, mut named, texts } = settle_labels(tree, (samples, conflicting), first, options, &mut account, &mut problems)?;
-    problems.extend(beside_folders::compared(tree, what, &files, (&entries, &texts), options));
-    let (mut entries, mut texts) = (entries, texts);
-    add_training_folders(tree, what, &files, (&mut entries, &mut texts, &mut named))?;
+    let mut samples = settle_labels(tree, (samples, conflicting), first, options, &mut account, &mut problems)?;
+    problems.extend(beside_folders::compared(tree, what, &files, (&samples.entries, &samples.texts), options));
+    add_folders(tree, what, &files, &mut samples)?;
+    let Samples { entries, named, texts } = samples;
     let used: HashSet<usize> = entries.iter().copied().collect();
     for at in (0..what.len()).filter(|at| matches!(what[*at], What::Image | What::OtherImage) && !used.contains(at)) {
         account.leave_out(tree, at, "images that no row names");
@@ -311,146 +317,4 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     let columns = first.columns.clone();
     let content: Box<dyn Content> = Box::new(Files { entries, account, levels });
     Ok(ImageSet { class_names, labels, splits, content, columns, problems })
-}
-
-/// Splits that folders tell count where nothing else tells any; where they contradict it is asked, unless a level was chosen.
-fn settle_folders(
-    tree: &Tree,
-    file: &LabelFile,
-    samples: &mut [Sample],
-    folders: Option<&FolderSplits>,
-    options: &Options,
-    problems: &mut Vec<Problem>,
-) -> Levels {
-    let Some(folders) = folders else { return Levels::default() };
-    let levels = Levels { split: Some(folders.level as u32 + 1), class: None };
-    if let Some(chosen) = options.split_level {
-        let tells = folders.named.iter().any(Option::is_some);
-        return Levels { split: tells.then_some(chosen), class: None };
-    }
-    if samples.iter().all(|sample| sample.named.is_none()) {
-        samples.iter_mut().zip(&folders.named).for_each(|(sample, told)| sample.named = *told);
-        problems.push(folders.note());
-        return levels;
-    }
-    let named: Vec<Option<Named>> = samples.iter().map(|sample| sample.named).collect();
-    let count = folders.contradicted(&named);
-    if count > 0 {
-        let Question { problem, folders, file } = folders.asked(&tree.display(&tree.entries[file.entry]), count, None);
-        let offer = |problem: Problem, (title, options): (String, Options)| problem.with("choose", title, options);
-        problems.push([file, folders].into_iter().fold(problem, offer));
-    }
-    Levels::default()
-}
-
-struct Samples {
-    entries: Vec<usize>,
-    named: Vec<Option<Named>>,
-    texts: Vec<Option<String>>,
-}
-
-/// Images with one label each; those with several are told and left out.
-fn settle_labels(
-    tree: &Tree,
-    (samples, conflicting): (Vec<Sample>, bool),
-    file: &LabelFile,
-    options: &Options,
-    account: &mut Account,
-    problems: &mut Vec<Problem>,
-) -> Result<Samples> {
-    let what = if conflicting { format!("the rows of {}", file.label) } else { file.label.clone() };
-    let (mut places, mut all) = (Vec::new(), Vec::new());
-    for Sample { entry, label, named, row, file } in samples {
-        places.push((entry, named, file, row));
-        all.push(label);
-    }
-    let several::Labels { texts, several, problem } = several::settle(all, &what, &file.classes, options);
-    if let Some(problem) = problem {
-        let place = |&sample: &usize| Place::row(tree.display(&tree.entries[places[sample].2]), places[sample].3);
-        let problem = several.iter().take(20).fold(problem, |problem, sample| problem.at(place(sample)));
-        if texts.iter().flatten().collect::<BTreeSet<_>>().len() < 2 {
-            return Err(problem.into());
-        }
-        // Of objects it is said already.
-        if file.kind != detection::KIND {
-            problems.push(problem);
-        }
-    }
-    let out: HashSet<usize> = several.into_iter().collect();
-    let mut kept = Samples { entries: Vec::new(), named: Vec::new(), texts: Vec::new() };
-    for (at, (text, (entry, named, ..))) in texts.into_iter().zip(places).enumerate() {
-        if out.contains(&at) {
-            account.leave_out(tree, entry, "images with several labels");
-            continue;
-        }
-        kept.entries.push(entry);
-        kept.named.push(named);
-        kept.texts.push(text);
-    }
-    Ok(kept)
-}
-
-type Parts<'a> = (&'a mut Vec<usize>, &'a mut Vec<Option<String>>, &'a mut Vec<Option<Named>>);
-
-/// Where files tell of evaluation only, training images are those in folders of the classes.
-fn add_training_folders(tree: &Tree, what: &[What], files: &[LabelFile], (entries, texts, named): Parts) -> Result<()> {
-    if !known::lacks_training(tree, files) || named.contains(&Some(Named::Train)) {
-        return Ok(());
-    }
-    let used: BTreeSet<usize> = entries.iter().copied().collect();
-    let found = {
-        let labels: BTreeSet<&str> = texts.iter().flatten().map(String::as_str).collect();
-        known::training_folders(tree, what, &used, &labels)?
-    };
-    for (entry, class) in found {
-        entries.push(entry);
-        texts.push(Some(class));
-        named.push(Some(Named::Train));
-    }
-    Ok(())
-}
-
-/// Labels that are written differently and are one number, other than `1` and `1.0`.
-fn same_numbers(texts: &[Option<String>], what: &str) -> Option<Problem> {
-    let mut written: HashMap<u64, BTreeSet<&str>> = HashMap::new();
-    for text in texts.iter().flatten().collect::<BTreeSet<_>>() {
-        let number: f64 = text.parse().ok()?;
-        let whole = text.split_once('.').filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0')).map(|(whole, _)| whole);
-        written.entry(number.to_bits()).or_default().insert(whole.unwrap_or(text));
-    }
-    let forms = written.into_values().filter(|forms| forms.len() > 1).min()?.into_iter().collect::<Vec<_>>().join(" and ");
-    let sentence = format!("{what} has labels that are the same number, such as {forms}; they are one class");
-    Some(Problem::warning("same-number", sentence))
-}
-
-/// Class names and labels: numbers in their order, text in the given order or its own.
-pub fn classes_of(texts: &[Option<String>], order: &[String]) -> (Vec<String>, Vec<u32>) {
-    if !order.is_empty() && texts.iter().flatten().all(|text| order.contains(text)) {
-        let places: HashMap<&String, u32> = order.iter().zip(0..).collect();
-        let labels = texts.iter().map(|text| text.as_ref().map_or(NO_LABEL, |text| places[text])).collect();
-        return (order.to_vec(), labels);
-    }
-    let numbers: Option<Vec<Option<f64>>> = texts
-        .iter()
-        .map(|text| text.as_ref().map(|text| text.parse().ok().filter(|x: &f64| x.is_finite())).map_or(Some(None), |x| x.map(Some)))
-        .collect();
-    let Some(numbers) = numbers else {
-        let names: BTreeSet<&String> = texts.iter().flatten().collect();
-        let places: HashMap<&String, u32> = names.iter().enumerate().map(|(number, name)| (*name, number as u32)).collect();
-        let labels = texts.iter().map(|text| text.as_ref().map_or(NO_LABEL, |text| places[text])).collect();
-        return (names.into_iter().cloned().collect(), labels);
-    };
-    let mut values: Vec<f64> = numbers.iter().flatten().copied().collect();
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    // -1 among others says that there is no label.
-    if values.len() > 2 && values[0] == -1.0 {
-        values.remove(0);
-    }
-    let from_zero = values.iter().enumerate().all(|(at, value)| *value == at as f64);
-    let names = if from_zero { numbered(values.len()) } else { values.iter().map(ToString::to_string).collect() };
-    let place = |value: &Option<f64>| {
-        value.and_then(|value| values.binary_search_by(|known| known.total_cmp(&value)).ok()).map_or(NO_LABEL, |at| at as u32)
-    };
-    (names, numbers.iter().map(place).collect())
 }

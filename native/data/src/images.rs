@@ -1,5 +1,7 @@
 //! A dataset of images as an importer found it: labels, splits and class names in memory, the images themselves as a stream.
 
+use std::collections::BTreeMap;
+
 use crate::account::Account;
 use crate::error::{Place, Problem, Result};
 use crate::options::Options;
@@ -279,6 +281,18 @@ pub fn check_classes(class_names: &[String], samples: usize, labels: &str) -> Re
     Err(Problem::error("no-classes", sentence).into())
 }
 
+/// Classes whose names differ by case or spaces alone; letters are classes of their own.
+fn similar_classes(names: &[String]) -> Option<Problem> {
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for name in names.iter().filter(|name| name.trim().chars().count() > 1) {
+        alike.entry(name.trim().to_lowercase()).or_default().push(name);
+    }
+    let several: Vec<Vec<&str>> = alike.into_values().filter(|names| names.len() > 1).collect();
+    let shown = several.first()?.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" and ");
+    let sentence = format!("classes such as {shown} differ by case or spaces alone; give them one name where they are the same class");
+    Some(Problem::warning("similar-class", sentence).counted(several.len() as u64))
+}
+
 /// A label beyond the classes of training, or one between them that no sample has, as problems.
 pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
     let is_unlabelled =
@@ -289,6 +303,7 @@ pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
         let problem = unlabelled.iter().take(20).fold(problem, |problem, &sample| problem.at(set.content.place(tree, sample)));
         set.problems.push(problem.counted(unlabelled.len() as u64).skippable("Leave these images out"));
     }
+    set.problems.extend(similar_classes(&set.class_names));
     let counts = set.per_class(Split::Train);
     let absent: Vec<usize> = (0..counts.len()).filter(|&class| counts[class] == 0).collect();
     if counts.len() - absent.len() == 1 {

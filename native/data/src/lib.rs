@@ -76,3 +76,4 @@ pub mod token_files;
 mod token_lines;
 mod tokens;
 pub mod tree;
+mod versions;

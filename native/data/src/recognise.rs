@@ -9,8 +9,8 @@ use crate::sniff::{What, sniff};
 use crate::stand_in;
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
-use crate::tree::{Entry, Listing, Tree};
-use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, scope, shards, text, tokens};
+use crate::tree::{ARCHIVE_BESIDE, Entry, Listing, Tree};
+use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, scope, shards, text, tokens, versions};
 
 pub enum Content {
     Images(ImageSet),
@@ -90,6 +90,7 @@ pub struct Chosen {
 pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
     let mut what = sniff(tree)?;
     scope::settle(tree, &mut what, options)?;
+    versions::one(tree, options)?;
     let stand_ins = stand_in::problem(tree, &what);
     match configuration::settle(tree, &mut what, options) {
         // A card tells of files that are not there.
@@ -107,11 +108,15 @@ pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
     }
     let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
     alternatives.retain(|other| *other != format);
+    if options.format.is_none() && format == Format::Text && options.extensions.is_none() && text::is_about_others(tree, &what) {
+        return Err(about_others(tree, &what).into());
+    }
     Ok(Chosen { what, format, alternatives })
 }
 
 /// Opens the files as what was chosen. With a time, equal images that are to be left out are looked for no longer.
-pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Options, time: Option<Duration>) -> Result<Found> {
+pub fn open(tree: &mut Tree, chosen: &Chosen, options: &Options, time: Option<Duration>) -> Result<Found> {
+    let Chosen { what, format, .. } = chosen;
     let mut content = match *format {
         Format::Idx => Content::Images(idx::open(tree, what, options)?),
         Format::Cifar => Content::Images(cifar::open(tree, what, options)?),
@@ -128,6 +133,7 @@ pub fn open(tree: &mut Tree, Chosen { what, format, .. }: &Chosen, options: &Opt
         Format::Tokens => Content::Tokens(tokens::open(tree, what, options)?),
     };
     let mut problems = std::mem::take(&mut tree.problems);
+    problems.extend(several_datasets(tree, chosen, &content, options));
     match &mut content {
         Content::Images(set) => {
             set.split(options);
@@ -184,6 +190,54 @@ pub fn settle(problems: &mut [Problem], options: &Options) {
             problem.remedies.clear();
         }
     }
+}
+
+/// Of data that cannot be read, beside which text tells of it.
+fn about_others(tree: &Tree, what: &[What]) -> Problem {
+    let is_packed = |what: &What| matches!(what, What::Other(kind) if kind.contains("archive"));
+    let passed_over = tree.problems.iter().find(|problem| problem.code == ARCHIVE_BESIDE).and_then(|problem| problem.places.first());
+    let in_folders = what.iter().position(is_packed).map(|at| tree.display(&tree.entries[at]));
+    let mut problem = match in_folders.or_else(|| passed_over.map(|place| place.file.clone())) {
+        Some(file) => {
+            let sentence = format!("{file} is an archive beside other files, and is not unpacked; give it alone, or unpack it");
+            Problem::error("unknown-format", sentence).at(Place::file(file))
+        }
+        None => unknown(tree, what),
+    };
+    problem.message.push_str("; the text beside it tells of the data and is none of it");
+    problem.with("choose", "Take the text all the same", Options { format: Some(Format::Text), ..Options::default() })
+}
+
+/// Datasets of other formats beside the one that was taken for the likeliest: which of them counts is asked. Pictures that are samples of the
+/// content are none of another.
+fn several_datasets(tree: &Tree, Chosen { what, format, alternatives }: &Chosen, content: &Content, options: &Options) -> Option<Problem> {
+    let is_data =
+        |format: &Format| matches!(format, Format::Idx | Format::Cifar | Format::ImageArrays | Format::ImageParquet | Format::ImageShards);
+    let Content::Images(set) = content else { return None };
+    if options.format.is_some() || !is_data(format) || set.content.entry(0).is_some() {
+        return None;
+    }
+    let opened = |other: &Format| {
+        let taking = Options { format: Some(*other), ..options.clone() };
+        match other {
+            Format::Idx => idx::open(tree, what, &taking),
+            Format::Cifar if cifar::has_batches(tree, what) => cifar::open(tree, what, &taking),
+            Format::ImageArrays if arrays::are_labelled(tree, what) => arrays::open(tree, what, &taking),
+            Format::ImageParquet => image_parquet::open(tree, what, &taking),
+            Format::ImageShards => shards::open(tree, what, &taking),
+            Format::ImageFolder if folder::has_classes(tree, what) => folder::open(tree, what, &taking),
+            _ => return false,
+        }
+        .is_ok_and(|set| set.class_names.len() > 1 && set.problems.iter().all(|problem| problem.severity != Severity::Error))
+    };
+    let others: Vec<Format> = alternatives.iter().copied().filter(opened).collect();
+    let shown: Vec<&str> = std::iter::once(*format).chain(others.iter().copied()).map(Format::title).collect();
+    let sentence = format!("data of several kinds lie side by side: {}; which of them count?", shown.join("; "));
+    let offer = |problem: Problem, format: Format| {
+        problem.with("choose", format!("Take the {}", format.title()), Options { format: Some(format), ..Options::default() })
+    };
+    let all = std::iter::once(*format).chain(others.iter().copied());
+    (!others.is_empty()).then(|| all.fold(Problem::error("several-datasets", sentence), offer))
 }
 
 /// Why a file of objects is no data, the end of a sentence that starts with the file.

@@ -205,6 +205,8 @@ pub fn asked(tree: &Tree, entry: &Entry, columns: &[Column], several: &[usize], 
             format!("{file} has several columns of text, {}; say which is the text", listed(&mut several.iter().map(|at| &columns[*at])));
         ("several-columns", sentence)
     };
+    // Of pairs of answers that which was not preferred comes last.
+    offered.sort_by_key(|at| ["rejected", "loser", "dispreferred"].contains(&columns[*at].name.to_lowercase().as_str()));
     let offer = |problem: Problem, at: &usize| {
         let name = &columns[*at].name;
         problem.with("choose", format!("Take {name}"), Options { text_column: Some(name.clone()), ..Options::default() })

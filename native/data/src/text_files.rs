@@ -1,10 +1,16 @@
 //! Which files of a tree are text, and of what kind: documents, source code, marked-up pages, tables of rows. What only lies beside them,
 //! such as a readme, a script or a tokenizer, is told apart; kinds that could each be the text are a question.
 
+mod about;
+mod tokenizer;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+pub use self::about::is_about_others;
+pub use self::tokenizer::Beside;
+use self::tokenizer::is_part_of_tokenizer;
 use crate::account::Account;
-use crate::error::{Error, Place, Problem, Result};
+use crate::error::{Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::image_table::{is_list_of_classes, is_named};
 use crate::images::Named;
@@ -13,9 +19,7 @@ use crate::not_text::{COMPARED, FEW, is_list, no_splits_inside, number_table};
 use crate::options::{Format, Options};
 use crate::packed::plain_name;
 use crate::sniff::What;
-use crate::table;
-use crate::text::until_enough;
-use crate::tree::{Entry, Tree};
+use crate::tree::{ARCHIVE_BESIDE, Entry, Tree};
 
 const CODE: [&str; 44] = [
     "py", "pyi", "ipynb", "js", "mjs", "cjs", "jsx", "ts", "tsx", "vue", "c", "h", "cc", "cpp", "cxx", "hpp", "cu", "cuh", "rs", "go",
@@ -45,20 +49,6 @@ impl Kind {
 
 /// The question which kind of files is the text.
 pub const SEVERAL_KINDS: &str = "several-kinds";
-
-/// Rows by which a table is known to name files.
-const JUDGED: usize = 50;
-
-/// A tokenizer among the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
-    Json(usize),
-    /// The vocabulary and merges of a byte-level BPE, as GPT-2 has it.
-    Gpt2 {
-        vocabulary: usize,
-        merges: usize,
-    },
-}
 
 #[derive(Default)]
 pub struct Files {
@@ -223,7 +213,7 @@ impl Files {
         copies.iter().for_each(|at| self.left_out.leave_out(tree, *at, "compressed files beside what they unpack to"));
         let first = tree.place(&tree.entries[*first]);
         let sentence = format!("{} lies beside the file that it unpacks to and is left out", first.file);
-        self.problems.push(Problem::note("archive-beside", sentence).counted(copies.len() as u64).at(first));
+        self.problems.push(Problem::note(ARCHIVE_BESIDE, sentence).counted(copies.len() as u64).at(first));
     }
 
     /// Lists of addresses or of numbers that lie beside documents, where a folder has few files.
@@ -267,31 +257,6 @@ impl Files {
         for (at, _) in found.extract_if(.., is_other) {
             self.left_out.leave_out(tree, at, "tables that were not chosen");
         }
-        Ok(())
-    }
-
-    /// Tables whose rows name the files of text: they tell of these.
-    fn leave_indexes(&mut self, tree: &Tree, what: &[What], found: &mut Vec<(usize, Kind)>) -> Result<()> {
-        let documents = found.iter().filter(|(_, kind)| *kind == Kind::Document).map(|(at, _)| &tree.entries[*at]);
-        let names: HashSet<&str> = documents.flat_map(|entry| [entry.stem(), entry.file_name()]).collect();
-        let tables = found.iter().filter(|(at, kind)| *kind == Kind::Table && matches!(what[*at], What::Csv | What::JsonLines));
-        let tables: Vec<usize> = tables.map(|(at, _)| *at).filter(|_| names.len() > 2).take(FEW).collect();
-        let mut indexes = HashSet::new();
-        for at in tables {
-            match name_files(tree, &tree.entries[at], &what[at], &names) {
-                Ok(true) => indexes.insert(at),
-                // Whoever reads it says so.
-                Ok(false) | Err(Error::Data(_)) => false,
-                Err(other) => return Err(other),
-            };
-        }
-        let Some(first) = indexes.iter().min().map(|at| tree.place(&tree.entries[*at])) else { return Ok(()) };
-        let all = taking(&endings(tree, found, |_| true));
-        indexes.iter().for_each(|at| self.left_out.leave_out(tree, *at, "tables about the text"));
-        found.retain(|(at, _)| !indexes.contains(at));
-        let sentence = format!("{} names the files of text in its rows, and is left out as a table about these", first.file);
-        let note = Problem::note("about-text", sentence).counted(indexes.len() as u64).at(first);
-        self.problems.push(note.with("choose", "Take such tables too", all));
         Ok(())
     }
 
@@ -352,90 +317,6 @@ impl Files {
             }
         }
     }
-
-    fn find_tokenizer(&mut self, tree: &Tree, what: &[What], options: &Options) {
-        let named = |name: &str| tree.entries.iter().position(|entry| entry.file_name() == name);
-        let pair = |one: &str, other: &str| {
-            let vocabulary = named(one)?;
-            let folder = tree.entries[vocabulary].folder();
-            let merges = tree.entries.iter().position(|entry| entry.file_name() == other && entry.folder() == folder)?;
-            // CLIP and others that end words with a mark are none of this kind.
-            let head = tree.head(&tree.entries[merges], 1 << 14).unwrap_or_default();
-            (!head.windows(4).any(|four| four == b"</w>")).then_some(Beside::Gpt2 { vocabulary, merges })
-        };
-        let json = named("tokenizer.json").map(Beside::Json);
-        self.tokenizer = json.or_else(|| pair("vocab.json", "merges.txt")).or_else(|| pair("encoder.json", "vocab.bpe"));
-        let is_unread = |(at, entry): (usize, &Entry)| {
-            let is_binary = !matches!(what.get(at), Some(What::Text | What::Json | What::JsonLines));
-            let name = entry.file_name();
-            (entry.extension() == "model" && is_binary) || ["merges.txt", "vocab.bpe"].contains(&name) || is_word_pieces(tree, entry)
-        };
-        let unread = tree.entries.iter().enumerate().find(|(at, entry)| is_unread((*at, entry)));
-        if let Some((at, entry)) = unread.filter(|_| self.tokenizer.is_none()) {
-            self.left_out.leave_out(tree, at, "tokenizers of a kind that is not read");
-            if options.tokenizer.is_none() {
-                let sentence = format!(
-                    "{} is a tokenizer of a kind that is not read; save it as tokenizer.json (save_pretrained of its transformers tokenizer \
-                     does), or every byte is a token",
-                    tree.display(entry)
-                );
-                let with = |tokenizer: &str| Options { tokenizer: Some(tokenizer.into()), ..Options::default() };
-                let problem = Problem::warning("other-tokenizer", sentence).at(tree.place(entry));
-                let problem = problem.with("tokenizer", "Train a BPE of 4,096", with("bpe"));
-                self.problems.push(problem.with("tokenizer", "Take bytes", with("bytes")));
-            }
-        }
-        for (at, entry) in tree.entries.iter().enumerate().filter(|(_, entry)| is_part_of_tokenizer(entry)) {
-            let used = match self.tokenizer {
-                Some(Beside::Json(json)) => at == json,
-                Some(Beside::Gpt2 { vocabulary, merges }) => at == vocabulary || at == merges,
-                None => false,
-            };
-            match used {
-                true => self.left_out.use_as(tree, at, "tokenizers"),
-                false => self.left_out.leave_out(
-                    tree,
-                    at,
-                    if entry.extension() == "json" { "other files of tokenizers" } else { "other tokenizers" },
-                ),
-            }
-        }
-    }
-}
-
-/// Whether most of the first rows of a table name one of some files, in one of its columns.
-fn name_files(tree: &Tree, entry: &Entry, what: &What, names: &HashSet<&str>) -> Result<bool> {
-    let shape = table::shape(tree, entry, *what == What::JsonLines)?;
-    let (mut counts, mut rows) = (vec![0; shape.columns.len()], 0);
-    until_enough(shape.rows(tree, entry, &mut |_, row| {
-        let named = |field: &Option<String>| field.as_deref().is_some_and(|text| names.contains(text.rsplit('/').next().unwrap_or(text)));
-        counts.iter_mut().zip(&row).for_each(|(count, field)| *count += usize::from(named(field)));
-        rows += 1;
-        if rows < JUDGED { Ok(()) } else { Err(Error::Cancelled) }
-    }))?;
-    Ok(counts.iter().any(|count| 2 * count > rows))
-}
-
-/// BERT's vocabulary.
-fn is_word_pieces(tree: &Tree, entry: &Entry) -> bool {
-    let has_unknown = || tree.head(entry, 8192).is_ok_and(|head| head.windows(6).any(|six| six == b"[UNK]\n" || six == b"[PAD]\n"));
-    entry.file_name() == "vocab.txt" && has_unknown()
-}
-
-/// Files that a tokenizer is saved as, by their names.
-fn is_part_of_tokenizer(entry: &Entry) -> bool {
-    let known = [
-        "tokenizer.json",
-        "vocab.json",
-        "merges.txt",
-        "encoder.json",
-        "vocab.bpe",
-        "vocab.txt",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-    ];
-    known.contains(&entry.file_name()) || entry.extension() == "vocab"
 }
 
 /// The kinds that may each be the text, the largest first.

@@ -5,10 +5,13 @@
 //! - questions: `Question: ...\nAnswer: ...`
 //! - prompts: the prompt, and behind it the completion as it is
 
+mod template;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use self::template::Template;
 use crate::answers;
 use crate::chat;
 use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
@@ -21,12 +24,8 @@ use crate::options::Options;
 use crate::sniff::What;
 use crate::table::{self, Shape};
 use crate::text::until_enough;
-use crate::text_columns::{self, Column, Holds, Look};
+use crate::text_columns::{self, Column, Look};
 use crate::tree::{Entry, Tree};
-
-const TEXT_COLUMNS: [&str; 8] = ["text", "content", "document", "body", "sentence", "story", "article", "markdown"];
-const CHATS: [&str; 4] = ["messages", "conversations", "conversation", "dialogue"];
-const ANSWERS: [&str; 4] = ["output", "response", "completion", "answer"];
 
 /// Rows that show what the columns of a file are.
 const SHOWN: usize = 50;
@@ -34,16 +33,6 @@ const SHOWN: usize = 50;
 const SPLIT: usize = 1 << 18;
 /// More words are no names of splits.
 const MOST_WORDS: usize = 20;
-
-/// Columns by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Template {
-    Column(usize),
-    Chat(usize),
-    Instruction { instruction: usize, input: Option<usize>, answer: usize },
-    Question { question: usize, answer: usize },
-    Prompt { prompt: usize, completion: usize },
-}
 
 enum Source {
     Csv(Shape),
@@ -200,45 +189,6 @@ impl Rows {
         }
     }
 
-    fn choose(&self, tree: &Tree, entry: &Entry, looked: &[Column], options: &Options) -> Result<Template> {
-        let index = |name: &str| self.columns.iter().position(|column| plain_name(column) == name);
-        let text = |name: &str| index(name).filter(|at| looked[*at].holds == Holds::Text);
-        let first = |names: &[&str]| names.iter().find_map(|name| text(name));
-        let as_column = |at: usize| if looked[at].holds == Holds::Chat { Template::Chat(at) } else { Template::Column(at) };
-        let asked = |several: &[usize]| Err(text_columns::asked(tree, entry, looked, several, None));
-        if let Some(chosen) = &options.text_column {
-            let found = self.columns.iter().position(|column| column == chosen);
-            let is_text = |at: &usize| matches!(looked[*at].holds, Holds::Text | Holds::Chat | Holds::Other("numbers" | "nothing"));
-            let found = found.filter(is_text).map(as_column);
-            return found.ok_or_else(|| text_columns::asked(tree, entry, looked, &[], Some(chosen)));
-        }
-        let usual: Vec<usize> = TEXT_COLUMNS.iter().filter_map(|name| text(name)).collect();
-        let chats: Vec<usize> = CHATS.iter().filter_map(|name| index(name)).filter(|at| looked[*at].holds == Holds::Chat).collect();
-        let all_chats: Vec<usize> = (0..looked.len()).filter(|at| looked[*at].holds == Holds::Chat).collect();
-        match (&usual[..], &chats[..], &all_chats[..]) {
-            ([one], [], _) => return Ok(Template::Column(*one)),
-            ([], [one], _) | ([], [], [one]) => return Ok(Template::Chat(*one)),
-            ([], [], []) => {}
-            ([], [], _) => return asked(&all_chats),
-            _ => return asked(&[usual, chats].concat()),
-        }
-        if let (Some(instruction), Some(answer)) = (text("instruction"), first(&ANSWERS)) {
-            return Ok(Template::Instruction { instruction, input: first(&["input", "context"]), answer });
-        }
-        if let (Some(question), Some(answer)) = (text("question"), first(&["answer", "response", "output"])) {
-            return Ok(Template::Question { question, answer });
-        }
-        if let (Some(prompt), Some(completion)) = (text("prompt"), first(&ANSWERS)) {
-            return Ok(Template::Prompt { prompt, completion });
-        }
-        let texts: Vec<usize> = (0..looked.len()).filter(|at| looked[*at].holds == Holds::Text).collect();
-        // A sole column of names, of one value or of addresses is rather something else.
-        match texts[..] {
-            [one] if looked.len() == 1 || looked[one].is_prose() => Ok(Template::Column(one)),
-            _ => asked(&[]),
-        }
-    }
-
     /// The rule by which columns tell the splits of the rows, and the splits that they tell.
     fn find_splits(&mut self, tree: &Tree, entry: &Entry, look: &Look, options: &Options) -> Result<()> {
         let taken: Vec<usize> = self.parts().into_iter().map(|(at, _)| at).collect();
@@ -284,19 +234,6 @@ impl Rows {
         Ok(())
     }
 
-    fn parts(&self) -> Vec<(usize, &'static str)> {
-        match self.template {
-            Template::Column(at) => vec![(at, "text")],
-            Template::Chat(at) => vec![(at, "messages")],
-            Template::Instruction { instruction, input, answer } => {
-                let input = input.map(|input| (input, "inputs"));
-                [Some((instruction, "instructions")), input, Some((answer, "answers"))].into_iter().flatten().collect()
-            }
-            Template::Question { question, answer } => vec![(question, "questions"), (answer, "answers")],
-            Template::Prompt { prompt, completion } => vec![(prompt, "prompts"), (completion, "completions")],
-        }
-    }
-
     fn split_columns(&self) -> Vec<usize> {
         self.rule.iter().flat_map(SplitRule::columns).collect()
     }
@@ -312,28 +249,6 @@ impl Rows {
     /// How rows are written, where that is more than a column, and which words mean one split.
     pub fn notes(&self) -> impl Iterator<Item = Problem> {
         self.written_so().into_iter().chain(self.merged.clone())
-    }
-
-    fn written_so(&self) -> Option<Problem> {
-        let sentence = match self.template {
-            Template::Column(_) => return None,
-            Template::Chat(at) => {
-                format!("every message of {} is written as <|im_start|>ROLE, a new line, its text and <|im_end|>", self.columns[at])
-            }
-            Template::Instruction { input, .. } => {
-                let input = if input.is_some() { "### Input: (where there is one), " } else { "" };
-                format!("every row is written as ### Instruction:, {input}### Response:, each with its text on the next line")
-            }
-            Template::Question { .. } => "every row is written as Question: and Answer:, a line each".into(),
-            Template::Prompt { .. } => "every row is written as its prompt with the completion directly behind it".into(),
-        };
-        let others = self.parts();
-        let offered = if others.len() > 1 { &others[..] } else { &[] };
-        let offer = |problem: Problem, (at, _): &(usize, &str)| {
-            let name = &self.columns[*at];
-            problem.with("choose", format!("Take {name} alone"), Options { text_column: Some(name.clone()), ..Options::default() })
-        };
-        Some(offered.iter().rev().fold(Problem::note("template", sentence), offer))
     }
 
     /// Hands over the columns that are wanted of every row, with its number; of a file of columns so many rows at most.
@@ -402,25 +317,6 @@ impl Rows {
             });
             hand(document)
         })
-    }
-
-    fn written(&self, field: &mut dyn FnMut(usize) -> Result<Option<String>>) -> Result<Option<String>> {
-        let (first, second) = match self.template {
-            Template::Column(at) | Template::Chat(at) => return field(at),
-            Template::Instruction { instruction, answer, .. } => (instruction, answer),
-            Template::Question { question, answer } => (question, answer),
-            Template::Prompt { prompt, completion } => (prompt, completion),
-        };
-        let (Some(first), Some(second)) = (field(first)?, field(second)?) else { return Ok(None) };
-        Ok(Some(match self.template {
-            Template::Instruction { input, .. } => {
-                let input = input.map_or(Ok(None), &mut *field)?.filter(|input| !input.trim().is_empty());
-                let input = input.map_or(String::new(), |input| format!("### Input:\n{input}\n\n"));
-                format!("### Instruction:\n{first}\n\n{input}### Response:\n{second}")
-            }
-            Template::Question { .. } => format!("Question: {first}\nAnswer: {second}"),
-            _ => first + &second,
-        }))
     }
 }
 

@@ -86,6 +86,9 @@ impl Entry {
     }
 }
 
+/// Code of the note that an archive beside other files is not unpacked.
+pub const ARCHIVE_BESIDE: &str = "archive-beside";
+
 /// A folder of our own for what has to be unpacked; made when it is first needed, removed with this value.
 pub struct Scratch {
     folder: PathBuf,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::beside_folders::{Classes, take_folders};
 use super::index::{Found, Index};
-use super::{LabelFile, Role, candidates, columns, detection, ground_truth, is_named, known, lists, names, reading, role};
+use super::{LabelFile, Role, candidates, columns, detection, divisions, ground_truth, is_named, known, names, reading, role};
 use crate::account::Account;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
@@ -86,8 +86,8 @@ pub fn choose(
             account.leave_out(tree, file.entry, "files without the column that was chosen");
         }
     }
-    for at in lists::settle(tree, &mut found, options)?.into_iter().chain(lists::settle(tree, &mut splits, options)?) {
-        account.leave_out(tree, at, lists::OTHERS);
+    for at in divisions::settle(tree, &mut found, options)?.into_iter().chain(divisions::settle(tree, &mut splits, options)?) {
+        account.leave_out(tree, at, divisions::OTHERS);
     }
     if found.iter().any(|file| file.named == Some(Named::Train)) {
         for file in found.extract_if(.., |file| file.named.is_none()) {

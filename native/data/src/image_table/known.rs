@@ -9,7 +9,7 @@ use super::{Image, LabelFile, Row};
 use crate::column_splits::Told;
 use crate::error::{Problem, Result};
 use crate::image_parquet::split_of;
-use crate::images::Named;
+use crate::images::{Named, named_split};
 use crate::options::{Format, Options};
 use crate::sniff::What;
 use crate::table;
@@ -94,14 +94,33 @@ fn each_pair(tree: &Tree, at: usize, hand: &mut dyn FnMut(usize, &str, &str) -> 
     })
 }
 
-/// Training images that lie in a folder per class, where label files tell of other splits only: the entry and class of each.
-pub fn training_folders(tree: &Tree, what: &[What], used: &BTreeSet<usize>, labels: &BTreeSet<&str>) -> Result<Vec<(usize, String)>> {
-    let class_of = |at: usize| {
-        let parts: Vec<&str> = tree.entries[at].folder().split('/').collect();
-        let train = parts.iter().position(|part| crate::images::named_split(part) == Some(Named::Train))?;
-        let below = parts[train + 1..].iter().find(|part| crate::images::named_split(part) != Some(Named::Train))?;
-        Some((*below).to_owned())
-    };
+/// The folder of a class below that of a split.
+fn class_below(tree: &Tree, at: usize, split: Named) -> Option<String> {
+    let parts: Vec<&str> = tree.entries[at].folder().split('/').collect();
+    let of_split = parts.iter().position(|part| named_split(part) == Some(split))?;
+    let below = parts[of_split + 1..].iter().find(|part| named_split(part) != Some(split))?;
+    Some((*below).to_owned())
+}
+
+/// Images of a split with their classes.
+type OfSplit = Vec<(usize, String, Named)>;
+
+/// Images to evaluate on that lie in a folder per class, where label files tell of training only; none where one of them does not.
+pub fn other_folders(tree: &Tree, what: &[What], used: &BTreeSet<usize>, labels: &BTreeSet<&str>) -> OfSplit {
+    let mut found = OfSplit::new();
+    for at in (0..what.len()).filter(|at| what[*at] == What::Image && !used.contains(at)) {
+        let Some(split) = split_of_folder(tree, at).filter(|split| *split != Named::Train) else { continue };
+        match class_below(tree, at, split).filter(|class| labels.contains(class.as_str())) {
+            Some(class) => found.push((at, class, split)),
+            None => return OfSplit::new(),
+        }
+    }
+    found
+}
+
+/// Training images that lie in a folder per class, where label files tell of other splits only.
+pub fn training_folders(tree: &Tree, what: &[What], used: &BTreeSet<usize>, labels: &BTreeSet<&str>) -> Result<OfSplit> {
+    let class_of = |at: usize| class_below(tree, at, Named::Train);
     let is_training = |at: &usize| what[*at] == What::Image && !used.contains(at) && split_of_folder(tree, *at) == Some(Named::Train);
     let found: Vec<(usize, Option<String>)> = (0..what.len()).filter(is_training).map(|at| (at, class_of(at))).collect();
     if found.is_empty() {
@@ -109,7 +128,7 @@ pub fn training_folders(tree: &Tree, what: &[What], used: &BTreeSet<usize>, labe
     }
     let classes: BTreeSet<&str> = found.iter().filter_map(|(_, class)| class.as_deref()).collect();
     if found.iter().all(|(_, class)| class.is_some()) && labels.iter().all(|label| classes.contains(label)) {
-        return Ok(found.into_iter().filter_map(|(at, class)| Some((at, class?))).collect());
+        return Ok(found.into_iter().filter_map(|(at, class)| Some((at, class?, Named::Train))).collect());
     }
     let sentence = format!(
         "the labels of {} images for training are in no table or list, and their folders are not called like the labels of the others",
@@ -120,7 +139,7 @@ pub fn training_folders(tree: &Tree, what: &[What], used: &BTreeSet<usize>, labe
 }
 
 fn split_of_folder(tree: &Tree, at: usize) -> Option<Named> {
-    tree.entries[at].folder().rsplit('/').find_map(crate::images::named_split)
+    tree.entries[at].folder().rsplit('/').find_map(named_split)
 }
 
 /// Whether all that is said is of splits to evaluate on.

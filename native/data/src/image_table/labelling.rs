@@ -178,7 +178,8 @@ impl Judged<'_> {
             return Ok(self.values(column).all(is_synset).then_some(Labelling::FirstWord(column)));
         }
         // Beside x, y is a coordinate.
-        let has_x = columns.iter().any(|column| plain_name(column) == "x");
+        let is_x = |column: &String| column.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| word == "x");
+        let has_x = columns.iter().any(is_x);
         let of_group =
             |group: &&[&str]| group.iter().filter(|usual| !has_x || **usual != "y").filter_map(|usual| self.named(usual)).collect();
         let groups: Vec<Vec<usize>> = LABEL_COLUMNS.iter().map(of_group).collect();

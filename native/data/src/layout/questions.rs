@@ -137,12 +137,9 @@ pub(super) fn no_classes(tree: &Tree, level: usize, names: &BTreeSet<&str>) -> P
 /// with digits are those of patients, scenes and other parts.
 pub(super) fn one_level_of_classes(tree: &Tree, level: usize, split: Option<usize>) -> Result<()> {
     let has = |lower: &usize| tree.kept.iter().all(|&image| tree.folder(image, *lower).is_some());
-    let Some(lower) = (level + 1..tree.depth()).find(|lower| tree.names(*lower).len() > 1).filter(has) else { return Ok(()) };
-    let groups = tree.groups(level, lower);
-    let names: Vec<&&str> = groups.values().flatten().collect();
-    let is_word = |name: &str| name.chars().any(char::is_alphabetic) && !name.chars().any(|c| c.is_ascii_digit()) && !is_plain(name);
-    let differ = names.iter().copied().collect::<BTreeSet<_>>().len() == names.len();
-    if groups.len() < 2 || !differ || !groups.values().all(|names| names.len() > 1) || !names.iter().all(|name| is_word(name)) {
+    let lowers: Vec<usize> =
+        (level + 1..tree.depth()).take_while(has).filter(|lower| are_own_words(&tree.groups(level, *lower))).take(4).collect();
+    if lowers.is_empty() {
         return Ok(());
     }
     let shown = |level: usize| {
@@ -150,19 +147,26 @@ pub(super) fn one_level_of_classes(tree: &Tree, level: usize, split: Option<usiz
         let more = if names.len() > 3 { ", ..." } else { "" };
         format!("{}{more}", names.into_iter().take(3).collect::<Vec<_>>().join(", "))
     };
-    let sentence = format!(
-        "two levels of folders may be the classes: those of level {} ({}) or those of level {} below ({})",
-        level + 1,
-        shown(level),
-        lower + 1,
-        shown(lower)
-    );
+    let below: Vec<String> = lowers.iter().map(|lower| format!("those of level {} below ({})", lower + 1, shown(*lower))).collect();
+    let sentence =
+        format!("several levels of folders may be the classes: those of level {} ({}) or {}", level + 1, shown(level), below.join(" or "));
     let offer = |problem: Problem, level: &usize| {
         let options =
             Options { class_level: Some(*level as u32 + 1), split_level: split.map(|split| split as u32 + 1), ..Options::default() };
         problem.with("choose", format!("Take {} as the classes", shown(*level)), options)
     };
-    Err([level, lower].iter().fold(Problem::error("which-classes", sentence), offer).into())
+    Err(std::iter::once(level)
+        .chain(lowers)
+        .fold(Problem::error("which-classes", sentence), |problem, level| offer(problem, &level))
+        .into())
+}
+
+/// Each group has several folders, which are called otherwise than those of the others and without a number.
+fn are_own_words(groups: &BTreeMap<&str, BTreeSet<&str>>) -> bool {
+    let names: Vec<&&str> = groups.values().flatten().collect();
+    let is_word = |name: &str| name.chars().any(char::is_alphabetic) && !name.chars().any(|c| c.is_ascii_digit()) && !is_plain(name);
+    let differ = names.iter().copied().collect::<BTreeSet<_>>().len() == names.len();
+    groups.len() > 1 && differ && groups.values().all(|names| names.len() > 1) && names.iter().all(|name| is_word(name))
 }
 
 pub(super) fn no_splits(level: usize, names: &BTreeSet<&str>) -> Problem {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::listing::{file_name, is_hidden, joined, not_listed, without_extensions};
-use super::{Entry, HIDDEN, Location, Tree, reason};
+use super::{ARCHIVE_BESIDE, Entry, HIDDEN, Location, Tree, reason};
 use crate::account::Unit;
 use crate::archive::{self, Kind, SharedFile};
 use crate::error::{Error, Place, Problem, Result, refuse};
@@ -100,7 +100,7 @@ impl Tree {
                 self.entries.push(Entry { shard, ..entry });
             } else if beside {
                 let sentence = format!("{} lies beside unpacked files and is left out; unpack it to import it", shown.display());
-                self.report(Problem::note("archive-beside", sentence), &shown);
+                self.report(Problem::note(ARCHIVE_BESIDE, sentence), &shown);
             } else {
                 self.add_opened(&shown, file, &without_extensions(&entry.name))?;
             }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, HIDDEN, Location, Tree, extension_of, reason};
+use super::{ARCHIVE_BESIDE, Entry, HIDDEN, Location, Tree, extension_of, reason};
 use crate::account::Unit;
 use crate::archive::{self, Kind, SharedFile};
 use crate::error::{Error, Place, Problem, Result, refuse};
@@ -174,7 +174,7 @@ impl Tree {
             }
             if !added {
                 let sentence = format!("{} lies beside unpacked files and is left out; give it alone to import it", path.display());
-                self.report(Problem::note("archive-beside", sentence), path);
+                self.report(Problem::note(ARCHIVE_BESIDE, sentence), path);
             }
         }
         Ok(())
@@ -235,7 +235,7 @@ impl Tree {
             "broken-link" => "links to nothing",
             "link-outside" => "links out of the folder",
             "unsafe-path" => "members with a path that leads outside",
-            "archive-beside" => "archives beside unpacked files",
+            ARCHIVE_BESIDE => "archives beside unpacked files",
             _ => "links and devices",
         };
         self.left_out.add(Unit::Files, false, why, &path.display().to_string());

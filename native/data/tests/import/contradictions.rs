@@ -1,7 +1,7 @@
 //! Where several things tell of one: splits by folders and by tables, forms and sizes of one picture, lists of some classes.
 
 use crate::common::sets::{asked, check, folder, rows, texts};
-use crate::common::{agreed, verdict_of};
+use crate::common::{agreed, fixtures, verdict_of};
 use sdp_data::error::Problem;
 use sdp_data::inspect::Verdict;
 use sdp_data::options::Options;
@@ -233,19 +233,129 @@ fn a_split_within_a_structure_counts() {
     assert!(verdict.importable && verdict.account.iter().any(|line| line.what == "text of several splits"), "{:?}", verdict.account);
 }
 
-#[test]
-fn a_chosen_folder_of_images_counts_before_data_elsewhere() {
-    let idx = |axes: &[u32], data: &[u8]| {
+/// 16 images of 2 x 2 in IDX files.
+fn of_idx() -> Vec<(&'static str, Vec<u8>)> {
+    let idx = |axes: &[u32], data: Vec<u8>| {
         let mut file = vec![0, 0, 8, axes.len() as u8];
         axes.iter().for_each(|axis| file.extend(axis.to_be_bytes()));
-        [file, data.to_vec()].concat()
+        [file, data].concat()
     };
+    vec![
+        ("raw/train-images-idx3-ubyte", idx(&[16, 2, 2], (0..64).collect())),
+        ("raw/train-labels-idx1-ubyte", idx(&[16], (0..16).map(|i| i % 2).collect())),
+    ]
+}
+
+#[test]
+fn a_chosen_folder_of_images_counts_before_data_elsewhere() {
     let images: Vec<String> = (0..16).map(|i| format!("photos/{}/{i}.png", class(i))).collect();
-    let pixels: Vec<u8> = (0..64).collect();
-    let files = [
-        ("raw/train-images-idx3-ubyte", idx(&[16, 2, 2], &pixels)),
-        ("raw/train-labels-idx1-ubyte", idx(&[16], &pixels.iter().map(|i| i % 2).take(16).collect::<Vec<_>>())),
-    ];
-    let set = folder(&images, &files);
+    let set = folder(&images, &of_idx());
     assert_eq!(agreed(set.path(), &Options { folder: Some("photos".into()), ..Options::default() }), "cat 7+1, dog 7+1");
+}
+
+#[test]
+fn data_of_several_kinds_side_by_side_are_asked() {
+    let images: Vec<String> = (0..16).map(|i| format!("photos/{}/{i}.png", class(i))).collect();
+    let (mnist, photos) = ("0 7+1, 1 7+1", "cat 7+1, dog 7+1");
+    let set = folder(&images, &of_idx());
+    let question = note(&verdict_of(set.path(), &Options::default()), "several-datasets");
+    let found: Vec<String> = question.remedies.iter().map(|remedy| agreed(set.path(), &remedy.options)).collect();
+    assert_eq!(found, [mnist, photos]);
+    assert_eq!(agreed(set.path(), &Options::default()), "several-datasets");
+    // A few pictures that name no classes are no dataset.
+    let few: Vec<String> = (0..3).map(|i| format!("assets/{i}.png")).collect();
+    assert_eq!(agreed(folder(&few, &of_idx()).path(), &Options::default()), mnist);
+    // CIFAR-10 and CIFAR-100 in one folder.
+    let both = folder(&[], &[]);
+    for (archive, name) in [("cifar-10-python-2", "ten"), ("cifar-100-python", "hundred")] {
+        let into = both.path().join(name);
+        std::fs::create_dir(&into).unwrap();
+        let archive = fixtures().join(format!("{archive}.tar.gz"));
+        assert!(std::process::Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(into).status().unwrap().success());
+    }
+    let question = note(&verdict_of(both.path(), &Options::default()), "several-datasets");
+    assert_eq!(question.remedies.len(), 2);
+    for remedy in &question.remedies {
+        assert!(verdict_of(both.path(), &remedy.options).importable, "{}", remedy.title);
+    }
+    // The pickles and the records of one.
+    let forms = folder(&[], &[]);
+    for archive in ["cifar-10-python-2", "cifar-10-binary"] {
+        let into = forms.path().join(archive);
+        std::fs::create_dir(&into).unwrap();
+        let archive = fixtures().join(format!("{archive}.tar.gz"));
+        assert!(std::process::Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(into).status().unwrap().success());
+    }
+    let question = note(&verdict_of(forms.path(), &Options::default()), "several-forms");
+    for remedy in &question.remedies {
+        assert!(verdict_of(forms.path(), &remedy.options).importable, "{}", remedy.title);
+    }
+}
+
+#[test]
+fn classes_two_levels_below_groups_are_asked() {
+    let groups = [["lower", "polyps"], ["lower", "cecum"], ["upper", "ulcer"], ["upper", "pylorus"]];
+    let images: Vec<String> = (0..32)
+        .map(|i| {
+            let [tract, class] = groups[i % 4];
+            format!("{tract}/{}/{class}/{i}.png", ["findings", "landmarks"][i % 2])
+        })
+        .collect();
+    asked(
+        &images,
+        &[],
+        "which-classes",
+        &[
+            ("Take lower, upper as the classes", "lower 14+2, upper 14+2"),
+            ("Take cecum, polyps, pylorus, ... as the classes", "cecum 7+1, polyps 7+1, pylorus 7+1, ulcer 7+1"),
+        ],
+    );
+}
+
+#[test]
+fn folders_to_evaluate_on_are_found_beside_a_table_for_training() {
+    let images: Vec<String> =
+        (0..16).map(|i| format!("train/p{i}.png")).chain((16..22).map(|i| format!("validation/{}/p{i}.png", class(i)))).collect();
+    let table = rows("id,class", "p#,@", 0..16, &["cat", "dog"]);
+    check(&images, &[("train_labels.csv", &table)], "cat 8+3, dog 8+3");
+    // Without folders of the classes they have no labels.
+    let images: Vec<String> = (0..16).map(|i| format!("train/p{i}.png")).chain((16..22).map(|i| format!("validation/p{i}.png"))).collect();
+    check(&images, &[("train_labels.csv", &table)], "cat 7+1, dog 7+1");
+}
+
+#[test]
+fn classes_that_differ_by_case_alone_are_told() {
+    let images: Vec<String> = (0..24).map(|i| format!("{}/{i}.png", ["Cat", "cat", "dog"][i % 3])).collect();
+    let verdict = check(&images, &[], "Cat 7+1, cat 7+1, dog 7+1");
+    assert!(note(&verdict, "similar-class").message.contains("\"Cat\" and \"cat\""));
+    // Letters are classes of their own.
+    let letters: Vec<String> = (0..24).map(|i| format!("{}/{i}.png", ["A", "a", "b"][i % 3])).collect();
+    assert!(verdict_of(folder(&letters, &[]).path(), &Options::default()).problems.iter().all(|problem| problem.code != "similar-class"));
+}
+
+#[test]
+fn coordinates_of_a_box_are_no_labels() {
+    let row = |i: usize| format!("p{i}.png,{},{}.5,{}.2,30,40\n", ["Mass", "Nodule"][i % 2], i, i * 3);
+    let table = format!("Image Index,Finding Label,Bbox [x,y,w,h]\n{}", (0..16).map(row).collect::<String>());
+    let images: Vec<String> = (0..16).map(|i| format!("p{i}.png")).collect();
+    check(&images, &[("BBox_List.csv", &table)], "Mass 7+1, Nodule 7+1");
+}
+
+#[test]
+fn empty_images_are_not_the_same_image() {
+    let images: Vec<String> = (0..16).map(|i| format!("{}/{i}.png", class(i))).collect();
+    let set = folder(&images, &[("cat/a.png", Vec::new()), ("dog/b.png", Vec::new())]);
+    let verdict = verdict_of(set.path(), &Options { skip: Some(true), ..Options::default() });
+    assert!(verdict.problems.iter().all(|problem| !problem.message.contains("equal to")), "{:?}", verdict.problems);
+}
+
+#[test]
+fn versions_in_folders_are_asked() {
+    let files = |version: &str, from: usize| (from..from + 12).map(|i| format!("pets/{version}/{}/{i}.png", class(i))).collect::<Vec<_>>();
+    let images = [files("1.9.0", 0), files("1.10.0", 0)].concat();
+    asked(&images, &[], "several-versions", &[("Take 1.10.0", "cat 5+1, dog 5+1"), ("Take 1.9.0", "cat 5+1, dog 5+1")]);
+    // Other files are parts of one dataset.
+    let images = [files("1.0", 0), files("2.0", 50)].concat();
+    let set = folder(&images, &[]);
+    assert!(verdict_of(set.path(), &Options::default()).problems.iter().all(|problem| problem.code != "several-versions"));
 }

@@ -188,3 +188,53 @@ fn a_table_about_files_of_text_is_no_text() {
     let prose = verdict_of(other("k,text", &|i| format!("{i},another text of several words {i}\n")).path(), &none());
     assert_eq!((prose.importable, problem(&prose, "several-kinds").remedies.len()), (false, 3));
 }
+
+#[test]
+fn text_that_only_tells_of_data_is_no_dataset() {
+    let zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0a";
+    let lines = |file: &str| (0..8).map(|i| format!("{file}_{i}.avi {i}\n")).collect::<String>().into_bytes();
+    let videos = |i: usize| (format!("videos/run_{i}.avi"), vec![0u8, 1, 2, 3, 255, i as u8]);
+    let videos: Vec<(String, Vec<u8>)> = (0..8).map(videos).collect();
+    let words = b"# Pictures\n\nSome words about them, and where they are from.\n".to_vec();
+    for files in [
+        vec![("data/train.zip", zip.to_vec()), ("data/test.zip", zip.to_vec()), ("README.md", words.clone())],
+        vec![("scans.zip", zip.to_vec()), ("README.md", words.clone()), ("train.py", b"import torch\nprint(1)\n".to_vec())],
+        vec![("train.beton", vec![0, 1, 2, 0xff, 0]), ("class_names.txt", b"cat\ndog\n".to_vec())],
+        [
+            &videos.iter().map(|(name, video)| (name.as_str(), video.clone())).collect::<Vec<_>>()[..],
+            &[("lists/trainlist01.txt", lines("run"))],
+        ]
+        .concat(),
+    ] {
+        let set = folder(&[], &files);
+        let verdict = verdict_of(set.path(), &none());
+        assert!(!verdict.importable, "{:?}", verdict.account);
+        assert_eq!(verdict.problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["unknown-format"], "{:?}", verdict.problems);
+        let text = Options { format: Some(sdp_data::options::Format::Text), ..none() };
+        assert!(verdict_of(set.path(), &text).content.is_some());
+    }
+    // A text beside other files is one all the same.
+    let book = "It was a dark night, and nobody was there.\n".repeat(50);
+    let set = folder(&[], &[("book.txt", book.into_bytes()), ("model.safetensors", vec![0, 1, 2, 0xff, 0]), ("README.md", words)]);
+    assert!(verdict_of(set.path(), &none()).importable);
+}
+
+#[test]
+fn a_chosen_encoding_leaves_text_in_utf8_as_it_is() {
+    let latin = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
+    let files: [(&str, Vec<u8>); 3] =
+        [("train/a.txt", "the café of one\n".into()), ("train/b.txt", latin("the café of two\n")), ("val/c.txt", b"plain\n".to_vec())];
+    let set = folder(&[], &files);
+    let options = Options { encoding: Some("windows-1252".into()), ..none() };
+    assert_eq!(landed(set.path(), &options).0, "the café of one\n¶the café of two\n¶");
+}
+
+#[test]
+fn what_was_not_preferred_is_offered_last() {
+    let row = |i: usize| {
+        format!("{{\"rejected\":\"a long answer that nobody liked at all, number {i}\",\"chosen\":\"an answer of several words {i}\"}}\n")
+    };
+    let set = folder(&[], &texts(&[("a.jsonl", &(0..20).map(row).collect::<String>())]));
+    let verdict = verdict_of(set.path(), &none());
+    assert_eq!(crate::common::texts::titles(problem(&verdict, "no-column")), ["Take chosen", "Take rejected"]);
+}
