@@ -10,7 +10,9 @@ use crate::stand_in;
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
 use crate::tree::{ARCHIVE_BESIDE, Entry, Listing, Tree};
-use crate::{arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, scope, shards, text, tokens, versions};
+use crate::{
+    arrays, beside, cifar, configuration, duplicates, folder, idx, image_parquet, image_table, scope, shards, text, tokens, versions,
+};
 
 pub enum Content {
     Images(ImageSet),
