@@ -1,6 +1,8 @@
 //! The control block of the store (core/src/store) on atomics of a model checker, which tries every order of what threads do, and
 //! every value that the memory of a processor may show them. Around it stands what it needs of the engine, as small as can be.
 
+#![cfg(not(test))]
+
 pub use loom::sync::atomic;
 
 #[path = "../../core/src/store/control.rs"]
