@@ -26,7 +26,7 @@ function withImportOptions(command: Command): Command {
     const isSwitch = inner instanceof z.ZodBoolean;
     const option = new Option(isSwitch ? flag : `${flag} <value>`, inner.description ?? '');
     if (inner instanceof z.ZodEnum) option.choices(inner.options.map(String));
-    if (!isSwitch) option.argParser((text, before: unknown) => parsed(inner, text, before));
+    if (!isSwitch) option.argParser((text) => parsed(inner, text));
     command.addOption(option);
   }
   return command;
@@ -35,8 +35,7 @@ function withImportOptions(command: Command): Command {
 /** `imageColumn`: `--image-column`. */
 const flagOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-function parsed(schema: z.ZodType, text: string, before: unknown): unknown {
-  if (before !== undefined) throw new InvalidArgumentError('It is given twice.');
+function parsed(schema: z.ZodType, text: string): unknown {
   const number = Number(text);
   const result = [text, ...(Number.isNaN(number) ? [] : [number])].map((value) => schema.safeParse(value));
   const good = result.find(({ success }) => success);

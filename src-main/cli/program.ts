@@ -64,8 +64,23 @@ export function buildProgram(): Command {
   addDataCommands(program);
   addRunCommands(program);
   addHostCommands(program);
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) {
+    command.exitOverride();
+    takeOnce(command);
+  }
   return program;
+}
+
+/** Refuses an option that takes one value and is given twice: the last would count without a word. */
+function takeOnce(command: Command): void {
+  for (const option of command.options.filter((option) => !option.isBoolean() && option.parseArg !== collect)) {
+    let isGiven = false;
+    command.on(`option:${option.name()}`, () => {
+      if (isGiven) command.error(`error: option '${option.flags}' is given twice; it takes one value`);
+      isGiven = true;
+    });
+  }
+  command.commands.forEach(takeOnce);
 }
 
 const jsonOption = () => new Option('--json', 'print JSON');
