@@ -78,16 +78,47 @@ fn word_be(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// Whether the first directory of a TIFF names a next one.
 fn tiff_pages(bytes: &[u8]) -> Option<bool> {
-    let little = bytes.first()? == &b'I';
-    let number = |at: usize, length: usize| -> Option<u64> {
-        let part = bytes.get(at..at.checked_add(length)?)?;
-        let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        Some(if little { part.iter().rev().fold(0, add) } else { part.iter().fold(0, add) })
+    let Directory { start, entries, offset, entry } = tiff_directory(bytes)?;
+    Some(tiff_number(bytes, start.checked_add(entries.checked_mul(entry)?)?, offset)? != 0)
+}
+
+/// Bands of a TIFF beyond grey or colour that it does not call alpha (ExtraSamples of 1 or 2).
+pub fn has_other_bands(bytes: &[u8]) -> bool {
+    let tag = |wanted: u64| {
+        let Directory { start, entries, offset, entry } = tiff_directory(bytes)?;
+        let of_tag = |at: &usize| tiff_number(bytes, *at, 2) == Some(wanted);
+        let at = (0..entries.min(1 << 16)).map_while(|number| start.checked_add(number.checked_mul(entry)?)).find(of_tag)?;
+        // Behind the tag, the type and the count.
+        tiff_number(bytes, at + 4 + offset, 2)
     };
+    let (samples, photometric, extra) = (tag(277).unwrap_or(1), tag(262), tag(338));
+    let own = match photometric {
+        Some(0 | 1 | 3) => 1,
+        Some(2 | 6 | 8) => 3,
+        _ => return false,
+    };
+    samples > own + 1 || (samples > own && !matches!(extra, Some(1 | 2)))
+}
+
+/// The entries of the first directory of a TIFF: where they start, how many there are, the bytes of an offset and of an entry.
+struct Directory {
+    start: usize,
+    entries: usize,
+    offset: usize,
+    entry: usize,
+}
+
+fn tiff_directory(bytes: &[u8]) -> Option<Directory> {
     // BigTIFF has wider offsets, counts and entries.
-    let (offset, count, entry) = if number(2, 2)? == 43 { (8, 8, 20) } else { (4, 2, 12) };
-    let directory = usize::try_from(number(if offset == 8 { 8 } else { 4 }, offset)?).ok()?;
-    let entries = usize::try_from(number(directory, count)?).ok()?;
-    let next = directory.checked_add(count)?.checked_add(entries.checked_mul(entry)?)?;
-    Some(number(next, offset)? != 0)
+    let (offset, count, entry) = if tiff_number(bytes, 2, 2)? == 43 { (8, 8, 20) } else { (4, 2, 12) };
+    let directory = usize::try_from(tiff_number(bytes, if offset == 8 { 8 } else { 4 }, offset)?).ok()?;
+    let entries = usize::try_from(tiff_number(bytes, directory, count)?).ok()?;
+    Some(Directory { start: directory.checked_add(count)?, entries, offset, entry })
+}
+
+/// A number of so many bytes, in the order of bytes that a TIFF begins with.
+fn tiff_number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+    let part = bytes.get(at..at.checked_add(length)?)?;
+    let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+    Some(if bytes.first()? == &b'I' { part.iter().rev().fold(0, add) } else { part.iter().fold(0, add) })
 }

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::image_marks::{has_frames, webp_orientation};
+use crate::image_marks::{has_frames, has_other_bands, webp_orientation};
 use crate::options::Resize;
 use crate::pixel_range::PixelRange;
 
@@ -98,6 +98,7 @@ pub fn header(bytes: &[u8]) -> Result<Header, String> {
     let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(|error| sentence(&error))?;
     let (width, height) = decoder.dimensions();
     let color = decoder.color_type();
+    no_bands(bytes, format)?;
     let cmyk = format == ImageFormat::Jpeg && jpeg_components(bytes) == Some(4);
     let change = match color {
         _ if cmyk => Some(Change::Cmyk),
@@ -110,6 +111,16 @@ pub fn header(bytes: &[u8]) -> Result<Header, String> {
     let channels = if color.has_color() { 3 } else { 1 };
     let (orientation, frames) = (orientation(&mut decoder, bytes, format).to_exif(), has_frames(bytes, format));
     Ok(Header { height: height as usize, width: width as usize, channels, format, change, orientation, frames })
+}
+
+/// The decoder takes a band beyond grey or colour for alpha, or drops it; of a TIFF it is alpha only where the file says so.
+fn no_bands(bytes: &[u8], format: ImageFormat) -> Result<(), String> {
+    if format == ImageFormat::Tiff && has_other_bands(bytes) {
+        return Err(
+            "it has bands beyond grey or colour that are not marked as alpha, such as near infrared; save one or three as PNG".into()
+        );
+    }
+    Ok(())
 }
 
 fn orientation(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageFormat) -> Orientation {
@@ -140,6 +151,7 @@ pub fn decode_as(bytes: &[u8], reading: &Reading) -> Result<Decoded, String> {
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(|error| sentence(&error))?;
     let (width, height) = decoder.dimensions();
+    no_bands(bytes, format)?;
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(format!("{width} pixels wide and {height} high are more than {MAX_PIXELS}"));
     }
