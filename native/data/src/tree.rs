@@ -157,6 +157,8 @@ pub struct Tree {
     roots: Vec<PathBuf>,
     /// Archives that were found in a folder.
     waiting: Vec<(PathBuf, String)>,
+    /// The same in folders below.
+    below: Vec<(PathBuf, String)>,
     /// NumPy's .npz in folders below.
     nested: Vec<(PathBuf, String)>,
     scratch: Scratch,
@@ -182,6 +184,7 @@ impl Tree {
             inner: 0,
             roots: vec![],
             waiting: vec![],
+            below: vec![],
             nested: vec![],
             scratch,
             is_closed: false,

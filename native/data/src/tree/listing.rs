@@ -19,6 +19,12 @@ const MAX_DEPTH: usize = 32;
 const MOST_NESTED: usize = 64;
 /// So much of files is compared, bytes.
 const COMPARED: usize = 8192;
+/// More scripts or pictures are data themselves.
+const FEW: usize = 3;
+/// What tells of data: words, and how it was made.
+const SAID: [&str; 8] = ["md", "txt", "pdf", "html", "license", "cff", "bib", ""];
+const SCRIPTS: [&str; 3] = ["py", "ipynb", "sh"];
+const TABLES: [&str; 4] = ["csv", "tsv", "json", "jsonl"];
 
 impl Tree {
     pub(super) fn add_given(&mut self, path: &Path, prefix: &str) -> Result<()> {
@@ -56,7 +62,7 @@ impl Tree {
             self.report(Problem::warning("too-deep", sentence), folder);
             return Ok(());
         }
-        let before = self.entries.len() + self.waiting.len() + self.nested.len();
+        let before = self.listed();
         let cached = hub::parts(folder, prefix, self.listing.chosen.as_deref())?;
         for item in fs::read_dir(folder).map_err(|error| not_listed(folder, &error))? {
             let item = item.map_err(|error| not_listed(folder, &error))?;
@@ -92,10 +98,14 @@ impl Tree {
                 self.report(Problem::note("not-a-file", format!("{} is no ordinary file and is left out", path.display())), &path);
             }
         }
-        if self.entries.len() + self.waiting.len() + self.nested.len() == before && !prefix.is_empty() {
+        if self.listed() == before && !prefix.is_empty() {
             self.empty_folders.push(prefix.to_owned());
         }
         Ok(())
+    }
+
+    fn listed(&self) -> usize {
+        self.entries.len() + self.waiting.len() + self.below.len() + self.nested.len()
     }
 
     /// Accounts for the files of a part of a cache that is not read.
@@ -108,8 +118,7 @@ impl Tree {
         }
     }
 
-    /// A file of a folder. Archives directly in the folder wait, as beside unpacked data they are what it was unpacked from; so does NumPy's .npz
-    /// in folders below.
+    /// A file of a folder. Archives wait, as beside unpacked data they are what it was unpacked from; so does NumPy's .npz in folders below.
     fn add_found(&mut self, path: PathBuf, name: String, depth: usize) -> Result<()> {
         if archive::looks_like_archive(&name) && self.add_shard(&path, &name, false)? {
             return Ok(());
@@ -118,14 +127,15 @@ impl Tree {
             self.nested.push((path, name));
             return Ok(());
         }
-        if depth == 0 && archive::looks_like_archive(&name) {
-            if archive::part_of(&name).is_some() {
+        if archive::looks_like_archive(&name) {
+            let is_part = archive::part_of(&name).is_some();
+            let kind = archive::kind_of(&SharedFile::open(&path).map_err(|error| not_listed(&path, &error))?);
+            if depth == 0 && (is_part || !matches!(kind, Kind::None)) {
                 self.waiting.push((path, name));
                 return Ok(());
             }
-            let file = SharedFile::open(&path).map_err(|error| not_listed(&path, &error))?;
-            if !matches!(archive::kind_of(&file), Kind::None) {
-                self.waiting.push((path, name));
+            if depth > 0 && !is_part && matches!(kind, Kind::Zip | Kind::Tar | Kind::CompressedTar(_)) {
+                self.below.push((path, name));
                 return Ok(());
             }
         }
@@ -133,12 +143,25 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds the archives of a folder that holds nothing else, those of images beside tables, and NumPy's .npz in any case.
+    /// Adds the archives of folders that hold nothing else, but for words about them and a script or a picture; those of images beside tables,
+    /// and NumPy's .npz in any case.
     pub(super) fn add_waiting(&mut self) -> Result<()> {
-        let said = ["md", "txt", "pdf", "html", "license", ""];
-        let tables = ["csv", "tsv", "json", "jsonl"];
-        let holds_only = |kinds: &[&str]| self.entries.iter().all(|entry| kinds.contains(&entry.extension().as_str()));
-        let (alone, beside_tables) = (holds_only(&said), holds_only(&[&said[..], &tables].concat()));
+        let below = std::mem::take(&mut self.below);
+        let others = self.beside_archives(self.waiting.iter().chain(&below));
+        let is_other = |at: &usize| others.contains(at);
+        let holds_only = |kinds: &[&str]| {
+            self.entries.iter().enumerate().all(|(at, entry)| is_other(&at) || kinds.contains(&entry.extension().as_str()))
+        };
+        let (alone, beside_tables) = (holds_only(&SAID), holds_only(&[&SAID[..], &TABLES].concat()));
+        match alone || beside_tables {
+            true => self.waiting.extend(below),
+            false => below.into_iter().for_each(|(path, name)| self.add(name, Location::File(path))),
+        }
+        if (alone || beside_tables) && !self.waiting.is_empty() {
+            let mut at = 0..;
+            let others = self.entries.extract_if(.., |_| others.contains(&at.next().unwrap_or_default()));
+            others.for_each(|entry| self.left_out.add(Unit::Files, false, "scripts and pictures beside an archive", &entry.name));
+        }
         let (mut waiting, nested) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.nested));
         let few = nested.len() <= MOST_NESTED;
         for (path, name) in nested {
@@ -178,6 +201,17 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// A script or a picture, or a few, beside archives that are larger.
+    fn beside_archives<'a>(&self, archives: impl Iterator<Item = &'a (PathBuf, String)>) -> HashSet<usize> {
+        let is_script = |entry: &Entry| SCRIPTS.contains(&entry.extension().as_str());
+        let others = self.entries.iter().enumerate().filter(|(_, entry)| is_script(entry) || is_image_extension(&entry.extension()));
+        let others: HashSet<usize> = others.map(|(at, _)| at).take(2 * FEW + 1).collect();
+        let scripts = others.iter().filter(|at| is_script(&self.entries[**at])).count();
+        let bytes: u64 = others.iter().map(|at| self.size(&self.entries[*at])).sum();
+        let packed: u64 = archives.map(|(path, _)| fs::metadata(path).map_or(0, |metadata| metadata.len())).sum();
+        if scripts > FEW || others.len() - scripts > FEW || bytes >= packed { HashSet::new() } else { others }
     }
 
     /// Leaves out the members of an archive, listed from `first` on, that also lie unpacked beside it; whether others are left.
