@@ -210,6 +210,11 @@ def hdf5():
         for name, samples in (("train", TRAIN), ("test", TEST)):
             out.create_dataset(f"{name}/images", data=stack(samples), chunks=(5, 8, 6, 3), compression="lzf")
             out.create_dataset(f"{name}/labels", data=labels(samples), compression="lzf", shuffle=True, fletcher32=True)
+    # As the Food-101 of Kaggle is: a column of booleans for each class.
+    with h5py.File(here / "booleans.h5", "w") as out:
+        out.create_dataset("images", data=stack(TRAIN), chunks=(4, 8, 6, 3), compression="gzip")
+        out["category"] = np.eye(3, dtype=bool)[labels(TRAIN)]
+        out["category_names"] = np.array([name.encode() for name in CLASSES])
     # Weights as Keras 2 and 3 save them.
     with h5py.File(here / "keras-2.h5", "w") as out:
         out["model_weights/dense/dense/kernel:0"], out["model_weights/dense/dense/bias:0"] = np.ones((4, 2), np.float32), np.ones(2, np.float32)

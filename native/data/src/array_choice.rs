@@ -88,6 +88,11 @@ pub fn choose_labels<'a, 'b>(tree: &Tree, images: &Array, arrays: &'b [Array<'a>
         let is_plain = |array: &&Array| array_labels::can_be(array.header, count) && !array.header.descr.contains('f');
         found = arrays.iter().filter(near).filter(is_plain).collect();
     }
+    // Rows of booleans are one-hot whatever they are called.
+    if found.is_empty() {
+        let is_one_hot = |array: &&Array| array.header.is_boolean() && array_labels::can_be_one_hot(array.header, count);
+        found = arrays.iter().filter(near).filter(is_one_hot).collect();
+    }
     let Some(best) = found.iter().map(|array| rank(array)).min() else { return Err(no_labels(tree, images, arrays)) };
     let several = found.iter().filter(|array| rank(array) == best).count() > 1;
     if !several {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hdf5_reader::error::Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::storage::{Storage, StorageBuffer};
-use hdf5_reader::{Dataset, Datatype, FilterRegistry, Hdf5File, OpenOptions, SliceInfo, SliceInfoElem};
+use hdf5_reader::{Dataset, Datatype, FilterRegistry, H5Type, Hdf5File, OpenOptions, SliceInfo, SliceInfoElem};
 
 use super::part::{Part, Rows, Source};
 use super::{Inner, Opened, header, lzf};
@@ -124,8 +124,34 @@ fn descr(datatype: &Datatype) -> Option<&'static str> {
         Datatype::FixedPoint { size: 8, signed: true, .. } => "<i8",
         Datatype::FloatingPoint { size: 4, .. } => "<f4",
         Datatype::FloatingPoint { size: 8, .. } => "<f8",
+        _ if is_boolean(datatype) => "|b1",
         _ => return None,
     })
+}
+
+/// A byte that is called FALSE or TRUE, as h5py writes booleans.
+fn is_boolean(datatype: &Datatype) -> bool {
+    let Datatype::Enum { base, members } = datatype else { return false };
+    let is = |name: &str, value: u8| members.iter().any(|member| member.name.eq_ignore_ascii_case(name) && member.value == [value]);
+    matches!(**base, Datatype::FixedPoint { size: 1, .. }) && members.len() == 2 && is("false", 0) && is("true", 1)
+}
+
+/// A boolean as its byte.
+#[derive(Clone)]
+struct Boolean(u8);
+
+impl H5Type for Boolean {
+    fn hdf5_type() -> Datatype {
+        u8::hdf5_type()
+    }
+
+    fn from_bytes(bytes: &[u8], _: &Datatype) -> hdf5_reader::error::Result<Self> {
+        bytes.first().map(|byte| Self(*byte)).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into())
+    }
+
+    fn element_size(_: &Datatype) -> usize {
+        1
+    }
 }
 
 fn part(shown: &str, dataset: Dataset) -> Option<Part> {
@@ -187,6 +213,7 @@ impl Rows for Numbers {
         }
         let read: hdf5_reader::error::Result<Vec<u8>> = match self.descr {
             "|u1" => numbers!(u8),
+            "|b1" => self.dataset.read_slice::<Boolean>(&selection).map(|array| array.iter().map(|Boolean(byte)| *byte).collect()),
             "|i1" => numbers!(i8),
             "<u2" => numbers!(u16),
             "<i2" => numbers!(i16),
