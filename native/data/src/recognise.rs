@@ -1,11 +1,12 @@
 //! From files to a dataset of a known format: by content, in the order of how sure the signs are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::error::{Error, Place, Problem, Result, Severity};
 use crate::images::{ImageSet, check_labels};
 use crate::options::{Format, Options};
-use crate::sniff::{What, sniff};
+use crate::sniff::{What, is_store, sniff};
 use crate::stand_in;
 use crate::text::TextSet;
 use crate::tokens::TokenSet;
@@ -107,6 +108,11 @@ pub fn choose(tree: &mut Tree, options: &Options) -> Result<Chosen> {
             return Err(problem.into());
         }
         tree.problems.push(problem.skippable("Leave these files out"));
+    }
+    // What tells of a store is no text.
+    let is_text_at_most = alternatives.first().is_none_or(|format| *format == Format::Text);
+    if options.format.is_none() && is_text_at_most && what.iter().any(is_store) && !text::has_books(tree, &what) {
+        return Err(unknown(tree, &what).into());
     }
     let Some(format) = options.format.or(alternatives.first().copied()) else { return Err(unknown(tree, &what).into()) };
     alternatives.retain(|other| *other != format);
@@ -265,9 +271,16 @@ fn unknown(tree: &Tree, what: &[What]) -> Problem {
         .iter()
         .zip(&tree.entries)
         .find_map(|(what, entry)| of_objects(what, entry).map(|why| format!("{} {why}", tree.display(entry))));
+    let others = what.iter().zip(&tree.entries).filter(|(what, _)| **what == What::OtherImage);
+    let kinds: BTreeSet<String> = others.map(|(_, entry)| entry.extension().to_uppercase()).collect();
     let found = match tree.entries.first() {
         Some(_) if refused.is_some() => refused.map_or(String::new(), |(at, why)| format!("{} {why}", tree.display(&tree.entries[at]))),
         Some(_) if other.is_some() => other.map_or(String::new(), |(at, kind)| format!("{} is {kind}", tree.display(&tree.entries[at]))),
+        Some(_) if !kinds.is_empty() && !what.contains(&What::Image) => {
+            let count = what.iter().filter(|what| **what == What::OtherImage).count();
+            let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+            format!("{count} images are of kinds that cannot be read ({kinds}); save them as PNG or JPEG")
+        }
         None => "there is no file".to_owned(),
         Some(first) if count == 1 && what[0] == What::Empty => format!("{} is empty", tree.display(first)),
         Some(_) if objects.is_some() => objects.unwrap_or_default(),

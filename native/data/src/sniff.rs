@@ -102,6 +102,7 @@ fn by_content(tree: &Tree, entry: &Entry) -> Result<What> {
     }
     Ok(match &head[..] {
         [] => by_name(entry).unwrap_or(What::Empty),
+        _ if store(entry, &head).is_some() => store(entry, &head).map_or(What::Unknown, What::Other),
         [0, 0, kind @ (8 | 9 | 0xb | 0xc | 0xd | 0xe), axes @ 1..=8, extents @ ..] => {
             let (words, _) = extents.as_chunks::<4>();
             What::Idx(*kind, words.iter().take(usize::from(*axes)).map(|word| u32::from_be_bytes(*word)).collect())
@@ -160,6 +161,32 @@ fn document(head: &[u8]) -> Option<What> {
         () if names(b"ppt/") => refused("is a presentation; save its text as .txt"),
         () => None,
     }
+}
+
+/// Stores of data that are not read, with the way on.
+const STORES: [&str; 5] = [
+    "part of a Zarr store; save its arrays with numpy.savez",
+    "an ArrayRecord file; prepare the dataset with file_format=\"tfrecord\"",
+    "an FFCV file; give the images that it was written from",
+    "an LMDB database; export its images into a folder for each class",
+    "a NIfTI volume; save its slices as PNG, or the volumes as .npy",
+];
+
+fn store(entry: &Entry, head: &[u8]) -> Option<&'static str> {
+    let is_word = |at: usize, word: &[u8; 4]| head.get(at..at + 4) == Some(word);
+    let is_nifti = |at: usize| is_word(at, b"n+1\0") || is_word(at, b"n+2\0");
+    let kinds = [
+        entry.file_name() == "zarr.json",
+        entry.file_name().contains(".array_record"),
+        entry.extension() == "beton",
+        is_word(16, &0xbeef_c0de_u32.to_le_bytes()),
+        is_nifti(4) || is_nifti(344),
+    ];
+    kinds.iter().position(|fits| *fits).map(|at| STORES[at])
+}
+
+pub fn is_store(what: &What) -> bool {
+    matches!(what, What::Other(kind) if STORES.contains(kind))
 }
 
 /// Files of other programs that lie beside data or are called like it.

@@ -253,9 +253,16 @@ impl Files {
         if splits.is_empty() {
             return Err(Problem::error("no-table", format!("there is no table {chosen}")).into());
         }
-        let is_other = |file: &mut (usize, Kind)| is_table(file) && !is_chosen(file.0) && splits.contains(&split_of(&tree.entries[file.0]));
+        // Of an ending all files count that have it, and none else.
+        let may_be_other = |file: &(usize, Kind)| is_table(file) || chosen.starts_with("*.");
+        let is_other =
+            |file: &mut (usize, Kind)| may_be_other(file) && !is_chosen(file.0) && splits.contains(&split_of(&tree.entries[file.0]));
         for (at, _) in found.extract_if(.., is_other) {
-            self.left_out.leave_out(tree, at, "tables that were not chosen");
+            self.left_out.leave_out(
+                tree,
+                at,
+                if chosen.starts_with("*.") { "text of endings that were not chosen" } else { "tables that were not chosen" },
+            );
         }
         Ok(())
     }

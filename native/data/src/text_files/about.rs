@@ -18,7 +18,7 @@ const FEW_SCRIPTS: usize = 3;
 
 /// Whether all text only tells of what lies beside it: words about a dataset, a script or two, names of classes, lists of the other files.
 pub fn is_about_others(tree: &Tree, what: &[What]) -> bool {
-    let is_other = |what: &What| matches!(what, What::Other(_) | What::Unknown | What::Refused(_));
+    let is_other = |what: &What| matches!(what, What::Other(_) | What::Unknown | What::Refused(_) | What::OtherImage);
     let others = what.iter().zip(&tree.entries).filter(|(what, _)| is_other(what));
     let names: HashSet<&str> = others.flat_map(|(_, entry)| entry.folder().split('/').chain([entry.stem()])).collect();
     let texts: Vec<(usize, Kind)> =
