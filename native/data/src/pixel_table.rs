@@ -1,11 +1,16 @@
 //! Images that are written as numbers in CSV files, a row each: a column for every pixel (MNIST in CSV), or all of them in one (FER2013). Rows are
 //! square images; they are read one after the other, and only the labels are kept.
 
+mod beside;
+
 use std::collections::BTreeSet;
 
+use self::beside::{labels_beside, labels_of, no_bands, repeated, trimmed};
 use crate::account::Account;
+use crate::array_name::{ArrayName, IMAGES};
 use crate::arrays::{row_of, which_order};
 use crate::column_splits::{self, Candidate, Folds, SplitRule, Told, plain_name};
+use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result};
 use crate::image_parquet::split_of;
 use crate::image_table::{classes_of, is_named};
@@ -19,6 +24,10 @@ use crate::tree::{Entry, Tree};
 
 /// Rows by which a table is judged.
 const JUDGED: usize = 200;
+/// Of an image with a column for each pixel.
+const LEAST_COLUMNS: usize = 64;
+/// More tables are of another kind.
+const MOST: usize = 100;
 const LABELS: [&str; 10] = ["label", "labels", "class", "target", "y", "emotion", "category", "digit", "class_id", "class_label"];
 
 /// Where the pixels of a row are.
@@ -40,6 +49,8 @@ struct Judged {
     labels: Vec<usize>,
     split: Option<Candidate>,
     named: Option<Named>,
+    /// The table beside it that has a label for each row.
+    beside: Option<usize>,
 }
 
 struct Part {
@@ -61,11 +72,13 @@ struct PixelTable {
 }
 
 pub fn fits(tree: &Tree, what: &[What]) -> bool {
-    tables(what).any(|at| matches!(judge(tree, at), Ok(Some(_))))
+    // One of many files of columns tells of all.
+    let first = what.iter().position(is_columnar);
+    tables(what).filter(|at| !is_columnar(&what[*at]) || Some(*at) == first).any(|at| matches!(judge(tree, what, at), Ok(Some(_))))
 }
 
 fn tables(what: &[What]) -> impl Iterator<Item = usize> {
-    (0..what.len()).filter(|&at| matches!(what[at], What::Csv | What::Text)).take(100)
+    (0..what.len()).filter(|&at| matches!(what[at], What::Csv | What::Text | What::Parquet | What::Arrow)).take(MOST)
 }
 
 fn numbers(text: &str) -> Option<Vec<f64>> {
@@ -73,23 +86,38 @@ fn numbers(text: &str) -> Option<Vec<f64>> {
     text.split(separators).filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect()
 }
 
+fn has_fraction(text: &str) -> bool {
+    text.trim().parse::<f64>().is_ok_and(|number| number.fract() != 0.0)
+}
+
 fn is_number(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok()
 }
 
+/// A file of columns with a list that is called an image, or a numbered column for each pixel.
+fn may_hold_pixels(file: &Columnar) -> bool {
+    let is_image = |name: &String| IMAGES[..6].contains(&plain_name(name).as_str());
+    let is_numbered = |name: &&String| name.ends_with(|c: char| c.is_ascii_digit());
+    [file.lists(), file.other_lists()].iter().flatten().any(is_image) || file.names().iter().filter(is_numbered).count() >= LEAST_COLUMNS
+}
+
 /// What a table of pixels has where; `None` where it is none.
-fn judge(tree: &Tree, at: usize) -> Result<Option<Judged>> {
+fn judge(tree: &Tree, what: &[What], at: usize) -> Result<Option<Judged>> {
     let entry = &tree.entries[at];
+    let is_columnar = is_columnar(&what[at]);
+    if is_columnar && !may_hold_pixels(&Columnar::open(tree, entry)?) {
+        return Ok(None);
+    }
     if entry.file_name().to_lowercase().contains("submission") {
         return Ok(None);
     }
-    let mut shape = table::shape(tree, entry, false)?;
+    let mut shape = if is_columnar { table::shape_of_columns(tree, entry)? } else { table::shape(tree, entry, false)? };
     // Lists of tokens of one length may be a square number.
     if shape.columns.iter().any(|name| ["input_ids", "token_ids", "tokens"].contains(&plain_name(name).as_str())) {
         return Ok(None);
     }
     let counts_up = shape.columns.iter().enumerate().all(|(number, name)| *name == number.to_string());
-    if shape.has_header && shape.columns.len() > 1 && !counts_up && shape.columns.iter().all(|name| is_number(name)) {
+    if !is_columnar && shape.has_header && shape.columns.len() > 1 && !counts_up && shape.columns.iter().all(|name| is_number(name)) {
         shape = shape.without_header();
     }
     let mut rows: Vec<Row> = Vec::new();
@@ -109,12 +137,15 @@ fn judge(tree: &Tree, at: usize) -> Result<Option<Judged>> {
         let split = column_splits::candidate(&shape.columns, shape.has_header, &rows, &[column]);
         let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
         let free: Vec<usize> = (0..shape.columns.len()).filter(|other| *other != column && !of_split.contains(other)).collect();
-        let labels = usual(&shape, &free).map_or(free, |usual| vec![usual]);
-        return Ok(Some(Judged { entry: at, shape, pixels: Where::Text(column), values, labels, split, named }));
+        // Numbers with fractions are measured, such as places in the image.
+        let is_measured = |other: &usize| rows.iter().any(|row| row[*other].as_deref().is_some_and(has_fraction));
+        let likely: Vec<usize> = free.iter().copied().filter(|other| !is_measured(other)).collect();
+        let labels = usual(&shape, &free).map_or(likely, |usual| vec![usual]);
+        return Ok(Some(Judged { entry: at, shape, pixels: Where::Text(column), values, labels, split, named, beside: None }));
     }
     let numeric: Vec<usize> = (0..shape.columns.len()).filter(|column| all(*column, &is_number)).collect();
     let other: Vec<usize> = (0..shape.columns.len()).filter(|column| !numeric.contains(column)).collect();
-    if numeric.len() < 64 || other.len() > 4 {
+    if numeric.len() < LEAST_COLUMNS || other.len() > 4 {
         return Ok(None);
     }
     let split = column_splits::candidate(&shape.columns, shape.has_header, &rows, &numeric).or_else(|| {
@@ -135,6 +166,7 @@ fn judge(tree: &Tree, at: usize) -> Result<Option<Judged>> {
             labels,
             split: split.clone(),
             named,
+            beside: None,
         })
     };
     let without = |label: usize| pixels.iter().copied().filter(|column| *column != label).collect::<Vec<_>>();
@@ -162,6 +194,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let tables = choose(tree, what, options, &mut account)?;
     let first = &tables[0];
     let Some((channels, side)) = row_of(first.values) else { return Err(none().into()) };
+    no_bands(tree, first)?;
     if channels == 3 && options.order.is_none() {
         return Err(which_order(&tree.display(&tree.entries[first.entry]), first.values, side).into());
     }
@@ -170,8 +203,11 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let mut reading = Reading::default();
     let mut label_name = String::new();
     for table in &tables {
-        let (label, pixels) = label_of(tree, table, options)?;
-        label_name.clone_from(&table.shape.columns[label]);
+        let (label, pixels) = match table.beside {
+            Some(_) => (None, table.pixels.clone()),
+            None => label_of(tree, table, options).map(|(label, pixels)| (Some(label), pixels))?,
+        };
+        label_name = label.map_or_else(|| "labels".into(), |label| table.shape.columns[label].clone());
         let entry = &tree.entries[table.entry];
         let rule = split_rule(tree, entry, table, options)?;
         let before = texts.len();
@@ -186,9 +222,19 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
                 }
             });
             reading.add(texts.len(), values_of(&fields, &pixels, table.values));
-            texts.push(fields[label].as_deref().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()));
+            texts.push(label.and_then(|label| trimmed(&fields[label])));
             Ok(())
         })?;
+        if let Some(beside) = table.beside {
+            let labels = labels_of(tree, beside)?;
+            account.use_as(tree, beside, "tables of labels");
+            if labels.len() != texts.len() - before {
+                let (file, other) = (tree.display(entry), tree.display(&tree.entries[beside]));
+                let sentence = format!("{file} has {} images, but {other} has {} labels", texts.len() - before, labels.len());
+                return Err(Problem::error("mismatched-counts", sentence).at(Place::file(file)).into());
+            }
+            texts.splice(before.., labels);
+        }
         parts.push(Part { entry: table.entry, shape: table.shape.clone(), pixels, rows: texts.len() - before });
     }
     reading.survey.integers(!reading.points);
@@ -214,15 +260,23 @@ fn none() -> Problem {
 fn choose(tree: &Tree, what: &[What], options: &Options, account: &mut Account) -> Result<Vec<Judged>> {
     let mut found = Vec::new();
     for at in tables(what) {
-        let Some(judged) = judge(tree, at)? else { continue };
+        let Some(mut judged) = judge(tree, what, at)? else { continue };
+        if judged.labels.is_empty() {
+            judged.beside = labels_beside(tree, what, at);
+            judged.named = judged.named.or(ArrayName::of(&tree.entries[at]).split);
+        }
         let entry = &tree.entries[at];
         if options.table.as_ref().is_some_and(|chosen| !is_named(entry, chosen)) {
             account.leave_out(tree, at, "tables that were not chosen");
-        } else if judged.labels.is_empty() {
+        } else if judged.labels.is_empty() && judged.beside.is_none() {
             account.leave_out(tree, at, "tables of images without labels");
         } else {
             found.push(judged);
         }
+    }
+    let copies = repeated(tree, &found);
+    for table in found.extract_if(.., |table| copies.contains(&table.entry)) {
+        account.leave_out(tree, table.entry, "copies of tables");
     }
     // Beside a table whose labels are known by their name, one of numbered rows has none.
     let is_known = |table: &Judged| table.shape.has_header && usual(&table.shape, &table.labels).is_some();
@@ -251,7 +305,8 @@ fn choose(tree: &Tree, what: &[What], options: &Options, account: &mut Account) 
     };
     let alike = found.iter().all(|table| table.values == first.values);
     let several = found.iter().filter(|table| table.named == first.named).count() > 1;
-    if !alike || several {
+    let are_shards = found.iter().all(|table| is_columnar(&what[table.entry]) && table.shape.columns == first.shape.columns);
+    if !alike || (several && !are_shards) {
         let offer = |problem: Problem, table: &Judged| {
             let name = &tree.entries[table.entry].name;
             problem.with("choose", format!("Take {name}"), Options { table: Some(name.clone()), ..Options::default() })

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 
+use crate::columnar::Columnar;
 use crate::encoding;
 use crate::error::{Place, Problem, Result};
 use crate::sniff::is_image_extension;
@@ -53,6 +54,14 @@ enum Form {
         before: usize,
     },
     JsonLines,
+    /// Parquet or Arrow.
+    Columns,
+}
+
+/// The columns of a Parquet or Arrow file, other than parts of structures.
+pub fn shape_of_columns(tree: &Tree, entry: &Entry) -> Result<Shape> {
+    let columns = Columnar::open(tree, entry)?.columns().into_iter().filter(|name| !name.contains('.')).collect();
+    Ok(Shape { columns, form: Form::Columns, has_header: true, lists: false })
 }
 
 pub fn shape(tree: &Tree, entry: &Entry, json: bool) -> Result<Shape> {
@@ -218,6 +227,14 @@ impl Shape {
                 }
                 hand(row, fields)
             }),
+            Form::Columns => {
+                let outermost: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+                let mut row = 0;
+                Columnar::open(tree, entry)?.objects(&outermost, usize::MAX, &mut |mut object| {
+                    row += 1;
+                    hand(row - 1, self.columns.iter().map(|name| object.remove(name).and_then(numbers_of)).collect())
+                })
+            }
         }
     }
 
@@ -343,6 +360,14 @@ fn object(tree: &Tree, entry: &Entry, line: &[u8], row: usize) -> Result<serde_j
         Ok(_) => bad_row(tree, entry, row, &format!("it is no JSON object ({error})")),
         Err(_) => not_utf8(tree, entry, row, line),
     })
+}
+
+/// A value as text; lists of numbers, also in lists, as their numbers with spaces between them.
+fn numbers_of(value: serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Array(values) => Some(values.into_iter().map(numbers_of).collect::<Option<Vec<_>>>()?.join(" ")),
+        value => text_of(value, false),
+    }
 }
 
 /// A JSON value as text. A list of texts or numbers is the text of each where lists are wanted; other nested values are missing.
