@@ -22,10 +22,13 @@ use crate::options::{Options, Order};
 use crate::pixel_range::{self, PixelRange};
 use crate::pixels::{Pixels, extent};
 use crate::sniff::What;
+use crate::tokens::is_called_tokens;
 use crate::tree::{Entry, Tree, read_fully};
 
 /// Rows of fewer pixels are rather numbers of another kind.
 const LEAST_ROW: usize = 64;
+/// So much of an array tells whether its numbers are whole, bytes.
+const LOOKED_AT: usize = 1 << 14;
 
 struct Part {
     entry: usize,
@@ -99,7 +102,11 @@ pub fn is_images(array: &Array, arrays: &[Array]) -> bool {
         [count, pixels] => {
             let is_row = array.header.is_number() && row_of(pixels).is_some();
             let is_called = array.name.rank(&IMAGES).is_some() || array.header.descr.ends_with("u1");
-            let has_labels = |other: &Array| array_labels::can_be(other.header, count) && other.name.rank(&LABELS).is_some();
+            // Of rows of bytes any numbers beside them are the labels, unless they are called tokens.
+            let are_bytes = array.header.descr.ends_with("u1") && !is_called_tokens(&array.name);
+            let is_beside = |other: &Array| are_bytes && other.at != array.at && other.entry.folder() == array.entry.folder();
+            let has_labels =
+                |other: &Array| array_labels::can_be(other.header, count) && (other.name.rank(&LABELS).is_some() || is_beside(other));
             is_row && is_called && arrays.iter().any(has_labels)
         }
         _ => false,
@@ -329,8 +336,15 @@ fn report_unused(tree: &Tree, arrays: &[Array], used: &[usize], problems: &mut V
     let problem = Problem::note("unused-arrays", sentence).counted(unused.len() as u64);
     let problem = unused.iter().take(20).fold(problem, |problem, array| problem.at(tree.place(array.entry)));
     let counts: Vec<usize> = arrays.iter().filter(|array| used.contains(&array.at)).map(|array| array.header.shape[0]).collect();
+    // Numbers with fractions are measured.
+    let are_whole = |array: &Array| {
+        let head = tree.head(array.entry, array.header.start + LOOKED_AT).unwrap_or_default();
+        let body = head.get(array.header.start..).unwrap_or_default();
+        !array.header.descr.contains('f') || array.header.numbers(body).all(|number| number.is_nan() || number.fract() == 0.0)
+    };
     let may_be = |name: &&&str| {
-        unused.iter().any(|array| array.name.column == **name && counts.iter().any(|&count| array_labels::can_be(array.header, count)))
+        let fits = |array: &Array| counts.iter().any(|&count| array_labels::can_be(array.header, count)) && are_whole(array);
+        unused.iter().any(|array| array.name.column == **name && fits(array))
     };
     problems.push(names.iter().filter(may_be).take(6).fold(problem, |problem, name| offer_labels(problem, name)));
 }

@@ -4,7 +4,7 @@
 mod found;
 mod vocabulary;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 
 use sdp_tokenizer::Tokenizer;
@@ -17,8 +17,9 @@ use crate::columnar::{Columnar, is_columnar};
 use crate::error::{Error, Place, Problem, Result, refuse};
 use crate::image_table::is_named;
 use crate::images::{Named, Split, splits_of};
-use crate::options::{Element, Options, TokenType};
+use crate::options::{Element, Format, Options, TokenType};
 use crate::sniff::What;
+use crate::text;
 use crate::text_forms;
 use crate::token_files::{self, Span};
 use crate::token_lines;
@@ -75,6 +76,11 @@ pub struct Largest {
     pub position: u64,
 }
 
+/// Called tokens and nothing else: arrays of images are called data too.
+pub fn is_called_tokens(name: &ArrayName) -> bool {
+    name.rank(&NAMES[..5]).is_some()
+}
+
 fn is_array(what: &What) -> bool {
     matches!(what, What::Npy(header) if matches!(header.shape.len(), 1 | 2) && header.is_number())
 }
@@ -118,6 +124,29 @@ fn column_of(tree: &Tree, what: &[What], options: &Options) -> Result<Option<Str
     Ok(what.iter().position(|what| *what == What::Csv).and_then(|first| column(first).ok().flatten()))
 }
 
+/// Text in folders of its own beside tokens in theirs may be the dataset as well; which of them counts is asked.
+fn not_beside_books(tree: &Tree, what: &[What], parts: &[Part]) -> Result<()> {
+    let is_text = |at: &usize| what[*at] == What::Text && tree.entries[*at].extension() == "txt";
+    let texts: Vec<usize> = (0..what.len()).filter(is_text).collect();
+    let tokens: Vec<usize> = parts.iter().map(|part| part.entry).collect();
+    let folders = |of: &[usize]| of.iter().map(|at| tree.entries[*at].folder()).collect::<BTreeSet<_>>();
+    let holds = |outer: &str, inner: &str| outer.is_empty() || inner == outer || inner.starts_with(&format!("{outer}/"));
+    let (of_text, of_tokens) = (folders(&texts), folders(&tokens));
+    let meet = of_text.iter().any(|text| of_tokens.iter().any(|tokens| holds(text, tokens) || holds(tokens, text)));
+    let (Some(text), Some(token), false) = (texts.first(), tokens.first(), meet) else { return Ok(()) };
+    let bytes = |of: &[usize]| of.iter().map(|at| tree.size(&tree.entries[*at])).sum::<u64>();
+    let (text, token) = (tree.display(&tree.entries[*text]), tree.display(&tree.entries[*token]));
+    let sentence = format!("{} files of text, such as {text}, lie beside tokens, such as {token}; which of them count?", texts.len());
+    let mut answers = [("Take the text", Format::Text), ("Take the tokens", Format::Tokens)];
+    if bytes(&texts) < bytes(&tokens) {
+        answers.reverse();
+    }
+    let offer = |problem: Problem, (title, format): (&str, Format)| {
+        problem.with("choose", title, Options { format: Some(format), ..Options::default() })
+    };
+    Err(answers.into_iter().fold(Problem::error("several-datasets", sentence).at(Place::file(text)), offer).into())
+}
+
 pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
     let mut found =
         Found { tree, options, parts: Vec::new(), named: Vec::new(), problems: Vec::new(), columns: Vec::new(), indexes: Vec::new() };
@@ -131,6 +160,9 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<TokenSet> {
     order.sort_by_key(|at| parts[*at].entry);
     named = order.iter().map(|at| named[*at]).collect();
     parts.sort_by_key(|part| part.entry);
+    if options.format.is_none() && text::has_books(tree, what) {
+        not_beside_books(tree, what, &parts)?;
+    }
     let left_out = leave_forms(tree, what, options, (&mut parts, &mut named, &mut problems))?;
     let Some(kind) = parts.iter().map(|part| part.element.stored()).max_by_key(|kind| kind.bytes()) else {
         return Err(missing(tree, what));

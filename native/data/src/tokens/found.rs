@@ -257,6 +257,9 @@ impl Found<'_> {
                 let may_be = |(_, header, name): &&(usize, &Header, ArrayName)| {
                     Element::of_descr(&header.descr).is_some() && name.rank(&LABELS).is_none()
                 };
+                if let Some((rows, labels)) = rows_with_labels(tree, &arrays) {
+                    return Err(features(tree, rows, labels));
+                }
                 // Shards of one type, whatever they are called.
                 let is_alike = arrays.windows(2).all(|pair| pair[0].1.descr == pair[1].1.descr);
                 if is_alike && (arrays.iter().all(|array| may_be(&array)) || arrays.iter().all(|(_, header, _)| !header.is_integer())) {
@@ -317,6 +320,11 @@ impl Found<'_> {
             }
             let (entry, size) = (&tree.entries[at], tree.size(&tree.entries[at]));
             let head = tree.head(entry, LOOKED_AT)?;
+            if token_files::is_evaluation(&head) {
+                let sentence = format!("{} holds questions for an evaluation, as llm.c writes them, and is left out", tree.display(entry));
+                self.problems.push(Problem::note("evaluation", sentence).at(tree.place(entry)));
+                continue;
+            }
             match token_files::llm_c(&head, size) {
                 Some(Err(why)) => return refused(tree, entry, "truncated-file", &why),
                 Some(Ok((element, span))) => self.add(at, element, false, vec![span]),
@@ -410,4 +418,33 @@ fn unclear(columns: &[String], choices: &[&str]) -> Error {
         problem.with("choose", format!("Take {name} as tokens"), Options { text_column: Some((*name).to_owned()), ..Options::default() })
     };
     choices.iter().take(12).fold(Problem::error("which-tokens", sentence), offer).into()
+}
+
+/// Its entry, its header and its name.
+type Array<'a> = (usize, &'a Header, ArrayName);
+
+/// An array of rows of whole numbers with a number for each beside it.
+fn rows_with_labels<'a, 'b>(tree: &Tree, arrays: &'b [Array<'a>]) -> Option<(&'b Array<'a>, &'b Array<'a>)> {
+    let folder = |at: usize| tree.entries[at].folder();
+    let is_whole = |header: &Header| Element::of_descr(&header.descr).is_some();
+    let are_rows = |header: &Header| is_whole(header) && matches!(header.shape[..], [rows, width] if rows > 1 && width > 1);
+    arrays.iter().filter(|(_, header, _)| are_rows(header)).find_map(|rows| {
+        let is_one_each = |(at, header, _): &&Array| {
+            folder(*at) == folder(rows.0) && matches!(header.shape[..], [count] | [count, 1] if count == rows.1.shape[0])
+        };
+        arrays.iter().find(is_one_each).map(|labels| (rows, labels))
+    })
+}
+
+/// Rows with a number each are features of something.
+fn features(tree: &Tree, (rows, header, name): &Array, (labels, ..): &Array) -> Error {
+    let (file, beside) = (tree.display(&tree.entries[*rows]), tree.display(&tree.entries[*labels]));
+    let sentence = format!(
+        "{file} has {} rows of {} numbers and {beside} one number for each, as features and labels are, which are no tokens; save images as \
+         [n,H,W]",
+        header.shape[0], header.shape[1]
+    );
+    let take = Options { text_column: Some(name.column.clone()), ..Options::default() };
+    let problem = Problem::error("features", sentence).at(Place::file(file));
+    problem.with("choose", format!("Take {} as tokens", name.column), take).into()
 }
