@@ -1,6 +1,7 @@
 //! Folders of images, one per class, with or without a level of splits above them (`train/cat/1.png`): torchvision's ImageFolder and
 //! ImageNet's layout. Classes are numbered in the order of their names.
 
+mod anomalies;
 mod class_lists;
 mod sizes;
 mod views;
@@ -78,6 +79,7 @@ pub fn open(tree: &Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     if options.class_level.is_none() {
         no_views(tree, &images, &folders, options)?;
     }
+    anomalies::none(tree, &images, options)?;
     let Layout { split_level, class_level, fates, mut problems } =
         layout::read(&folders, options, &|image| tree.place(&tree.entries[images[image]]))?;
     let mut account = Account::default();

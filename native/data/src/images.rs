@@ -311,11 +311,16 @@ pub fn check_labels(set: &mut ImageSet, tree: &Tree) {
         let sentence = format!("all training images are of one class, {:?}; training needs two at least", set.class_names[only]);
         set.problems.push(Problem::error("one-class", sentence));
     } else if let Some(&first) = absent.first() {
-        let sentence = match set.class_names[first] == first.to_string() {
+        let are_numbers = set.class_names.iter().enumerate().all(|(number, name)| *name == number.to_string());
+        let sentence = match are_numbers {
             true => format!("the labels run to {}, but no training image has label {first}", counts.len() - 1),
             false => format!("no training image is of the class {:?}", set.class_names[first]),
         };
         let problem = Problem::error("absent-class", sentence).counted(absent.len() as u64);
-        set.problems.push(problem.skippable("Keep such classes, untrained"));
+        // Names that are all others than those of training say that the splits are labelled differently.
+        let evaluated = set.per_class(Split::Test);
+        let is_shared = |class: usize| counts[class] > 0 && evaluated[class] > 0;
+        let shares = evaluated.iter().all(|count| *count == 0) || (0..counts.len()).any(is_shared);
+        set.problems.push(if shares { problem.skippable("Keep such classes, untrained") } else { problem });
     }
 }

@@ -10,6 +10,7 @@ use crate::options::{Format, Options};
 use crate::recognise::Content;
 use crate::sniff::What;
 use crate::tree::{Entry, Tree};
+use crate::{arrays, image_parquet};
 
 /// How the account calls columns of folds.
 pub const FOLDS: &str = "folds";
@@ -21,9 +22,25 @@ fn is_within(entry: &Entry, chosen: &str) -> bool {
     parts.into_iter().all(|part| own.next().is_some_and(|own| part == "*" || part == own)) || is_named(entry, chosen)
 }
 
+/// Files outside a folder that hold images of their own, which are another dataset.
+fn others(tree: &Tree, what: &[What], inside: &[bool], options: &Options) -> Vec<bool> {
+    let outside: Vec<What> = what.iter().zip(inside).map(|(what, inside)| if *inside { What::Empty } else { what.clone() }).collect();
+    let (arrays, columns) = (arrays::are_labelled(tree, &outside), image_parquet::fits(tree, &outside, options));
+    let is_data = |what: &What| match what {
+        What::Idx(..) | What::Pickle | What::Shard(_) => true,
+        What::Npy(_) => arrays,
+        What::Parquet | What::Arrow => columns,
+        _ => false,
+    };
+    outside.iter().map(is_data).collect()
+}
+
 /// Leaves out what lies outside the chosen folder, and what was to be left out. Tables and lists outside a folder of images alone stay, as
-/// does what tells of a dataset. Fails where a choice names nothing.
+/// does what tells of a dataset; images of another kind do not. Fails where a choice names nothing.
 pub fn settle(tree: &mut Tree, what: &mut Vec<What>, options: &Options) -> Result<()> {
+    if let Some(chosen) = options.leave_out.as_ref().filter(|chosen| !tree.entries.iter().any(|entry| is_within(entry, chosen))) {
+        return Err(no_folder(tree, "--leave-out", chosen).into());
+    }
     // A star alone: all folders, and those of one name together.
     if let Some(chosen) = options.folder.as_ref().filter(|chosen| *chosen != "*") {
         let inside: Vec<bool> = tree.entries.iter().map(|entry| is_within(entry, chosen)).collect();
@@ -31,23 +48,17 @@ pub fn settle(tree: &mut Tree, what: &mut Vec<What>, options: &Options) -> Resul
             return Err(no_folder(tree, "--folder", chosen).into());
         }
         let is_image = |what: &What| matches!(what, What::Image | What::OtherImage);
-        let is_data =
-            |what: &What| matches!(what, What::Idx(..) | What::Npy(_) | What::Pickle | What::Parquet | What::Arrow | What::Shard(_));
         let is_about = |what: &What| is_image(what) || matches!(what, What::Text | What::Empty | What::Unknown | What::Other(_));
         let images_alone = what.iter().zip(&inside).all(|(what, inside)| !inside || is_about(what))
             && what.iter().zip(&inside).any(|(what, inside)| *inside && is_image(what));
-        let stays: Vec<bool> = (0..what.len())
-            .map(|at| {
-                inside[at] || (images_alone && !is_image(&what[at]) && !is_data(&what[at])) || tree.entries[at].file_name() == "README.md"
-            })
-            .collect();
+        let tells = |at: usize| images_alone && !is_image(&what[at]);
+        let is_data = if images_alone { others(tree, what, &inside, options) } else { vec![false; what.len()] };
+        let stays: Vec<bool> =
+            (0..what.len()).map(|at| inside[at] || (tells(at) && !is_data[at]) || tree.entries[at].file_name() == "README.md").collect();
         keep(tree, what, &stays, "outside the chosen folder");
     }
     if let Some(chosen) = &options.leave_out {
         let stays: Vec<bool> = tree.entries.iter().map(|entry| !is_within(entry, chosen)).collect();
-        if !stays.contains(&false) {
-            return Err(no_folder(tree, "--leave-out", chosen).into());
-        }
         keep(tree, what, &stays, "left out as chosen");
     }
     Ok(())
