@@ -171,6 +171,14 @@ pub fn candidate(columns: &[String], has_header: bool, rows: Rows, taken: &[usiz
         [_, _, ..] => return Some(Candidate::Rule(SplitRule::Flags(flags.into_iter().map(|(column, yes, _)| (column, yes)).collect()))),
         [] => {}
     }
+    // Splits and nothing else, whatever it is called.
+    let tells_splits = |column: &usize| {
+        let said: BTreeSet<Option<Named>> = values(*column).map(value).collect();
+        said.len() > 1 && said.contains(&Some(Named::Train)) && all(*column, &is_only_split)
+    };
+    if let Some(column) = free().find(tells_splits) {
+        return Some(Candidate::Rule(SplitRule::Words(column)));
+    }
     let is_number = |column: &usize| all(*column, &|text| text.trim().parse::<f64>().is_ok_and(|x| x.fract() == 0.0));
     let numbers = FOLDS.into_iter().chain(["split", "partition", "subset"]).filter_map(named).find(is_number);
     numbers.map(Candidate::Numbers)

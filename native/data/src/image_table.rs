@@ -3,12 +3,14 @@
 //!
 //! Of several files those named for a split count for it: `train.csv`, `val.csv`, `test.csv` with labels; a submission is none.
 
+mod apart;
 mod beside_folders;
 mod cell;
 mod choice;
 mod classes;
 mod coco;
 mod columns;
+mod copies;
 mod counted;
 mod cvat;
 mod detection;
@@ -59,6 +61,9 @@ use crate::tree::{Entry, Tree};
 
 /// Files that are looked into; where there are more of a kind in a folder, they are notes about an image each.
 const MOST_FILES: usize = 100;
+
+/// So few images beside tables of pixels show what these hold.
+const EXAMPLES: usize = 5;
 
 /// What a row says of an image.
 struct Row {
@@ -126,7 +131,7 @@ enum Role {
 /// Whether a file tells labels, or names images and may have their labels. One that cannot be read counts where no folders tell of classes.
 pub fn fits(tree: &Tree, what: &[What], options: &Options) -> bool {
     let index = Index::new(tree, what);
-    if index.images() == 0 && pixel_table::fits(tree, what) {
+    if index.images() <= EXAMPLES && pixel_table::fits(tree, what) {
         return true;
     }
     if matches!(known::birds(tree), Ok(Some(_))) || ground_truth::is_there(tree, what) {
@@ -265,7 +270,7 @@ pub fn is_named_so(name: &str, chosen: &str) -> bool {
 
 pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSet> {
     let index = Index::new(tree, what);
-    if index.images() == 0 && pixel_table::fits(tree, what) {
+    if index.images() <= EXAMPLES && pixel_table::fits(tree, what) {
         return pixel_table::open(tree, what, options);
     }
     let mut account = Account::default();
@@ -303,6 +308,7 @@ pub fn open(tree: &mut Tree, what: &[What], options: &Options) -> Result<ImageSe
     add_folders(tree, what, &files, &mut samples)?;
     let Samples { entries, named, texts } = samples;
     let used: HashSet<usize> = entries.iter().copied().collect();
+    problems.extend(apart::asked(tree, what, &used, options));
     for at in (0..what.len()).filter(|at| matches!(what[*at], What::Image | What::OtherImage) && !used.contains(at)) {
         account.leave_out(tree, at, "images that no row names");
     }

@@ -103,8 +103,13 @@ fn role_of(tree: &Tree, what: &[What], at: usize, (mut source, index): (Source, 
     let taken: Vec<usize> = [Some(image), chosen].into_iter().flatten().collect();
     let split = column_splits::candidate(&columns, source.has_header(), &rows, &taken);
     let of_split = split.as_ref().map(Candidate::columns).unwrap_or_default();
-    let answers = answers::column(&columns, &rows);
+    let answers = answers::column(&columns, &rows).or_else(|| answers::presence(&columns, &rows, image));
     let is_free = |column: &usize| *column != image && Some(*column) != answers && !of_split.contains(column);
+    // Addresses are no labels.
+    let is_address = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    let said = |column: usize| rows.iter().filter_map(move |row| row[column].as_deref());
+    let are_addresses = |column: usize| said(column).next().is_some() && said(column).all(is_address);
+    let is_free = |column: &usize| is_free(column) && (Some(*column) == chosen || !are_addresses(*column));
     let free: Vec<usize> = (0..columns.len()).filter(is_free).collect();
     let judged = Judged { columns: &columns, has_header: source.has_header(), rows: &rows, free: &free };
     let labelling = judged.labelling(options);

@@ -27,6 +27,7 @@ const LABEL_COLUMNS: [&[&str]; 2] = [
         "category_name",
         "breed",
         "diagnosis",
+        "diagnostic",
         "dx",
         "emotion",
         "class_label",

@@ -8,7 +8,7 @@ use super::index::{Found, Index};
 use super::{Image, LabelFile, Role, Row, partition};
 use crate::column_splits::{self, Told};
 use crate::error::{Error, Place, Problem, Result};
-use crate::image_parquet::split_of;
+use crate::image_parquet;
 use crate::images::{Named, named_split};
 use crate::options::Options;
 use crate::table;
@@ -32,6 +32,13 @@ enum Style {
     Stem,
     /// The whole line is a path; its folders are the label.
     Path,
+}
+
+/// The split that a list is named for, also where a name stands right behind it: `trainCT_COVID.txt`.
+fn split_of(entry: &Entry) -> Option<Named> {
+    let stem = entry.stem();
+    let before = stem.find(char::is_uppercase).map_or("", |at| &stem[..at]);
+    image_parquet::split_of(entry).or_else(|| named_split(before))
 }
 
 fn is_number(text: &str) -> bool {
@@ -106,6 +113,9 @@ pub fn role(tree: &Tree, at: usize, index: &Index, options: &Options) -> Result<
     });
     crate::text::until_enough(read)?;
     let Some(style) = style(&first, index) else {
+        if let Some(role) = of_words(tree, at, index, &first, options) {
+            return Ok(role);
+        }
         return Ok(match name_folders(&first, index) {
             Some(true) if split_of(entry).is_some() => Role::Splits(split_list(tree, at, split_of(entry), true)),
             Some(_) if split_of(entry).is_some() => Role::Other(UNKNOWN),
@@ -169,6 +179,66 @@ pub fn role(tree: &Tree, at: usize, index: &Index, options: &Options) -> Result<
         columns: Vec::new(),
         used: Vec::new(),
         label,
+        classes: Vec::new(),
+        named: split_of(entry),
+        with: Vec::new(),
+        notes: Vec::new(),
+        rows: Box::new(rows),
+    }))
+}
+
+/// Lines of as many words each, one of them an image: `patient file class source`. Another is the label; of several it is asked which.
+fn of_words(tree: &Tree, at: usize, index: &Index, lines: &[String], options: &Options) -> Option<Role> {
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split_whitespace().collect()).collect();
+    let count = rows.first()?.len();
+    if count < 3 || rows.iter().any(|row| row.len() != count) {
+        return None;
+    }
+    let image = (0..count).find(|word| 10 * rows.iter().filter(|row| index.has(row[*word])).count() > 9 * rows.len())?;
+    let values = |word: usize| rows.iter().map(|row| row[word]).collect::<BTreeSet<_>>().len();
+    let may_be = |word: &usize| *word != image && values(*word) > 1 && 2 * values(*word) <= rows.len();
+    let mut labels: Vec<usize> = (0..count).filter(may_be).collect();
+    // What stands behind the image is likelier.
+    labels.sort_by_key(|word| *word < image);
+    let columns: Vec<String> = (1..=count).map(|number| format!("column {number}")).collect();
+    let entry = &tree.entries[at];
+    let file = tree.display(entry);
+    let chosen = options.label_column.as_ref().and_then(|name| columns.iter().position(|column| column == name));
+    let label = match (chosen, &labels[..]) {
+        (Some(chosen), _) => chosen,
+        (None, [only]) => *only,
+        (None, []) => return None,
+        (None, several) => {
+            let shown =
+                |word: usize| rows.iter().map(|row| row[word]).collect::<BTreeSet<_>>().into_iter().take(3).collect::<Vec<_>>().join(", ");
+            let sentence = format!("{file} names an image and {} words in each line; which of them is its label?", count - 1);
+            let offer = |problem: Problem, word: &usize| {
+                let options = Options { label_column: Some(columns[*word].clone()), ..Options::default() };
+                problem.with("choose", format!("Take {} as the labels ({}, ...)", columns[*word], shown(*word)), options)
+            };
+            return Some(Role::Asked(
+                at,
+                several.iter().take(12).fold(Problem::error("which-labels", sentence).at(Place::file(file)), offer),
+            ));
+        }
+    };
+    let rows = move |tree: &Tree, hand: &mut dyn FnMut(Row) -> Result<()>| {
+        self::lines(tree, &tree.entries[at], &mut |number, line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let Some((image, label)) = words.get(image).zip(words.get(label)) else {
+                return hand(Row { image: Image::Missing, label: None, split: Told::Unsaid, number });
+            };
+            hand(Row { image: Image::Named((*image).to_owned()), label: Some((*label).to_owned()), split: Told::Unsaid, number })
+        })
+    };
+    let used = vec![(columns[image].clone(), "images"), (columns[label].clone(), "labels")];
+    Some(Role::Labels(LabelFile {
+        entry: at,
+        kind: "lists of images",
+        group: format!("{count} {image} {label} {}", group_of(entry)),
+        label: format!("{} of {file}", columns[label]),
+        columns,
+        used,
         classes: Vec::new(),
         named: split_of(entry),
         with: Vec::new(),

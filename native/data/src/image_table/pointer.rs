@@ -159,6 +159,8 @@ impl Table<'_> {
             (self.found(column), self.there(column), self.different(column))
         });
         let there = || self.most(&|column| if plain(column) { self.there(column) } else { 0 }, &|_| ());
+        // Addresses of images that are not here stand beside names of those that are.
+        let named = named.filter(|column| self.there(*column) > 0 || usual().or_else(there).is_none());
         named.or_else(usual).or_else(there).map(Pointer::file)
     }
 

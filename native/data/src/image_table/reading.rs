@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::choice::which_table;
 use super::index::{Found, Index, plain};
-use super::{Image, LabelFile, Row, cell, several_folders};
+use super::{Image, LabelFile, Row, cell, copies, several_folders};
 use crate::answers;
 use crate::column_splits::Told;
 use crate::error::{Place, Problem, Result};
@@ -60,6 +60,7 @@ impl Bad {
 /// The rows of a file, each with the images that it means.
 pub fn located(tree: &Tree, file: &LabelFile, index: &Index) -> Result<Vec<(Row, Found)>> {
     let mut rows = as_written(tree, file, index)?;
+    copies::settle(tree, &mut rows)?;
     take_by_name(tree, index, &mut rows);
     Ok(rows)
 }
@@ -113,6 +114,7 @@ impl Reading {
     pub fn read(&mut self, tree: &mut Tree, file: &LabelFile, index: &Index) -> Result<()> {
         let shown = tree.display(&tree.entries[file.entry]);
         let mut rows = as_written(tree, file, index)?;
+        self.problems.extend(copies::settle(tree, &mut rows)?);
         for (row, found) in &mut rows {
             if let (Image::Named(name), Found::None) = (&row.image, &found)
                 && let Some(entry) = tree.resolve(&tree.entries[file.entry], &cell::file(name).replace('\\', "/"))?
