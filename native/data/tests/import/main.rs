@@ -31,3 +31,4 @@ mod text_columns;
 mod text_forms;
 mod texts;
 mod tokens;
+mod trial31;

@@ -191,14 +191,12 @@ fn a_table_about_files_of_text_is_no_text() {
 
 #[test]
 fn text_that_only_tells_of_data_is_no_dataset() {
-    let zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0a";
     let lines = |file: &str| (0..8).map(|i| format!("{file}_{i}.avi {i}\n")).collect::<String>().into_bytes();
     let videos = |i: usize| (format!("videos/run_{i}.avi"), vec![0u8, 1, 2, 3, 255, i as u8]);
     let videos: Vec<(String, Vec<u8>)> = (0..8).map(videos).collect();
     let words = b"# Pictures\n\nSome words about them, and where they are from.\n".to_vec();
     for files in [
-        vec![("data/train.zip", zip.to_vec()), ("data/test.zip", zip.to_vec()), ("README.md", words.clone())],
-        vec![("scans.zip", zip.to_vec()), ("README.md", words.clone()), ("train.py", b"import torch\nprint(1)\n".to_vec())],
+        vec![("scans/1.dcm", [&[0; 128][..], b"DICM", &[7; 300]].concat()), ("README.md", words.clone())],
         vec![("train.beton", vec![0, 1, 2, 0xff, 0]), ("class_names.txt", b"cat\ndog\n".to_vec())],
         [
             &videos.iter().map(|(name, video)| (name.as_str(), video.clone())).collect::<Vec<_>>()[..],
