@@ -6,10 +6,12 @@ FOLDER holds a folder for each model, with model.onnx and, where it was exported
 bench/export_requirements.txt. Prints a table in Markdown: of each program and model the largest difference over the largest logit, over
 batches of 1, 3 and 17 and, for language models, three lengths.
 
-onnxruntime-web is installed with npm, and candle-onnx, rten and tract are built from bench/exportConsumers with cargo, in a folder for
-temporary files, where they stay. Optimum, and transformers of version 4, want an environment of their own, with the packages of
-bench/export_requirements_optimum.txt, and are named as consumers there; for Optimum FOLDER holds exports with --with-past, which
-onnxruntime-web, candle-onnx, rten and tract take too.
+onnxruntime-web is installed with npm, and candle-onnx, candle-transformers, rten and tract are built from bench/exportConsumers with cargo,
+in a folder for temporary files, where they stay. candle-transformers reads model.safetensors: of LLaMA, of a ViT exported with --format
+huggingface, or of a ResNet-18 with ImageNet's stem for images in colour.
+
+Optimum, and transformers of version 4, want an environment of their own, with the packages of bench/export_requirements_optimum.txt, and are
+named as consumers there; for Optimum FOLDER holds exports with --with-past, which onnxruntime-web, candle-onnx, rten and tract take too.
 """
 
 import json
@@ -342,7 +344,8 @@ CONSUMERS = {
     "MNN": with_mnn,
     "IREE": with_iree,
     "onnxruntime-web": with_program(web),
-    "candle-onnx": with_program(rust("candle")),
+    "candle-onnx": with_program(rust("candle-onnx")),
+    "candle-transformers": with_program(rust("candle-transformers")),
     "rten": with_program(rust("rten")),
     "tract": with_program(rust("tract")),
     "float16 (onnxconverter-common)": with_float16,

@@ -1,8 +1,11 @@
-//! Runs an ONNX model in candle, rten or tract. Arguments: library, model, output, and of each input its name, f32 or i64, shape (with
-//! commas) and file; files are raw and little-endian, and the output is what `logits` is, as f32.
+//! Runs an ONNX model in candle-onnx, rten or tract, or the model.safetensors beside it in candle-transformers. Arguments: library, model,
+//! output, and of each input its name, f32 or i64, shape (with commas) and file; files are raw and little-endian, and the output is what
+//! `logits` is, as f32.
 
 use std::error::Error;
 use std::{env, fs, process};
+
+mod candle;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -64,10 +67,11 @@ fn run(arguments: &[String]) -> Result<()> {
         .map(Input::read)
         .collect::<Result<Vec<_>>>()?;
     let logits = match library.as_str() {
-        "candle" => candle(model, &inputs)?,
+        "candle-onnx" => candle::onnx(model, &inputs)?,
+        "candle-transformers" => candle::transformers(model, &inputs)?,
         "rten" => rten(model, &inputs)?,
         "tract" => tract(model, &inputs)?,
-        _ => return Err(format!("{library} is none of candle, rten and tract").into()),
+        _ => return Err(format!("no library {library}").into()),
     };
     fs::write(
         output,
@@ -77,22 +81,6 @@ fn run(arguments: &[String]) -> Result<()> {
             .collect::<Vec<_>>(),
     )?;
     Ok(())
-}
-
-fn candle(model: &str, inputs: &[Input]) -> Result<Vec<f32>> {
-    use candle_core::{Device::Cpu, Tensor};
-    let model = candle_onnx::read_file(model)?;
-    let tensor_of = |input: &Input| {
-        let tensor = if input.integers {
-            Tensor::from_vec(input.tokens(), &input.shape[..], &Cpu)?
-        } else {
-            Tensor::from_vec(input.floats(), &input.shape[..], &Cpu)?
-        };
-        Ok((input.name.clone(), tensor))
-    };
-    let results =
-        candle_onnx::simple_eval(&model, inputs.iter().map(tensor_of).collect::<Result<_>>()?)?;
-    Ok(results["logits"].flatten_all()?.to_vec1()?)
 }
 
 fn rten(model: &str, inputs: &[Input]) -> Result<Vec<f32>> {
