@@ -3,7 +3,8 @@
 // A process that ends when nobody asked it to is a lost device, and so is one that hangs (silence.ts), whose process is ended. The store is
 // aborted then, so that the others leave their barriers and come back from what they were asked. An update in which a device was lost is
 // completed here, the others take over its workers (takeOver.ts), and what was asked is asked anew, from the first step on that is not done:
-// no result depends on who runs what. Where none of its kind is left, the run is planned anew. Where nobody can take over, the call fails with the device, its process and the cause.
+// no result depends on who runs what. Where none of its kind is left, the run is planned anew. Where nobody can take over, the call fails with
+// the device, its process and the cause.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../contract/errors.ts';

@@ -3,7 +3,7 @@
 
 import { sampling, type LedgerRow, type SampleLedger, type SamplingRecord } from '../contract/ledger.ts';
 import { native } from '../native.ts';
-import { isStep, linesOf } from './metricLines.ts';
+import { isStep, linesOf, stepOf } from './metricLines.ts';
 
 /** Steps of one order of sampling. */
 interface Stretch extends SamplingRecord {
@@ -34,7 +34,7 @@ async function readStretches(path: string): Promise<Stretch[]> {
   for await (const line of linesOf(path)) {
     const last = stretches.at(-1);
     if (isStep(line)) {
-      const step = Number.parseInt(line.slice('{"step":'.length), 10);
+      const step = stepOf(line)! - 1;
       const sum = /"samples":(\d+)/.exec(line)?.[1];
       if (!last || step < last.step) continue;
       while (last.sums.length < step - last.step) last.sums.push(NaN);

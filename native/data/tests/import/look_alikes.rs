@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::common::parquet::{parquet, texts};
-use crate::common::{agreed, found, images, import_fixture, labels, png, try_import, verdict_of, write};
+use crate::common::{agreed, found, images, import_fixture, labels, png, try_import, verdict_of, write, zip};
 use sdp_data::error::{Problem, Severity};
 use sdp_data::inspect::Looked;
 use sdp_data::options::{Format, Options};
@@ -53,15 +53,6 @@ fn rows(values: std::ops::Range<u8>) -> Vec<u8> {
 
 fn numbers(labels: &[u8]) -> Vec<u8> {
     npy("|u1", &[labels.len()], labels)
-}
-
-fn zip(members: Files) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, content) in members {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        std::io::Write::write_all(&mut zip, content).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
 }
 
 /// Pixels with the labels of both splits, sorted.

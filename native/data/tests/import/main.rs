@@ -9,6 +9,7 @@ mod random;
 
 mod account;
 mod arrays;
+mod beside_data;
 mod broken;
 mod choices;
 mod columns;
@@ -31,4 +32,3 @@ mod text_columns;
 mod text_forms;
 mod texts;
 mod tokens;
-mod trial31;

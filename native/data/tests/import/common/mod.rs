@@ -136,3 +136,13 @@ pub fn agreed(path: &Path, options: &Options) -> String {
     }
     found
 }
+
+/// An archive of these files.
+pub fn zip(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut zip = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in members {
+        zip.start_file(*name, ::zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}

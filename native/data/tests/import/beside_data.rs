@@ -2,7 +2,7 @@
 //! their own.
 
 use crate::common::sets::many;
-use crate::common::{agreed, fixtures, png, try_import, verdict_of, write};
+use crate::common::{agreed, fixtures, png, try_import, verdict_of, write, zip};
 use sdp_data::error::{Problem, Severity};
 use sdp_data::options::{Format, Options};
 use tempfile::TempDir;
@@ -31,15 +31,6 @@ fn answers(folder: &TempDir, code: &str) -> Vec<String> {
     let problem = error(folder, &Options::default());
     assert_eq!(problem.code, code, "{}", problem.message);
     problem.remedies.iter().map(|remedy| format!("{}: {}", remedy.title, agreed(folder.path(), &remedy.options))).collect()
-}
-
-fn zip(members: Files) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, content) in members {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        std::io::Write::write_all(&mut zip, content).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
 }
 
 fn npy(descr: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
